@@ -1,0 +1,104 @@
+//! One line of a history.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+/// Who did it: a logical client, or the nemesis.
+///
+/// In JSON a number, or the string `"nemesis"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Process {
+    /// A logical client. One whose operation ends `info` is retired, and its successor has a new number.
+    Client(u64),
+    /// The one that breaks things.
+    Nemesis,
+}
+
+impl Serialize for Process {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Process::Client(number) => serializer.serialize_u64(*number),
+            Process::Nemesis => serializer.serialize_str("nemesis"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Process {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a process number or \"nemesis\"")]
+        enum Raw {
+            Number(u64),
+            Name(String),
+        }
+        match Raw::deserialize(deserializer)? {
+            Raw::Number(number) => Ok(Process::Client(number)),
+            Raw::Name(name) if name == "nemesis" => Ok(Process::Nemesis),
+            Raw::Name(name) => Err(serde::de::Error::custom(format!(
+                "process {name:?} is neither a number nor \"nemesis\""
+            ))),
+        }
+    }
+}
+
+/// What happened to an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventType {
+    /// It began.
+    Invoke,
+    /// It happened.
+    Ok,
+    /// It did not happen, and never will.
+    Fail,
+    /// Nobody knows: it may take effect at any later time, or never. Also every event of the nemesis.
+    Info,
+}
+
+/// One try of an operation on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When it began, in nanoseconds since the run began.
+    pub start: u64,
+    /// When it ended, in nanoseconds since the run began.
+    pub end: u64,
+    /// The node that it was sent to.
+    pub node: String,
+    /// Why it did not succeed, e.g. `timeout`, `not-leader`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One line of a history: the beginning or the end of an operation, or a step of a fault.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Position in the history, from 0.
+    pub index: u64,
+    /// Nanoseconds on one monotonic clock since the run began.
+    pub time: u64,
+    /// Who did it.
+    pub process: Process,
+    /// Beginning or kind of end.
+    #[serde(rename = "type")]
+    pub kind: EventType,
+    /// What was asked: `read`, `write`, `cas`… or the kind of a fault.
+    pub f: String,
+    /// The object that the operation is about, where a history has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Value>,
+    /// Arguments at the invocation, result at the completion. A cas is `[old, new]`.
+    #[serde(default)]
+    pub value: Value,
+    /// The node that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Every try on the wire, on completions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// Why it ended `fail` or `info`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Fields that this version does not know. They are kept.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}

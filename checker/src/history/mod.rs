@@ -1,0 +1,21 @@
+//! Histories: every operation and every fault of a run, in time order.
+//!
+//! On disk a history is `history.jsonl`, one [`Event`] a line, with Jepsen's field names:
+//!
+//! ```json
+//! {"index":0,"time":0,"process":"nemesis","type":"info","f":"run","value":{"format":1,"name":"register","seed":7}}
+//! {"index":1,"time":1203345,"process":3,"type":"invoke","f":"write","key":"x","value":7}
+//! {"index":2,"time":4203345,"process":3,"type":"ok","f":"write","key":"x","value":7,"node":"n2","attempts":[]}
+//! ```
+//!
+//! `time` is nanoseconds on one monotonic clock since the run began. Every `invoke` of a process is followed by at
+//! most one completion; a missing one means `info`. Fault events carry a [`FaultEvent`] as their value.
+
+mod event;
+mod fault;
+
+pub use event::{Attempt, Event, EventType, Process};
+pub use fault::{FaultEvent, FaultStep, StepResult};
+
+/// Version of the history format, written in the first event (`f` = `run`) of every history that Duress records.
+pub const HISTORY_FORMAT: u32 = 1;

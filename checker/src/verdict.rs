@@ -1,0 +1,101 @@
+//! Verdicts: what can be said of a property, and why.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::history::EventType;
+
+/// What can be said of one property of one history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing in the history contradicts the property, and all of it was looked at.
+    Held,
+    /// The history contradicts the property.
+    Violated {
+        /// The few operations that prove it.
+        witness: Witness,
+    },
+    /// The history could not be decided, or there is too little of it.
+    Inconclusive {
+        /// What stood in the way, and where one knows, what to do.
+        reason: String,
+    },
+}
+
+/// The verdict on one named property.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PropertyVerdict {
+    /// Name of the property, e.g. `linearizable`.
+    pub property: String,
+    /// Held, violated or inconclusive.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// One line about how it was decided, e.g. `10 of 10 keys, 23,114 operations, 12 ms`.
+    #[serde(default)]
+    pub detail: String,
+}
+
+/// A proof of a violation that a person can follow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Witness {
+    /// One sentence, e.g. `read of "x" returned 3 after the write of 4 had been acknowledged`.
+    pub summary: String,
+    /// The object that it is about, where a history has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Value>,
+    /// The operations that prove it, in order of invocation.
+    pub operations: Vec<WitnessOp>,
+    /// False where the operations are not minimal, because the budget for minimising ran out.
+    #[serde(default)]
+    pub minimal: bool,
+}
+
+/// One operation of a [`Witness`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WitnessOp {
+    /// Index of its invocation in the history.
+    pub index: u64,
+    /// Process that asked for it.
+    pub process: u64,
+    /// What was asked.
+    pub f: String,
+    /// Its arguments.
+    #[serde(default)]
+    pub value: Value,
+    /// Its result, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// `ok` or `info`.
+    pub outcome: EventType,
+    /// Node that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Nanoseconds since the run began.
+    pub invoked: u64,
+    /// Nanoseconds since the run began; `None`: it never completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<u64>,
+    /// What this operation contributes, e.g. `acknowledged before the read began`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// What a checker may spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Milliseconds of wall time.
+    pub time_ms_max: u64,
+    /// Bytes of memory for the search.
+    pub memory_bytes_max: usize,
+}
+
+impl Default for Budget {
+    /// 60 seconds and 2 GiB.
+    fn default() -> Self {
+        Budget {
+            time_ms_max: 60_000,
+            memory_bytes_max: 2 << 30,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Where nodes live: brings clusters up, tells where they are, runs things in them, takes them down.
+//!
+//! Knows nothing of faults or operations. Three kinds behind one trait, [`Cluster`]: `local` (Linux namespaces, no
+//! daemon, the embedded default), `compose` (Docker Compose) and `ssh` (hosts that exist).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// One member of a cluster, as long as the cluster lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// `n1`, `n2`… or the name of the service in a compose file. Unique in the cluster.
+    pub name: String,
+    /// Fixed for the life of the cluster.
+    pub ipv4: Ipv4Addr,
+    /// Fixed for the life of the cluster.
+    pub ipv6: Option<Ipv6Addr>,
+}
+
+/// Where a node is at this moment. In a container it changes with every restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The node's name.
+    pub name: String,
+    /// A process, as numbered where the agent runs, that lives in the node's network, mount, PID and UTS namespaces as
+    /// long as they do. The agent enters the node through `/proc/PID/ns/*`.
+    pub pid: u32,
+    /// True where `pid` is Duress' own init of a sandbox: kills, pauses and clocks must spare it. False where it is
+    /// the node's own program.
+    pub keeper: bool,
+    /// Every address that others reach it by.
+    pub addresses: Vec<IpAddr>,
+    /// The node's data directory, as seen where the agent runs.
+    pub data: Option<PathBuf>,
+}
+
+/// Whether a node's program runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum ProgramState {
+    /// It was started and has not ended.
+    Running,
+    /// It ended, or was never started.
+    Stopped {
+        /// How, e.g. `exit status 1`, `signal 9`.
+        how: String,
+    },
+}
+
+/// A deployed cluster. Dropping it takes it down as well as a drop can; [`Cluster::down`] does it in order.
+#[async_trait]
+pub trait Cluster: Send + Sync {
+    /// `local`, `compose` or `ssh`.
+    fn kind(&self) -> &'static str;
+
+    /// All nodes, in the order of the spec.
+    fn nodes(&self) -> &[Node];
+
+    /// The addresses that clients' requests come from: what is cut when clients are cut from a node.
+    fn client_addresses(&self) -> Vec<IpAddr>;
+
+    /// The addresses that the harness looks at nodes from. Never cut by a fault, and never one of the clients'.
+    /// `None` where the two can't be told apart.
+    fn observer_addresses(&self) -> Option<Vec<IpAddr>>;
+
+    /// Where the node is now.
+    async fn place(&self, node: &str) -> Result<Place, ClusterError>;
+
+    /// Starts the node's program if it doesn't run. Returns when it runs, not when it is ready.
+    async fn start(&self, node: &str) -> Result<(), ClusterError>;
+
+    /// Whether the node's program runs.
+    async fn state(&self, node: &str) -> Result<ProgramState, ClusterError>;
+
+    /// The last lines that the node's program wrote, for error messages.
+    async fn log_tail(&self, node: &str, lines_max: usize) -> String;
+
+    /// Ends every process of the cluster and removes all that was made for it, except logs and data directories.
+    async fn down(&self) -> Result<(), ClusterError>;
+}
+
+/// Why a cluster could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// No node has that name.
+    #[error("no node {name:?}; there are {known}")]
+    UnknownNode {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// The host can't do it.
+    #[error("{what}: {why}")]
+    Unsupported {
+        /// What was tried.
+        what: String,
+        /// Why it can't be done here, and what to do.
+        why: String,
+    },
+    /// A call to the operating system or a helper program failed.
+    #[error("{what}")]
+    Io {
+        /// What was tried, on which node, file or interface.
+        what: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,2 @@
+//! The `duress` command line.
+fn main() {}

@@ -1,0 +1,94 @@
+//! `verdict.json`: what a run found, for machines, and the source of every page.
+
+use duress_checker::evidence::Evidence;
+use duress_checker::verdict::PropertyVerdict;
+use serde::{Deserialize, Serialize};
+
+/// Version of `verdict.json`.
+pub const VERDICT_FORMAT: u32 = 1;
+
+/// The whole of `verdict.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VerdictFile {
+    /// [`VERDICT_FORMAT`].
+    pub format: u32,
+    /// Version of Duress that wrote it.
+    pub duress: String,
+    /// Name of the spec.
+    pub name: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// When the run began, RFC 3339, UTC.
+    pub started: String,
+    /// How long the run took from the first event of its history to the last, in milliseconds.
+    pub duration_ms: u64,
+    /// `held`, `violated`, `inconclusive` or `harness-failure`.
+    pub overall: Overall,
+    /// The exit code that goes with it.
+    pub exit_code: u8,
+    /// One sentence for a person.
+    pub summary: String,
+    /// Safety first, in the order of the spec.
+    pub properties: Vec<PropertyVerdict>,
+    /// What the verdicts rest on.
+    pub evidence: Evidence,
+    /// Why the run could not be done or trusted. Analysis goes on with what there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harness_failure: Option<String>,
+    /// Whether the run was cut short, by Ctrl-C or a crash.
+    #[serde(default)]
+    pub cut_short: bool,
+    /// When the parts of the run began, in nanoseconds since it did.
+    pub phases: Vec<Phase>,
+    /// What was deployed: `local, 5 nodes, specimen`, defects included.
+    pub cluster: String,
+    /// The command that does it again.
+    pub reproduce: String,
+}
+
+/// A part of a run: `warm-up`, `faults`, `recovery`, `final-reads`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    /// Its name.
+    pub name: String,
+    /// Nanoseconds since the run began.
+    pub start: u64,
+}
+
+/// What a whole run comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overall {
+    /// Every property held and the evidence suffices.
+    Held,
+    /// Some property was violated.
+    Violated,
+    /// Budget spent, or too little evidence.
+    Inconclusive,
+    /// The test could not be run or trusted.
+    HarnessFailure,
+}
+
+/// One line of `nodes/<node>/probes.jsonl`: what a node said of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Nanoseconds since the run began.
+    pub time: u64,
+    /// Whether it answered.
+    pub up: bool,
+    /// `leader`, `follower`, `candidate`, `learner`…
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Raft term, or what the system has for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub term: Option<u64>,
+    /// The node that it takes for the leader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<String>,
+    /// Highest log index known to be committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<u64>,
+    /// Highest log index applied to the state machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<u64>,
+}
