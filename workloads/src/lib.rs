@@ -1,1 +1,49 @@
-//! TODO
+//! What clients ask: generators of operations, clients of real systems, retries.
+//!
+//! Three parts meet here and know little of each other:
+//!
+//! - a [`Workload`] says which operations come next, e.g. `{f: "cas", key: "k3", value: [7, 8]}`, and which model
+//!   judges them;
+//! - a [`Service`] makes one attempt at one operation at one node of one system, and says what it proves;
+//! - [`retry::Session`] is the client proper: it picks nodes, retries within a policy, records every attempt, and
+//!   turns what the attempts prove into the outcome of the operation.
+//!
+//! Recording histories, pacing and threads are left to the harness; judging is left to `duress-checker`.
+
+pub mod register;
+pub mod retry;
+pub mod service;
+pub mod specimen;
+
+use rand_chacha::ChaCha12Rng;
+use serde_json::Value;
+
+pub use service::{Answer, Endpoint, Service, Token};
+
+/// One logical request, before anybody was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Op {
+    /// `read`, `write`, `cas`…
+    pub f: &'static str,
+    /// The object it is about; `None` where the workload has only one.
+    pub key: Option<Value>,
+    /// Arguments; null for a read. A cas is `[old, new]`.
+    pub value: Value,
+    /// Whether asking twice is harmless even without a [`Token`], as for a read.
+    pub idempotent: bool,
+}
+
+/// A generator of operations for one model.
+pub trait Workload: Send {
+    /// The next operation of some process. Infinite.
+    fn next(&mut self, rng: &mut ChaCha12Rng) -> Op;
+
+    /// Told of every operation that ended `ok`, with its result, so that a cas can guess what is there.
+    fn observe(&mut self, op: &Op, result: &Value);
+
+    /// What is asked once after all faults are healed, so that nothing lost goes unseen.
+    fn final_ops(&mut self) -> Vec<Op>;
+
+    /// Name of the model in `duress-checker` that judges the history.
+    fn model(&self) -> &'static str;
+}

@@ -1,0 +1,278 @@
+//! The register workload: reads, writes and compare-and-set over many keys.
+//!
+//! Its history is judged by the `cas-register` model, one register a key, initially null:
+//!
+//! ```json
+//! {"index":8,"time":120334,"process":3,"type":"invoke","f":"cas","key":"k4","value":[12,31]}
+//! {"index":9,"time":420334,"process":3,"type":"ok","f":"cas","key":"k4","value":[12,31],"node":"n1"}
+//! ```
+//!
+//! A delete is a write of null.
+
+use rand::RngExt;
+use rand::distr::Distribution;
+use rand::distr::weighted::WeightedIndex;
+use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{Op, Workload};
+
+/// What a spec says of the register workload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RegisterSpec {
+    /// Number of keys. At least 1.
+    pub keys: usize,
+    /// Zipf exponent of the keys' popularity: 0 is uniform, 1 gives the hottest of ten keys a third of all.
+    pub skew: f64,
+    /// Values are drawn from `0..values`; 0, the default, makes every written value unique, which shows a stale read for
+    /// what it is and is cheap to check.
+    pub values: u64,
+    /// Relative share of reads.
+    pub read: f64,
+    /// Relative share of writes.
+    pub write: f64,
+    /// Relative share of compare-and-set.
+    pub cas: f64,
+    /// Relative share of deletes, i.e. writes of null.
+    pub delete: f64,
+}
+
+impl Default for RegisterSpec {
+    fn default() -> Self {
+        RegisterSpec {
+            keys: 10,
+            skew: 0.0,
+            values: 0,
+            read: 5.0,
+            write: 3.0,
+            cas: 2.0,
+            delete: 0.0,
+        }
+    }
+}
+
+/// Why a [`RegisterSpec`] can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterSpecError {
+    /// No keys.
+    #[error("keys is 0; a register workload needs at least 1")]
+    NoKeys,
+    /// A negative or infinite exponent.
+    #[error("skew is {0}; it is a Zipf exponent, from 0 (uniform) upwards")]
+    BadSkew(f64),
+    /// The shares are all zero, negative or not finite.
+    #[error("read, write, cas and delete are shares: none may be negative, and one at least must be above 0")]
+    BadShares,
+}
+
+/// Generates the operations of a [`RegisterSpec`].
+#[derive(Debug)]
+pub struct Register {
+    keys: Vec<Value>,
+    key_choice: WeightedIndex<f64>,
+    f_choice: WeightedIndex<f64>,
+    values: u64,
+    next_value: u64,
+    /// What each key was last seen to hold, so that a cas has a chance to succeed.
+    seen: Vec<Value>,
+}
+
+impl Register {
+    /// A generator from the beginning.
+    pub fn new(spec: &RegisterSpec) -> Result<Self, RegisterSpecError> {
+        if spec.keys == 0 {
+            return Err(RegisterSpecError::NoKeys);
+        }
+        if !(spec.skew.is_finite() && spec.skew >= 0.0) {
+            return Err(RegisterSpecError::BadSkew(spec.skew));
+        }
+        let weights = (1..=spec.keys).map(|rank| (rank as f64).powf(-spec.skew));
+        Ok(Register {
+            keys: (0..spec.keys).map(|number| json!(format!("k{number}"))).collect(),
+            key_choice: WeightedIndex::new(weights).map_err(|_| RegisterSpecError::BadSkew(spec.skew))?,
+            f_choice: WeightedIndex::new([spec.read, spec.write, spec.cas, spec.delete])
+                .map_err(|_| RegisterSpecError::BadShares)?,
+            values: spec.values,
+            next_value: 0,
+            seen: vec![Value::Null; spec.keys],
+        })
+    }
+
+    fn fresh_value(&mut self, rng: &mut ChaCha12Rng) -> Value {
+        if self.values > 0 {
+            return json!(rng.random_range(0..self.values));
+        }
+        self.next_value += 1;
+        json!(self.next_value)
+    }
+
+    fn index_of(&self, key: &Option<Value>) -> Option<usize> {
+        key.as_ref()?.as_str()?.strip_prefix('k')?.parse().ok()
+    }
+}
+
+impl Workload for Register {
+    fn next(&mut self, rng: &mut ChaCha12Rng) -> Op {
+        let index = self.key_choice.sample(rng);
+        let key = Some(self.keys[index].clone());
+        match self.f_choice.sample(rng) {
+            0 => Op {
+                f: "read",
+                key,
+                value: Value::Null,
+                idempotent: true,
+            },
+            1 => Op {
+                f: "write",
+                key,
+                value: self.fresh_value(rng),
+                idempotent: false,
+            },
+            2 => {
+                let value = json!([self.seen[index].clone(), self.fresh_value(rng)]);
+                Op {
+                    f: "cas",
+                    key,
+                    value,
+                    idempotent: false,
+                }
+            }
+            _ => Op {
+                f: "write",
+                key,
+                value: Value::Null,
+                idempotent: false,
+            },
+        }
+    }
+
+    fn observe(&mut self, op: &Op, result: &Value) {
+        let Some(index) = self.index_of(&op.key) else {
+            return;
+        };
+        self.seen[index] = match op.f {
+            "cas" => result.get(1).cloned().unwrap_or_default(),
+            _ => result.clone(),
+        };
+    }
+
+    fn final_ops(&mut self) -> Vec<Op> {
+        (self.keys.iter())
+            .map(|key| Op {
+                f: "read",
+                key: Some(key.clone()),
+                value: Value::Null,
+                idempotent: true,
+            })
+            .collect()
+    }
+
+    fn model(&self) -> &'static str {
+        "cas-register"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn ops(spec: &RegisterSpec, seed: u64, count: usize) -> Vec<Op> {
+        let mut rng = ChaCha12Rng::seed_from_u64(seed);
+        let mut register = Register::new(spec).expect("a valid spec");
+        (0..count).map(|_| register.next(&mut rng)).collect()
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_operations() {
+        let spec = RegisterSpec::default();
+        assert_eq!(ops(&spec, 7, 500), ops(&spec, 7, 500));
+        assert_ne!(ops(&spec, 7, 500), ops(&spec, 8, 500));
+    }
+
+    #[test]
+    fn written_values_are_unique_by_default() {
+        let written: Vec<Value> = ops(&RegisterSpec::default(), 1, 2000)
+            .into_iter()
+            .filter_map(|op| match op.f {
+                "write" => Some(op.value),
+                "cas" => Some(op.value[1].clone()),
+                _ => None,
+            })
+            .collect();
+        let distinct: BTreeSet<String> = written.iter().map(Value::to_string).collect();
+        assert!(written.len() > 900);
+        assert_eq!(distinct.len(), written.len());
+    }
+
+    #[test]
+    fn skew_makes_the_first_key_hot() {
+        let share_of_hottest = |skew| {
+            let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+            for op in ops(
+                &RegisterSpec {
+                    skew,
+                    ..RegisterSpec::default()
+                },
+                3,
+                5000,
+            ) {
+                *counts.entry(op.key.expect("a key").to_string()).or_default() += 1;
+            }
+            counts["\"k0\""] as f64 / 5000.0
+        };
+        assert!((0.07..0.13).contains(&share_of_hottest(0.0)));
+        assert!((0.30..0.39).contains(&share_of_hottest(1.0)));
+    }
+
+    #[test]
+    fn a_cas_compares_with_what_was_seen() {
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
+        let only_cas = RegisterSpec {
+            keys: 1,
+            read: 0.0,
+            write: 0.0,
+            cas: 1.0,
+            ..RegisterSpec::default()
+        };
+        let mut register = Register::new(&only_cas).expect("a valid spec");
+        let first = register.next(&mut rng);
+        register.observe(&first, &first.value);
+        let second = register.next(&mut rng);
+        assert_eq!(first.value[0], Value::Null);
+        assert_eq!(second.value[0], first.value[1]);
+    }
+
+    #[test]
+    fn bad_specs_are_refused() {
+        let spec = RegisterSpec::default();
+        assert!(
+            Register::new(&RegisterSpec {
+                keys: 0,
+                ..spec.clone()
+            })
+            .is_err()
+        );
+        assert!(
+            Register::new(&RegisterSpec {
+                skew: f64::NAN,
+                ..spec.clone()
+            })
+            .is_err()
+        );
+        assert!(
+            Register::new(&RegisterSpec {
+                read: 0.0,
+                write: 0.0,
+                cas: 0.0,
+                ..spec
+            })
+            .is_err()
+        );
+    }
+}

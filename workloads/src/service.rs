@@ -1,0 +1,69 @@
+//! Clients of real systems: one attempt at one operation at one node.
+//!
+//! What an attempt proves decides between `ok`, `fail` and `info`, so an implementation must be honest about it:
+//! only an answer that *proves* that nothing happened, and that nothing will, may be [`Answer::Refused`] or
+//! [`Answer::Failed`].
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::Op;
+
+/// Where a node takes clients' requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The node's name.
+    pub node: String,
+    /// Address and port.
+    pub address: SocketAddr,
+}
+
+/// Idempotency token: the same for every attempt of one operation, for systems that execute a token once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The client, e.g. `p17`: has one operation outstanding at a time.
+    pub client: String,
+    /// Counts the client's operations, from 1.
+    pub seq: u64,
+}
+
+/// What one attempt proves.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// It happened, with this result. For writes: the value written.
+    Ok(Value),
+    /// It did not happen and never will, for a reason that lies in the operation itself, e.g. the value to be
+    /// compared differed. Asking again is pointless.
+    Failed {
+        /// e.g. `mismatch`.
+        error: String,
+    },
+    /// It did not happen and never will, for a reason that may pass: not the leader, overloaded.
+    Refused {
+        /// e.g. `not-leader`, `overloaded`.
+        error: String,
+        /// The node to ask instead, where the answer names one.
+        leader: Option<String>,
+        /// Time to leave the system alone, where the answer names one.
+        retry_after: Option<Duration>,
+    },
+    /// Nobody knows: time-out, broken connection, an answer that can't be understood.
+    Unknown {
+        /// e.g. `timeout`, `connection reset`.
+        error: String,
+    },
+}
+
+/// A client of one system. Shared by all processes.
+#[async_trait]
+pub trait Service: Send + Sync {
+    /// Makes one attempt at `op` at `endpoint`. The caller limits its time, so it need not; when it is dropped, the
+    /// attempt counts as [`Answer::Unknown`].
+    async fn attempt(&self, endpoint: &Endpoint, op: &Op, token: Option<&Token>) -> Answer;
+
+    /// Whether the system executes a [`Token`] at most once, so that unknown attempts may be retried.
+    fn honours_tokens(&self) -> bool;
+}
