@@ -5,4 +5,5 @@
 
 pub mod evidence;
 pub mod history;
+pub mod liveness;
 pub mod verdict;

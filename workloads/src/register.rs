@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 
 use crate::{Op, Workload};
 
+/// Name of the model in `duress-checker` that judges these histories.
+pub const MODEL: &str = "cas-register";
+
 /// What a spec says of the register workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -170,7 +173,7 @@ impl Workload for Register {
     }
 
     fn model(&self) -> &'static str {
-        "cas-register"
+        MODEL
     }
 }
 
