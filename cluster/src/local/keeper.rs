@@ -164,17 +164,13 @@ fn gone() -> ClusterError {
     }
 }
 
-/// Kills the outer processes that it still holds; their inits follow.
+/// The outer processes. Dropped after hanging up on them: gives them a moment to end by themselves, which leaves
+/// nobody to be adopted and reaped by the host's init, then kills them; their inits follow.
 struct Children(Vec<Child>);
 
 impl Drop for Children {
     fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill();
-        }
-        for child in &mut self.0 {
-            let _ = child.wait();
-        }
+        let _ = end_all(self, Instant::now() + DROP_GRACE);
     }
 }
 
@@ -186,16 +182,25 @@ fn keep(inbox: &mpsc::Receiver<Task>, mut children: Children) {
                 let _ = done.send(tools::ip_batch(&lines, force));
             }
             Task::End { grace, done } => {
-                let _ = done.send(end_all(&mut children, Instant::now() + grace));
+                let ended = end_all(&mut children, Instant::now() + grace);
+                let _ = done.send(ended.map_err(|killed| ClusterError::Timeout {
+                    what: format!("end {killed} sandboxes"),
+                    limit_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
+                    detail: ": they were killed; a process in them may hang in the kernel".into(),
+                }));
             }
         }
     }
 }
 
+/// A drop must not hold its caller up for long.
+const DROP_GRACE: Duration = Duration::from_millis(500);
+
 /// How often ended sandboxes are looked for. There are few, and this happens once in a cluster's life.
 const POLL: Duration = Duration::from_millis(2);
 
-fn end_all(children: &mut Children, deadline: Instant) -> Result<(), ClusterError> {
+/// Waits until all have ended, or kills the rest at the deadline and says how many that were.
+fn end_all(children: &mut Children, deadline: Instant) -> Result<(), usize> {
     while Instant::now() < deadline {
         children
             .0
@@ -208,11 +213,7 @@ fn end_all(children: &mut Children, deadline: Instant) -> Result<(), ClusterErro
     let killed = children.0.len();
     children.0.iter_mut().for_each(|child| drop(child.kill()));
     children.0.drain(..).for_each(|mut child| drop(child.wait()));
-    Err(ClusterError::Timeout {
-        what: format!("end {killed} sandboxes"),
-        limit_ms: 0,
-        detail: ": they were killed; a process in them may hang in the kernel".into(),
-    })
+    Err(killed)
 }
 
 fn open_all(exe: &[OsString], seats: &[Seat], children: &mut Children) -> Result<Vec<Line>, ClusterError> {
