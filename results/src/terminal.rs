@@ -10,7 +10,7 @@
 
 use std::fmt::Write;
 
-use duress_checker::verdict::{Verdict, Witness};
+use duress_checker::verdict::{PropertyVerdict, Verdict, Witness};
 
 use crate::format::{count, counted, cut, duration, moment, printable, share};
 use crate::report::operation_label;
@@ -51,6 +51,36 @@ pub fn summary(verdict: &VerdictFile, colour: bool) -> String {
     text
 }
 
+/// The verdict on one property, as of `duress check`, several lines.
+pub fn property(verdict: &PropertyVerdict, colour: bool) -> String {
+    let paint = Paint { colour };
+    let mut text = String::new();
+    let (icon, tone, why) = said_of(verdict);
+    let line = format!("{}  {}", clean(&verdict.property), clean(why));
+    let _ = writeln!(text, "{} {}", paint.tone(icon, tone), line.trim_end());
+    broken(&mut text, verdict, paint);
+    text
+}
+
+/// Icon, tone, and how it was decided or why not.
+fn said_of(property: &PropertyVerdict) -> (&'static str, Tone, &str) {
+    match &property.verdict {
+        Verdict::Held => ("✓", Tone::Good, property.detail.as_str()),
+        Verdict::Violated { .. } => ("✕", Tone::Bad, property.detail.as_str()),
+        Verdict::Inconclusive { reason } => ("?", Tone::Unsure, reason.as_str()),
+    }
+}
+
+/// The witness of a property that is violated.
+fn broken(text: &mut String, property: &PropertyVerdict, paint: Paint) {
+    if let Verdict::Violated { witness: broken } = &property.verdict {
+        let _ = writeln!(text, "\n  {}", paint.bold(&clean(&broken.summary), Tone::Bad));
+        for line in witness(broken).lines().skip(1) {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
+}
+
 fn properties(text: &mut String, verdict: &VerdictFile, paint: Paint) {
     if verdict.properties.is_empty() {
         return;
@@ -61,21 +91,12 @@ fn properties(text: &mut String, verdict: &VerdictFile, paint: Paint) {
         .max()
         .unwrap_or(0);
     for property in &verdict.properties {
-        let (icon, tone, why) = match &property.verdict {
-            Verdict::Held => ("✓", Tone::Good, property.detail.as_str()),
-            Verdict::Violated { .. } => ("✕", Tone::Bad, property.detail.as_str()),
-            Verdict::Inconclusive { reason } => ("?", Tone::Unsure, reason.as_str()),
-        };
+        let (icon, tone, why) = said_of(property);
         let line = format!("{:width$}  {}", clean(&property.property), clean(why));
         let _ = writeln!(text, "  {} {}", paint.tone(icon, tone), line.trim_end());
     }
     for property in &verdict.properties {
-        if let Verdict::Violated { witness: broken } = &property.verdict {
-            let _ = writeln!(text, "\n  {}", paint.bold(&clean(&broken.summary), Tone::Bad));
-            for line in witness(broken).lines().skip(1) {
-                let _ = writeln!(text, "    {line}");
-            }
-        }
+        broken(text, property, paint);
     }
 }
 

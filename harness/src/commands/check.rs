@@ -43,7 +43,7 @@ fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
     let path = args.history.display().to_string();
     let bytes = std::fs::read(&args.history)
         .map_err(|source| CheckFailure::Read { path: path.clone(), source })?;
-    let events = duress_checker::history::jsonl::read(&bytes)
+    let events = duress_checker::history::jsonl::read_events(&bytes)
         .map_err(|source| CheckFailure::Format { path: path.clone(), source })?;
     let budget = Budget {
         time_ms_max: u64::try_from(args.time.0.as_millis()).unwrap_or(u64::MAX),
