@@ -6,13 +6,11 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use duress_cluster::systems::{NodeStatus, StatusProbe};
-use duress_cluster::Node;
-use duress_nemesis::schedule::Roles;
+use duress_cluster::{Node, NodeStatus, Role, StatusProbe};
+use duress_nemesis::Roles;
 use duress_results::rundir::RunDir;
 use duress_results::verdict_file::Probe;
 use duress_workloads::retry::Clock;
@@ -40,10 +38,9 @@ impl Observer {
     /// Starts to watch.
     pub fn start(
         nodes: &[Node],
-        probe: StatusProbe,
-        from: Option<IpAddr>,
+        probe: &StatusProbe,
         dir: &RunDir,
-        recorder: Arc<Recorder>,
+        recorder: &Arc<Recorder>,
     ) -> std::io::Result<Self> {
         let blank: Statuses = nodes.iter().map(|node| (node.name.clone(), None)).collect();
         let (statuses_in, statuses) = watch::channel(blank);
@@ -54,7 +51,8 @@ impl Observer {
         for node in nodes {
             let path = dir.probes(&node.name);
             let mut file = BufWriter::new(File::options().create(true).append(true).open(&path)?);
-            let (node, probe, recorder) = (node.clone(), probe.clone(), recorder.clone());
+            let (node, nodes) = (node.clone(), nodes.to_vec());
+            let (probe, recorder) = (probe.clone(), recorder.clone());
             let (shared, trouble) = (shared.clone(), trouble.clone());
             tasks.spawn(async move {
                 let mut tick = tokio::time::interval(INTERVAL);
@@ -62,7 +60,7 @@ impl Observer {
                 loop {
                     tick.tick().await;
                     let time = recorder.now();
-                    let status = probe.ask(&node, from).await.ok();
+                    let status = probe.probe(&node).await.ok();
                     if let Err(error) = write_probe(&mut file, time, status.as_ref()) {
                         let what = format!("write {}: {error}", path.display());
                         trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
@@ -71,7 +69,7 @@ impl Observer {
                     shared.0.send_modify(|statuses| {
                         statuses.insert(node.name.clone(), status);
                     });
-                    let now = roles_of(&shared.0.borrow());
+                    let now = roles_of(&nodes, &shared.0.borrow());
                     shared.1.send_if_modified(|roles| {
                         let changed = *roles != now;
                         *roles = now;
@@ -120,32 +118,36 @@ impl Observer {
 fn write_probe(file: &mut BufWriter<File>, time: u64, status: Option<&NodeStatus>) -> std::io::Result<()> {
     let mut probe = Probe { time, up: status.is_some(), ..Probe::default() };
     if let Some(status) = status {
-        probe.role = Some(status.role.clone());
-        probe.term = status.term;
+        probe.role = Some(name_of(status.role).to_owned());
+        probe.term = Some(status.term);
         probe.leader = status.leader.clone();
-        probe.commit = status.commit;
-        probe.applied = status.applied;
+        probe.commit = Some(status.commit);
+        probe.applied = Some(status.applied);
     }
     serde_json::to_writer(&mut *file, &probe)?;
     file.write_all(b"\n")?;
     file.flush()
 }
 
-/// The leader of the highest term among those who say that they lead.
-fn roles_of(statuses: &Statuses) -> Roles {
-    let leader = (statuses.iter())
-        .filter_map(|(name, status)| {
-            let status = status.as_ref().filter(|status| status.role == "leader")?;
-            Some((status.term, name.clone()))
-        })
-        .max()
-        .map(|(_, name)| name);
-    Roles { leader }
+fn name_of(role: Role) -> &'static str {
+    match role {
+        Role::Leader => "leader",
+        Role::Follower => "follower",
+        Role::Candidate => "candidate",
+        Role::Learner => "learner",
+    }
+}
+
+/// Who leads and who follows: nodes that say nothing do neither.
+fn roles_of(nodes: &[Node], statuses: &Statuses) -> Roles {
+    let answered = statuses.iter().filter_map(|(name, status)| Some((name.clone(), status.clone()?))).collect();
+    let roles = duress_cluster::Roles::of(nodes, &answered);
+    Roles { leader: roles.leader, followers: roles.followers }
 }
 
 /// Whether all are ready and name the same leader in the same term.
 fn agreed(statuses: &Statuses) -> Result<String, String> {
-    let mut named: Option<(&str, Option<u64>)> = None;
+    let mut named: Option<(&str, u64)> = None;
     for (name, status) in statuses {
         let Some(status) = status else { return Err(format!("{name} does not answer")) };
         let Some(leader) = status.leader.as_deref() else { return Err(format!("{name} knows no leader")) };
@@ -163,8 +165,7 @@ fn agreed(statuses: &Statuses) -> Result<String, String> {
     }
     match named {
         None => Err("there are no nodes".to_owned()),
-        Some((leader, Some(term))) => Ok(format!("{leader} leads in term {term}")),
-        Some((leader, None)) => Ok(format!("{leader} leads")),
+        Some((leader, term)) => Ok(format!("{leader} leads in term {term}")),
     }
 }
 
@@ -172,15 +173,9 @@ fn agreed(statuses: &Statuses) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn status(role: &str, term: u64, leader: Option<&str>) -> Option<NodeStatus> {
-        Some(NodeStatus {
-            role: role.to_owned(),
-            term: Some(term),
-            leader: leader.map(str::to_owned),
-            commit: None,
-            applied: None,
-            ready: true,
-        })
+    fn status(role: Role, term: u64, leader: Option<&str>) -> Option<NodeStatus> {
+        let leader = leader.map(str::to_owned);
+        Some(NodeStatus { role, term, leader, commit: 9, applied: 9, ready: true })
     }
 
     fn statuses(list: Vec<(&str, Option<NodeStatus>)>) -> Statuses {
@@ -188,23 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn the_leader_is_the_one_of_the_highest_term() {
-        let split = statuses(vec![
-            ("n1", status("leader", 3, Some("n1"))),
-            ("n2", status("leader", 4, Some("n2"))),
-            ("n3", None),
-        ]);
-        assert_eq!(roles_of(&split).leader.as_deref(), Some("n2"));
-        assert_eq!(roles_of(&statuses(vec![("n1", None)])).leader, None);
-    }
-
-    #[test]
     fn agreement_needs_every_node_one_leader_and_one_term() {
-        let all = |second| statuses(vec![("n1", status("leader", 4, Some("n1"))), ("n2", second)]);
-        assert_eq!(agreed(&all(status("follower", 4, Some("n1")))).as_deref(), Ok("n1 leads in term 4"));
+        let all = |second| statuses(vec![("n1", status(Role::Leader, 4, Some("n1"))), ("n2", second)]);
+        assert_eq!(agreed(&all(status(Role::Follower, 4, Some("n1")))).as_deref(), Ok("n1 leads in term 4"));
         assert!(agreed(&all(None)).is_err());
-        assert!(agreed(&all(status("follower", 4, None))).is_err());
-        assert!(agreed(&all(status("follower", 3, Some("n1")))).is_err());
-        assert!(agreed(&all(status("leader", 5, Some("n2")))).is_err());
+        assert!(agreed(&all(status(Role::Follower, 4, None))).is_err());
+        assert!(agreed(&all(status(Role::Follower, 3, Some("n1")))).is_err());
+        assert!(agreed(&all(status(Role::Leader, 5, Some("n2")))).is_err());
     }
 }

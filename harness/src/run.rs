@@ -11,14 +11,9 @@ use std::time::Duration;
 
 use duress_checker::history::FaultEvent;
 use duress_checker::liveness::Recovery;
-use duress_cluster::local::{Isolation, LocalCluster};
-use duress_cluster::readiness::wait_ready;
-use duress_cluster::systems::System;
-use duress_cluster::{Cluster, ClusterError};
-use duress_nemesis::agent::{AgentClient, AgentError};
-use duress_nemesis::journal::Journal;
-use duress_nemesis::schedule::Schedule;
-use duress_nemesis::{Nemesis, Readiness};
+use duress_cluster::local::{self, Isolation, LocalCluster};
+use duress_cluster::{Cluster, ClusterError, StatusProbe, System, bring_up, wait_ready};
+use duress_nemesis::{AgentClient, EventSink, Journal, Nemesis, NemesisError, Readiness, Schedule};
 use duress_results::rundir::RunDir;
 use duress_workloads::register::Register;
 use duress_workloads::specimen::Specimen;
@@ -41,9 +36,9 @@ pub enum Failure {
     /// The cluster could not be brought up or reached.
     #[error("cluster: {0}")]
     Cluster(#[from] ClusterError),
-    /// The one that breaks died or can't be understood.
-    #[error("agent: {0}")]
-    Agent(#[from] AgentError),
+    /// The one that breaks died, or could not mend what it broke.
+    #[error("nemesis: {0}")]
+    Nemesis(#[from] NemesisError),
     /// Before any fault the nodes did not come to agree on a leader.
     #[error("within {limit:?} and before any fault the nodes did not come to agree on a leader: {missing}")]
     NeverReady {
@@ -79,6 +74,12 @@ pub struct Run<'a> {
     pub interrupt: watch::Receiver<bool>,
 }
 
+/// The agent is this very program.
+const AGENT_ARGV: [&str; 2] = ["/proc/self/exe", "agent"];
+
+/// Between two looks at whether the run can still be recorded.
+const TROUBLE_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How a run's waiting ended.
 enum Waited {
     Done,
@@ -87,7 +88,7 @@ enum Waited {
 
 impl Run<'_> {
     /// Does all of it. Whatever happens, everything is healed and taken down before this returns.
-    pub async fn drive(mut self) {
+    pub async fn drive(self) {
         let failure = match self.deploy().await {
             Err(failure) => Some(failure),
             Ok(cluster) => {
@@ -122,20 +123,14 @@ impl Run<'_> {
     async fn deploy(&self) -> Result<Arc<dyn Cluster>, Failure> {
         self.phase("deploy");
         let start = Instant::now();
-        let spec = self.system.local_spec(self.spec, self.dir)?;
-        let cluster = LocalCluster::deploy(self.isolation.clone(), spec).await?;
-        let limit = self.spec.ready_limit();
-        let result = async {
-            for node in cluster.nodes() {
-                cluster.start(&node.name).await?;
-            }
-            for node in cluster.nodes() {
-                wait_ready(&cluster, &node.name, &self.system.readiness, start + limit).await?;
-            }
-            Ok::<(), ClusterError>(())
-        }
-        .await;
-        if let Err(error) = result {
+        let names = self.spec.node_names();
+        let nodes = local::plan_nodes(names.iter().map(String::as_str), 0)?;
+        let duress = std::env::current_exe().map_err(|error| Failure::Other(format!("find duress itself: {error}")))?;
+        let programs = self.system.programs(&nodes, &self.dir.nodes(), &duress, &self.spec.node_args())?;
+        let spec = local::LocalSpec::new(programs, self.dir.nodes());
+        let cluster = LocalCluster::deploy(self.isolation, spec).await?;
+        let deadline = start + self.spec.ready_limit();
+        if let Err(error) = bring_up(&cluster, &self.system.readiness, deadline).await {
             // The first error says why; one from taking down what never stood adds nothing.
             let _ = cluster.down().await;
             return Err(error.into());
@@ -149,21 +144,15 @@ impl Run<'_> {
         Ok(Arc::new(cluster))
     }
 
-    async fn on(&mut self, cluster: Arc<dyn Cluster>) -> Result<(), Failure> {
+    async fn on(&self, cluster: Arc<dyn Cluster>) -> Result<(), Failure> {
         let observer_address = cluster.observer_addresses().and_then(|list| first_v4(&list));
-        let observer = Observer::start(
-            cluster.nodes(),
-            self.system.status.clone(),
-            observer_address,
-            self.dir,
-            self.recorder.clone(),
-        )
+        let probe = StatusProbe::new(&self.system, observer_address)?;
+        let observer = Observer::start(cluster.nodes(), &probe, self.dir, &self.recorder)
         .map_err(|error| Failure::Other(format!("keep what nodes say: {error}")))?;
         let limit = self.spec.ready_limit();
         observer.agreement(limit).await.map_err(|missing| Failure::NeverReady { limit, missing })?;
 
-        let agent = Arc::new(AgentClient::spawn(&agent_argv()?).await?);
-        let nemesis = self.nemesis(cluster.clone(), agent.clone(), &observer)?;
+        let nemesis = self.nemesis(cluster.clone(), &observer).await?;
         let clients = Arc::new(self.clients(&*cluster)?);
         let (stop_load, stopped) = watch::channel(false);
         let load = tokio::spawn({
@@ -171,10 +160,10 @@ impl Run<'_> {
             async move { clients.run(pace, stopped).await }
         });
 
-        let result = self.under_load(&nemesis, &agent, &observer).await;
+        let result = self.under_load(&nemesis, &observer).await;
         // Faults first: nothing must stay broken, whatever went wrong above.
-        nemesis.heal_all().await;
-        let result = match result {
+        let healed = nemesis.heal_all().await.map_err(Failure::from);
+        let result = match result.and_then(|waited| healed.map(|_| waited)) {
             Ok(waited) => self.after_faults(waited, &observer).await,
             Err(failure) => Err(failure),
         };
@@ -186,47 +175,33 @@ impl Run<'_> {
             let (answered, asked) = clients.final_ops(deadline).await;
             self.recorder.note("final-ops", json!({"answered": answered, "asked": asked}));
         }
-        agent.close().await;
+        let closed = nemesis.close().await.map_err(Failure::from);
         if self.recorder.is_broken() {
             return Err(Failure::Other("the history could not be written".to_owned()));
         }
         if let Some(trouble) = observer.trouble() {
             return Err(Failure::Other(trouble));
         }
-        result.map(drop)
+        result.and(closed)
     }
 
     /// Warm-up and faults.
-    async fn under_load(
-        &mut self,
-        nemesis: &Arc<Nemesis>,
-        agent: &AgentClient,
-        observer: &Observer,
-    ) -> Result<Waited, Failure> {
+    async fn under_load(&self, nemesis: &Nemesis, observer: &Observer) -> Result<Waited, Failure> {
         self.phase("warm-up");
-        if let Waited::Interrupted = self.wait(self.spec.time.warm_up.0, agent).await? {
+        if let Waited::Interrupted = self.wait(self.spec.time.warm_up.0, nemesis, observer).await? {
             return Ok(Waited::Interrupted);
         }
         self.phase("faults");
-        let start = Instant::now();
-        let faults = tokio::spawn({
-            let (nemesis, schedule) = (nemesis.clone(), self.schedule.clone());
-            async move { nemesis.run(&schedule, start).await }
-        });
-        let waited = self.wait(self.spec.time.faults.0, agent).await;
-        match waited {
-            // Faults end inside their window; verifying the last one's healing may take a little longer.
-            Ok(Waited::Done) => join(faults).await,
-            Ok(Waited::Interrupted) | Err(_) => faults.abort(),
-        }
-        match observer.trouble() {
-            Some(trouble) => Err(Failure::Other(trouble)),
-            None => waited,
-        }
+        // Faults end inside their window; to verify the healing of the last one may take a little longer.
+        let faults = nemesis.run(&self.schedule, std::time::Instant::now(), self.interrupt.clone());
+        let faults = async { faults.await.map_err(Failure::from) };
+        let (waited, ()) =
+            tokio::try_join!(self.wait(self.spec.time.faults.0, nemesis, observer), faults)?;
+        Ok(waited)
     }
 
     /// Waits until the cluster has provably recovered, still under load.
-    async fn after_faults(&mut self, waited: Waited, observer: &Observer) -> Result<Waited, Failure> {
+    async fn after_faults(&self, waited: Waited, observer: &Observer) -> Result<Waited, Failure> {
         if let Waited::Interrupted = waited {
             self.progress.say("interrupted: everything is healed, checking what there is (again to quit at once)");
             self.recorder.note("interrupted", json!({}));
@@ -242,39 +217,45 @@ impl Run<'_> {
         Ok(Waited::Done)
     }
 
-    async fn wait(&mut self, duration: Duration, agent: &AgentClient) -> Result<Waited, Failure> {
-        let recorder = self.recorder.clone();
-        let broken = async move {
-            let mut tick = tokio::time::interval(Duration::from_millis(100));
-            while !recorder.is_broken() {
+    async fn wait(
+        &self,
+        duration: Duration,
+        nemesis: &Nemesis,
+        observer: &Observer,
+    ) -> Result<Waited, Failure> {
+        let trouble = async {
+            let mut tick = tokio::time::interval(TROUBLE_INTERVAL);
+            loop {
                 tick.tick().await;
+                if self.recorder.is_broken() {
+                    return "the history can't be written".to_owned();
+                }
+                if let Some(trouble) = observer.trouble() {
+                    return trouble;
+                }
             }
         };
+        let mut interrupt = self.interrupt.clone();
         tokio::select! {
             () = tokio::time::sleep(duration) => Ok(Waited::Done),
-            _ = self.interrupt.wait_for(|interrupted| *interrupted) => Ok(Waited::Interrupted),
-            why = agent.gone() => Err(Failure::Other(format!("the agent is gone: {why}"))),
-            () = broken => Err(Failure::Other("the history can't be written".to_owned())),
+            _ = interrupt.wait_for(|interrupted| *interrupted) => Ok(Waited::Interrupted),
+            how = nemesis.agent_gone() => Err(Failure::Other(format!("the agent is gone: {how}"))),
+            what = trouble => Err(Failure::Other(what)),
         }
     }
 
-    fn nemesis(
-        &self,
-        cluster: Arc<dyn Cluster>,
-        agent: Arc<AgentClient>,
-        observer: &Observer,
-    ) -> Result<Arc<Nemesis>, Failure> {
-        let journal = Journal::create(&journal_path(self.dir))
-            .map_err(|error| Failure::Other(format!("the journal of faults: {error}")))?;
-        let sink = {
+    async fn nemesis(&self, cluster: Arc<dyn Cluster>, observer: &Observer) -> Result<Nemesis, Failure> {
+        let agent = AgentClient::spawn(&AGENT_ARGV.map(str::to_owned)).await.map_err(NemesisError::from)?;
+        let journal = Journal::open(&journal_path(self.dir)).map_err(NemesisError::from)?;
+        let sink: EventSink = {
             let (recorder, progress) = (self.recorder.clone(), self.progress.clone());
             Arc::new(move |kind: &str, event: FaultEvent| {
                 recorder.fault(kind, &event);
                 progress.fault(kind, &event);
             })
         };
-        let ready = Arc::new(Ready { cluster: cluster.clone(), system: self.system.clone(), limit: self.spec.ready_limit() });
-        Ok(Arc::new(Nemesis::new(cluster, agent, journal, sink, observer.roles(), ready)))
+        let ready = Ready { cluster: cluster.clone(), system: self.system.clone(), limit: self.spec.ready_limit() };
+        Ok(Nemesis::new(cluster, agent, journal, sink, observer.roles(), Arc::new(ready))?)
     }
 
     fn clients(&self, cluster: &dyn Cluster) -> Result<Clients, Failure> {
@@ -289,7 +270,7 @@ impl Run<'_> {
             }
         };
         let endpoints = (cluster.nodes().iter())
-            .map(|node| Endpoint { node: node.name.clone(), address: (node.ipv4, self.system.client_port).into() })
+            .map(|node| Endpoint { node: node.name.clone(), address: (node.ipv4, self.system.port).into() })
             .collect();
         let client = &self.spec.client;
         let recorder = self.recorder.clone();
@@ -311,15 +292,11 @@ struct Ready {
 
 #[async_trait::async_trait]
 impl Readiness for Ready {
-    async fn wait(&self, node: &str) -> Result<(), String> {
+    async fn ready(&self, node: &str) -> Result<(), String> {
         wait_ready(&*self.cluster, node, &self.system.readiness, Instant::now() + self.limit)
             .await
             .map_err(|error| error.to_string())
     }
-}
-
-fn agent_argv() -> Result<Vec<String>, Failure> {
-    Ok(vec!["/proc/self/exe".to_owned(), "agent".to_owned()])
 }
 
 fn first_v4(addresses: &[IpAddr]) -> Option<IpAddr> {

@@ -27,7 +27,7 @@
 
 use std::path::{Path, PathBuf};
 
-use duress_nemesis::spec::FaultsSpec;
+use duress_nemesis::FaultsSpec;
 use duress_workloads::register::RegisterSpec;
 use duress_workloads::retry::{RetryPolicy, Routing};
 use duress_workloads::specimen::ReadMode;
@@ -354,6 +354,13 @@ impl Spec {
     pub fn ready_limit(&self) -> std::time::Duration {
         let ClusterSpec::Local(local) = &self.cluster;
         local.ready.0
+    }
+
+    /// What is added to the command line of every node.
+    pub fn node_args(&self) -> Vec<String> {
+        let ClusterSpec::Local(local) = &self.cluster;
+        let defects = local.defects.iter().flat_map(|defect| ["--defect".to_owned(), defect.clone()]);
+        defects.chain(local.args.iter().cloned()).collect()
     }
 
     /// Name of the model that judges the history.

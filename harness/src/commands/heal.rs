@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use duress_nemesis::journal::heal_from_journal;
+use duress_nemesis::heal_from_journal;
 use duress_results::rundir::RunDir;
 use serde_json::json;
 
@@ -33,20 +33,23 @@ pub fn main(args: &HealArgs) -> ExitCode {
             continue;
         }
         match heal_from_journal(&journal) {
-            Ok(done) => {
+            Ok(report) => {
                 if !args.json {
-                    for line in &done {
+                    for line in report.done.iter().chain(&report.failed) {
                         print(format_args!("{}: {line}\n", dir.path().display()));
                     }
                 }
-                all.push(json!({"run": dir.path(), "done": done.iter().map(ToString::to_string).collect::<Vec<_>>()}));
+                if !report.failed.is_empty() {
+                    code = ExitCode::from(exit::HARNESS_FAILURE);
+                }
+                all.push(json!({"run": dir.path(), "done": report.done, "failed": report.failed}));
             }
             Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
         }
     }
     if args.json {
         print_json(&all);
-    } else if all.iter().all(|run| run["done"].as_array().is_none_or(Vec::is_empty)) {
+    } else if all.iter().all(|run| run["done"] == json!([]) && run["failed"] == json!([])) {
         print("nothing to heal\n");
     }
     code

@@ -4,9 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use duress_cluster::local;
-use duress_cluster::systems::System;
-use duress_nemesis::schedule::plan;
+use duress_cluster::{System, local};
+use duress_nemesis::{Schedule, plan};
 use duress_results::rundir::RunDir;
 use tokio::sync::watch;
 
@@ -32,7 +31,7 @@ pub fn main(args: &RunArgs) -> ExitCode {
     let seed = spec.seed.expect("resolve draws a seed");
     let invalid = |what: String| fail(&SpecError::Invalid { path: args.spec.clone(), what }, exit::USAGE);
     let ClusterSpec::Local(cluster) = &spec.cluster;
-    let system = match System::by_name(&cluster.system) {
+    let system = match System::named(&cluster.system) {
         Ok(system) => system,
         Err(error) => return invalid(error.to_string()),
     };
@@ -117,7 +116,7 @@ fn prepare(
     spec: &Spec,
     seed: u64,
     started: &str,
-    schedule: &duress_nemesis::schedule::Schedule,
+    schedule: &Schedule,
 ) -> Result<Prepared, Box<dyn std::error::Error>> {
     let dir = RunDir::create(&args.out, &spec.name, started, seed)?;
     for node in spec.node_names() {
