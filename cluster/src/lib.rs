@@ -3,12 +3,21 @@
 //! Knows nothing of faults or operations. Three kinds behind one trait, [`Cluster`]: `local` (Linux namespaces, no
 //! daemon, the embedded default), `compose` (Docker Compose) and `ssh` (hosts that exist).
 
+mod exec;
 mod files;
+mod http;
 pub mod local;
 mod program;
+mod readiness;
+mod status;
+mod systems;
 mod tools;
 
+pub use exec::{Ended, run_in};
 pub use program::{NodeProgram, TemplateValues};
+pub use readiness::{Readiness, bring_up, wait_ready};
+pub use status::{NodeStatus, Role, Roles, StatusProbe};
+pub use systems::{Durability, StatusKind, System};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;

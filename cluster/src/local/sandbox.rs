@@ -252,6 +252,7 @@ impl Init {
 
     fn start(&mut self, order: StartOrder) {
         match self.program {
+            Program::Running(pid) if is_dying(pid) => self.deferred = Some(order),
             Program::Running(_) => report(&Event::Started { id: order.id }),
             Program::Ending { .. } => self.deferred = Some(order),
             Program::Idle => match spawn(&order) {
@@ -311,6 +312,25 @@ impl Init {
             let _ = kill(EVERYONE, Signal::SIGKILL);
         }
     }
+}
+
+/// Whether the process was killed, but can't be reaped yet: it may have many threads to end. A start that follows a kill
+/// must not take it for running.
+fn is_dying(pid: Pid) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+        return true;
+    };
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map_or("", str::trim)
+    };
+    let kill_pending = |name: &str| {
+        let pending = u64::from_str_radix(field(name), 16).unwrap_or(0);
+        pending & (1 << (Signal::SIGKILL as i32 - 1)) != 0
+    };
+    field("State:").starts_with(['Z', 'X']) || kill_pending("SigPnd:") || kill_pending("ShdPnd:")
 }
 
 fn spawn(order: &StartOrder) -> io::Result<Pid> {

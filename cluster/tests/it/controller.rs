@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
         let cluster = deploy(
             isolation,
             shells(5, "setsid sleep 1000 & wait"),
-            &PathBuf::from(&args[0]),
+            Path::new(&args[0]),
         )
         .await;
         let mut known = namespaces(std::process::id());
@@ -48,15 +48,34 @@ pub fn main(args: &[OsString]) -> ExitCode {
     })
 }
 
-fn controller(dir: &std::path::Path, mark: &str) -> Child {
-    let mut command = Command::new("/proc/self/exe");
-    command
-        .arg("controller")
-        .arg(dir)
-        .env(MARK, mark)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+/// Is killed at the latest when the test fails.
+struct Controller(Child);
+
+impl Controller {
+    fn start(dir: &Path, mark: &str) -> Controller {
+        let mut command = Command::new("/proc/self/exe");
+        Controller(
+            command
+                .arg("controller")
+                .arg(dir)
+                .env(MARK, mark)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap(),
+        )
+    }
+
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Processes that a controller with this mark started, and itself.
@@ -74,9 +93,9 @@ fn marked(mark: &str) -> Vec<u32> {
 fn killing_the_controller_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mark = format!("{}-once", std::process::id());
-    let mut controller = controller(dir.path(), &mark);
+    let mut controller = Controller::start(dir.path(), &mark);
     let mut line = String::new();
-    BufReader::new(controller.stdout.take().unwrap())
+    BufReader::new(controller.0.stdout.take().unwrap())
         .read_line(&mut line)
         .unwrap();
     let own: Vec<String> = line.split_whitespace().map(String::from).collect();
@@ -85,11 +104,10 @@ fn killing_the_controller_leaves_nothing() {
     let own: Vec<String> = own.into_iter().filter(|link| !ours.contains(link)).collect();
     assert_eq!(own.len(), 2 + 5 * 4, "{own:?}");
     // The controller, and for each node: the outer process, the init, a shell, and what the shell started.
-    assert!(processes_in(&own).len() > 5 * 4, "{:?}", processes_in(&own));
-    assert_eq!(marked(&mark).len(), processes_in(&own).len());
+    eventually("all processes run", || processes_in(&own).len() == 1 + 5 * 4);
+    assert_eq!(marked(&mark).len(), 1 + 5 * 4, "the mark finds them too");
 
-    controller.kill().unwrap();
-    controller.wait().unwrap();
+    controller.kill();
     // With its last process a namespace ends, and with it its mounts, interfaces and firewall rules.
     eventually("no process is left in any of the namespaces", || {
         processes_in(&own).is_empty()
@@ -101,11 +119,10 @@ fn killing_the_controller_at_any_moment_leaves_nothing() {
     for step in 0..25 {
         let dir = tempfile::tempdir().unwrap();
         let mark = format!("{}-{step}", std::process::id());
-        let mut controller = controller(dir.path(), &mark);
+        let mut controller = Controller::start(dir.path(), &mark);
         // Any moment will do: this is no wait for something, but where the axe falls.
         std::thread::sleep(Duration::from_millis(step * 4));
-        controller.kill().unwrap();
-        controller.wait().unwrap();
+        controller.kill();
         eventually("no process with the mark is left", || marked(&mark).is_empty());
     }
 }

@@ -3,10 +3,14 @@
 //!
 //! - `sandbox NAME`: the init of a sandbox, as `duress sandbox` is.
 //! - `controller DIR`: deploys five nodes, says where they are, and waits to be killed.
+//! - `unprivileged DIR`: deploys two nodes as an ordinary user.
+//! - `serve ADDRESS ANSWER`: an HTTP server with one answer to everything.
 
 mod controller;
 mod deploy;
+mod ready;
 mod support;
+mod unprivileged;
 
 use std::process::ExitCode;
 
@@ -17,9 +21,17 @@ fn main() -> ExitCode {
     match args.first().and_then(|first| first.to_str()) {
         Some("sandbox") => return duress_cluster::local::sandbox::main(&args[1..]),
         Some("controller") => return controller::main(&args[1..]),
+        Some("unprivileged") => return unprivileged::main(&args[1..]),
+        Some("serve") => return ready::main(&args[1..]),
         _ => {}
     }
-    let tests = [deploy::tests(), controller::tests()].concat();
+    let tests = [
+        deploy::tests(),
+        controller::tests(),
+        ready::tests(),
+        unprivileged::tests(),
+    ]
+    .concat();
     let trials = tests.into_iter().map(|(name, test)| {
         // A thread for each: isolation can't be undone, and the harness uses its threads again.
         Trial::test(name, move || match std::thread::spawn(test).join() {
