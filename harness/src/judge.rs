@@ -116,7 +116,8 @@ pub fn notes<'a>(history: &'a [Event], f: &'a str) -> impl Iterator<Item = (u64,
 
 /// A spec that asks for faults, and a history in which none was even tried.
 fn faults_missing(spec: &Spec, evidence: &Evidence) -> Option<Requirement> {
-    let asked = !spec.faults.is_empty() && spec.evidence.faults_verified;
+    let planned = !(spec.faults.mix.is_empty() && spec.faults.at.is_empty());
+    let asked = planned && spec.evidence.faults_verified;
     (asked && evidence.faults_planned == 0).then(|| Requirement {
         what: "faults".to_owned(),
         needed: "at least 1".to_owned(),
