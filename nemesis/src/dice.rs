@@ -20,6 +20,11 @@ impl Dice {
         self.0.next_u64()
     }
 
+    /// A number that every reader of JSON takes for what it is: below 2⁵³.
+    pub fn seed(&mut self) -> u64 {
+        self.number() >> 11
+    }
+
     /// From 0 to `count - 1`; 0 where there is nothing to draw from. (Lemire 2019, without the rejection: the bias is
     /// below 2⁻⁴⁰ for the counts here.)
     pub fn below(&mut self, count: u64) -> u64 {

@@ -45,7 +45,7 @@ pub enum Shape {
     Bridge,
     /// One node from all others, in one direction only.
     OneWay,
-    /// Clients from nodes; nodes hear each other.
+    /// Clients from nodes: requests don't arrive. Nodes hear each other, and what they send to clients still leaves.
     Clients,
 }
 

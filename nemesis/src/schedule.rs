@@ -89,7 +89,7 @@ fn fixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Result<Vec<PlannedFaul
                     span.min_ms
                 )));
             }
-            let choice_seed = dice.number();
+            let choice_seed = dice.seed();
             Ok(PlannedFault { id: 0, at_ms: entry.at_ms, length_ms, fault: entry.fault.clone(), choice_seed })
         })
         .collect()
@@ -103,7 +103,7 @@ fn mixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Vec<PlannedFault> {
     let weights: u64 = spec.mix.iter().map(|entry| u64::from(entry.weight)).sum();
     let mut faults = Vec::new();
     let mut now_ms: u64 = 0;
-    while weights > 0 {
+    loop {
         now_ms = now_ms.saturating_add(draw_ms(&mut dice, spec.pause));
         let room_ms = window_ms.saturating_sub(now_ms);
         let fits = |entry: &MixEntry| entry.length.unwrap_or(spec.length).min_ms.max(1) <= room_ms;
@@ -122,7 +122,7 @@ fn mixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Vec<PlannedFault> {
         let drawn_ms = draw_ms(&mut dice, entry.length.unwrap_or(spec.length));
         // A fault of no length would let the loop stand still.
         let length_ms = drawn_ms.clamp(1, room_ms);
-        let choice_seed = dice.number();
+        let choice_seed = dice.seed();
         faults.push(PlannedFault {
             id: 0,
             at_ms: now_ms,
@@ -222,9 +222,9 @@ mod tests {
             serde_json::to_string(&schedule).unwrap(),
             concat!(
                 r#"{"format":1,"seed":7,"faults":["#,
-                r#"{"id":0,"at_ms":1000,"length_ms":4867,"fault":{"kind":"restart","targets":"one"},"choice_seed":3844731949471410482},"#,
-                r#"{"id":1,"at_ms":2841,"length_ms":2167,"fault":{"kind":"kill","targets":"one"},"choice_seed":9841335315954383402},"#,
-                r#"{"id":2,"at_ms":7379,"length_ms":2621,"fault":{"kind":"pause","targets":"leader"},"choice_seed":10060803346784805805}]}"#
+                r#"{"id":0,"at_ms":1000,"length_ms":4867,"fault":{"kind":"restart","targets":"one"},"choice_seed":1877310522202837},"#,
+                r#"{"id":1,"at_ms":2841,"length_ms":2167,"fault":{"kind":"kill","targets":"one"},"choice_seed":4805339509743351},"#,
+                r#"{"id":2,"at_ms":7379,"length_ms":2621,"fault":{"kind":"pause","targets":"leader"},"choice_seed":4912501634172268}]}"#
             )
         );
     }
