@@ -3,6 +3,7 @@
 //! Knows nothing of faults or operations. Three kinds behind one trait, [`Cluster`]: `local` (Linux namespaces, no
 //! daemon, the embedded default), `compose` (Docker Compose) and `ssh` (hosts that exist).
 
+pub mod doctor;
 mod exec;
 mod files;
 mod http;
