@@ -10,7 +10,7 @@ pub mod fast;
 pub mod generate;
 pub mod history;
 pub mod linearizability;
+pub mod liveness;
 pub mod model;
 pub mod search;
-pub mod liveness;
 pub mod verdict;
