@@ -7,6 +7,7 @@ pub mod certify;
 pub mod evidence;
 pub mod explain;
 pub mod fast;
+pub mod formats;
 pub mod generate;
 pub mod history;
 pub mod linearizability;
