@@ -14,6 +14,7 @@ use duress_checker::verdict::{Verdict, Witness};
 
 use crate::format::{count, counted, cut, duration, moment, printable, share};
 use crate::report::operation_label;
+use crate::rundir::RunDir;
 use crate::verdict_file::{Overall, VerdictFile};
 
 /// Operations of a witness that are shown; the report has them all.
@@ -49,6 +50,15 @@ pub fn summary(verdict: &VerdictFile, colour: bool) -> String {
     evidence(&mut text, verdict, paint);
     let _ = writeln!(text, "\n  again  {}", clean(&verdict.reproduce));
     text
+}
+
+/// [`summary`], and where the report is.
+pub fn closing(verdict: &VerdictFile, dir: &RunDir, colour: bool) -> String {
+    format!(
+        "{}  report {}\n",
+        summary(verdict, colour),
+        dir.report().display()
+    )
 }
 
 fn properties(text: &mut String, verdict: &VerdictFile, paint: Paint) {
