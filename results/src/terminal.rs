@@ -156,7 +156,7 @@ fn evidence(text: &mut String, verdict: &VerdictFile, paint: Paint) {
         let _ = writeln!(
             text,
             "  {} {}: needed {}, seen {}",
-            paint.tone("? too little", Tone::Unsure),
+            paint.tone("? too little:", Tone::Unsure),
             clean(&requirement.what),
             clean(&requirement.needed),
             clean(&requirement.seen),
