@@ -56,6 +56,7 @@ fn open(browser: &str, folder: &Path, file: &str) -> Output {
 }
 
 #[test]
+#[allow(clippy::print_stderr)] // a test that looked at nothing must say so
 fn reports_open_without_a_complaint_and_fit_the_screen() {
     let Some(browser) = chromium() else {
         let ci = std::env::var("CI").is_ok_and(|value| value == "true");
