@@ -16,6 +16,8 @@ mod read;
 pub mod refusal;
 mod service;
 pub mod state;
+#[cfg(test)]
+mod storage_tests;
 pub mod types;
 
 pub use args::Args;
