@@ -93,16 +93,16 @@ async fn a_paused_leader_does_not_answer_from_the_past() {
 
 #[tokio::test]
 async fn a_follower_that_lags_too_far_is_sent_a_snapshot() {
-    let mut cluster = Cluster::start(3, &["--snapshot-every", "20"]).await;
+    let cluster = Cluster::start(3, &["--snapshot-every", "20"]).await;
     let leader = cluster.leader().await;
     let lagging = cluster.others(leader)[0];
-    let key = deleted_while_away(&mut cluster, leader, lagging).await;
+    let key = deleted_while_away(&cluster, leader, lagging).await;
     assert_eq!(cluster.get(lagging, &key, "local").await.1["value"], json!(null));
     assert_eq!(cluster.get(lagging, "x", "local").await.1["value"], 99);
 }
 
 /// A key that `lagging` has seen, and that is deleted while it is away for so long that it needs a snapshot.
-pub async fn deleted_while_away(cluster: &mut Cluster, leader: usize, lagging: usize) -> String {
+pub async fn deleted_while_away(cluster: &Cluster, leader: usize, lagging: usize) -> String {
     let key = "deleted".to_owned();
     cluster.put(leader, &key, 1).await;
     let index = cluster.status(leader).await.unwrap()["applied"].as_u64();
