@@ -109,7 +109,8 @@ pub async fn deleted_while_away(cluster: &Cluster, leader: usize, lagging: usize
     cluster
         .until(lagging, "caught up", |status| status["applied"].as_u64() >= index)
         .await;
-    cluster.kill(lagging);
+    // Paused, not killed: it must still know the key when the snapshot comes.
+    cluster.signal(lagging, Signal::SIGSTOP);
     cluster
         .request(leader, "DELETE", &format!("/kv/{key}"), None)
         .await;
@@ -120,7 +121,7 @@ pub async fn deleted_while_away(cluster: &Cluster, leader: usize, lagging: usize
         .until(leader, "compacted", |status| status["purged"].as_u64() > index)
         .await;
     let index = cluster.status(leader).await.unwrap()["applied"].as_u64();
-    cluster.spawn(lagging);
+    cluster.signal(lagging, Signal::SIGCONT);
     cluster
         .until(lagging, "caught up", |status| status["applied"].as_u64() >= index)
         .await;
