@@ -185,7 +185,7 @@ async fn revive_deleted_brings_a_key_back_on_a_follower_that_lagged() {
     .await;
     let leader = cluster.leader().await;
     let lagging = cluster.others(leader)[0];
-    let key = deleted_while_away(&mut cluster, leader, lagging).await;
+    let key = deleted_while_away(&cluster, leader, lagging).await;
     assert_eq!(cluster.get(lagging, &key, "local").await.1["value"], 1);
 }
 

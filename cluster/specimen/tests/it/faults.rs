@@ -93,23 +93,24 @@ async fn a_paused_leader_does_not_answer_from_the_past() {
 
 #[tokio::test]
 async fn a_follower_that_lags_too_far_is_sent_a_snapshot() {
-    let mut cluster = Cluster::start(3, &["--snapshot-every", "20"]).await;
+    let cluster = Cluster::start(3, &["--snapshot-every", "20"]).await;
     let leader = cluster.leader().await;
     let lagging = cluster.others(leader)[0];
-    let key = deleted_while_away(&mut cluster, leader, lagging).await;
+    let key = deleted_while_away(&cluster, leader, lagging).await;
     assert_eq!(cluster.get(lagging, &key, "local").await.1["value"], json!(null));
     assert_eq!(cluster.get(lagging, "x", "local").await.1["value"], 99);
 }
 
 /// A key that `lagging` has seen, and that is deleted while it is away for so long that it needs a snapshot.
-pub async fn deleted_while_away(cluster: &mut Cluster, leader: usize, lagging: usize) -> String {
+pub async fn deleted_while_away(cluster: &Cluster, leader: usize, lagging: usize) -> String {
     let key = "deleted".to_owned();
     cluster.put(leader, &key, 1).await;
     let index = cluster.status(leader).await.unwrap()["applied"].as_u64();
     cluster
         .until(lagging, "caught up", |status| status["applied"].as_u64() >= index)
         .await;
-    cluster.kill(lagging);
+    // Paused, not killed: it must still know the key when the snapshot comes.
+    cluster.signal(lagging, Signal::SIGSTOP);
     cluster
         .request(leader, "DELETE", &format!("/kv/{key}"), None)
         .await;
@@ -120,7 +121,7 @@ pub async fn deleted_while_away(cluster: &mut Cluster, leader: usize, lagging: u
         .until(leader, "compacted", |status| status["purged"].as_u64() > index)
         .await;
     let index = cluster.status(leader).await.unwrap()["applied"].as_u64();
-    cluster.spawn(lagging);
+    cluster.signal(lagging, Signal::SIGCONT);
     cluster
         .until(lagging, "caught up", |status| status["applied"].as_u64() >= index)
         .await;
