@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use duress_checker::formats::{self, Format};
 use duress_checker::linearizability;
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
 
@@ -61,6 +62,6 @@ fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
         memory_bytes_max: args.memory_mib << 20,
     };
     let start = Instant::now();
-    linearizability::check(&events, &args.model, budget, &|| start.elapsed())
+    linearizability::check_history(&history, &args.model, budget, &|| start.elapsed())
         .map_err(|source| CheckFailure::Check { path, source })
 }
