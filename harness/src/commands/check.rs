@@ -18,7 +18,7 @@ enum CheckFailure {
     #[error("{path}: {source}")]
     Format {
         path: String,
-        source: duress_checker::history::jsonl::JsonlError,
+        source: formats::FormatError,
     },
     #[error("{path}: {source}")]
     Check {
@@ -52,11 +52,8 @@ fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
         path: path.clone(),
         source,
     })?;
-    let events =
-        duress_checker::history::jsonl::read_events(&bytes).map_err(|source| CheckFailure::Format {
-            path: path.clone(),
-            source,
-        })?;
+    let history = formats::read_history(&bytes, Format::Guess)
+        .map_err(|source| CheckFailure::Format { path: path.clone(), source })?;
     let budget = Budget {
         time_ms_max: u64::try_from(args.time.0.as_millis()).unwrap_or(u64::MAX),
         memory_bytes_max: args.memory_mib << 20,
