@@ -52,8 +52,10 @@ fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
         path: path.clone(),
         source,
     })?;
-    let history = formats::read_history(&bytes, Format::Guess)
-        .map_err(|source| CheckFailure::Format { path: path.clone(), source })?;
+    let history = formats::read_history(&bytes, Format::Guess).map_err(|source| CheckFailure::Format {
+        path: path.clone(),
+        source,
+    })?;
     let budget = Budget {
         time_ms_max: u64::try_from(args.time.0.as_millis()).unwrap_or(u64::MAX),
         memory_bytes_max: args.memory_mib << 20,

@@ -75,7 +75,11 @@ pub fn main(args: &RunArgs) -> ExitCode {
     let checking = Arc::new(AtomicBool::new(false));
     runtime.block_on(async {
         let (interrupted, interrupt) = watch::channel(false);
-        tokio::spawn(await_interrupts(interrupted, checking.clone(), dir.path().to_owned()));
+        tokio::spawn(await_interrupts(
+            interrupted,
+            checking.clone(),
+            dir.path().to_owned(),
+        ));
         let shown = tokio::spawn(progress.clone().follow(recorder.clone()));
         let run = Run {
             spec: &spec,
@@ -155,7 +159,9 @@ fn prepare(
 /// everything at once: sandboxes die with their controller, and the agent heals when its input ends.
 async fn await_interrupts(interrupted: watch::Sender<bool>, checking: Arc<AtomicBool>, dir: PathBuf) {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
     loop {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
