@@ -3,6 +3,8 @@
 //! Knows nothing of faults or operations. Three kinds behind one trait, [`Cluster`]: `local` (Linux namespaces, no
 //! daemon, the embedded default), `compose` (Docker Compose) and `ssh` (hosts that exist).
 
+pub mod compose;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
