@@ -436,3 +436,197 @@ fn list(names: &BTreeSet<String>) -> String {
         names.iter().cloned().collect::<Vec<_>>().join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+services:
+  n1:
+    image: db:1
+    container_name: db-one
+    restart: always
+    networks:
+      back: {aliases: [first]}
+      front: null
+  n2:
+    image: db:1
+    networks:
+      back: {ipv4_address: 10.9.8.250}
+  proxy:
+    build: {context: .}
+    restart: always
+networks:
+  back:
+    internal: true
+    name: shared-back
+    ipam: {config: [{subnet: 10.9.8.0/24, gateway: 10.9.8.254}]}
+  front: {}
+  outside: {external: true, name: corporate}
+volumes:
+  data: {labels: {team: db}}
+  precious: {external: true}
+version: '3.9'
+"#;
+
+    fn resolved(yaml: &str) -> Resolved {
+        Resolved::parse(yaml).expect("valid")
+    }
+
+    fn nodes() -> Vec<String> {
+        vec!["n1".to_owned(), "n2".to_owned()]
+    }
+
+    fn add(addresses: Addresses) -> Additions {
+        Additions {
+            project: "duress-a1".to_owned(),
+            nodes: nodes(),
+            labels: BTreeMap::from([("duress.run".to_owned(), "a1".to_owned())]),
+            node_label: "duress.node".to_owned(),
+            addresses,
+            ..Additions::default()
+        }
+    }
+
+    fn generated(generation: Generation) -> Value {
+        let resolved = resolved(FILE);
+        let taken = ["10.192.0.0/16".parse().expect("a subnet")];
+        let addresses = resolved
+            .choose_addresses(&nodes(), &taken, 0)
+            .expect("there is room");
+        additions(&resolved, generation, &add(addresses))
+    }
+
+    #[test]
+    fn nodes_stay_down_and_have_fixed_addresses() {
+        for generation in [Generation::V1, Generation::V2] {
+            let file = generated(generation);
+            let n1 = &file["services"]["n1"];
+            assert_eq!(n1["restart"], "no");
+            assert_eq!(n1["labels"], json!({"duress.run": "a1", "duress.node": "n1"}));
+            // The highest address is the gateway; 10.9.8.250 is taken, too, and never reached.
+            assert_eq!(n1["networks"]["back"]["ipv4_address"], "10.9.8.253");
+            assert_eq!(n1["networks"]["front"]["ipv4_address"], "10.193.0.254");
+            assert_eq!(
+                file["networks"]["front"]["ipam"]["config"],
+                json!([{"subnet": "10.193.0.0/24"}])
+            );
+            // Other services keep their policy and are only labelled.
+            assert_eq!(file["services"]["proxy"], json!({"labels": {"duress.run": "a1"}}));
+        }
+    }
+
+    #[test]
+    fn the_first_generation_gets_whole_entries_and_the_second_only_what_is_new() {
+        let v1 = generated(Generation::V1);
+        assert_eq!(
+            v1["services"]["n1"]["networks"]["back"]["aliases"],
+            json!(["first", "db-one"])
+        );
+        assert_eq!(
+            v1["services"]["n2"]["networks"]["back"]["ipv4_address"],
+            "10.9.8.250"
+        );
+        assert_eq!(v1["networks"]["back"]["internal"], true);
+        assert_eq!(
+            v1["networks"]["back"]["ipam"]["config"][0]["subnet"],
+            "10.9.8.0/24"
+        );
+        assert_eq!(
+            v1["volumes"]["data"]["labels"],
+            json!({"team": "db", "duress.run": "a1"})
+        );
+
+        let v2 = generated(Generation::V2);
+        assert_eq!(
+            v2["services"]["n1"]["networks"]["back"]["aliases"],
+            json!(["db-one"])
+        );
+        assert_eq!(v2["services"]["n2"].get("networks"), None);
+        assert_eq!(
+            v2["networks"]["back"],
+            json!({"labels": {"duress.run": "a1"}, "name": "duress-a1_back"})
+        );
+        assert_eq!(v2["volumes"]["data"], json!({"labels": {"duress.run": "a1"}}));
+    }
+
+    #[test]
+    fn fixed_names_become_the_projects_and_external_things_are_left_alone() {
+        for generation in [Generation::V1, Generation::V2] {
+            let file = generated(generation);
+            assert_eq!(file["services"]["n1"]["container_name"], "duress-a1_db-one");
+            assert_eq!(file["networks"]["back"]["name"], "duress-a1_back");
+            assert_eq!(file["networks"].get("outside"), None);
+            assert_eq!(file["volumes"].get("precious"), None);
+        }
+    }
+
+    #[test]
+    fn services_without_networks_are_on_the_default_one() {
+        let plain = resolved("services: {n1: {image: a}, n2: {image: a, networks: [default]}}");
+        assert_eq!(plain.shared_network(&nodes(), None).expect("default"), "default");
+        let addresses = plain.choose_addresses(&nodes(), &[], 5).expect("there is room");
+        assert_eq!(addresses.subnets.len(), 1);
+        let file = additions(&plain, Generation::V1, &add(addresses));
+        assert_eq!(
+            file["services"]["n1"]["networks"]["default"]["ipv4_address"],
+            "10.192.5.254"
+        );
+        assert_eq!(
+            file["networks"]["default"]["ipam"]["config"][0]["subnet"],
+            "10.192.5.0/24"
+        );
+    }
+
+    #[test]
+    fn data_directories_are_volumes_bound_to_folders() {
+        let mut with_data = add(Addresses::default());
+        let folders = BTreeMap::from([("n1".to_owned(), PathBuf::from("/runs/1/data/n1"))]);
+        with_data.data = Some(("/var/lib/db".to_owned(), folders));
+        with_data.images.insert("n2".to_owned(), "db:2".to_owned());
+        let file = additions(&resolved(FILE), Generation::V2, &with_data);
+        assert_eq!(
+            file["services"]["n1"]["volumes"],
+            json!(["duress-data-n1:/var/lib/db"])
+        );
+        assert_eq!(
+            file["volumes"]["duress-data-n1"]["driver_opts"]["device"],
+            "/runs/1/data/n1"
+        );
+        assert_eq!(file["services"]["n2"].get("volumes"), None);
+        assert_eq!(file["services"]["n2"]["image"], "db:2");
+    }
+
+    #[test]
+    fn what_cannot_be_a_node_is_refused() {
+        let odd = resolved(
+            "services: {host: {image: a, network_mode: host}, many: {image: a, deploy: {replicas: 3}}, \
+             left: {image: a, networks: [l]}, right: {image: a, networks: [r]}}",
+        );
+        let why = |node: &str| odd.check_node(node).expect_err("refused").to_string();
+        assert!(why("host").contains("network_mode: host"));
+        assert!(why("many").contains("3 replicas"));
+        assert!(why("none").contains("host, left, many, right"));
+        assert!(odd.check_node("left").is_ok());
+        let apart = ["left".to_owned(), "right".to_owned()];
+        assert!(odd.shared_network(&apart, None).is_err());
+        assert!(odd.shared_network(&apart[..1], Some("r")).is_err());
+    }
+
+    #[test]
+    fn images_are_known_unless_they_are_built() {
+        let file = resolved(FILE);
+        assert_eq!(file.images(), BTreeMap::from([("n1", "db:1"), ("n2", "db:1")]));
+        assert!(file.restarts("n1") && !file.restarts("n2"));
+    }
+
+    #[test]
+    fn the_text_means_the_same_to_every_yaml() {
+        let text = to_yaml(&generated(Generation::V1));
+        assert!(text.contains(r#""restart": "no""#));
+        let (comment, json) = text.split_once('\n').expect("two lines at least");
+        assert!(comment.starts_with('#'));
+        assert!(serde_json::from_str::<Value>(json).is_ok());
+    }
+}
