@@ -3,6 +3,14 @@
 //! This crate is pure: no I/O of its own, no clock, no threads that it was not given. Whoever wants to check a
 //! history from elsewhere needs only this crate.
 
+pub mod certify;
 pub mod evidence;
+pub mod explain;
+pub mod fast;
+pub mod generate;
 pub mod history;
+pub mod linearizability;
+pub mod model;
+pub mod search;
+pub mod liveness;
 pub mod verdict;

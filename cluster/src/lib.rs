@@ -4,6 +4,21 @@
 //! daemon, the embedded default), `compose` (Docker Compose) and `ssh` (hosts that exist).
 
 pub mod compose;
+mod exec;
+mod files;
+mod http;
+pub mod local;
+mod program;
+mod readiness;
+mod status;
+mod systems;
+mod tools;
+
+pub use exec::{Ended, run_in};
+pub use program::{NodeProgram, TemplateValues};
+pub use readiness::{Readiness, bring_up, wait_ready};
+pub use status::{NodeStatus, Role, Roles, StatusProbe};
+pub use systems::{Durability, StatusKind, System};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -103,6 +118,24 @@ pub enum ClusterError {
         what: String,
         /// Why it can't be done here, and what to do.
         why: String,
+    },
+    /// What was asked makes no sense.
+    #[error("{what}: {why}")]
+    Invalid {
+        /// The name, value or argument that is wrong.
+        what: String,
+        /// Why, and what would be right.
+        why: String,
+    },
+    /// A part of the cluster did not do what it was asked within the time it has for it.
+    #[error("{what}: nothing after {limit_ms} ms{detail}")]
+    Timeout {
+        /// What was waited for, on which node.
+        what: String,
+        /// How long.
+        limit_ms: u64,
+        /// What is known about the reason, e.g. the last lines of a log; starts with `: ` when there is any.
+        detail: String,
     },
     /// A call to the operating system or a helper program failed.
     #[error("{what}")]

@@ -47,3 +47,21 @@ pub trait Workload: Send {
     /// Name of the model in `duress-checker` that judges the history.
     fn model(&self) -> &'static str;
 }
+
+/// One entry of `duress workloads`.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct CatalogueEntry {
+    /// As in a spec: `[workload.<name>]`.
+    pub name: &'static str,
+    /// What is asked.
+    pub description: &'static str,
+    /// Name of the model that judges its histories.
+    pub model: &'static str,
+    /// Keys of a spec, and what they mean.
+    pub parameters: &'static [(&'static str, &'static str)],
+}
+
+/// Every workload.
+pub fn catalogue() -> Vec<CatalogueEntry> {
+    vec![register::CATALOGUE_ENTRY]
+}

@@ -16,7 +16,26 @@ use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Op, Workload};
+use crate::{CatalogueEntry, Op, Workload};
+
+/// Name of the model in `duress-checker` that judges these histories.
+pub const MODEL: &str = "cas-register";
+
+/// For `duress workloads`.
+pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
+    name: "register",
+    description: "reads, writes and compare-and-set over many keys",
+    model: MODEL,
+    parameters: &[
+        ("keys", "number of keys (10)"),
+        ("skew", "Zipf exponent of their popularity; 0 is uniform (0)"),
+        ("values", "values are drawn from 0..values; 0 makes every written value unique (0)"),
+        ("read", "relative share of reads (5)"),
+        ("write", "relative share of writes (3)"),
+        ("cas", "relative share of compare-and-set (2)"),
+        ("delete", "relative share of deletes, i.e. writes of null (0)"),
+    ],
+};
 
 /// What a spec says of the register workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -170,7 +189,7 @@ impl Workload for Register {
     }
 
     fn model(&self) -> &'static str {
-        "cas-register"
+        MODEL
     }
 }
 

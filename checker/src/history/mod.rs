@@ -11,11 +11,18 @@
 //! `time` is nanoseconds on one monotonic clock since the run began. Every `invoke` of a process is followed by at
 //! most one completion; a missing one means `info`. Fault events carry a [`FaultEvent`] as their value.
 
+mod compact;
 mod event;
 mod fault;
+pub mod jsonl;
+mod scan;
+pub(crate) mod values;
 
+pub(crate) use compact::{Builder, Raw};
+pub use compact::{Datum, History, HistoryError, NEVER, Row};
 pub use event::{Attempt, Event, EventType, Process};
 pub use fault::{FaultEvent, FaultStep, StepResult};
+pub use values::{Val, Values};
 
 /// Version of the history format, written in the first event (`f` = `run`) of every history that Duress records.
 pub const HISTORY_FORMAT: u32 = 1;

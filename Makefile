@@ -1,0 +1,47 @@
+# make demo    see it work: a correct cluster under faults, then a defect found
+# make test    formatting, lints, unit, property, integration and end-to-end tests
+# make bench   how fast the harness and the checkers are
+# make calibrate   what is detected, how reliably: writes docs/calibration.md
+
+CARGO ?= cargo
+DURESS = target/release/duress
+SPECIMEN = cluster/systems/specimen
+
+# nextest gives each test a process of its own and a time limit; without it `cargo test` runs the same tests.
+ifneq ($(shell $(CARGO) nextest --version 2>/dev/null),)
+TEST = $(CARGO) nextest run --workspace --no-fail-fast
+else
+TEST = $(CARGO) test --workspace --no-fail-fast
+endif
+
+.PHONY: help demo test bench calibrate build clean
+
+help:
+	@sed -n 's/^# make /make /p' Makefile
+
+build:
+	@scripts/setup build
+	$(CARGO) build --release
+
+demo: build
+	@scripts/setup run
+	@scripts/demo $(DURESS)
+
+test:
+	@scripts/setup build run test
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(TEST)
+	$(CARGO) test --workspace --doc
+
+bench:
+	@scripts/setup build run
+	$(CARGO) bench -p duress
+	$(CARGO) bench -p duress-checker
+
+calibrate: build
+	@scripts/setup run
+	$(DURESS) calibrate $(SPECIMEN) --out docs/calibration.md
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,76 @@
+//! Checks orders without trusting whoever found them.
+
+use crate::history::NEVER;
+use crate::model::{Model, Operation};
+
+/// Whether an order (positions in the part) explains the part: every operation at most once and everything that
+/// completed exactly once, no operation before one that completed before it began, and the model allows each step.
+///
+/// Where a model leaves a choice, every choice is followed.
+pub fn order_holds<M: Model>(model: &M, part: &[Operation<M::Op>], order: &[u32]) -> bool {
+    let mut taken = vec![false; part.len()];
+    let mut states = vec![model.initial()];
+    let (mut next, mut all) = (Vec::new(), Vec::new());
+    let mut invoked_max = 0;
+    for &position in order {
+        let Some(operation) = part.get(position as usize) else {
+            return false;
+        };
+        if std::mem::replace(&mut taken[position as usize], true) || operation.ret < invoked_max {
+            return false;
+        }
+        invoked_max = invoked_max.max(operation.invoke);
+        for state in &states {
+            model.step(state, &operation.op, &mut next);
+            all.append(&mut next);
+        }
+        std::mem::swap(&mut states, &mut all);
+        all.clear();
+        dedup(&mut states);
+        if states.is_empty() {
+            return false;
+        }
+    }
+    part.iter()
+        .zip(&taken)
+        .all(|(operation, taken)| *taken || operation.ret == NEVER)
+}
+
+fn dedup<State: Eq>(states: &mut Vec<State>) {
+    if states.len() < 2 {
+        return;
+    }
+    let mut kept: Vec<State> = Vec::with_capacity(states.len());
+    for state in states.drain(..) {
+        if !kept.contains(&state) {
+            kept.push(state);
+        }
+    }
+    *states = kept;
+}
+
+/// Whether any order explains the part, by trying all of them: for a handful of operations, and obviously right.
+pub fn brute_force<M: Model>(model: &M, part: &[Operation<M::Op>]) -> bool {
+    fn go<M: Model>(model: &M, part: &[Operation<M::Op>], state: &M::State, taken: &mut Vec<bool>) -> bool {
+        let left = |taken: &[bool]| (0..part.len()).filter(|&at| !taken[at]).collect::<Vec<_>>();
+        let open = left(taken);
+        if open.iter().all(|&at| part[at].ret == NEVER) {
+            return true;
+        }
+        let first_return = open.iter().map(|&at| part[at].ret).min().unwrap_or(NEVER);
+        for at in open {
+            if part[at].invoke > first_return {
+                continue;
+            }
+            let mut next = Vec::new();
+            model.step(state, &part[at].op, &mut next);
+            taken[at] = true;
+            if next.iter().any(|state| go(model, part, state, taken)) {
+                return true;
+            }
+            taken[at] = false;
+        }
+        false
+    }
+    go(model, part, &model.initial(), &mut vec![false; part.len()])
+}

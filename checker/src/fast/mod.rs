@@ -1,0 +1,16 @@
+//! Decisions without search, where a model and the values of a history allow them.
+//!
+//! Each path checks its own precondition, and answers `None` where it does not hold or where it is not certain; the
+//! general search stands behind all of them. Each gives a witness order or a core, so that its answer can be checked
+//! by [`crate::certify`] without trusting it.
+
+pub mod zones;
+
+/// What a path without search found. Numbers are positions in the part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fast {
+    /// An order that explains everything that completed. Operations that nobody saw the effect of may be left out.
+    Order(Vec<u32>),
+    /// A few operations that are impossible together.
+    Core(Vec<u32>),
+}

@@ -1,0 +1,196 @@
+//! Whether a history is linearizable: the front door.
+//!
+//! The history is split into its objects (keys); each part is decided by the quickest way that its model has and the
+//! search behind it; what one part lacks is explained by the few operations that prove it. The verdict is the worst of
+//! the parts: one that is violated outranks one that is undecided.
+
+use std::time::Duration;
+
+use crate::certify;
+use crate::explain;
+use crate::fast::Fast;
+use crate::history::values::FastMap;
+use crate::history::{Event, History, HistoryError, Val};
+use crate::model::register::Register;
+use crate::model::{Call, Model, Operation, Part};
+use crate::search::{Limits, Outcome, wgl};
+use crate::verdict::{Budget, PropertyVerdict, Verdict, Witness};
+
+/// Name of the property.
+pub const PROPERTY: &str = "linearizable";
+
+/// Why a history can't be checked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// No model has this name.
+    #[error("unknown model {name:?}: choose one of {choices}")]
+    UnknownModel {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        choices: String,
+    },
+    /// The model can't read an operation.
+    #[error("event {index}: {reason}")]
+    Operation {
+        /// Index of its invocation.
+        index: u64,
+        /// What the model takes.
+        reason: String,
+    },
+    /// The events are no history.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+/// Checks a history against a model by name.
+pub fn check(
+    events: &[Event],
+    model: &str,
+    budget: Budget,
+    elapsed: &dyn Fn() -> Duration,
+) -> Result<PropertyVerdict, CheckError> {
+    check_history(&History::from_events(events)?, model, budget, elapsed)
+}
+
+/// The same for a history that is in columns already.
+pub fn check_history(
+    history: &History,
+    model: &str,
+    budget: Budget,
+    elapsed: &dyn Fn() -> Duration,
+) -> Result<PropertyVerdict, CheckError> {
+    let limits = Limits { budget, elapsed };
+    match model {
+        "register" => check_model(&Register { cas: false }, history, limits),
+        "cas-register" => check_model(&Register { cas: true }, history, limits),
+        _ => Err(CheckError::UnknownModel {
+            name: model.to_owned(),
+            choices: MODELS.join(", "),
+        }),
+    }
+}
+
+/// Names of the models.
+pub const MODELS: &[&str] = &["register", "cas-register"];
+
+/// What was found about one part.
+enum Finding {
+    Holds,
+    Broken(Box<Witness>),
+    Undecided(String),
+}
+
+/// Checks a history against a model of one's own.
+pub fn check_model<M: Model>(
+    model: &M,
+    history: &History,
+    limits: Limits<'_>,
+) -> Result<PropertyVerdict, CheckError> {
+    let parts = split(model, history)?;
+    let (mut held, mut broken, mut undecided) = (0u64, Vec::new(), Vec::new());
+    for (key, part) in &parts {
+        match decide(model, history, *key, part, limits) {
+            Finding::Holds => held += 1,
+            Finding::Broken(witness) => broken.push(witness),
+            Finding::Undecided(reason) => undecided.push((*key, reason)),
+        }
+    }
+    let total = parts.len() as u64;
+    let unit = if total == 1 { "key" } else { "keys" };
+    let mut detail = format!(
+        "{held} of {total} {unit} linearizable, {} operations",
+        history.rows.len()
+    );
+    if !broken.is_empty() {
+        detail += &format!(", {} violated", broken.len());
+    }
+    if let Some((_, reason)) = undecided.first() {
+        detail += &format!(", {} undecided: {reason}", undecided.len());
+    }
+    detail += &format!(", {} ms", (limits.elapsed)().as_millis());
+    let verdict = match (broken.into_iter().next(), undecided.into_iter().next()) {
+        (Some(witness), _) => Verdict::Violated { witness: *witness },
+        (None, Some((key, reason))) => Verdict::Inconclusive {
+            reason: match key {
+                Val::NONE => reason,
+                key => format!("key {}: {reason}", history.values.json(key)),
+            },
+        },
+        (None, None) => Verdict::Held,
+    };
+    Ok(PropertyVerdict {
+        property: PROPERTY.to_owned(),
+        verdict,
+        detail,
+    })
+}
+
+/// Parts by their key.
+pub type Parts<Op> = Vec<(Val, Part<Op>)>;
+
+/// Splits a history into the parts of its model, in order of their first operation.
+pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, CheckError> {
+    let mut parts: Parts<M::Op> = Vec::new();
+    let mut of_key: FastMap<Val, usize> = FastMap::default();
+    for (row, entry) in history.rows.iter().enumerate() {
+        let call = Call {
+            f: &history.functions[entry.f as usize],
+            key: entry.key,
+            argument: entry.argument,
+            result: (entry.ret != crate::history::NEVER).then_some(entry.result),
+            values: &history.values,
+        };
+        let read = model.operation(&call).map_err(|reason| CheckError::Operation {
+            index: history.index(entry.invoke),
+            reason,
+        })?;
+        let Some(op) = read else { continue };
+        let at = *of_key.entry(model.part(&call)).or_insert_with_key(|key| {
+            parts.push((*key, Vec::new()));
+            parts.len() - 1
+        });
+        parts[at].1.push(Operation {
+            op,
+            invoke: entry.invoke,
+            ret: entry.ret,
+            row: row as u32,
+        });
+    }
+    Ok(parts)
+}
+
+fn decide<M: Model>(
+    model: &M,
+    history: &History,
+    key: Val,
+    part: &Part<M::Op>,
+    limits: Limits<'_>,
+) -> Finding {
+    let mut suspects = None;
+    match model.decide(part) {
+        Some(Fast::Order(order)) if certify::order_holds(model, part, &order) => return Finding::Holds,
+        Some(Fast::Core(core)) => suspects = Some(core),
+        // An order that does not hold is no answer; the search decides.
+        Some(Fast::Order(_)) | None => {}
+    }
+    if let Some(core) = suspects {
+        let core: Part<M::Op> = core.iter().map(|&at| part[at as usize].clone()).collect();
+        if let Some(witness) = explain::witness(model, history, key, core, limits) {
+            return Finding::Broken(Box::new(witness));
+        }
+    }
+    match wgl::search(model, part, limits) {
+        Outcome::Order(_) => Finding::Holds,
+        Outcome::Impossible { at } => {
+            let prefix = explain::prefix(part, part[at as usize].ret);
+            match explain::witness(model, history, key, prefix, limits) {
+                Some(witness) => Finding::Broken(Box::new(witness)),
+                None => {
+                    Finding::Undecided("the search contradicts itself: please report this history".to_owned())
+                }
+            }
+        }
+        Outcome::Exhausted(reason) => Finding::Undecided(reason),
+    }
+}

@@ -1,0 +1,131 @@
+//! Models: what a system would do with one client and no faults.
+//!
+//! A model is one `impl` of [`Model`]: it reads an operation from the history, says in which state everything begins,
+//! and what an operation does to a state. Everything else has a default. A lamp that can be toggled and looked at:
+//!
+//! ```
+//! use duress_checker::model::{Call, Model};
+//!
+//! struct Lamp;
+//!
+//! #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+//! enum Op { Toggle, See(bool) }
+//!
+//! impl Model for Lamp {
+//!     type Op = Op;
+//!     type State = bool;
+//!
+//!     fn name(&self) -> &'static str { "lamp" }
+//!
+//!     fn operation(&self, call: &Call<'_>) -> Result<Option<Op>, String> {
+//!         match (call.f, call.result) {
+//!             ("toggle", _) => Ok(Some(Op::Toggle)),
+//!             ("see", Some(on)) => Ok(call.values.bool(on.first).map(Op::See)),
+//!             ("see", None) => Ok(None),
+//!             (f, _) => Err(format!("a lamp knows toggle and see, not {f}")),
+//!         }
+//!     }
+//!
+//!     fn initial(&self) -> bool { false }
+//!
+//!     fn step(&self, on: &bool, op: &Op, next: &mut Vec<bool>) {
+//!         match op {
+//!             Op::Toggle => next.push(!on),
+//!             Op::See(seen) if seen == on => next.push(*on),
+//!             Op::See(_) => {}
+//!         }
+//!     }
+//! }
+//! ```
+
+pub mod register;
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use crate::fast::Fast;
+use crate::history::{Datum, Val, Values};
+
+/// One operation as the history has it, its values named.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// What was asked: `read`, `write`…
+    pub f: &'a str,
+    /// The object, or [`Val::NONE`].
+    pub key: Val,
+    /// The argument.
+    pub argument: Datum,
+    /// The result; the argument again where the completion says nothing. `None`: nobody knows whether it happened.
+    pub result: Option<Datum>,
+    /// What the names of values stand for.
+    pub values: &'a Values,
+}
+
+/// One operation of a part, as its model reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation<Op> {
+    /// What was asked and answered.
+    pub op: Op,
+    /// Position of the invocation in the history.
+    pub invoke: u32,
+    /// Position of the completion, or [`NEVER`](crate::history::NEVER).
+    pub ret: u32,
+    /// Which row of the history it is.
+    pub row: u32,
+}
+
+/// The operations on one object, in order of invocation.
+pub type Part<Op> = Vec<Operation<Op>>;
+
+/// What a system would do with one client and no faults.
+pub trait Model {
+    /// An operation together with its result. Operations that are equal must be interchangeable.
+    type Op: Clone + Eq + Hash + Debug;
+    /// A state. States that are equal must have the same future.
+    type State: Clone + Eq + Hash + Debug;
+
+    /// As the command line names it.
+    fn name(&self) -> &'static str;
+
+    /// Reads an operation. `None`: it says nothing, e.g. a read whose result nobody knows. The error says in one
+    /// line what the model takes.
+    fn operation(&self, call: &Call<'_>) -> Result<Option<Self::Op>, String>;
+
+    /// The state before anything happened.
+    fn initial(&self) -> Self::State;
+
+    /// Adds every state in which the operation may leave a state; none, if its result is impossible there.
+    fn step(&self, state: &Self::State, op: &Self::Op, next: &mut Vec<Self::State>);
+
+    /// Which part of the history the operation belongs to. Parts must be independent objects: a history is
+    /// linearizable exactly if each of them is (Herlihy and Wing, TOPLAS 1990, theorem 1).
+    fn part(&self, call: &Call<'_>) -> Val {
+        call.key
+    }
+
+    /// Whether the operation leaves every state as it is. Wrongly `false` costs time only.
+    fn observes_only(&self, _op: &Self::Op) -> bool {
+        false
+    }
+
+    /// Whether the operation is possible in every state and leaves all of them in one and the same state.
+    /// Wrongly `false` costs time only.
+    fn overwrites(&self, _op: &Self::Op) -> bool {
+        false
+    }
+
+    /// The value that the operation brings in, for explanations: while a witness has a read of it, it keeps this.
+    fn produces(&self, _op: &Self::Op) -> Option<Val> {
+        None
+    }
+
+    /// The value that the operation needs somebody to have brought in, for explanations.
+    fn needs(&self, _op: &Self::Op) -> Option<Val> {
+        None
+    }
+
+    /// Decides a part without search, where the model has an algorithm for it and its preconditions hold.
+    fn decide(&self, _part: &[Operation<Self::Op>]) -> Option<Fast> {
+        None
+    }
+}

@@ -1,0 +1,49 @@
+//! The searches that decide what has no shortcut.
+//!
+//! [`wgl`] is the plain algorithm (Wing and Gong 1993, Lowe 2017), kept as the oracle of the tests.
+
+pub mod wgl;
+
+use std::time::Duration;
+
+use crate::verdict::Budget;
+
+/// What a search found. Numbers are positions in the part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// An order that explains everything that completed.
+    Order(Vec<u32>),
+    /// There is none, and there would be none if the history ended with the operation that completes at this position
+    /// of the part, the ones still open then being unknown.
+    Impossible {
+        /// Which operation could not complete.
+        at: u32,
+    },
+    /// The budget is spent.
+    Exhausted(String),
+}
+
+/// What a search may spend, and the clock that says what it has spent.
+#[derive(Clone, Copy)]
+pub struct Limits<'a> {
+    /// How much.
+    pub budget: Budget,
+    /// Time since checking began.
+    pub elapsed: &'a dyn Fn() -> Duration,
+}
+
+impl Limits<'_> {
+    /// What is spent, in words; `None` while there is some left.
+    pub fn exhausted(&self, bytes: usize) -> Option<String> {
+        if bytes > self.budget.memory_bytes_max {
+            let mib = self.budget.memory_bytes_max >> 20;
+            return Some(format!("the search needs more than {mib} MiB of memory"));
+        }
+        let millis = (self.elapsed)().as_millis();
+        if millis > u128::from(self.budget.time_ms_max) {
+            let seconds = self.budget.time_ms_max as f64 / 1000.0;
+            return Some(format!("the search takes longer than {seconds} s"));
+        }
+        None
+    }
+}

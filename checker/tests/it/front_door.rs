@@ -1,0 +1,120 @@
+//! Whole histories through `linearizability::check`, in a tiny language: `w1` invokes a write of 1 by process 0,
+//! `.` completes what the process has open.
+
+use std::time::Duration;
+
+use duress_checker::history::Event;
+use duress_checker::linearizability::{CheckError, check};
+use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
+use serde_json::{Value, json};
+
+/// Events of `(process, type, f, value)`.
+pub fn events(steps: &[(u64, &str, &str, Value)]) -> Vec<Event> {
+    let lines = steps.iter().enumerate().map(|(index, (process, kind, f, value))| {
+        json!({"index": index, "time": index * 10, "process": process, "type": kind, "f": f, "key": "x", "value": value})
+    });
+    lines.map(|line| serde_json::from_value(line).unwrap()).collect()
+}
+
+pub fn judge(steps: &[(u64, &str, &str, Value)], model: &str) -> PropertyVerdict {
+    check(&events(steps), model, Budget::default(), &|| Duration::ZERO).unwrap()
+}
+
+#[test]
+fn a_stale_read_is_explained_by_the_operations_that_prove_it() {
+    let mut steps = Vec::new();
+    for value in 1..50 {
+        steps.push((0, "invoke", "write", json!(value)));
+        steps.push((0, "ok", "write", json!(value)));
+    }
+    steps.push((1, "invoke", "read", json!(null)));
+    steps.push((1, "ok", "read", json!(7)));
+    let verdict = judge(&steps, "register");
+    let Verdict::Violated { witness } = verdict.verdict else {
+        panic!("{verdict:?}");
+    };
+    assert!(witness.minimal);
+    let seen: Vec<(&str, Value)> = witness
+        .operations
+        .iter()
+        .map(|op| (op.f.as_str(), op.value.clone()))
+        .collect();
+    // The write of the value that was read, one that replaced it, and the read.
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert_eq!(seen[0], ("write", json!(7)));
+    assert_eq!(seen[1].0, "write");
+    assert_eq!(
+        (seen[2].0, &witness.operations[2].result),
+        ("read", &Some(json!(7)))
+    );
+}
+
+#[test]
+fn an_unknown_write_may_happen_late_or_never() {
+    let mut steps = vec![
+        (0, "invoke", "write", json!(1)),
+        (0, "info", "write", json!(1)),
+        (1, "invoke", "read", json!(null)),
+        (1, "ok", "read", json!(null)),
+    ];
+    assert_eq!(judge(&steps, "register").verdict, Verdict::Held);
+    steps.extend([(1, "invoke", "read", json!(null)), (1, "ok", "read", json!(1))]);
+    assert_eq!(judge(&steps, "register").verdict, Verdict::Held);
+    // Once it was seen it has happened, and cannot happen again.
+    steps.extend([(1, "invoke", "read", json!(null)), (1, "ok", "read", json!(null))]);
+    assert!(matches!(
+        judge(&steps, "register").verdict,
+        Verdict::Violated { .. }
+    ));
+}
+
+#[test]
+fn a_failed_write_never_happened() {
+    let steps = [
+        (0, "invoke", "write", json!(1)),
+        (0, "fail", "write", json!(1)),
+        (1, "invoke", "read", json!(null)),
+        (1, "ok", "read", json!(1)),
+    ];
+    let verdict = judge(&steps, "cas-register");
+    let Verdict::Violated { witness } = verdict.verdict else {
+        panic!("{verdict:?}");
+    };
+    assert_eq!(witness.operations.len(), 1);
+    assert_eq!(witness.summary, "read of \"x\" returned 1, which nobody wrote");
+}
+
+#[test]
+fn what_cannot_be_checked_is_named() {
+    let steps = [(0, "invoke", "push", json!(1)), (0, "ok", "push", json!(1))];
+    let error = check(&events(&steps), "register", Budget::default(), &|| Duration::ZERO).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "event 0: a register takes read and write, not push"
+    );
+    let error = check(&[], "regster", Budget::default(), &|| Duration::ZERO).unwrap_err();
+    assert!(matches!(error, CheckError::UnknownModel { .. }));
+    assert!(error.to_string().contains("cas-register"));
+}
+
+#[test]
+fn a_spent_budget_is_no_verdict() {
+    let steps: Vec<_> = (0..2000)
+        .flat_map(|value| {
+            [
+                (value % 40, "invoke", "write", json!(1)),
+                (value % 40, "ok", "write", json!(1)),
+            ]
+        })
+        .collect();
+    let budget = Budget {
+        time_ms_max: 5,
+        ..Budget::default()
+    };
+    let verdict = check(&events(&steps), "register", budget, &|| Duration::from_secs(1)).unwrap();
+    assert!(
+        matches!(verdict.verdict, Verdict::Inconclusive { .. }),
+        "{verdict:?}"
+    );
+    assert!(verdict.detail.contains("1 undecided"), "{verdict:?}");
+}

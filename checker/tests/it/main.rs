@@ -1,0 +1,4 @@
+//! The checkers against slow and obvious oracles, and whole histories through the front door.
+
+mod against_brute_force;
+mod front_door;

@@ -1,0 +1,191 @@
+//! The bugs that can be switched on, one by one, with `--defect NAME`.
+//!
+//! Each is small, lives in one place (search for its variant), and looks like something that has happened
+//! to real systems. With none switched on the specimen is correct. What each does, what reveals it and
+//! what it breaks is data here, so that the documentation, the command line and calibration cannot differ:
+//!
+//! ```
+//! use duress_specimen::Defect;
+//!
+//! let defect: Defect = "split-cas".parse().unwrap();
+//! assert_eq!(defect.name(), "split-cas");
+//! assert!(defect.what().contains("compares"));
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A planted bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Defect {
+    /// Any node answers a linearizable read from its own state.
+    StaleRead,
+    /// The leader answers a write when its own log has it, not when a majority has.
+    AckBeforeQuorum,
+    /// The log says that an entry is durable when it has only been handed over.
+    AckBeforeSync,
+    /// The leader's lease is counted on the clock of the wall, which can be set back.
+    LeaseByWallclock,
+    /// A compare-and-set compares at the leader and is logged as a plain write.
+    SplitCas,
+    /// A snapshot claims entries that were applied after its data had been copied.
+    LostOnCompaction,
+    /// A retried request runs again, because nobody asks the session table.
+    DoubleApply,
+    /// An installed snapshot is merged into the state instead of replacing it.
+    ReviveDeleted,
+}
+
+impl Defect {
+    /// Every defect, in the order of the documentation.
+    pub const ALL: [Defect; 8] = [
+        Defect::StaleRead,
+        Defect::AckBeforeQuorum,
+        Defect::AckBeforeSync,
+        Defect::LeaseByWallclock,
+        Defect::SplitCas,
+        Defect::LostOnCompaction,
+        Defect::DoubleApply,
+        Defect::ReviveDeleted,
+    ];
+
+    /// The name on the command line, e.g. `ack-before-sync`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Defect::StaleRead => "stale-read",
+            Defect::AckBeforeQuorum => "ack-before-quorum",
+            Defect::AckBeforeSync => "ack-before-sync",
+            Defect::LeaseByWallclock => "lease-by-wallclock",
+            Defect::SplitCas => "split-cas",
+            Defect::LostOnCompaction => "lost-on-compaction",
+            Defect::DoubleApply => "double-apply",
+            Defect::ReviveDeleted => "revive-deleted",
+        }
+    }
+
+    /// What the specimen does wrong.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Defect::StaleRead => {
+                "any node answers a linearizable read from its own state, without asking whether it still leads"
+            }
+            Defect::AckBeforeQuorum => {
+                "the leader answers put and delete when its own log has the entry, not when a majority has it"
+            }
+            Defect::AckBeforeSync => {
+                "log entries are acknowledged before they are durable; a background commit follows every 300 ms"
+            }
+            Defect::LeaseByWallclock => {
+                "the leader counts its lease on CLOCK_REALTIME, so a clock set back makes the lease last longer"
+            }
+            Defect::SplitCas => {
+                "cas compares with the leader's state and then logs a plain put: two at once can both succeed"
+            }
+            Defect::LostOnCompaction => {
+                "a snapshot is stamped with what is applied when it is written, but its data was copied before"
+            }
+            Defect::DoubleApply => {
+                "the state machine does not consult the session table: a retried request is applied twice"
+            }
+            Defect::ReviveDeleted => {
+                "installing a snapshot adds its keys to the state and keeps the keys that it no longer has"
+            }
+        }
+    }
+
+    /// The fault or load that reveals it.
+    pub const fn revealed_by(self) -> &'static str {
+        match self {
+            Defect::StaleRead => "reads from followers under load; more so from a node that a partition cut off",
+            Defect::AckBeforeQuorum => "partition or kill of the leader under writes",
+            Defect::AckBeforeSync => "kill -9 of a majority, or of all nodes, at once under writes",
+            Defect::LeaseByWallclock => "lease reads, the leader partitioned and its clock set back",
+            Defect::SplitCas => "contention: several clients cas the same hot key, no fault needed",
+            Defect::LostOnCompaction => "kill and restart of nodes, then of the leader, under writes to many keys",
+            Defect::DoubleApply => "clients that retry with a token while the leader is paused, cut off or killed",
+            Defect::ReviveDeleted => {
+                "a follower cut off until its log is compacted away, under deletes, which later leads"
+            }
+        }
+    }
+
+    /// The property that does not hold any more.
+    pub const fn breaks(self) -> &'static str {
+        match self {
+            Defect::StaleRead | Defect::LeaseByWallclock => "linearizable (stale reads)",
+            Defect::AckBeforeQuorum | Defect::AckBeforeSync => "durability: acknowledged writes are lost",
+            Defect::SplitCas => "linearizable (lost updates)",
+            Defect::LostOnCompaction => "durability: acknowledged writes are lost, replicas diverge",
+            Defect::DoubleApply => "exactly-once",
+            Defect::ReviveDeleted => "linearizable (deleted values return), replicas diverge",
+        }
+    }
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no defect's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown defect {given:?}; choose one of {}", Defect::ALL.map(Defect::name).join(", "))]
+pub struct UnknownDefect {
+    /// What was given instead.
+    pub given: String,
+}
+
+impl FromStr for Defect {
+    type Err = UnknownDefect;
+
+    fn from_str(given: &str) -> Result<Self, Self::Err> {
+        Defect::ALL.into_iter().find(|defect| defect.name() == given).ok_or_else(|| UnknownDefect { given: given.into() })
+    }
+}
+
+/// The defects that are switched on in one node.
+#[derive(Clone, Debug, Default)]
+pub struct Defects(Vec<Defect>);
+
+impl Defects {
+    /// These defects, each once.
+    pub fn new(defects: impl IntoIterator<Item = Defect>) -> Self {
+        let mut defects: Vec<_> = defects.into_iter().collect();
+        defects.sort();
+        defects.dedup();
+        Self(defects)
+    }
+
+    /// Whether `defect` is switched on.
+    pub fn has(&self, defect: Defect) -> bool {
+        self.0.contains(&defect)
+    }
+
+    /// The names, in the order of [`Defect::ALL`].
+    pub fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|defect| defect.name()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_leads_back_to_its_defect() {
+        for defect in Defect::ALL {
+            assert_eq!(defect.name().parse(), Ok(defect));
+            assert_eq!(serde_json::to_value(defect).unwrap(), defect.name());
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_the_choices() {
+        let error = "stale-reads".parse::<Defect>().unwrap_err().to_string();
+        assert!(error.contains("\"stale-reads\"") && error.contains("revive-deleted"), "{error}");
+    }
+}

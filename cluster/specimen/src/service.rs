@@ -1,0 +1,254 @@
+//! One node, as its handlers see it: the consensus, the state, and the rules for answering from it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use openraft::ServerState;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use crate::args::Args;
+use crate::defect::{Defect, Defects};
+use crate::lease::Lease;
+use crate::log_store::{Identity, LogStore};
+use crate::machine::Machine;
+use crate::network::Network;
+use crate::propose::Proposer;
+use crate::read::Reader;
+use crate::refusal::{Executed, Refusal, Refused};
+use crate::types::{Command, Member, NodeId, Op, Raft, Reply, Scalar, Token, Vote};
+
+/// The metrics of the consensus, always at hand.
+pub type Metrics = openraft::RaftMetrics<NodeId, Member>;
+
+/// No request is kept waiting longer than this.
+pub const LIMIT: Duration = Duration::from_secs(2);
+
+/// Everything that a handler needs.
+pub struct Service {
+    pub(crate) identity: Identity,
+    pub(crate) raft: Raft,
+    pub(crate) network: Network,
+    pub(crate) peers: BTreeMap<String, String>,
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) refused: Refused,
+    pub(crate) in_flight: Arc<Semaphore>,
+    metrics: watch::Receiver<Metrics>,
+    machine: Machine,
+    log: LogStore,
+    proposer: Proposer,
+    reader: Reader,
+    defects: Defects,
+    in_flight_max: usize,
+    introduction: Mutex<Option<Introduction>>,
+}
+
+/// What a leader said when this node first heard of it.
+#[derive(Clone, Copy)]
+struct Introduction {
+    vote: Vote,
+    committed: u64,
+}
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// As if there were one copy of the data: by read-index.
+    Linearizable,
+    /// The same, vouched for by the leader's lease; by read-index when there is none.
+    Lease,
+    /// Whatever this node has.
+    Local,
+}
+
+/// A value and the index of the last entry that it may depend on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The value.
+    pub value: Scalar,
+    /// The last entry applied when it was read.
+    pub index: u64,
+}
+
+impl Service {
+    /// Puts the parts of a node together.
+    pub fn new(
+        args: &Args,
+        identity: Identity,
+        raft: Raft,
+        network: Network,
+        lease: Arc<Lease>,
+        machine: Machine,
+        log: LogStore,
+    ) -> Self {
+        let in_flight_max = args.in_flight_max as usize;
+        let defects = Defects::new(args.defects.iter().copied());
+        Self {
+            metrics: raft.metrics(),
+            proposer: Proposer::start(raft.clone(), in_flight_max, LIMIT, defects.clone()),
+            reader: Reader::start(raft.clone(), in_flight_max),
+            in_flight: Arc::new(Semaphore::new(in_flight_max)),
+            peers: args.peers.iter().map(|peer| (peer.name.clone(), peer.address.clone())).collect(),
+            refused: Refused::default(),
+            introduction: Mutex::default(),
+            identity,
+            raft,
+            network,
+            lease,
+            machine,
+            log,
+            defects,
+            in_flight_max,
+        }
+    }
+
+    /// Reads `key`.
+    pub async fn get(&self, key: &str, freshness: Freshness) -> Result<Seen, Refusal> {
+        match freshness {
+            Freshness::Local => Ok(self.own(key)),
+            Freshness::Linearizable if self.defects.has(Defect::StaleRead) => Ok(self.own(key)),
+            Freshness::Linearizable => self.read_index(key).await,
+            Freshness::Lease => match self.leased(key) {
+                Some(seen) => Ok(seen),
+                None => self.read_index(key).await,
+            },
+        }
+    }
+
+    async fn read_index(&self, key: &str) -> Result<Seen, Refusal> {
+        let wait = async {
+            self.reader.wait().await?;
+            if self.defects.has(Defect::AckBeforeQuorum) {
+                let acknowledged = self.proposer.acknowledged();
+                let applied = self.raft.wait(None).applied_index_at_least(Some(acknowledged), "acknowledged").await;
+                applied.map_err(|_| Refusal::NoQuorum(Executed::No))?;
+            }
+            Ok(self.own(key))
+        };
+        timeout(LIMIT, wait).await.unwrap_or(Err(Refusal::NoQuorum(Executed::No)))
+    }
+
+    fn own(&self, key: &str) -> Seen {
+        let replica = self.machine.read();
+        Seen { value: replica.state.get(key), index: replica.applied.map_or(0, |position| position.index) }
+    }
+
+    /// Value first, lease after: see [`crate::lease`].
+    fn leased(&self, key: &str) -> Option<Seen> {
+        let (seen, applied) = {
+            let replica = self.machine.read();
+            let applied = replica.applied?;
+            (Seen { value: replica.state.get(key), index: applied.index }, applied)
+        };
+        let metrics = self.metrics.borrow();
+        let me = self.identity.id;
+        // An entry of its own term, applied: everything that earlier leaders acknowledged is in this state.
+        let leads = metrics.state == ServerState::Leader && applied.leader_id == metrics.vote.leader_id;
+        let settled = seen.index >= self.proposer.acknowledged();
+        let configs = metrics.membership_config.membership().get_joint_config();
+        (leads && settled && self.lease.holds(me, &metrics.vote, configs)).then_some(seen)
+    }
+
+    /// Runs `op` through the log.
+    pub async fn write(&self, op: Op, token: Option<Token>) -> Result<Reply, Refusal> {
+        self.must_lead()?;
+        if self.defects.has(Defect::SplitCas)
+            && let Op::Cas { key, old, new } = op
+        {
+            return self.cas_in_two_steps(key, &old, new, token).await;
+        }
+        self.proposer.submit(Command { op, token }, LIMIT).await
+    }
+
+    /// [`Defect::SplitCas`]: between the comparison and the write, anything may happen.
+    async fn cas_in_two_steps(
+        &self,
+        key: String,
+        old: &Scalar,
+        new: Scalar,
+        token: Option<Token>,
+    ) -> Result<Reply, Refusal> {
+        let seen = self.read_index(&key).await?;
+        if seen.value != *old {
+            return Ok(Reply::Cas { swapped: false, index: seen.index });
+        }
+        let put = Command { op: Op::Put { key, value: new }, token };
+        match self.proposer.submit(put, LIMIT).await? {
+            Reply::Written(index) => Ok(Reply::Cas { swapped: true, index }),
+            reply => Ok(reply),
+        }
+    }
+
+    /// Sends clients of a follower on without troubling the consensus.
+    pub fn must_lead(&self) -> Result<(), Refusal> {
+        let metrics = self.metrics.borrow();
+        if metrics.state == ServerState::Leader {
+            return Ok(());
+        }
+        let leader = metrics.current_leader.filter(|leader| *leader != self.identity.id);
+        Err(Refusal::NotLeader(leader.and_then(|leader| self.member(&metrics, leader).cloned())))
+    }
+
+    fn member<'m>(&self, metrics: &'m Metrics, id: NodeId) -> Option<&'m Member> {
+        metrics.membership_config.membership().get_node(&id)
+    }
+
+    /// The consensus as it was a moment ago.
+    pub fn metrics(&self) -> watch::Receiver<Metrics> {
+        self.metrics.clone()
+    }
+
+    /// A leader has been accepted and said how far the log is committed.
+    pub fn introduced(&self, vote: Vote, committed: Option<u64>) {
+        let mut introduction = self.introduction.lock().unwrap_or_else(PoisonError::into_inner);
+        if introduction.is_none_or(|known| known.vote != vote) {
+            *introduction = Some(Introduction { vote, committed: committed.unwrap_or(0) });
+        }
+    }
+
+    /// Whether this node knows a leader and has applied what was committed when it learnt of it.
+    fn ready(&self, metrics: &Metrics) -> bool {
+        let Some(applied) = self.machine.read().applied else { return false };
+        match metrics.current_leader {
+            None => false,
+            Some(leader) if leader == self.identity.id => applied.leader_id == metrics.vote.leader_id,
+            Some(_) => {
+                let introduction = *self.introduction.lock().unwrap_or_else(PoisonError::into_inner);
+                introduction.is_some_and(|said| said.vote == metrics.vote && applied.index >= said.committed)
+            }
+        }
+    }
+
+    /// What `GET /status` answers. Asks nobody, so that it works when nothing else does.
+    pub fn status(&self) -> Value {
+        let metrics = self.metrics.borrow().clone();
+        let membership = metrics.membership_config.membership();
+        let name = |id: NodeId| membership.get_node(&id).map_or_else(|| id.to_string(), |member| member.name.clone());
+        let role = match metrics.state {
+            ServerState::Leader => "leader",
+            ServerState::Candidate => "candidate",
+            ServerState::Learner => "learner",
+            ServerState::Follower | ServerState::Shutdown => "follower",
+        };
+        json!({
+            "name": self.identity.name,
+            "id": self.identity.id,
+            "role": role,
+            "term": metrics.current_term,
+            "leader": metrics.current_leader.map(name),
+            "commit": self.log.committed_index().unwrap_or(0),
+            "applied": self.machine.read().applied.map_or(0, |position| position.index),
+            "last_log": metrics.last_log_index.unwrap_or(0),
+            "snapshot": metrics.snapshot.map_or(0, |position| position.index),
+            "purged": metrics.purged.map_or(0, |position| position.index),
+            "voters": membership.voter_ids().map(name).collect::<Vec<_>>(),
+            "learners": membership.learner_ids().map(name).collect::<Vec<_>>(),
+            "defects": self.defects.names(),
+            "rejected": self.refused.to_json(),
+            "in_flight": self.in_flight_max - self.in_flight.available_permits(),
+            "ready": self.ready(&metrics),
+        })
+    }
+}

@@ -1,0 +1,359 @@
+//! The sandbox of one node: two small processes and whatever the node's program starts.
+//!
+//! ```text
+//! controller ── outer ── init (PID 1 of the node, the *keeper*) ── the program ── …
+//! ```
+//!
+//! The outer process makes the namespaces and waits. The init obeys the orders of [`super::protocol`], reaps what is
+//! orphaned, and outlives the program: kills and restarts leave the namespaces, and with them interfaces and firewall
+//! rules, as they were. When the init ends the kernel ends everything in the sandbox.
+//!
+//! Nothing survives the controller. When it dies, however it dies, its thread that started the outer process takes
+//! that with it (`PR_SET_PDEATHSIG`), and that one the init. Where a parent dies before the child has asked for that
+//! signal, the child sees a pipe end that only the parent held open: so there is no moment at which a sandbox could
+//! be forgotten.
+//!
+//! Runs without threads, before any runtime: `fork` and `unshare` ask for it.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, pipe2, read, sethostname, setsid};
+
+use super::protocol::{Event, Order, StartOrder};
+use crate::tools;
+
+/// All processes of the namespace but the init, as `kill` names them.
+const EVERYONE: Pid = Pid::from_raw(-1);
+
+/// The sandbox's whole life, in a process of its own. `args` is the node's name; orders come from stdin, events go to
+/// stdout. Must be called while the process has a single thread.
+pub fn main(args: &[OsString]) -> ExitCode {
+    let [name] = args else {
+        report(&Event::Failed {
+            what: "a sandbox takes one argument, the node's name".into(),
+        });
+        return ExitCode::from(64);
+    };
+    match outer(name) {
+        Ok(code) => code,
+        Err(Failure { what, source }) => {
+            report(&Event::Failed {
+                what: format!("{what}: {source}"),
+            });
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// Something that keeps a sandbox from being set up.
+struct Failure {
+    what: &'static str,
+    source: io::Error,
+}
+
+trait During<T> {
+    fn during(self, what: &'static str) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<io::Error>> During<T> for Result<T, E> {
+    fn during(self, what: &'static str) -> Result<T, Failure> {
+        self.map_err(|source| Failure {
+            what,
+            source: source.into(),
+        })
+    }
+}
+
+fn outer(name: &OsString) -> Result<ExitCode, Failure> {
+    prctl::set_pdeathsig(Signal::SIGKILL).during("tie the sandbox to the controller")?;
+    unshare(
+        CloneFlags::CLONE_NEWNS
+            | CloneFlags::CLONE_NEWUTS
+            | CloneFlags::CLONE_NEWNET
+            | CloneFlags::CLONE_NEWPID,
+    )
+    .during("create the node's namespaces")?;
+    mount(
+        None::<&str>,
+        "/",
+        None::<&str>,
+        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        None::<&str>,
+    )
+    .during("make mounts private")?;
+    sethostname(name).during("set the hostname")?;
+    let (alive, held_by_outer) = pipe2(OFlag::O_CLOEXEC).during("create a pipe")?;
+    // SAFETY: the process has a single thread, so the child may do whatever the parent may.
+    match unsafe { fork() }.during("fork the init")? {
+        ForkResult::Child => {
+            drop(held_by_outer);
+            // Not `exit`ing through the caller: its frames are the outer process'.
+            std::process::exit(match init(alive) {
+                Ok(()) => 0,
+                Err(Failure { what, source }) => {
+                    report(&Event::Failed {
+                        what: format!("{what}: {source}"),
+                    });
+                    3
+                }
+            })
+        }
+        ForkResult::Parent { child } => {
+            drop(alive);
+            while waitpid(child, None) == Err(Errno::EINTR) {}
+            drop(held_by_outer);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn init(outer_alive: OwnedFd) -> Result<(), Failure> {
+    prctl::set_pdeathsig(Signal::SIGKILL).during("tie the init to its parent")?;
+    // Away from the terminal: Ctrl-C is the controller's business.
+    setsid().during("start a session")?;
+    // The old /proc still shows the controller's numbers; under the fresh one this process is 1.
+    let own_pid = fs::read_link("/proc/self").during("read /proc/self")?;
+    let pid = own_pid
+        .to_string_lossy()
+        .parse()
+        .map_err(io::Error::other)
+        .during("parse /proc/self")?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>).during(
+        "mount a fresh /proc (in a container, its own /proc must not be masked: docker --security-opt systempaths=unconfined)",
+    )?;
+    let mut children = SigSet::empty();
+    children.add(Signal::SIGCHLD);
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&children), None).during("block SIGCHLD")?;
+    let child_ended = SignalFd::with_flags(&children, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+        .during("create a signalfd")?;
+
+    report(&Event::Up { pid });
+    Init {
+        program: Program::Idle,
+        deferred: None,
+        stop_deadline: None,
+    }
+    .obey(outer_alive, child_ended)
+}
+
+/// What there is of the node's program.
+enum Program {
+    /// Nothing.
+    Idle,
+    /// This process, and what it has started.
+    Running(Pid),
+    /// It has ended; what it had started is being killed.
+    Ending { how: String },
+}
+
+struct Init {
+    program: Program,
+    /// A start that came while the program was ending.
+    deferred: Option<StartOrder>,
+    stop_deadline: Option<Instant>,
+}
+
+impl Init {
+    /// Until the controller or the outer process ends. Then so does the init, and the kernel does the rest.
+    fn obey(mut self, outer_alive: OwnedFd, child_ended: SignalFd) -> Result<(), Failure> {
+        // Unbuffered: `poll` doesn't know what a buffer holds.
+        let stdin = io::stdin();
+        let mut received = Vec::new();
+        loop {
+            let mut waiting = [
+                PollFd::new(stdin.as_fd(), PollFlags::POLLIN),
+                PollFd::new(outer_alive.as_fd(), PollFlags::POLLIN),
+                PollFd::new(child_ended.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut waiting, self.patience()) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno).during("wait for orders"),
+            }
+            let [orders, outer, _] = waiting.map(|fd| fd.revents().is_some_and(|events| !events.is_empty()));
+            if outer {
+                return Ok(());
+            }
+            // Before any order: a start must see that the program was killed a moment ago.
+            while matches!(child_ended.read_signal(), Ok(Some(_))) {}
+            self.reap();
+            self.kill_the_stubborn();
+            if !orders {
+                continue;
+            }
+            let mut chunk = [0; 4096];
+            match read(&stdin, &mut chunk).during("read orders")? {
+                0 => return Ok(()),
+                length => received.extend_from_slice(&chunk[..length]),
+            }
+            while let Some(end) = received.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = received.drain(..=end).collect();
+                let order = serde_json::from_slice(&line).during("understand an order")?;
+                self.execute(order)?;
+            }
+        }
+    }
+
+    fn patience(&self) -> PollTimeout {
+        let Some(deadline) = self.stop_deadline else {
+            return PollTimeout::NONE;
+        };
+        // One more than the whole milliseconds that are left: waking up early would spin.
+        let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    }
+
+    fn execute(&mut self, order: Order) -> Result<(), Failure> {
+        match order {
+            Order::Network { lines, hosts } => {
+                tools::ip_batch(&lines, false)
+                    .map_err(io::Error::other)
+                    .during("give the node its addresses")?;
+                if Path::new("/etc/hosts").exists() {
+                    mount(
+                        Some(&hosts),
+                        "/etc/hosts",
+                        None::<&str>,
+                        MsFlags::MS_BIND,
+                        None::<&str>,
+                    )
+                    .during("put the names of the nodes into /etc/hosts")?;
+                }
+                report(&Event::Networked);
+            }
+            Order::Start(order) => self.start(order),
+            Order::Stop { grace_ms } => {
+                if let Program::Running(pid) = self.program {
+                    // A paused program could not obey. The signal may find nobody: then it has just ended.
+                    let _ = kill(pid, Signal::SIGTERM);
+                    let _ = kill(EVERYONE, Signal::SIGCONT);
+                    self.stop_deadline = Some(Instant::now() + Duration::from_millis(grace_ms));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, order: StartOrder) {
+        match self.program {
+            Program::Running(pid) if is_dying(pid) => self.deferred = Some(order),
+            Program::Running(_) => report(&Event::Started { id: order.id }),
+            Program::Ending { .. } => self.deferred = Some(order),
+            Program::Idle => match spawn(&order) {
+                Ok(pid) => {
+                    self.program = Program::Running(pid);
+                    report(&Event::Started { id: order.id });
+                }
+                Err(error) => report(&Event::Refused {
+                    id: order.id,
+                    why: error.to_string(),
+                }),
+            },
+        }
+    }
+
+    /// Collects every child that ended. As in a container, the program's end is the end of all it started: a restart
+    /// finds an empty sandbox.
+    fn reap(&mut self) {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => return,
+                Ok(status) => self.note_end(status),
+                Err(_) => break,
+            }
+        }
+        // There are no more children.
+        if let Program::Ending { how } = &mut self.program {
+            report(&Event::Exited {
+                how: std::mem::take(how),
+            });
+            self.program = Program::Idle;
+            self.stop_deadline = None;
+            if let Some(order) = self.deferred.take() {
+                self.start(order);
+            }
+        }
+    }
+
+    fn note_end(&mut self, status: WaitStatus) {
+        let how = match status {
+            WaitStatus::Exited(_, code) => format!("exit status {code}"),
+            WaitStatus::Signaled(_, signal, _) => format!("signal {}", signal as i32),
+            _ => return,
+        };
+        if matches!(self.program, Program::Running(pid) if Some(pid) == status.pid()) {
+            let _ = kill(EVERYONE, Signal::SIGKILL);
+            self.program = Program::Ending { how };
+        }
+    }
+
+    fn kill_the_stubborn(&mut self) {
+        if self
+            .stop_deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+        {
+            self.stop_deadline = None;
+            let _ = kill(EVERYONE, Signal::SIGKILL);
+        }
+    }
+}
+
+/// Whether the process was killed, but can't be reaped yet: it may have many threads to end. A start that follows a kill
+/// must not take it for running.
+fn is_dying(pid: Pid) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+        return true;
+    };
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map_or("", str::trim)
+    };
+    let kill_pending = |name: &str| {
+        let pending = u64::from_str_radix(field(name), 16).unwrap_or(0);
+        pending & (1 << (Signal::SIGKILL as i32 - 1)) != 0
+    };
+    field("State:").starts_with(['Z', 'X']) || kill_pending("SigPnd:") || kill_pending("ShdPnd:")
+}
+
+fn spawn(order: &StartOrder) -> io::Result<Pid> {
+    let (program, arguments) = order
+        .argv
+        .split_first()
+        .ok_or_else(|| io::Error::other("the program's command line is empty"))?;
+    let log = OpenOptions::new().create(true).append(true).open(&order.log)?;
+    let child = Command::new(program)
+        .args(arguments)
+        .envs(&order.env)
+        .current_dir(&order.directory)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .spawn()?;
+    Ok(Pid::from_raw(child.id().cast_signed()))
+}
+
+/// A controller that no longer listens is dead: so is this process, in a moment.
+fn report(event: &Event) {
+    let mut line = serde_json::to_vec(event).expect("events have no maps with keys that aren't strings");
+    line.push(b'\n');
+    let _ = io::stdout().write_all(&line).and_then(|()| io::stdout().flush());
+}

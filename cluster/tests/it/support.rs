@@ -1,0 +1,101 @@
+//! What the tests share.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::future::Future;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use duress_cluster::local::{Isolation, LocalCluster, LocalSpec, isolate};
+use duress_cluster::{Cluster as _, NodeProgram, ProgramState};
+use nix::sched::{CloneFlags, setns};
+
+pub type Test = (&'static str, fn());
+
+/// Isolates this thread and runs the future on it.
+pub fn isolated<F: Future>(body: impl FnOnce(Isolation) -> F) -> F::Output {
+    let isolation = isolate().expect("these tests need root, or user namespaces");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(body(isolation))
+}
+
+/// `n1`… each running `sh -c SCRIPT`.
+pub fn shells(count: usize, script: &str) -> Vec<NodeProgram> {
+    let shell = |index| NodeProgram {
+        name: format!("n{index}"),
+        argv: ["sh", "-c", script].map(String::from).into(),
+        env: BTreeMap::new(),
+    };
+    (1..=count).map(shell).collect()
+}
+
+pub async fn deploy(isolation: Isolation, nodes: Vec<NodeProgram>, dir: &Path) -> LocalCluster {
+    LocalCluster::deploy(isolation, LocalSpec::new(nodes, dir))
+        .await
+        .unwrap()
+}
+
+/// Runs `body` on a thread in the namespace of the process.
+pub fn within<T: Send + 'static>(pid: u32, namespace: &str, body: impl FnOnce() -> T + Send + 'static) -> T {
+    let namespace = File::open(format!("/proc/{pid}/ns/{namespace}")).unwrap();
+    let enter = move || {
+        setns(namespace, CloneFlags::empty()).unwrap();
+        body()
+    };
+    std::thread::spawn(enter).join().unwrap()
+}
+
+/// Polls until it is true. What is polled for is outside this process, and tells nobody.
+pub fn eventually(what: &str, mut check: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !check() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits for the program's end and says how it ended.
+pub async fn end_of(cluster: &LocalCluster, node: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match cluster.state(node).await.unwrap() {
+            ProgramState::Stopped { how } => return how,
+            ProgramState::Running => assert!(Instant::now() < deadline, "{node} still runs"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// All processes that exist.
+pub fn processes() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// The processes that share a namespace with these: `links` are what `/proc/PID/ns/*` point at.
+pub fn processes_in(links: &[String]) -> Vec<u32> {
+    let kinds = ["net", "mnt", "pid", "uts"];
+    let inside = |pid: &u32| {
+        kinds
+            .iter()
+            .any(|kind| namespace(*pid, kind).is_some_and(|link| links.contains(&link)))
+    };
+    processes().into_iter().filter(inside).collect()
+}
+
+pub fn namespace(pid: u32, kind: &str) -> Option<String> {
+    let link = std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok()?;
+    Some(link.to_string_lossy().into_owned())
+}
+
+pub fn namespaces(pid: u32) -> Vec<String> {
+    ["net", "mnt", "pid", "uts"]
+        .iter()
+        .map(|kind| namespace(pid, kind).unwrap())
+        .collect()
+}

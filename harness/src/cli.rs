@@ -1,0 +1,180 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::duration::Span;
+
+/// Puts a real cluster under duress and says, with evidence, which of its promises held.
+#[derive(Debug, Parser)]
+#[command(name = "duress", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0   every property held, and the evidence suffices
+  1   some property was violated
+  2   inconclusive: budget spent, or the evidence does not suffice
+  3   harness failure: the test could not be run or trusted
+  64  the command line or the spec is wrong";
+
+/// Everything that `duress` does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Deploy a cluster, break it, check what its clients saw, write a report
+    #[command(after_help = "Example:\n  duress run cluster/systems/specimen/register.toml --seed 7")]
+    Run(RunArgs),
+    /// Judge a history from anywhere
+    #[command(
+        after_help = "Example:\n  duress check results/runs/latest/history.jsonl --model cas-register"
+    )]
+    Check(CheckArgs),
+    /// Write report.html, junit.xml and verdict.json of a run again, also of one that was cut off
+    #[command(after_help = "Example:\n  duress report results/runs/latest")]
+    Report(ReportArgs),
+    /// Mend what a dead run may have left broken
+    #[command(after_help = "Example:\n  duress heal              # every run below results/runs\n  duress heal results/runs/register/20260102T030405Z-7")]
+    Heal(HealArgs),
+    /// Say what this machine can do, and how to get what it can't
+    #[command(after_help = "Example:\n  duress doctor --json")]
+    Doctor(ListArgs),
+    /// List the faults: what they do, their parameters, how they are verified
+    #[command(after_help = "Example:\n  duress faults")]
+    Faults(ListArgs),
+    /// List the systems that can be deployed
+    #[command(after_help = "Example:\n  duress systems")]
+    Systems(ListArgs),
+    /// List the workloads
+    #[command(after_help = "Example:\n  duress workloads")]
+    Workloads(ListArgs),
+    /// Measure what is detected: correct specs over many seeds, and every planted defect
+    #[command(
+        after_help = "Example:\n  duress calibrate cluster/systems/specimen --out docs/calibration.md"
+    )]
+    Calibrate(CalibrateArgs),
+    /// The one that breaks: reads JSON lines, answers in JSON lines
+    #[command(hide = true)]
+    Agent,
+    /// The init process of a local sandbox
+    #[command(hide = true, disable_help_flag = true)]
+    Sandbox {
+        /// For the sandbox itself.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
+    /// One node of the specimen
+    #[command(hide = true)]
+    Specimen(duress_specimen::Args),
+}
+
+/// `duress run`
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The spec, a TOML file
+    pub spec: PathBuf,
+    /// Draw everything random from this seed, whatever the spec says
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Length of the part under faults, whatever the spec says, e.g. 60s
+    #[arg(long, value_parser = parse_span)]
+    pub time: Option<Span>,
+    /// Runs are kept below `runs` in this folder
+    #[arg(long, default_value = "results")]
+    pub out: PathBuf,
+    /// Print verdict.json to standard output instead of the summary
+    #[arg(long)]
+    pub json: bool,
+    /// Print nothing but the verdict
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `duress check`
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// The history
+    pub history: PathBuf,
+    /// What the system would do with one client and no faults
+    #[arg(long)]
+    pub model: String,
+    /// Time to spend, e.g. 60s
+    #[arg(long, value_parser = parse_span, default_value = "60s")]
+    pub time: Span,
+    /// Memory to spend, in MiB
+    #[arg(long, default_value_t = 2048)]
+    pub memory_mib: usize,
+    /// Print the verdict as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print nothing: the exit code says it
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `duress report`
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// The run's directory
+    #[arg(default_value = "results/runs/latest")]
+    pub run: PathBuf,
+    /// Print verdict.json to standard output instead of the summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `duress heal`
+#[derive(Clone, Debug, Args)]
+pub struct HealArgs {
+    /// Directories of runs; all of them when none is named
+    pub runs: Vec<PathBuf>,
+    /// Runs are kept below `runs` in this folder
+    #[arg(long, default_value = "results")]
+    pub out: PathBuf,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Commands that only list.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ListArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `duress calibrate`
+#[derive(Clone, Debug, Args)]
+pub struct CalibrateArgs {
+    /// A folder with specs that must hold, and a folder `defects` with specs that must be violated
+    pub specs: PathBuf,
+    /// Seeds for each spec that must hold
+    #[arg(long, default_value_t = 20)]
+    pub seeds: u64,
+    /// Seeds for each defect
+    #[arg(long, default_value_t = 10)]
+    pub defect_seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    pub first_seed: u64,
+    /// Only specs whose name contains this
+    #[arg(long)]
+    pub only: Option<String>,
+    /// Runs at a time
+    #[arg(long, default_value_t = 1)]
+    pub jobs: usize,
+    /// Write the table to this file as Markdown
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Runs are kept below `runs` in this folder
+    #[arg(long, default_value = "results")]
+    pub runs: PathBuf,
+}
+
+fn parse_span(text: &str) -> Result<Span, String> {
+    humantime::parse_duration(text).map(Span).map_err(|error| format!("{error}; write e.g. 500ms, 30s or 2m"))
+}

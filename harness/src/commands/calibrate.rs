@@ -1,0 +1,245 @@
+//! `duress calibrate`: what is detected, and how reliably.
+//!
+//! Every spec in the folder must be held on every seed: anything else is a false alarm or a run without worth. Every spec
+//! in its subfolder `defects` must be violated. Each run is a process of its own, as a user would start it.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use duress_checker::verdict::Verdict;
+use duress_results::verdict_file::{Overall, VerdictFile};
+use duress_specimen::Defect;
+
+use crate::cli::CalibrateArgs;
+use crate::commands::{fail, print};
+use crate::exit;
+use crate::spec::{ClusterSpec, Spec, SpecError};
+
+/// In how many of ten runs a planted defect has to be found.
+const DETECTION_MIN: f64 = 0.9;
+
+#[derive(Debug, thiserror::Error)]
+enum CalibrateError {
+    #[error("read folder {path}: {source}")]
+    Folder { path: PathBuf, source: std::io::Error },
+    #[error("{path} holds no spec (*.toml){filter}")]
+    NoSpecs { path: PathBuf, filter: String },
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    #[error("start {path}: {source}")]
+    Start { path: PathBuf, source: std::io::Error },
+    #[error("write {path}: {source}")]
+    Write { path: PathBuf, source: std::io::Error },
+}
+
+/// One spec, and what its runs came to.
+struct Series {
+    path: PathBuf,
+    spec: Spec,
+    defect: bool,
+    runs: Vec<(u64, Result<VerdictFile, String>)>,
+}
+
+/// Runs everything, prints progress and a table, and writes it to a file where asked to.
+pub fn main(args: &CalibrateArgs) -> ExitCode {
+    match calibrate(args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error @ (CalibrateError::Spec(_) | CalibrateError::NoSpecs { .. })) => fail(&error, exit::USAGE),
+        Err(error) => fail(&error, exit::HARNESS_FAILURE),
+    }
+}
+
+fn calibrate(args: &CalibrateArgs) -> Result<bool, CalibrateError> {
+    let mut series = Vec::new();
+    for (folder, defect) in [(args.specs.clone(), false), (args.specs.join("defects"), true)] {
+        for path in specs_in(&folder)? {
+            let spec = Spec::read(&path)?;
+            if args.only.as_ref().is_none_or(|only| spec.name.contains(only.as_str())) {
+                series.push(Series { path, spec, defect, runs: Vec::new() });
+            }
+        }
+    }
+    if series.is_empty() {
+        let filter = args.only.as_ref().map_or(String::new(), |only| format!(" whose name contains {only:?}"));
+        return Err(CalibrateError::NoSpecs { path: args.specs.clone(), filter });
+    }
+
+    let exe = std::env::current_exe()
+        .map_err(|source| CalibrateError::Start { path: "the running program".into(), source })?;
+    let queue: Mutex<VecDeque<(usize, u64)>> = Mutex::new(
+        (series.iter().enumerate())
+            .flat_map(|(index, series)| {
+                let count = if series.defect { args.defect_seeds } else { args.seeds };
+                (args.first_seed..args.first_seed + count).map(move |seed| (index, seed))
+            })
+            .collect(),
+    );
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..args.jobs.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let job = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some((index, seed)) = job else { return };
+                    let result = run_once(&exe, &series[index].path, seed, &args.runs);
+                    print(format_args!("{}\n", progress(&series[index], seed, &result)));
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((index, seed, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, seed, _)| (*index, *seed));
+    for (index, seed, result) in done {
+        series[index].runs.push((seed, result));
+    }
+
+    let table = table(&series, args);
+    print(format_args!("\n{table}"));
+    if let Some(path) = &args.out {
+        std::fs::write(path, page(&table, args))
+            .map_err(|source| CalibrateError::Write { path: path.clone(), source })?;
+    }
+    Ok(series.iter().all(good))
+}
+
+fn specs_in(folder: &Path) -> Result<Vec<PathBuf>, CalibrateError> {
+    let failed = |source| CalibrateError::Folder { path: folder.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn run_once(exe: &Path, spec: &Path, seed: u64, runs: &Path) -> Result<VerdictFile, String> {
+    let output = Command::new(exe)
+        .arg("run")
+        .arg(spec)
+        .args(["--seed", &seed.to_string(), "--json", "--quiet", "--out"])
+        .arg(runs)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("start {}: {error}", exe.display()))?;
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        format!("{}: {}", output.status, stderr.lines().last().unwrap_or("no message"))
+    })
+}
+
+fn progress(series: &Series, seed: u64, result: &Result<VerdictFile, String>) -> String {
+    let said = match result {
+        Ok(verdict) => verdict.summary.clone(),
+        Err(error) => format!("harness failure: {error}"),
+    };
+    format!("{:<28} seed {seed:<4} {said}", series.spec.name)
+}
+
+fn count(series: &Series, overall: Overall) -> usize {
+    series.runs.iter().filter(|(_, run)| run.as_ref().is_ok_and(|verdict| verdict.overall == overall)).count()
+}
+
+fn good(series: &Series) -> bool {
+    let total = series.runs.len();
+    match series.defect {
+        false => count(series, Overall::Held) == total,
+        true => count(series, Overall::Violated) as f64 >= DETECTION_MIN * total as f64,
+    }
+}
+
+/// Median of what `of` gives for the runs that have it.
+fn median(series: &Series, of: impl Fn(&VerdictFile) -> Option<f64>) -> Option<f64> {
+    let mut values: Vec<f64> = series.runs.iter().filter_map(|(_, run)| of(run.as_ref().ok()?)).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+/// Seconds from the first operation under load to the last operation of the first witness.
+fn seconds_to_violation(verdict: &VerdictFile) -> Option<f64> {
+    let witness = verdict.properties.iter().find_map(|property| match &property.verdict {
+        Verdict::Violated { witness } => Some(witness),
+        _ => None,
+    })?;
+    let end = witness.operations.iter().filter_map(|operation| operation.completed).max()?;
+    let start = verdict.phases.iter().find(|phase| phase.name == "warm-up").map_or(0, |phase| phase.start);
+    Some(end.saturating_sub(start) as f64 / 1e9)
+}
+
+fn table(series: &[Series], args: &CalibrateArgs) -> String {
+    let mut text = String::from(
+        "### Correct: must hold\n\n\
+         | spec | runs | held | violated (false alarms) | inconclusive | harness failures | ok operations, median | faults verified, median |\n\
+         |---|---|---|---|---|---|---|---|\n",
+    );
+    let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.0}"));
+    for series in series.iter().filter(|series| !series.defect) {
+        let (held, violated) = (count(series, Overall::Held), count(series, Overall::Violated));
+        let inconclusive = count(series, Overall::Inconclusive);
+        let total = series.runs.len();
+        text.push_str(&format!(
+            "| `{}` | {total} | {held} | {violated} | {inconclusive} | {} | {} | {} |\n",
+            series.spec.name,
+            total - held - violated - inconclusive,
+            number(median(series, |verdict| Some(verdict.evidence.operations.ok as f64))),
+            number(median(series, |verdict| Some(verdict.evidence.faults_verified as f64))),
+        ));
+    }
+    text.push_str(
+        "\n### Planted defects: must be found\n\n\
+         | defect | what it does | runs | found | seconds of load until the violation, median | length of the part under faults |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for series in series.iter().filter(|series| series.defect) {
+        let ClusterSpec::Local(local) = &series.spec.cluster;
+        let name = local.defects.join(", ");
+        let what = Defect::ALL.iter().find(|defect| defect.name() == name).map_or("", |defect| defect.what());
+        let seconds = median(series, seconds_to_violation);
+        text.push_str(&format!(
+            "| `{name}` | {what} | {} | {} | {} | {} |\n",
+            series.runs.len(),
+            count(series, Overall::Violated),
+            seconds.map_or("–".to_owned(), |seconds| format!("{seconds:.1}")),
+            series.spec.time.faults,
+        ));
+    }
+    if args.only.is_none() {
+        for defect in Defect::ALL {
+            let measured = series.iter().any(|series| {
+                let ClusterSpec::Local(local) = &series.spec.cluster;
+                local.defects.iter().any(|name| name == defect.name())
+            });
+            if !measured {
+                text.push_str(&format!(
+                    "| `{}` | {} | 0 | not measured: revealed by {} | – | – |\n",
+                    defect.name(),
+                    defect.what(),
+                    defect.revealed_by()
+                ));
+            }
+        }
+    }
+    text
+}
+
+fn page(table: &str, args: &CalibrateArgs) -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!(
+        "# Calibration\n\n\
+         How often Duress raises a false alarm on a correct system, and how often it finds a defect that is known to be\n\
+         there. Written by `make calibrate` (`duress calibrate {} --seeds {} --defect-seeds {} --jobs {}`), seeds from {}, on a\n\
+         machine with {cores} cores. Each row is a spec in that folder; any of its runs can be done again with\n\
+         `duress run SPEC --seed N`.\n\n{table}",
+        args.specs.display(),
+        args.seeds,
+        args.defect_seeds,
+        args.jobs,
+        args.first_seed,
+    )
+}

@@ -1,0 +1,146 @@
+//! `duress run`: deploy, break, check, report.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use duress_cluster::{System, local};
+use duress_nemesis::{Schedule, plan};
+use duress_results::rundir::RunDir;
+use tokio::sync::watch;
+
+use crate::cli::RunArgs;
+use crate::commands::{fail, report};
+use crate::duration::Span;
+use crate::exit;
+use crate::progress::Progress;
+use crate::recorder::Recorder;
+use crate::run::Run;
+use crate::spec::{ClusterSpec, Spec, SpecError, WorkloadSpec};
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Trouble(String);
+
+/// Does all of it.
+pub fn main(args: &RunArgs) -> ExitCode {
+    let spec = match resolve(args) {
+        Ok(spec) => spec,
+        Err(error) => return fail(&error, exit::USAGE),
+    };
+    let seed = spec.seed.expect("resolve draws a seed");
+    let invalid = |what: String| fail(&SpecError::Invalid { path: args.spec.clone(), what }, exit::USAGE);
+    let ClusterSpec::Local(cluster) = &spec.cluster;
+    let system = match System::named(&cluster.system) {
+        Ok(system) => system,
+        Err(error) => return invalid(error.to_string()),
+    };
+    let schedule = match plan(&spec.faults, &spec.node_names(), seed, spec.time.faults.0) {
+        Ok(schedule) => schedule,
+        Err(error) => return invalid(format!("faults: {error}")),
+    };
+
+    // Namespaces are entered by threads one by one: this must come before there are any others.
+    let isolation = match local::isolate() {
+        Ok(isolation) => isolation,
+        Err(error) => return fail(&error, exit::HARNESS_FAILURE),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, exit::HARNESS_FAILURE),
+    };
+
+    let started = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let (dir, recorder, writer) = match prepare(args, &spec, seed, &started, &schedule) {
+        Ok(prepared) => prepared,
+        Err(error) => return fail(&*error, exit::HARNESS_FAILURE),
+    };
+    let progress = Progress::new(args.quiet);
+    progress.say(&format!("{} seed {seed}, {} faults planned", spec.name, schedule.faults.len()));
+    runtime.block_on(async {
+        let (interrupted, interrupt) = watch::channel(false);
+        tokio::spawn(await_interrupt(interrupted));
+        let shown = tokio::spawn(progress.clone().follow(recorder.clone()));
+        let run = Run {
+            spec: &spec,
+            seed,
+            schedule,
+            system,
+            isolation,
+            dir: &dir,
+            recorder: recorder.clone(),
+            progress: progress.clone(),
+            interrupt,
+        };
+        run.drive().await;
+        shown.abort();
+        progress.clear();
+    });
+    // Whatever still runs in there has nothing left to do.
+    runtime.shutdown_background();
+    if let Err(error) = writer.finish(&recorder) {
+        progress.say(&format!("harness failure: {error}"));
+    }
+    progress.say("checking");
+    report::judge_and_print(&dir, args.json)
+}
+
+/// The spec with everything that the command line says and everything that is drawn.
+fn resolve(args: &RunArgs) -> Result<Spec, SpecError> {
+    let mut spec = Spec::read(&args.spec)?;
+    spec.seed = Some(args.seed.or(spec.seed).unwrap_or_else(rand::random));
+    if let Some(time) = args.time {
+        spec.time.faults = time;
+    }
+    let invalid = |what: String| Err(SpecError::Invalid { path: args.spec.clone(), what });
+    let WorkloadSpec::Register(register) = &spec.workload;
+    if let Err(error) = duress_workloads::register::Register::new(register) {
+        return invalid(format!("workload.register: {error}"));
+    }
+    let ClusterSpec::Local(cluster) = &spec.cluster;
+    for defect in &cluster.defects {
+        if let Err(error) = defect.parse::<duress_specimen::Defect>() {
+            return invalid(format!("cluster.local.defects: {error}"));
+        }
+    }
+    if spec.time.faults < Span::milliseconds(1) {
+        return invalid("time.faults is 0: use e.g. \"30s\"".to_owned());
+    }
+    Ok(spec)
+}
+
+type Prepared = (RunDir, Arc<Recorder>, crate::recorder::Writer);
+
+fn prepare(
+    args: &RunArgs,
+    spec: &Spec,
+    seed: u64,
+    started: &str,
+    schedule: &Schedule,
+) -> Result<Prepared, Box<dyn std::error::Error>> {
+    let dir = RunDir::create(&args.out, &spec.name, started, seed)?;
+    for node in spec.node_names() {
+        dir.create_node(&node)?;
+    }
+    dir.write_spec(&toml::to_string(spec).map_err(|error| Trouble(error.to_string()))?)?;
+    dir.write_schedule(schedule)?;
+    let (recorder, writer) = Recorder::create(&dir.history(), &spec.name, seed, started)?;
+    Ok((dir, recorder, writer))
+}
+
+/// The first Ctrl-C (or SIGTERM) ends the run in order, the second at once: sandboxes die with their controller, and
+/// the agent heals when its input ends.
+async fn await_interrupt(interrupted: watch::Sender<bool>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    for last in [false, true] {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        interrupted.send_replace(true);
+        if last {
+            std::process::exit(i32::from(exit::HARNESS_FAILURE));
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! From what is on disk to a verdict.
+//!
+//! A run is judged from its directory alone (`spec.toml` and `history.jsonl`), never from what the controller remembers,
+//! so that a run that was cut off is judged by the same code as one that ended well. The harness leaves notes in the
+//! history, as events of the nemesis:
+//!
+//! ```json
+//! {"index":0,"time":0,"process":"nemesis","type":"info","f":"run","value":{"format":1,"name":"register","seed":7}}
+//! {"index":1,"time":5,"process":"nemesis","type":"info","f":"phase","value":{"phase":"warm-up"}}
+//! {"index":9,"time":9,"process":"nemesis","type":"info","f":"harness-failure","value":{"what":"agent died"}}
+//! ```
+//!
+//! The phase `end` says that nothing was cut off.
+
+use std::time::{Duration, Instant};
+
+use duress_checker::evidence::{Evidence, Needs, Requirement};
+use duress_checker::history::{Event, Process};
+use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
+use duress_checker::{linearizability, liveness};
+use duress_results::verdict_file::{Overall, Phase, VERDICT_FORMAT, VerdictFile};
+use serde_json::Value;
+
+use crate::exit;
+use crate::spec::{ClusterSpec, LocalSpec, Property, Spec};
+
+/// Name of the last phase: a history without it was cut short.
+pub const END: &str = "end";
+
+/// What is known of a run beside its spec and its history.
+#[derive(Clone, Debug)]
+pub struct RunFacts {
+    /// When it began, RFC 3339, UTC.
+    pub started: String,
+    /// The command that does it again.
+    pub reproduce: String,
+    /// Name of the model that judges the history.
+    pub model: &'static str,
+}
+
+/// Judges every property of `spec` on `history`.
+pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> VerdictFile {
+    let budget = Budget {
+        time_ms_max: u64::try_from(spec.check.time.0.as_millis()).unwrap_or(u64::MAX),
+        memory_bytes_max: spec.check.memory_mib << 20,
+    };
+    let start = Instant::now();
+    let elapsed = || -> Duration { start.elapsed() };
+    let properties: Vec<PropertyVerdict> = (spec.properties.iter())
+        .map(|property| match property {
+            Property::Linearizable => linearizability::check(history, facts.model, budget, &elapsed)
+                .unwrap_or_else(|error| PropertyVerdict {
+                    property: property.name().to_owned(),
+                    verdict: Verdict::Inconclusive { reason: error.to_string() },
+                    detail: String::new(),
+                }),
+            Property::Recovers => liveness::recovers(history),
+        })
+        .collect();
+
+    let needs = Needs {
+        ok_min: spec.evidence.ok,
+        ok_of_each_f_min: spec.evidence.ok_of_each,
+        faults_verified: spec.evidence.faults_verified,
+    };
+    let mut evidence = Evidence::of(history, needs);
+    if let Some(missing) = faults_missing(spec, &evidence) {
+        evidence.requirements.push(missing);
+    }
+    if let Some(missing) = final_ops_missing(history) {
+        evidence.requirements.push(missing);
+    }
+    let phases: Vec<Phase> = notes(history, "phase")
+        .filter_map(|(time, value)| {
+            Some(Phase { name: value.get("phase")?.as_str()?.to_owned(), start: time })
+        })
+        .collect();
+    let cut_short = phases.last().is_none_or(|phase| phase.name != END)
+        || notes(history, "interrupted").next().is_some();
+    let harness_failure = notes(history, "harness-failure")
+        .filter_map(|(_, value)| Some(value.get("what")?.as_str()?.to_owned()))
+        .next();
+
+    let (overall, summary) = conclude(&properties, &evidence, harness_failure.as_deref(), cut_short);
+    VerdictFile {
+        format: VERDICT_FORMAT,
+        duress: env!("CARGO_PKG_VERSION").to_owned(),
+        name: spec.name.clone(),
+        seed,
+        started: facts.started,
+        duration_ms: history.last().map_or(0, |event| event.time / 1_000_000),
+        overall,
+        exit_code: exit::code(overall),
+        summary,
+        properties,
+        evidence,
+        harness_failure,
+        cut_short,
+        phases,
+        cluster: describe(&spec.cluster),
+        reproduce: facts.reproduce,
+    }
+}
+
+/// Seed and all that the first event of a history says of its run.
+pub fn seed_of(history: &[Event]) -> Option<u64> {
+    notes(history, "run").find_map(|(_, value)| value.get("seed")?.as_u64())
+}
+
+/// What the harness noted under this name, and when.
+pub fn notes<'a>(history: &'a [Event], f: &'a str) -> impl Iterator<Item = (u64, &'a Value)> {
+    (history.iter())
+        .filter(move |event| event.process == Process::Nemesis && event.f == f)
+        .map(|event| (event.time, &event.value))
+}
+
+/// A spec that asks for faults, and a history in which none was even tried.
+fn faults_missing(spec: &Spec, evidence: &Evidence) -> Option<Requirement> {
+    let asked = !spec.faults.is_empty() && spec.evidence.faults_verified;
+    (asked && evidence.faults_planned == 0).then(|| Requirement {
+        what: "faults".to_owned(),
+        needed: "at least 1".to_owned(),
+        seen: "0".to_owned(),
+        met: false,
+    })
+}
+
+/// Final operations that were never answered leave what was lost unseen.
+fn final_ops_missing(history: &[Event]) -> Option<Requirement> {
+    let (_, value) = notes(history, "final-ops").last()?;
+    let (answered, asked) = (value.get("answered")?.as_u64()?, value.get("asked")?.as_u64()?);
+    Some(Requirement {
+        what: "final reads answered".to_owned(),
+        needed: asked.to_string(),
+        seen: answered.to_string(),
+        met: answered >= asked,
+    })
+}
+
+/// A violation outranks everything; then a harness failure, since what it left proves nothing; then doubt.
+fn conclude(
+    properties: &[PropertyVerdict],
+    evidence: &Evidence,
+    harness_failure: Option<&str>,
+    cut_short: bool,
+) -> (Overall, String) {
+    let violated: Vec<&PropertyVerdict> =
+        properties.iter().filter(|p| matches!(p.verdict, Verdict::Violated { .. })).collect();
+    if let Some(first) = violated.first() {
+        let Verdict::Violated { witness } = &first.verdict else { unreachable!("filtered above") };
+        return (Overall::Violated, format!("{} is violated: {}", first.property, witness.summary));
+    }
+    if let Some(failure) = harness_failure {
+        return (Overall::HarnessFailure, format!("the test could not be run or trusted: {failure}"));
+    }
+    let undecided = properties.iter().find_map(|property| match &property.verdict {
+        Verdict::Inconclusive { reason } => Some(format!("{} is undecided: {reason}", property.property)),
+        _ => None,
+    });
+    if let Some(undecided) = undecided {
+        return (Overall::Inconclusive, undecided);
+    }
+    if let Some(shortfall) = evidence.shortfall() {
+        return (Overall::Inconclusive, format!("nothing was violated, but the evidence falls short: {shortfall}"));
+    }
+    if cut_short {
+        let summary = "nothing was violated until the run was cut short".to_owned();
+        return (Overall::Inconclusive, summary);
+    }
+    let names: Vec<&str> = properties.iter().map(|property| property.property.as_str()).collect();
+    let summary = format!(
+        "{} held over {} acknowledged operations and {} verified faults",
+        names.join(", "),
+        evidence.operations.ok,
+        evidence.faults_verified
+    );
+    (Overall::Held, summary)
+}
+
+fn describe(cluster: &ClusterSpec) -> String {
+    let ClusterSpec::Local(LocalSpec { system, nodes, defects, .. }) = cluster;
+    match defects.as_slice() {
+        [] => format!("local, {nodes} nodes, {system}"),
+        defects => format!("local, {nodes} nodes, {system} with defect {}", defects.join(", ")),
+    }
+}

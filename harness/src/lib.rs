@@ -1,0 +1,20 @@
+//! The controller: spec, plan, run loop and the command line. The only part that knows all the others, and the only
+//! one that prints.
+//!
+//! ```text
+//! Spec ──▶ Schedule ──▶ Run ──▶ history.jsonl ──▶ VerdictFile ──▶ report.html
+//! spec.rs  (nemesis)    run.rs  recorder.rs       judge.rs        (results)
+//! ```
+
+pub mod cli;
+pub mod commands;
+mod duration;
+pub mod exit;
+mod judge;
+pub mod load;
+mod observer;
+mod pacer;
+mod progress;
+pub mod recorder;
+mod run;
+pub mod spec;

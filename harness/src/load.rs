@@ -1,0 +1,194 @@
+//! Clients under load: processes that ask, wait for the answer and record both.
+//!
+//! *Closed loop*: so many processes, each asking as soon as it has its answer. A slow system is asked less.
+//! *Open loop*: so many operations a second, whether answered or not. Latency counts from the moment at which an
+//! operation should have begun, so that a system which stands still can't hide it (Tene's coordinated omission).
+//!
+//! A process whose operation ends `info` is retired: its number is never used again, since nobody knows whether it
+//! still runs.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use duress_checker::history::EventType;
+use duress_workloads::retry::{Clock, RetryBudget, RetryPolicy, Routing, Session};
+use duress_workloads::{Endpoint, Op, Service, Token, Workload};
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::pacer::{Beats, Pacer};
+use crate::recorder::Recorder;
+
+/// How hard the clients push.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// Each process asks again at once.
+    Closed {
+        /// Operations outstanding at a time, at most.
+        processes: usize,
+    },
+    /// Operations begin on a fixed beat, as long as a process is free.
+    Open {
+        /// Operations a second.
+        rate: f64,
+        /// Operations outstanding at a time, at most. A beat that finds none free waits, and its wait counts as latency.
+        processes: usize,
+    },
+}
+
+/// Everything that the processes share.
+pub struct Clients {
+    /// The system's client.
+    pub service: Box<dyn Service>,
+    /// Where nodes take requests.
+    pub endpoints: Vec<Endpoint>,
+    /// When and how often to retry.
+    pub policy: RetryPolicy,
+    /// Leader or any node.
+    pub routing: Routing,
+    /// Where operations come from.
+    pub workload: Mutex<Box<dyn Workload>>,
+    /// Where operations go.
+    pub recorder: Arc<Recorder>,
+    budget: RetryBudget,
+    processes: AtomicU64,
+    seed: u64,
+}
+
+impl Clients {
+    /// Clients of `service` that ask what `workload` says.
+    pub fn new(
+        service: Box<dyn Service>,
+        endpoints: Vec<Endpoint>,
+        policy: RetryPolicy,
+        routing: Routing,
+        workload: Box<dyn Workload>,
+        recorder: Arc<Recorder>,
+        seed: u64,
+    ) -> Self {
+        Clients {
+            service,
+            endpoints,
+            policy,
+            routing,
+            workload: Mutex::new(workload),
+            recorder,
+            budget: RetryBudget::new(policy.budget_ratio),
+            processes: AtomicU64::new(0),
+            seed,
+        }
+    }
+
+    /// Asks until `stop` turns true and every outstanding operation has ended.
+    pub async fn run(self: &Arc<Self>, pace: Pace, mut stop: watch::Receiver<bool>) {
+        let (processes, pacer) = match pace {
+            Pace::Closed { processes } => (processes, None),
+            Pace::Open { rate, processes } => (processes, Some(Pacer::start(self.recorder.start(), rate))),
+        };
+        let beats = pacer.as_ref().map(|pacer| pacer.beats.clone());
+        let mut tasks = JoinSet::new();
+        for slot in 0..processes {
+            tasks.spawn(self.clone().process_loop(slot as u64, beats.clone(), stop.clone()));
+        }
+        // Fails when the sender is gone, which means stop as well.
+        let _ = stop.wait_for(|stop| *stop).await;
+        drop(pacer);
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+    }
+
+    /// Asks each of the workload's final operations until it is answered or `deadline` has passed. Returns how many of
+    /// how many were answered.
+    pub async fn final_ops(&self, deadline: Instant) -> (usize, usize) {
+        let ops = self.workload.lock().unwrap_or_else(PoisonError::into_inner).final_ops();
+        let mut rng = ChaCha12Rng::seed_from_u64(self.seed ^ FINAL_STREAM);
+        let mut answered = 0;
+        let mut client = ClientId::new(self);
+        for op in &ops {
+            loop {
+                let mut session = self.session();
+                let outcome = self.perform(&mut session, &mut client, op, None, &mut rng).await;
+                if outcome == EventType::Ok {
+                    answered += 1;
+                    break;
+                }
+                if Instant::now() >= deadline {
+                    break;
+                }
+            }
+        }
+        (answered, ops.len())
+    }
+
+    async fn process_loop(self: Arc<Self>, slot: u64, beats: Option<Arc<Beats>>, stop: watch::Receiver<bool>) {
+        let mut rng = ChaCha12Rng::seed_from_u64(self.seed);
+        rng.set_stream(slot + 1);
+        let mut client = ClientId::new(&self);
+        let mut session = self.session();
+        while !*stop.borrow() && !self.recorder.is_broken() {
+            let mut intended = None;
+            if let Some(beats) = &beats {
+                let Some(beat) = beats.next().await else { return };
+                intended = Some(beat);
+            }
+            let op = self.workload.lock().unwrap_or_else(PoisonError::into_inner).next(&mut rng);
+            self.perform(&mut session, &mut client, &op, intended, &mut rng).await;
+        }
+    }
+
+    async fn perform(
+        &self,
+        session: &mut Session<'_>,
+        client: &mut ClientId,
+        op: &Op,
+        intended: Option<u64>,
+        rng: &mut ChaCha12Rng,
+    ) -> EventType {
+        client.token.seq += 1;
+        self.recorder.invoke(client.process, op, intended);
+        let completion = session.perform(op, Some(&client.token), rng).await;
+        let outcome = completion.outcome;
+        if outcome == EventType::Ok {
+            self.workload.lock().unwrap_or_else(PoisonError::into_inner).observe(op, &completion.value);
+        }
+        self.recorder.complete(client.process, op, completion);
+        if outcome == EventType::Info {
+            *client = ClientId::new(self);
+        }
+        outcome
+    }
+
+    fn session(&self) -> Session<'_> {
+        Session {
+            service: &*self.service,
+            endpoints: &self.endpoints,
+            policy: &self.policy,
+            budget: &self.budget,
+            clock: &*self.recorder as &dyn Clock,
+            routing: self.routing,
+            preferred: None,
+        }
+    }
+}
+
+/// Sets the random stream of the final operations apart from those of the processes.
+const FINAL_STREAM: u64 = 0x66_69_6e_61_6c;
+
+/// A process number and its idempotency token.
+struct ClientId {
+    process: u64,
+    token: Token,
+}
+
+impl ClientId {
+    fn new(clients: &Clients) -> Self {
+        let process = clients.processes.fetch_add(1, Ordering::Relaxed);
+        ClientId { process, token: Token { client: format!("p{process}"), seq: 0 } }
+    }
+}

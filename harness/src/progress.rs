@@ -1,0 +1,148 @@
+//! What a person sees while a run goes on.
+//!
+//! On a terminal one line, rewritten every [`LIVE_INTERVAL`]; elsewhere a line every [`QUIET_INTERVAL`]:
+//!
+//! ```text
+//!   12.0 s  faults      398 ops/s  ok 4,512  fail 201  info 3  | partition leader (n2)
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use duress_checker::history::{FaultEvent, FaultStep, StepResult};
+
+use crate::recorder::{Recorder, Tally};
+
+/// Between two looks on a terminal.
+const LIVE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Between two lines where output is no terminal.
+const QUIET_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Shows how a run goes, on standard error.
+#[derive(Debug)]
+pub struct Progress {
+    state: Mutex<State>,
+    live: bool,
+    quiet: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: String,
+    faults: BTreeMap<u64, String>,
+    shown: Option<(Instant, Tally)>,
+}
+
+impl Progress {
+    /// Shows nothing at all when `quiet`.
+    pub fn new(quiet: bool) -> Arc<Self> {
+        let live = std::io::stderr().is_terminal();
+        let state = State { phase: String::new(), faults: BTreeMap::new(), shown: None };
+        Arc::new(Progress { state: Mutex::new(state), live, quiet })
+    }
+
+    /// A sentence that stays.
+    pub fn say(&self, sentence: &str) {
+        if !self.quiet {
+            let clear = if self.live { "\r\x1b[K" } else { "" };
+            // A terminal that went away is no reason to end a run.
+            let _ = writeln!(std::io::stderr(), "{clear}{sentence}");
+        }
+    }
+
+    /// A new part of the run begins.
+    pub fn phase(&self, name: &str) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).phase = name.to_owned();
+    }
+
+    /// A step of a fault: it is listed from its injection to its end.
+    pub fn fault(&self, kind: &str, fault: &FaultEvent) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match fault.step {
+            FaultStep::Inject if fault.result == StepResult::Installed => {
+                state.faults.insert(fault.id, format!("{kind} {}", fault.targets.join(",")));
+            }
+            FaultStep::VerifyHealed | FaultStep::CleanUp => {
+                state.faults.remove(&fault.id);
+            }
+            _ => {}
+        }
+        drop(state);
+        let worth_saying = fault.result != StepResult::Installed;
+        if worth_saying {
+            self.say(&format!("fault {} ({kind}) {:?}: {}", fault.id, fault.step, fault.detail));
+        }
+    }
+
+    /// Shows the run until it is dropped.
+    pub async fn follow(self: Arc<Self>, recorder: Arc<Recorder>) {
+        let interval = if self.live { LIVE_INTERVAL } else { QUIET_INTERVAL };
+        let mut tick = tokio::time::interval(interval);
+        tick.tick().await;
+        loop {
+            tick.tick().await;
+            self.show(&recorder);
+        }
+    }
+
+    /// Ends the line that is rewritten.
+    pub fn clear(&self) {
+        if self.live && !self.quiet {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+
+    fn show(&self, recorder: &Recorder) {
+        if self.quiet {
+            return;
+        }
+        let line = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let tally = recorder.tally();
+            let (then, before) = state.shown.unwrap_or((recorder.start(), Tally::default()));
+            state.shown = Some((now, tally));
+            let done = (tally.ok + tally.fail + tally.info) - (before.ok + before.fail + before.info);
+            let rate = done as f64 / (now - then).as_secs_f64().max(1e-3);
+            let faults: Vec<&str> = state.faults.values().map(String::as_str).collect();
+            line(recorder.start().elapsed(), &state.phase, rate, tally, &faults)
+        };
+        let mut stderr = std::io::stderr();
+        let _ = match self.live {
+            true => write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush()),
+            false => writeln!(stderr, "{line}"),
+        };
+    }
+}
+
+fn line(elapsed: Duration, phase: &str, rate: f64, tally: Tally, faults: &[&str]) -> String {
+    let mut line = format!(
+        "{:>6.1} s  {phase:<11} {rate:>6.0} ops/s  ok {}  fail {}  info {}",
+        elapsed.as_secs_f64(),
+        tally.ok,
+        tally.fail,
+        tally.info
+    );
+    if !faults.is_empty() {
+        line.push_str("  | ");
+        line.push_str(&faults.join(" | "));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_time_rate_outcomes_and_faults() {
+        let tally = Tally { ok: 4512, fail: 201, info: 3 };
+        assert_eq!(
+            line(Duration::from_millis(12_040), "faults", 397.6, tally, &["partition n2", "pause n1"]),
+            "  12.0 s  faults         398 ops/s  ok 4512  fail 201  info 3  | partition n2 | pause n1"
+        );
+    }
+}

@@ -1,0 +1,302 @@
+//! Writes the history while it happens.
+//!
+//! Every event gets its time and its index under one lock, so that the order of lines is the order of time. A thread of
+//! its own serialises and writes them; what was recorded more than [`FLUSH_INTERVAL`] ago survives a `kill -9` of the
+//! controller.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use duress_checker::history::{Event, EventType, FaultEvent, HISTORY_FORMAT, Process};
+use duress_workloads::Op;
+use duress_workloads::retry::{Clock, Completion};
+use serde_json::{Map, Value, json};
+
+/// Events that may wait for the writer. When the disk is slower than that, the load waits, and nothing is dropped.
+const QUEUE_LENGTH: usize = 1 << 16;
+
+/// How long an event may stay in a buffer.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Why a history could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("write {path}: {source}")]
+pub struct RecordError {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+/// Client operations so far, by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Operations that ended `ok`.
+    pub ok: u64,
+    /// Operations that ended `fail`.
+    pub fail: u64,
+    /// Operations that ended `info`.
+    pub info: u64,
+}
+
+/// Records the history of one run. Shared by everything that does or breaks something.
+#[derive(Debug)]
+pub struct Recorder {
+    start: Instant,
+    line: Mutex<Line>,
+    ok: AtomicU64,
+    fail: AtomicU64,
+    info: AtomicU64,
+    broken: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Line {
+    next_index: u64,
+    queue: Option<SyncSender<Event>>,
+}
+
+/// The thread that writes. [`Writer::finish`] ends it.
+#[derive(Debug)]
+#[must_use]
+pub struct Writer {
+    thread: JoinHandle<Result<(), RecordError>>,
+}
+
+impl Recorder {
+    /// Creates `history.jsonl` at `path` and begins the run: time is counted from here. `started` is the wall time,
+    /// RFC 3339, UTC.
+    pub fn create(
+        path: &Path,
+        name: &str,
+        seed: u64,
+        started: &str,
+    ) -> Result<(Arc<Recorder>, Writer), RecordError> {
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .map_err(|source| RecordError { path: path.to_owned(), source })?;
+        let (queue, events) = sync_channel(QUEUE_LENGTH);
+        let broken = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let path = path.to_owned();
+            let broken = broken.clone();
+            move || {
+                let result = write_events(events, BufWriter::with_capacity(1 << 16, file));
+                broken.store(result.is_err(), Ordering::Release);
+                result.map_err(|source| RecordError { path, source })
+            }
+        });
+        let recorder = Arc::new(Recorder {
+            start: Instant::now(),
+            line: Mutex::new(Line { next_index: 0, queue: Some(queue) }),
+            ok: AtomicU64::new(0),
+            fail: AtomicU64::new(0),
+            info: AtomicU64::new(0),
+            broken,
+        });
+        recorder.note("run", json!({"format": HISTORY_FORMAT, "name": name, "seed": seed, "started": started}));
+        Ok((recorder, Writer { thread }))
+    }
+
+    /// Whether the history can no longer be written: the run must end.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// When the run began.
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// Client operations so far.
+    pub fn tally(&self) -> Tally {
+        Tally {
+            ok: self.ok.load(Ordering::Relaxed),
+            fail: self.fail.load(Ordering::Relaxed),
+            info: self.info.load(Ordering::Relaxed),
+        }
+    }
+
+    /// An operation begins. `intended` is when it should have begun, in open-loop load: latencies count from then.
+    pub fn invoke(&self, process: u64, op: &Op, intended: Option<u64>) {
+        let mut event = event(Process::Client(process), EventType::Invoke, op.f);
+        event.key = op.key.clone();
+        event.value = op.value.clone();
+        if let Some(intended) = intended {
+            event.extra.insert("intended".to_owned(), json!(intended));
+        }
+        self.record(event);
+    }
+
+    /// An operation ends.
+    pub fn complete(&self, process: u64, op: &Op, completion: Completion) {
+        let counter = match completion.outcome {
+            EventType::Ok => &self.ok,
+            EventType::Fail => &self.fail,
+            EventType::Info | EventType::Invoke => &self.info,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let mut event = event(Process::Client(process), completion.outcome, op.f);
+        event.key = op.key.clone();
+        event.value = completion.value;
+        event.node = completion.node;
+        event.attempts = completion.attempts;
+        event.error = completion.error;
+        self.record(event);
+    }
+
+    /// A step of a fault.
+    pub fn fault(&self, kind: &str, fault: &FaultEvent) {
+        match serde_json::to_value(fault) {
+            Ok(value) => self.note(kind, value),
+            Err(error) => unreachable!("a fault event is plain data: {error}"),
+        }
+    }
+
+    /// Anything else that a reader of the history needs, e.g. that a phase began.
+    pub fn note(&self, f: &str, value: Value) {
+        let mut event = event(Process::Nemesis, EventType::Info, f);
+        event.value = value;
+        self.record(event);
+    }
+
+    fn record(&self, mut event: Event) {
+        let mut line = self.line.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        event.index = line.next_index;
+        event.time = self.now();
+        line.next_index += 1;
+        if let Some(queue) = &line.queue {
+            // Fails only when the writer has given up, which `is_broken` and `Writer::finish` tell.
+            let _ = queue.send(event);
+        }
+    }
+}
+
+impl Clock for Recorder {
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Writer {
+    /// Ends the history: what is recorded from now on is lost. Returns when everything before is on disk.
+    pub fn finish(self, recorder: &Recorder) -> Result<(), RecordError> {
+        recorder.line.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).queue = None;
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+fn event(process: Process, kind: EventType, f: &str) -> Event {
+    Event {
+        index: 0,
+        time: 0,
+        process,
+        kind,
+        f: f.to_owned(),
+        key: None,
+        value: Value::Null,
+        node: None,
+        attempts: Vec::new(),
+        error: None,
+        extra: Map::new(),
+    }
+}
+
+fn write_events(events: Receiver<Event>, mut file: BufWriter<File>) -> std::io::Result<()> {
+    let mut flushed = Instant::now();
+    loop {
+        match events.recv_timeout(FLUSH_INTERVAL) {
+            Ok(event) => {
+                serde_json::to_writer(&mut file, &event)?;
+                file.write_all(b"\n")?;
+                if flushed.elapsed() < FLUSH_INTERVAL {
+                    continue;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        file.flush()?;
+        flushed = Instant::now();
+    }
+    file.into_inner().map_err(|error| error.into_error())?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(value: u64) -> Op {
+        Op { f: "write", key: Some(json!("k")), value: json!(value), idempotent: false }
+    }
+
+    fn ok(op: &Op) -> Completion {
+        let value = op.value.clone();
+        Completion { outcome: EventType::Ok, value, node: None, error: None, attempts: vec![] }
+    }
+
+    #[test]
+    fn lines_are_in_order_of_time_whoever_writes() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("history.jsonl");
+        let (recorder, writer) = Recorder::create(&path, "test", 7, "2026-01-02T03:04:05Z").expect("a new file");
+        std::thread::scope(|scope| {
+            for process in 0..4 {
+                let recorder = &recorder;
+                scope.spawn(move || {
+                    for number in 0..500 {
+                        recorder.invoke(process, &write(number), None);
+                        recorder.complete(process, &write(number), ok(&write(number)));
+                    }
+                });
+            }
+        });
+        writer.finish(&recorder).expect("a written history");
+        let text = std::fs::read_to_string(&path).expect("a readable history");
+        let events: Vec<Event> =
+            text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+        assert_eq!(events.len(), 1 + 4 * 500 * 2);
+        assert_eq!(events[0].value, json!({"format": 1, "name": "test", "seed": 7, "started": "2026-01-02T03:04:05Z"}));
+        for (number, pair) in events.windows(2).enumerate() {
+            assert_eq!(pair[0].index, number as u64);
+            assert!(pair[0].time <= pair[1].time);
+        }
+        assert_eq!(recorder.tally(), Tally { ok: 2000, fail: 0, info: 0 });
+    }
+
+    #[test]
+    fn a_full_disk_is_noticed() {
+        let (recorder, writer) = {
+            let (queue, events) = sync_channel(8);
+            let broken = Arc::new(AtomicBool::new(false));
+            let full = File::options().write(true).open("/dev/full").expect("/dev/full");
+            let thread = std::thread::spawn({
+                let broken = broken.clone();
+                move || {
+                    let result = write_events(events, BufWriter::new(full));
+                    broken.store(true, Ordering::Release);
+                    result.map_err(|source| RecordError { path: "/dev/full".into(), source })
+                }
+            });
+            let recorder = Recorder {
+                start: Instant::now(),
+                line: Mutex::new(Line { next_index: 0, queue: Some(queue) }),
+                ok: AtomicU64::new(0),
+                fail: AtomicU64::new(0),
+                info: AtomicU64::new(0),
+                broken,
+            };
+            (recorder, Writer { thread })
+        };
+        recorder.invoke(0, &write(1), None);
+        let error = writer.finish(&recorder).expect_err("no space");
+        assert!(error.to_string().starts_with("write /dev/full: "), "{error}");
+        assert!(recorder.is_broken());
+    }
+}

@@ -1,0 +1,312 @@
+//! One run: deploy, warm up, break, heal, wait for recovery, read a last time.
+//!
+//! Two kinds of trouble, never mixed: what the system under test does goes into the history and is judged; what the
+//! harness can't do is a [`Failure`], noted in the history, which ends the run in order. What was recorded until then
+//! is still analysed.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use duress_checker::history::FaultEvent;
+use duress_checker::liveness::Recovery;
+use duress_cluster::local::{self, Isolation, LocalCluster};
+use duress_cluster::{Cluster, ClusterError, StatusProbe, System, bring_up, wait_ready};
+use duress_nemesis::{AgentClient, EventSink, Journal, Nemesis, NemesisError, Readiness, Schedule};
+use duress_results::rundir::RunDir;
+use duress_workloads::register::Register;
+use duress_workloads::specimen::Specimen;
+use duress_workloads::{Endpoint, Service, Workload};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::judge::END;
+use crate::load::Clients;
+use crate::observer::Observer;
+use crate::progress::Progress;
+use crate::recorder::Recorder;
+use crate::spec::{Spec, WorkloadSpec};
+
+/// Why a run could not go on: nothing that the system under test is to blame for.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The cluster could not be brought up or reached.
+    #[error("cluster: {0}")]
+    Cluster(#[from] ClusterError),
+    /// The one that breaks died, or could not mend what it broke.
+    #[error("nemesis: {0}")]
+    Nemesis(#[from] NemesisError),
+    /// Before any fault the nodes did not come to agree on a leader.
+    #[error("within {limit:?} and before any fault the nodes did not come to agree on a leader: {missing}")]
+    NeverReady {
+        /// How long was waited.
+        limit: Duration,
+        /// What was missing.
+        missing: String,
+    },
+    /// Anything else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Everything that a run needs and that does not change.
+pub struct Run<'a> {
+    /// What to do.
+    pub spec: &'a Spec,
+    /// What everything random is drawn from.
+    pub seed: u64,
+    /// What breaks when.
+    pub schedule: Schedule,
+    /// What is deployed.
+    pub system: System,
+    /// The private namespaces that this process is in.
+    pub isolation: Isolation,
+    /// Where everything goes.
+    pub dir: &'a RunDir,
+    /// What happened.
+    pub recorder: Arc<Recorder>,
+    /// What a person sees.
+    pub progress: Arc<Progress>,
+    /// Turns true on Ctrl-C: heal, write, check what there is.
+    pub interrupt: watch::Receiver<bool>,
+}
+
+/// The agent is this very program.
+const AGENT_ARGV: [&str; 2] = ["/proc/self/exe", "agent"];
+
+/// Between two looks at whether the run can still be recorded.
+const TROUBLE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How a run's waiting ended.
+enum Waited {
+    Done,
+    Interrupted,
+}
+
+impl Run<'_> {
+    /// Does all of it. Whatever happens, everything is healed and taken down before this returns.
+    pub async fn drive(self) {
+        let failure = match self.deploy().await {
+            Err(failure) => Some(failure),
+            Ok(cluster) => {
+                let result = self.on(cluster.clone()).await;
+                self.progress.phase("down");
+                let down = cluster.down().await.map_err(Failure::from);
+                result.and(down).err()
+            }
+        };
+        match failure {
+            Some(failure) => {
+                let mut what = failure.to_string();
+                let mut cause = std::error::Error::source(&failure);
+                while let Some(source) = cause {
+                    if !what.contains(&source.to_string()) {
+                        what.push_str(&format!(": {source}"));
+                    }
+                    cause = source.source();
+                }
+                self.progress.say(&format!("harness failure: {what}"));
+                self.recorder.note("harness-failure", json!({"what": what}));
+            }
+            None => self.phase(END),
+        }
+    }
+
+    fn phase(&self, name: &str) {
+        self.recorder.note("phase", json!({"phase": name}));
+        self.progress.phase(name);
+    }
+
+    async fn deploy(&self) -> Result<Arc<dyn Cluster>, Failure> {
+        self.phase("deploy");
+        let start = Instant::now();
+        let names = self.spec.node_names();
+        let nodes = local::plan_nodes(names.iter().map(String::as_str), 0)?;
+        let duress = std::env::current_exe().map_err(|error| Failure::Other(format!("find duress itself: {error}")))?;
+        let programs = self.system.programs(&nodes, &self.dir.nodes(), &duress, &self.spec.node_args())?;
+        let spec = local::LocalSpec::new(programs, self.dir.nodes());
+        let cluster = LocalCluster::deploy(self.isolation, spec).await?;
+        let deadline = start + self.spec.ready_limit();
+        if let Err(error) = bring_up(&cluster, &self.system.readiness, deadline).await {
+            // The first error says why; one from taking down what never stood adds nothing.
+            let _ = cluster.down().await;
+            return Err(error.into());
+        }
+        self.progress.say(&format!(
+            "{} nodes of {} are up after {:.1} s",
+            cluster.nodes().len(),
+            self.system.name,
+            start.elapsed().as_secs_f64()
+        ));
+        Ok(Arc::new(cluster))
+    }
+
+    async fn on(&self, cluster: Arc<dyn Cluster>) -> Result<(), Failure> {
+        let observer_address = cluster.observer_addresses().and_then(|list| first_v4(&list));
+        let probe = StatusProbe::new(&self.system, observer_address)?;
+        let observer = Observer::start(cluster.nodes(), &probe, self.dir, &self.recorder)
+        .map_err(|error| Failure::Other(format!("keep what nodes say: {error}")))?;
+        let limit = self.spec.ready_limit();
+        observer.agreement(limit).await.map_err(|missing| Failure::NeverReady { limit, missing })?;
+
+        let nemesis = self.nemesis(cluster.clone(), &observer).await?;
+        let clients = Arc::new(self.clients(&*cluster)?);
+        let (stop_load, stopped) = watch::channel(false);
+        let load = tokio::spawn({
+            let (clients, pace) = (clients.clone(), self.spec.load.pace());
+            async move { clients.run(pace, stopped).await }
+        });
+
+        let result = self.under_load(&nemesis, &observer).await;
+        // Faults first: nothing must stay broken, whatever went wrong above.
+        let healed = nemesis.heal_all().await.map_err(Failure::from);
+        let result = match result.and_then(|waited| healed.map(|_| waited)) {
+            Ok(waited) => self.after_faults(waited, &observer).await,
+            Err(failure) => Err(failure),
+        };
+        stop_load.send_replace(true);
+        join(load).await;
+        if let Ok(Waited::Done) = result {
+            self.phase("final-reads");
+            let deadline = Instant::now() + self.spec.time.recovery.0;
+            let (answered, asked) = clients.final_ops(deadline).await;
+            self.recorder.note("final-ops", json!({"answered": answered, "asked": asked}));
+        }
+        let closed = nemesis.close().await.map_err(Failure::from);
+        if self.recorder.is_broken() {
+            return Err(Failure::Other("the history could not be written".to_owned()));
+        }
+        if let Some(trouble) = observer.trouble() {
+            return Err(Failure::Other(trouble));
+        }
+        result.and(closed)
+    }
+
+    /// Warm-up and faults.
+    async fn under_load(&self, nemesis: &Nemesis, observer: &Observer) -> Result<Waited, Failure> {
+        self.phase("warm-up");
+        if let Waited::Interrupted = self.wait(self.spec.time.warm_up.0, nemesis, observer).await? {
+            return Ok(Waited::Interrupted);
+        }
+        self.phase("faults");
+        // Faults end inside their window; to verify the healing of the last one may take a little longer.
+        let faults = nemesis.run(&self.schedule, std::time::Instant::now(), self.interrupt.clone());
+        let faults = async { faults.await.map_err(Failure::from) };
+        let (waited, ()) =
+            tokio::try_join!(self.wait(self.spec.time.faults.0, nemesis, observer), faults)?;
+        Ok(waited)
+    }
+
+    /// Waits until the cluster has provably recovered, still under load.
+    async fn after_faults(&self, waited: Waited, observer: &Observer) -> Result<Waited, Failure> {
+        if let Waited::Interrupted = waited {
+            self.progress.say("interrupted: everything is healed, checking what there is (again to quit at once)");
+            self.recorder.note("interrupted", json!({}));
+            return Ok(Waited::Interrupted);
+        }
+        self.phase("recovery");
+        let start = Instant::now();
+        let agreement = observer.agreement(self.spec.time.recovery.0).await;
+        let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let recovered = agreement.is_ok();
+        let detail = agreement.unwrap_or_else(|missing| missing);
+        self.recorder.note("recovered", json!(Recovery { recovered, ms, detail }));
+        Ok(Waited::Done)
+    }
+
+    async fn wait(
+        &self,
+        duration: Duration,
+        nemesis: &Nemesis,
+        observer: &Observer,
+    ) -> Result<Waited, Failure> {
+        let trouble = async {
+            let mut tick = tokio::time::interval(TROUBLE_INTERVAL);
+            loop {
+                tick.tick().await;
+                if self.recorder.is_broken() {
+                    return "the history can't be written".to_owned();
+                }
+                if let Some(trouble) = observer.trouble() {
+                    return trouble;
+                }
+            }
+        };
+        let mut interrupt = self.interrupt.clone();
+        tokio::select! {
+            () = tokio::time::sleep(duration) => Ok(Waited::Done),
+            _ = interrupt.wait_for(|interrupted| *interrupted) => Ok(Waited::Interrupted),
+            how = nemesis.agent_gone() => Err(Failure::Other(format!("the agent is gone: {how}"))),
+            what = trouble => Err(Failure::Other(what)),
+        }
+    }
+
+    async fn nemesis(&self, cluster: Arc<dyn Cluster>, observer: &Observer) -> Result<Nemesis, Failure> {
+        let agent = AgentClient::spawn(&AGENT_ARGV.map(str::to_owned)).await.map_err(NemesisError::from)?;
+        let journal = Journal::open(&journal_path(self.dir)).map_err(NemesisError::from)?;
+        let sink: EventSink = {
+            let (recorder, progress) = (self.recorder.clone(), self.progress.clone());
+            Arc::new(move |kind: &str, event: FaultEvent| {
+                recorder.fault(kind, &event);
+                progress.fault(kind, &event);
+            })
+        };
+        let ready = Ready { cluster: cluster.clone(), system: self.system.clone(), limit: self.spec.ready_limit() };
+        Ok(Nemesis::new(cluster, agent, journal, sink, observer.roles(), Arc::new(ready))?)
+    }
+
+    fn clients(&self, cluster: &dyn Cluster) -> Result<Clients, Failure> {
+        let from = first_v4(&cluster.client_addresses());
+        let service: Box<dyn Service> = Box::new(
+            Specimen::new(from, self.spec.client.read)
+                .map_err(|error| Failure::Other(format!("make an HTTP client: {error}")))?,
+        );
+        let workload: Box<dyn Workload> = match &self.spec.workload {
+            WorkloadSpec::Register(register) => {
+                Box::new(Register::new(register).map_err(|error| Failure::Other(error.to_string()))?)
+            }
+        };
+        let endpoints = (cluster.nodes().iter())
+            .map(|node| Endpoint { node: node.name.clone(), address: (node.ipv4, self.system.port).into() })
+            .collect();
+        let client = &self.spec.client;
+        let recorder = self.recorder.clone();
+        Ok(Clients::new(service, endpoints, client.policy(), client.routing, workload, recorder, self.seed))
+    }
+}
+
+/// Where a run's faults are written down before they are done.
+pub fn journal_path(dir: &RunDir) -> PathBuf {
+    dir.path().join("nemesis-journal.jsonl")
+}
+
+/// Tells the nemesis when a node that it started again is ready.
+struct Ready {
+    cluster: Arc<dyn Cluster>,
+    system: System,
+    limit: Duration,
+}
+
+#[async_trait::async_trait]
+impl Readiness for Ready {
+    async fn ready(&self, node: &str) -> Result<(), String> {
+        wait_ready(&*self.cluster, node, &self.system.readiness, Instant::now() + self.limit)
+            .await
+            .map_err(|error| error.to_string())
+    }
+}
+
+fn first_v4(addresses: &[IpAddr]) -> Option<IpAddr> {
+    addresses.iter().copied().find(IpAddr::is_ipv4)
+}
+
+async fn join<T>(task: JoinHandle<T>) {
+    if let Err(error) = task.await
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}

@@ -1,0 +1,354 @@
+//! Own chains in the packet filter of a network namespace.
+//!
+//! The rules of fault 3 at a node that must not hear `10.9.0.2`:
+//!
+//! ```text
+//! -A INPUT -j DURESS
+//! -A DURESS -j DURESS-3
+//! -A DURESS-3 -s 10.9.0.2/32 -j DROP
+//! ```
+//!
+//! Every change is one `iptables-restore --noflush`, which the kernel takes as a whole or not at all, and is worked out
+//! from what is really there, so that healing works after a crash, too. Chains of other owners are neither read for
+//! meaning nor written.
+//!
+//! Functions here act on the network namespace of the calling thread; [`within`] makes one.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use nix::sched::{CloneFlags, setns};
+
+/// The chain that INPUT jumps to first. Chains of faults are named after it.
+const CHAIN: &str = "DURESS";
+
+/// How long to wait for another program that holds the lock of the tables.
+const LOCK_WAIT_S: &str = "5";
+
+/// Runs `work` in a thread of its own in the network namespace. Sockets that it opens stay there.
+pub fn within<T: Send>(netns: &File, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                setns(netns, CloneFlags::CLONE_NEWNET)?;
+                work()
+            })
+            .join()
+            .unwrap_or_else(|_| {
+                Err(io::Error::other(
+                    "the thread in the node's network namespace panicked",
+                ))
+            })
+    })
+}
+
+/// An address family, which has tables of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Both.
+    pub const ALL: [Family; 2] = [Family::V4, Family::V6];
+
+    /// True for addresses of this family.
+    pub fn has(self, address: &IpAddr) -> bool {
+        address.is_ipv4() == (self == Family::V4)
+    }
+}
+
+/// Which of the programs that are called iptables works here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backend {
+    suffix: &'static str,
+}
+
+impl Backend {
+    /// Asks each for its rules, the distribution's own choice first; some are installed where the kernel can't serve
+    /// them.
+    pub fn find() -> io::Result<Backend> {
+        let mut said = Vec::new();
+        for suffix in ["", "-nft", "-legacy"] {
+            let backend = Backend { suffix };
+            match backend.run(
+                Family::V4,
+                "",
+                &["-w", LOCK_WAIT_S, "-t", "filter", "-S", "INPUT"],
+                "",
+            ) {
+                Ok(_) => return Ok(backend),
+                Err(error) => said.push(error.to_string()),
+            }
+        }
+        let hint = "install the Debian package iptables, and see that the kernel has nf_tables or ip_tables";
+        Err(io::Error::other(format!(
+            "no iptables works here ({}); {hint}",
+            said.join("; ")
+        )))
+    }
+
+    fn run(self, family: Family, tool: &str, arguments: &[&str], input: &str) -> io::Result<String> {
+        let base = match family {
+            Family::V4 => "iptables",
+            Family::V6 => "ip6tables",
+        };
+        let name = format!("{base}{}{tool}", self.suffix);
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{name}: {error}"));
+        let mut child = Command::new(&name)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(named)?;
+        // Scripts are far smaller than a pipe's buffer: this can't wait for a child that waits for us.
+        let fed = child
+            .stdin
+            .take()
+            .map_or(Ok(()), |mut stdin| stdin.write_all(input.as_bytes()));
+        let output = child.wait_with_output().map_err(named)?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(io::Error::other(format!(
+                "{name}: {}: {}",
+                output.status,
+                said.trim()
+            )));
+        }
+        fed.map_err(named)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn read(self, family: Family) -> io::Result<Present> {
+        Ok(Present::parse(&self.run(
+            family,
+            "-save",
+            &["-c", "-t", "filter"],
+            "",
+        )?))
+    }
+
+    fn write(self, family: Family, script: &str) -> io::Result<()> {
+        self.run(family, "-restore", &["--noflush", "-w", LOCK_WAIT_S], script)
+            .map(drop)
+    }
+
+    /// Drops what comes from these addresses, on behalf of the fault.
+    pub fn drop_from(self, fault: u64, addresses: &[IpAddr]) -> io::Result<()> {
+        for family in Family::ALL {
+            let sources: Vec<&IpAddr> = addresses.iter().filter(|address| family.has(address)).collect();
+            if !sources.is_empty() {
+                self.write(
+                    family,
+                    &self.read(family)?.script_to_drop(family, fault, &sources),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the chains of one fault, or of all. Returns how many packets they had dropped, or `None` if there were
+    /// none of them.
+    pub fn remove(self, fault: Option<u64>) -> io::Result<Option<u64>> {
+        let mut dropped = None;
+        for family in Family::ALL {
+            let present = match self.read(family) {
+                Ok(present) => present,
+                // A kernel without IPv6 has no rules of it, either.
+                Err(_) if family == Family::V6 && !std::path::Path::new("/proc/sys/net/ipv6").exists() => {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let Some(script) = present.script_to_remove(fault) else {
+                continue;
+            };
+            self.write(family, &script)?;
+            let packets: u64 = present
+                .dropped
+                .iter()
+                .filter(|(chain, _)| owned_by(chain, fault))
+                .map(|(_, packets)| packets)
+                .sum();
+            dropped = Some(dropped.unwrap_or(0) + packets);
+        }
+        Ok(dropped)
+    }
+}
+
+fn chain_of(fault: u64) -> String {
+    format!("{CHAIN}-{fault}")
+}
+
+fn owned_by(chain: &str, fault: Option<u64>) -> bool {
+    fault.is_none_or(|fault| chain == chain_of(fault))
+}
+
+/// True for chains of faults: our name, a dash, a number. Anything else is another's, however alike.
+fn is_of_fault(chain: &str) -> bool {
+    chain
+        .strip_prefix(CHAIN)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .is_some_and(|number| number.parse::<u64>().is_ok())
+}
+
+/// What is ours in a filter table.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Present {
+    /// The chain that INPUT jumps to exists.
+    main: bool,
+    /// INPUT's jumps to it.
+    hooks: usize,
+    /// It is INPUT's first rule.
+    first: bool,
+    /// Chains of faults.
+    chains: Vec<String>,
+    /// Packets dropped, by chain.
+    dropped: BTreeMap<String, u64>,
+}
+
+impl Present {
+    /// Reads the output of `iptables-save -c -t filter`.
+    fn parse(saved: &str) -> Present {
+        let mut present = Present::default();
+        let mut input_rules = 0;
+        for line in saved.lines() {
+            if let Some(chain) = line
+                .strip_prefix(':')
+                .and_then(|rest| rest.split_ascii_whitespace().next())
+            {
+                present.main |= chain == CHAIN;
+                if is_of_fault(chain) {
+                    present.chains.push(chain.to_owned());
+                }
+                continue;
+            }
+            let Some((counters, rule)) = line.strip_prefix('[').and_then(|rest| rest.split_once("] -A "))
+            else {
+                continue;
+            };
+            let (chain, what) = rule.split_once(' ').unwrap_or((rule, ""));
+            if chain == "INPUT" {
+                if what == format!("-j {CHAIN}") {
+                    present.hooks += 1;
+                    present.first |= input_rules == 0;
+                }
+                input_rules += 1;
+            } else if is_of_fault(chain) && what.ends_with("-j DROP") {
+                let packets: u64 = counters
+                    .split_once(':')
+                    .and_then(|(packets, _)| packets.parse().ok())
+                    .unwrap_or(0);
+                *present.dropped.entry(chain.to_owned()).or_default() += packets;
+            }
+        }
+        present
+    }
+
+    fn script_to_drop(&self, family: Family, fault: u64, sources: &[&IpAddr]) -> String {
+        let chain = chain_of(fault);
+        // Naming a chain with a colon makes it, and empties it if it is there. Those of other faults aren't named, so
+        // their rules and counters stay.
+        let mut script = format!("*filter\n:{CHAIN} - [0:0]\n:{chain} - [0:0]\n");
+        if family == Family::V6 {
+            // Neighbour discovery is to IPv6 what ARP is to IPv4, but it passes the filter: without these, a link that
+            // is cut one way would soon be cut the other way as well.
+            for kind in ["neighbour-solicitation", "neighbour-advertisement"] {
+                script += &format!("-A {chain} -p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j RETURN\n");
+            }
+        }
+        for source in sources {
+            script += &format!("-A {chain} -s {source} -j DROP\n");
+        }
+        for other in self.chains.iter().filter(|other| **other != chain) {
+            script += &format!("-A {CHAIN} -j {other}\n");
+        }
+        script += &format!("-A {CHAIN} -j {chain}\n");
+        if !self.first {
+            script += &format!("-D INPUT -j {CHAIN}\n").repeat(self.hooks);
+            script += &format!("-I INPUT 1 -j {CHAIN}\n");
+        }
+        script + "COMMIT\n"
+    }
+
+    /// `None` if there is nothing to remove.
+    fn script_to_remove(&self, fault: Option<u64>) -> Option<String> {
+        let (gone, stay): (Vec<_>, Vec<_>) = self.chains.iter().partition(|chain| owned_by(chain, fault));
+        if gone.is_empty() && (fault.is_some() || !self.main) {
+            return None;
+        }
+        let mut script = format!("*filter\n:{CHAIN} - [0:0]\n");
+        for chain in &gone {
+            script += &format!("-F {chain}\n-X {chain}\n");
+        }
+        for chain in &stay {
+            script += &format!("-A {CHAIN} -j {chain}\n");
+        }
+        if stay.is_empty() {
+            script += &format!("-D INPUT -j {CHAIN}\n").repeat(self.hooks);
+            script += &format!("-X {CHAIN}\n");
+        }
+        Some(script + "COMMIT\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAVED: &str = "*filter\n:INPUT ACCEPT [9:99]\n:DURESS - [0:0]\n:DURESS-1 - [0:0]\n:DURESS-12 - [0:0]\n\
+        :DURESS-OWN - [0:0]\n[7:70] -A INPUT -j DURESS\n[1:10] -A INPUT -s 10.0.0.9/32 -j DROP\n\
+        [0:0] -A DURESS -j DURESS-1\n[0:0] -A DURESS -j DURESS-12\n[3:30] -A DURESS-1 -s 10.0.0.1/32 -j DROP\n\
+        [4:40] -A DURESS-1 -s 10.0.0.2/32 -j DROP\n[5:50] -A DURESS-12 -s 10.0.0.3/32 -j DROP\n\
+        [6:60] -A DURESS-OWN -j DROP\nCOMMIT\n";
+
+    #[test]
+    fn only_what_is_ours_is_seen() {
+        let present = Present::parse(SAVED);
+        assert_eq!(present.chains, ["DURESS-1", "DURESS-12"]);
+        assert_eq!((present.main, present.hooks, present.first), (true, 1, true));
+        assert_eq!(
+            present.dropped,
+            BTreeMap::from([("DURESS-1".into(), 7), ("DURESS-12".into(), 5)])
+        );
+    }
+
+    #[test]
+    fn removing_one_fault_leaves_the_other() {
+        let script = Present::parse(SAVED).script_to_remove(Some(1)).unwrap();
+        assert_eq!(
+            script,
+            "*filter\n:DURESS - [0:0]\n-F DURESS-1\n-X DURESS-1\n-A DURESS -j DURESS-12\nCOMMIT\n"
+        );
+        assert_eq!(Present::parse(SAVED).script_to_remove(Some(2)), None);
+    }
+
+    #[test]
+    fn removing_all_unhooks() {
+        let script = Present::parse(SAVED).script_to_remove(None).unwrap();
+        assert!(script.contains("-D INPUT -j DURESS\n-X DURESS\n"), "{script}");
+        assert_eq!(
+            Present::parse("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n").script_to_remove(None),
+            None
+        );
+    }
+
+    #[test]
+    fn a_hook_that_is_not_first_is_moved() {
+        let saved = "[0:0] -A INPUT -j ACCEPT\n[0:0] -A INPUT -j DURESS\n";
+        let source = IpAddr::from([10, 0, 0, 1]);
+        let script = Present::parse(saved).script_to_drop(Family::V4, 1, &[&source]);
+        assert!(
+            script.contains("-D INPUT -j DURESS\n-I INPUT 1 -j DURESS\n"),
+            "{script}"
+        );
+    }
+}

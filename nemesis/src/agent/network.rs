@@ -1,0 +1,227 @@
+//! The links that are cut: which rules are in force where, how they get there and go away.
+//!
+//! A namespace that has rules is kept open, so that they can be removed even if all its processes die before.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::thread;
+
+use duress_cluster::Place;
+
+use super::firewall::{Backend, within};
+use super::probe;
+use super::protocol::{Dropped, Point, Reachability, Rule};
+
+/// All that the agent did to networks.
+#[derive(Default)]
+pub struct Network {
+    backend: Option<Backend>,
+    /// By inode of the network namespace.
+    nodes: BTreeMap<u64, Broken>,
+}
+
+struct Broken {
+    name: String,
+    netns: File,
+    /// What each fault has dropped here.
+    faults: BTreeMap<u64, Vec<IpAddr>>,
+}
+
+/// Opens the network namespace of a place.
+pub fn open_netns(place: &Place) -> io::Result<(u64, File)> {
+    let path = format!("/proc/{}/ns/net", place.pid);
+    let netns = File::open(&path).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("enter {}: open {path}: {error}", place.name),
+        )
+    })?;
+    Ok((netns.metadata()?.ino(), netns))
+}
+
+impl Network {
+    fn backend(&mut self, netns: &File) -> io::Result<Backend> {
+        if self.backend.is_none() {
+            self.backend = Some(within(netns, Backend::find)?);
+        }
+        self.backend.ok_or_else(|| io::Error::other("no iptables"))
+    }
+
+    /// Puts the rules in force, at all nodes at once. When it fails, some may be: heal the fault.
+    pub fn cut(&mut self, fault: u64, rules: &[Rule]) -> io::Result<()> {
+        let own = open_netns_of_self()?;
+        let mut opened = Vec::new();
+        for rule in rules {
+            let (inode, netns) = open_netns(&rule.place)?;
+            if inode == own {
+                return Err(io::Error::other(format!(
+                    "{} lives in the agent's own network namespace, whose rules are not Duress' to change",
+                    rule.place.name
+                )));
+            }
+            opened.push((inode, netns, rule));
+        }
+        let Some((_, netns, _)) = opened.first() else {
+            return Ok(());
+        };
+        let backend = self.backend(netns)?;
+        let results: Vec<io::Result<()>> = thread::scope(|scope| {
+            let workers: Vec<_> = opened
+                .iter()
+                .map(|(_, netns, rule)| {
+                    scope.spawn(move || {
+                        within(netns, || backend.drop_from(fault, &rule.drop_from)).map_err(|error| {
+                            io::Error::other(format!("cut links at {}: {error}", rule.place.name))
+                        })
+                    })
+                })
+                .collect();
+            workers.into_iter().map(join).collect()
+        });
+        // Remembered whatever came of it: where the answer was an error, rules may be in force all the same.
+        for (inode, netns, rule) in opened {
+            let node = self.nodes.entry(inode).or_insert_with(|| Broken {
+                name: rule.place.name.clone(),
+                netns,
+                faults: BTreeMap::new(),
+            });
+            node.faults.insert(fault, rule.drop_from.clone());
+        }
+        results.into_iter().collect()
+    }
+
+    /// Removes the rules of a fault everywhere. What can't be removed is still remembered.
+    pub fn mend(&mut self, fault: u64) -> io::Result<Vec<Dropped>> {
+        let Some(backend) = self.backend else {
+            return Ok(Vec::new());
+        };
+        let broken: Vec<(u64, &Broken)> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.faults.contains_key(&fault))
+            .map(|(id, node)| (*id, node))
+            .collect();
+        let results: Vec<(u64, String, io::Result<Option<u64>>)> = thread::scope(|scope| {
+            let workers: Vec<_> = broken
+                .iter()
+                .map(|(_, node)| scope.spawn(|| within(&node.netns, || backend.remove(Some(fault)))))
+                .collect();
+            let results = workers.into_iter().map(join);
+            broken
+                .iter()
+                .zip(results)
+                .map(|((inode, node), result)| (*inode, node.name.clone(), result))
+                .collect()
+        });
+        let mut dropped = Vec::new();
+        let mut failed = None;
+        for (inode, name, result) in results {
+            match result {
+                Ok(packets) => {
+                    dropped.push(Dropped {
+                        node: name,
+                        packets: packets.unwrap_or(0),
+                    });
+                    if let Some(node) = self.nodes.get_mut(&inode) {
+                        node.faults.remove(&fault);
+                    }
+                }
+                Err(error) => {
+                    failed = Some(io::Error::other(format!(
+                        "remove the rules of fault {fault} from {name}: {error}"
+                    )));
+                }
+            }
+        }
+        self.nodes.retain(|_, node| !node.faults.is_empty());
+        failed.map_or(Ok(dropped), Err)
+    }
+
+    /// Puts every rule of a node in force in the namespace where it is now, and forgets the one where it was.
+    pub fn follow(&mut self, place: &Place) -> io::Result<Vec<u64>> {
+        let (inode, netns) = open_netns(place)?;
+        if self.nodes.contains_key(&inode) {
+            return Ok(Vec::new());
+        }
+        let Some(was) = self
+            .nodes
+            .iter()
+            .find(|(_, node)| node.name == place.name)
+            .map(|(inode, _)| *inode)
+        else {
+            return Ok(Vec::new());
+        };
+        let backend = self.backend(&netns)?;
+        let Some(before) = self.nodes.remove(&was) else {
+            return Ok(Vec::new());
+        };
+        let faults = before.faults;
+        let result = within(&netns, || {
+            faults
+                .iter()
+                .try_for_each(|(fault, from)| backend.drop_from(*fault, from))
+        });
+        let numbers = faults.keys().copied().collect();
+        self.nodes.insert(
+            inode,
+            Broken {
+                name: place.name.clone(),
+                netns,
+                faults,
+            },
+        );
+        result.map(|()| numbers)
+    }
+
+    /// Measures who hears whom, and marks what is meant to be cut.
+    pub fn probe(&self, points: &[Point]) -> io::Result<Reachability> {
+        let inode_of = |point: &Point| {
+            point
+                .place
+                .as_ref()
+                .and_then(|place| open_netns(place).ok())
+                .map(|(id, _)| id)
+        };
+        let cut = |source: &IpAddr, point: &Point| {
+            inode_of(point)
+                .and_then(|inode| self.nodes.get(&inode))
+                .is_some_and(|node| node.faults.values().any(|from| from.contains(source)))
+        };
+        probe::probe(
+            points,
+            |point| {
+                point
+                    .place
+                    .as_ref()
+                    .map(|place| open_netns(place).map(|(_, netns)| netns))
+                    .transpose()
+            },
+            cut,
+        )
+    }
+
+    /// The faults whose rules are in force.
+    pub fn faults(&self) -> Vec<u64> {
+        let mut faults: Vec<u64> = self
+            .nodes
+            .values()
+            .flat_map(|node| node.faults.keys().copied())
+            .collect();
+        faults.sort_unstable();
+        faults.dedup();
+        faults
+    }
+}
+
+fn join<T>(worker: thread::ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {
+    worker
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("a thread of the agent panicked")))
+}
+
+fn open_netns_of_self() -> io::Result<u64> {
+    Ok(std::fs::metadata("/proc/self/ns/net")?.ino())
+}

@@ -1,0 +1,177 @@
+//! What `/proc` says of the processes of a node: who they are, whether they run.
+//!
+//! The processes of a node are all that live in the PID namespace of its place, but for the keeper. Where a node has
+//! no PID namespace of its own (a host), they are the program and its descendants.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use duress_cluster::Place;
+
+use super::protocol::{Identity, Process};
+
+/// The part of `/proc/PID/stat` that matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// `R`, `S`, `D`, `T`, `Z`…
+    pub state: char,
+    /// The parent.
+    pub parent: u32,
+    /// Clock ticks since boot.
+    pub started: u64,
+}
+
+/// `None` if there is no such process.
+pub fn stat(pid: u32) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The name stands in parentheses and may hold anything, parentheses too.
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Stat {
+        state: fields.first()?.chars().next()?,
+        parent: fields.get(1)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// The boot that process numbers and start times belong to.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
+}
+
+/// Inode of a namespace of a process; `which` as in `/proc/PID/ns`.
+pub fn namespace(pid: u32, which: &str) -> io::Result<u64> {
+    Ok(fs::metadata(format!("/proc/{pid}/ns/{which}"))?.ino())
+}
+
+/// What tells a place from a later one with the same process id.
+pub fn identify(place: &Place) -> io::Result<Identity> {
+    let started = stat(place.pid)
+        .filter(|stat| alive(stat.state))
+        .ok_or(io::Error::from(io::ErrorKind::NotFound))?
+        .started;
+    Ok(Identity {
+        place: place.clone(),
+        started,
+        net: namespace(place.pid, "net")?,
+        stopped: members(place)?
+            .into_iter()
+            .filter(|process| stopped(process.state))
+            .collect(),
+    })
+}
+
+/// True for states of processes that still do, or may again do, something.
+pub fn alive(state: char) -> bool {
+    !matches!(state, 'Z' | 'X' | 'x')
+}
+
+/// True for the state that SIGSTOP leads to.
+pub fn stopped(state: char) -> bool {
+    matches!(state, 'T' | 't')
+}
+
+/// The process as it is now, if it is still the same and alive.
+pub fn current(process: &Process) -> Option<Process> {
+    let stat = stat(process.pid)?;
+    (stat.started == process.started && alive(stat.state)).then_some(Process {
+        state: stat.state,
+        ..*process
+    })
+}
+
+/// Every living process of the node but its keeper.
+pub fn members(place: &Place) -> io::Result<Vec<Process>> {
+    let home = namespace(place.pid, "pid")?;
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        if let Some(stat) = stat(pid).filter(|stat| alive(stat.state)) {
+            all.insert(pid, stat);
+        }
+    }
+    let own = namespace(std::process::id(), "pid")?;
+    let is_member = |pid: u32| {
+        if home == own {
+            descends(&all, pid, place.pid)
+        } else {
+            namespace(pid, "pid").is_ok_and(|ns| ns == home)
+        }
+    };
+    Ok(all
+        .iter()
+        .filter(|(pid, _)| !(place.keeper && **pid == place.pid) && is_member(**pid))
+        .map(|(pid, stat)| Process {
+            pid: *pid,
+            started: stat.started,
+            state: stat.state,
+        })
+        .collect())
+}
+
+fn descends(all: &BTreeMap<u32, Stat>, mut pid: u32, ancestor: u32) -> bool {
+    // A process table read while it changes could hold a loop; no tree is deeper than it has members.
+    for _ in 0..=all.len() {
+        if pid == ancestor {
+            return true;
+        }
+        match all.get(&pid) {
+            Some(stat) => pid = stat.parent,
+            None => return false,
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_fields() {
+        let line = "77 (a) Z (b)) T 12 77 77 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 98765 2 3 4";
+        assert_eq!(
+            parse_stat(line),
+            Some(Stat {
+                state: 'T',
+                parent: 12,
+                started: 98765
+            })
+        );
+    }
+
+    #[test]
+    fn a_pid_of_another_start_time_is_another_process() {
+        let pid = std::process::id();
+        let started = stat(pid).unwrap().started;
+        assert!(
+            current(&Process {
+                pid,
+                started,
+                state: 'S'
+            })
+            .is_some()
+        );
+        assert_eq!(
+            current(&Process {
+                pid,
+                started: started + 1,
+                state: 'S'
+            }),
+            None
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! What controller and agent say to each other: one JSON object a line.
+//!
+//! ```json
+//! {"id":1,"do":"hello","version":1}
+//! {"id":1,"ok":{"version":1,"pid":4242,"boot":"6d1c…"}}
+//! {"id":2,"do":"cut","fault":3,"rules":[{"place":{"name":"n1","pid":77,…},"drop_from":["10.9.0.2"]}]}
+//! {"id":2,"ok":{"micros":31000}}
+//! {"id":3,"do":"mend","fault":3}
+//! {"id":3,"error":"remove the rules of fault 3 from n1: ip6tables-restore: exit status: 4: …"}
+//! ```
+//!
+//! Answers come in any order; the `id` says which is whose.
+
+use std::net::IpAddr;
+
+use duress_cluster::Place;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Version of the protocol. Controller and agent must agree on it to the letter.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// One line to the agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// Comes back with the answer.
+    pub id: u64,
+    /// What to do.
+    #[serde(flatten)]
+    pub command: Command,
+}
+
+/// One line from the agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reply {
+    /// Of the request.
+    pub id: u64,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Done; the value depends on the command.
+    Ok(Value),
+    /// Not done, or not all of it; says what was tried, on which node, and what the system said.
+    Error(String),
+}
+
+/// What an agent can be asked to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Command {
+    /// First on every connection. Answer: [`Hello`].
+    Hello {
+        /// [`PROTOCOL_VERSION`] of the controller.
+        version: u32,
+    },
+    /// What the journal needs to find nodes again. Answer: a list of [`Identity`].
+    Identify {
+        /// The nodes.
+        places: Vec<Place>,
+    },
+    /// Drops packets, at each receiving node. Answer: [`Took`].
+    Cut {
+        /// Number of the fault that the rules belong to.
+        fault: u64,
+        /// What each node is to drop.
+        rules: Vec<Rule>,
+    },
+    /// Removes what `cut` did, for one fault. Answer: a list of [`Dropped`].
+    Mend {
+        /// Number of the fault.
+        fault: u64,
+    },
+    /// A node came back in another network namespace: puts every rule in force there, too. Answer: the numbers of the
+    /// faults whose rules were put back.
+    Follow {
+        /// Where the node is now.
+        place: Place,
+    },
+    /// Sends packets between all points and tells which arrive. Answer: [`Reachability`].
+    Probe {
+        /// Nodes, and the addresses of clients and observers.
+        points: Vec<Point>,
+    },
+    /// The processes of nodes, keepers spared. Answer: a list of [`Processes`].
+    Processes {
+        /// The nodes.
+        places: Vec<Place>,
+    },
+    /// Stops every process of the nodes. Answer: a list of [`Processes`], those that were stopped.
+    Pause {
+        /// Number of the fault.
+        fault: u64,
+        /// The nodes.
+        places: Vec<Place>,
+    },
+    /// Lets those go on that `pause` stopped, unless another fault still holds them. Answer: a list of [`Processes`].
+    Resume {
+        /// Number of the fault.
+        fault: u64,
+    },
+    /// Signals every process of the nodes. Answer: a list of [`Processes`], those that were signalled.
+    Signal {
+        /// Which signal.
+        signal: Ending,
+        /// The nodes.
+        places: Vec<Place>,
+    },
+    /// Which of these processes are still the same and alive. Answer: a list of [`Process`].
+    Alive {
+        /// As told by an earlier answer.
+        processes: Vec<Process>,
+    },
+    /// Heals whatever is in force. Answer: a list of sentences, one for each thing that was healed.
+    HealAll,
+}
+
+/// A signal that ends processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ending {
+    /// SIGTERM, to programs only as a request.
+    Term,
+    /// SIGKILL. Goes on until no process is left, however fast they fork.
+    Kill,
+}
+
+/// Who the agent is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL_VERSION`] of the agent.
+    pub version: u32,
+    /// The agent's process.
+    pub pid: u32,
+    /// The boot that process ids and start times belong to.
+    pub boot: String,
+}
+
+/// How long a command took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Took {
+    /// In microseconds.
+    pub micros: u64,
+}
+
+/// A place with what tells it from a later one that has the same process id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The node.
+    pub place: Place,
+    /// When its process started, in clock ticks since boot.
+    pub started: u64,
+    /// Inode of its network namespace.
+    pub net: u64,
+    /// Processes that were stopped before any fault: not ours to wake.
+    pub stopped: Vec<Process>,
+}
+
+/// What a node is to drop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// The receiving node.
+    pub place: Place,
+    /// Sources of the packets.
+    pub drop_from: Vec<IpAddr>,
+}
+
+/// What the rules of a fault dropped at a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// The receiving node.
+    pub node: String,
+    /// Packets, by the counters of the rules.
+    pub packets: u64,
+}
+
+/// Where probes start and end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// A node's name, or `clients`, or `observers`.
+    pub name: String,
+    /// `None`: the agent's own network namespace. Such a point only sends.
+    pub place: Option<Place>,
+    /// The first of each family is used.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reachability {
+    /// Every directed pair of points, once for each family that both have.
+    pub links: Vec<Link>,
+    /// Points that could not be probed, and why.
+    pub unprobed: Vec<(String, String)>,
+    /// How long the probing took, in microseconds.
+    pub micros: u64,
+}
+
+/// One directed link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The sending point.
+    pub from: String,
+    /// The receiving point.
+    pub to: String,
+    /// `4` or `6`.
+    pub family: u8,
+    /// True if a rule in force is meant to cut it.
+    pub cut: bool,
+    /// Packets that the sender's kernel took.
+    pub sent: u32,
+    /// Packets that arrived.
+    pub heard: u32,
+}
+
+/// A process that can be told from a later one with the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number, as seen by the agent.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    pub started: u64,
+    /// Its state as in `/proc/PID/stat`: `R`, `S`, `D`, `T`…
+    pub state: char,
+}
+
+/// The processes of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Processes {
+    /// The node.
+    pub node: String,
+    /// All of its living processes but the keeper.
+    pub processes: Vec<Process>,
+}

@@ -1,0 +1,328 @@
+//! What a spec says of faults.
+//!
+//! ```toml
+//! [faults]
+//! pause = "1s..3s"     # from the end of one fault to the start of the next
+//! length = "2s..5s"    # of a fault that doesn't say its own
+//!
+//! [[faults.mix]]       # drawn by weight
+//! kind = "partition"
+//! shape = "majority-minority"
+//!
+//! [[faults.mix]]
+//! kind = "kill"
+//! targets = "leader"
+//! length = "1s"
+//! weight = 2
+//!
+//! [[faults.at]]        # at a time of its own
+//! at = "5s"
+//! kind = "pause"
+//! targets = ["n1", "n3"]
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::kind::{Fault, Kind, RoleSelector, Selector, Shape};
+
+/// The `[faults]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultsSpec {
+    /// From the end of one fault of the mix to the start of the next.
+    #[serde(default = "default_pause")]
+    pub pause: Span,
+    /// How long a fault lasts that doesn't say its own length.
+    #[serde(default = "default_length")]
+    pub length: Span,
+    /// Faults to draw from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<MixEntry>,
+    /// Faults at fixed times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at: Vec<AtEntry>,
+}
+
+fn default_pause() -> Span {
+    Span { min_ms: 1000, max_ms: 3000 }
+}
+
+fn default_length() -> Span {
+    Span { min_ms: 2000, max_ms: 5000 }
+}
+
+impl Default for FaultsSpec {
+    /// No faults.
+    fn default() -> FaultsSpec {
+        FaultsSpec { pause: default_pause(), length: default_length(), mix: Vec::new(), at: Vec::new() }
+    }
+}
+
+/// A duration, or a range to draw one from: `"2s"`, `"500ms..2s"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Span {
+    /// Shortest.
+    pub min_ms: u64,
+    /// Longest.
+    pub max_ms: u64,
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [min, max] = [self.min_ms, self.max_ms].map(|ms| humantime::format_duration(Duration::from_millis(ms)));
+        if self.min_ms == self.max_ms { write!(f, "{min}") } else { write!(f, "{min}..{max}") }
+    }
+}
+
+impl FromStr for Span {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Span, SpecError> {
+        let (min, max) = text.split_once("..").unwrap_or((text, text));
+        let (min_ms, max_ms) = (parse_ms(min)?, parse_ms(max)?);
+        if min_ms > max_ms {
+            return Err(SpecError(format!("the range {text:?} ends before it starts; did you mean \"{max}..{min}\"?")));
+        }
+        Ok(Span { min_ms, max_ms })
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = SpecError;
+
+    fn try_from(text: String) -> Result<Span, SpecError> {
+        text.parse()
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> String {
+        span.to_string()
+    }
+}
+
+fn parse_ms(text: &str) -> Result<u64, SpecError> {
+    let duration = humantime::parse_duration(text.trim())
+        .map_err(|error| SpecError(format!("{text:?} is no duration ({error}); write \"500ms\", \"2s\" or \"1m\"")))?;
+    u64::try_from(duration.as_millis()).map_err(|_| SpecError(format!("{text:?} is too long")))
+}
+
+/// One `[[faults.mix]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawEntry", into = "RawEntry")]
+pub struct MixEntry {
+    /// What.
+    pub fault: Fault,
+    /// How long, if not as long as others.
+    pub length: Option<Span>,
+    /// How often, compared to others.
+    pub weight: u32,
+}
+
+/// One `[[faults.at]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawEntry", into = "RawEntry")]
+pub struct AtEntry {
+    /// What.
+    pub fault: Fault,
+    /// How long, if not as long as others.
+    pub length: Option<Span>,
+    /// When, counted from the beginning of the time that is for faults.
+    pub at_ms: u64,
+}
+
+/// Entries as they are written, before combinations are looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEntry {
+    kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shape: Option<Shape>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    targets: Option<Selector>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    length: Option<Span>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weight: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+}
+
+impl RawEntry {
+    fn fault(&self) -> Result<Fault, SpecError> {
+        let one = || self.targets.clone().unwrap_or(Selector::Role(RoleSelector::One));
+        let kind = self.kind.name();
+        let shapes = || Shape::ALL.map(Shape::name).join(", ");
+        match (self.kind, self.shape) {
+            (Kind::Partition, None) => Err(SpecError(format!("a partition needs a shape: one of {}", shapes()))),
+            (Kind::Partition, Some(shape)) => {
+                if self.targets.is_some() && !shape.has_targets() {
+                    let name = shape.name();
+                    return Err(SpecError(format!(
+                        "shape {name:?} draws its own nodes; targets go with shapes one, one-way and clients"
+                    )));
+                }
+                if matches!(shape, Shape::One | Shape::OneWay) && !self.targets.as_ref().is_none_or(is_single) {
+                    return Err(SpecError(format!(
+                        "shape {:?} is about a single node: targets may be leader, follower, one, or a list of one name",
+                        shape.name()
+                    )));
+                }
+                Ok(Fault::Partition { shape, targets: self.targets.clone() })
+            }
+            (_, Some(_)) => Err(SpecError(format!("shape goes with kind \"partition\", not with {kind:?}"))),
+            (Kind::Kill, None) => Ok(Fault::Kill { targets: one() }),
+            (Kind::Pause, None) => Ok(Fault::Pause { targets: one() }),
+            (Kind::Restart, None) => Ok(Fault::Restart { targets: one() }),
+        }
+    }
+}
+
+fn is_single(selector: &Selector) -> bool {
+    match selector {
+        Selector::Role(role) => matches!(role, RoleSelector::Leader | RoleSelector::Follower | RoleSelector::One),
+        Selector::Names(names) => names.len() == 1,
+    }
+}
+
+impl TryFrom<RawEntry> for MixEntry {
+    type Error = SpecError;
+
+    fn try_from(raw: RawEntry) -> Result<MixEntry, SpecError> {
+        if raw.at.is_some() {
+            return Err(SpecError("\"at\" goes with [[faults.at]], not with [[faults.mix]]".to_owned()));
+        }
+        if raw.weight == Some(0) {
+            return Err(SpecError("a weight of 0 means never; leave the entry out".to_owned()));
+        }
+        Ok(MixEntry { fault: raw.fault()?, length: raw.length, weight: raw.weight.unwrap_or(1) })
+    }
+}
+
+impl TryFrom<RawEntry> for AtEntry {
+    type Error = SpecError;
+
+    fn try_from(raw: RawEntry) -> Result<AtEntry, SpecError> {
+        if raw.weight.is_some() {
+            return Err(SpecError("\"weight\" goes with [[faults.mix]], not with [[faults.at]]".to_owned()));
+        }
+        let at = raw.at.as_deref().ok_or_else(|| SpecError("[[faults.at]] needs at = \"5s\"".to_owned()))?;
+        Ok(AtEntry { fault: raw.fault()?, length: raw.length, at_ms: parse_ms(at)? })
+    }
+}
+
+fn raw(fault: Fault, length: Option<Span>) -> RawEntry {
+    let shape = match &fault {
+        Fault::Partition { shape, .. } => Some(*shape),
+        _ => None,
+    };
+    RawEntry { kind: fault.kind(), shape, targets: fault.targets().cloned(), length, weight: None, at: None }
+}
+
+impl From<MixEntry> for RawEntry {
+    fn from(entry: MixEntry) -> RawEntry {
+        RawEntry { weight: Some(entry.weight), ..raw(entry.fault, entry.length) }
+    }
+}
+
+impl From<AtEntry> for RawEntry {
+    fn from(entry: AtEntry) -> RawEntry {
+        let at = humantime::format_duration(Duration::from_millis(entry.at_ms)).to_string();
+        RawEntry { at: Some(at), ..raw(entry.fault, entry.length) }
+    }
+}
+
+impl FaultsSpec {
+    /// Looks at what can only be said once the nodes are known.
+    pub fn validate(&self, nodes: &[String]) -> Result<(), SpecError> {
+        let faults = self.mix.iter().map(|entry| &entry.fault).chain(self.at.iter().map(|entry| &entry.fault));
+        for fault in faults {
+            if let Fault::Partition { shape, .. } = fault
+                && nodes.len() < shape.nodes_min()
+            {
+                let (name, min, count) = (shape.name(), shape.nodes_min(), nodes.len());
+                return Err(SpecError(format!("a partition of shape {name:?} needs {min} nodes; there are {count}")));
+            }
+            match fault.targets() {
+                Some(Selector::Names(names)) if names.is_empty() => {
+                    return Err(SpecError(format!("a {} without targets: the list is empty", fault.kind().name())));
+                }
+                Some(Selector::Names(names)) => {
+                    if let Some(unknown) = names.iter().find(|name| !nodes.contains(name)) {
+                        return Err(SpecError(format!("no node {unknown:?}; there are {}", nodes.join(", "))));
+                    }
+                }
+                Some(Selector::Role(RoleSelector::Minority)) if nodes.len() < 3 => {
+                    return Err(SpecError(format!("{} nodes have no minority", nodes.len())));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with the faults of a spec.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SpecError(pub(crate) String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<FaultsSpec, String> {
+        toml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    const FULL: &str = "pause = \"1s..3s\"\nlength = \"500ms\"\n[[mix]]\nkind = \"partition\"\nshape = \"one-way\"\n\
+        targets = \"leader\"\n[[mix]]\nkind = \"kill\"\nlength = \"1s\"\nweight = 2\n[[at]]\nkind = \"pause\"\n\
+        targets = [\"n1\", \"n3\"]\nat = \"5s\"\n";
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let spec = parse(FULL).unwrap();
+        assert_eq!(spec.pause, Span { min_ms: 1000, max_ms: 3000 });
+        assert_eq!(spec.mix[1].fault, Fault::Kill { targets: Selector::Role(RoleSelector::One) });
+        assert_eq!((spec.mix[1].weight, spec.at[0].at_ms), (2, 5000));
+        assert_eq!(parse(&toml::to_string(&spec).unwrap()).unwrap(), spec);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_the_choices() {
+        for (text, said) in [
+            ("[[mix]]\nkind = \"partytion\"", "`partition`, `kill`, `pause`, `restart`"),
+            ("[[mix]]\nkind = \"partition\"\nshape = \"two\"", "`majorities-ring`"),
+            ("[[mix]]\nkind = \"partition\"", "needs a shape: one of one, halves"),
+            ("[[mix]]\nkind = \"kill\"\nshape = \"one\"", "shape goes with kind \"partition\""),
+            ("[[mix]]\nkind = \"kill\"\ntargets = \"boss\"", "leader, follower, majority"),
+            ("[[mix]]\nkind = \"kill\"\ntarget = \"one\"", "unknown field `target`"),
+            ("[[mix]]\nkind = \"kill\"\nweight = 0", "weight of 0"),
+            ("[[mix]]\nkind = \"kill\"\nat = \"1s\"", "[[faults.at]]"),
+            ("[[at]]\nkind = \"kill\"", "needs at"),
+            ("[[mix]]\nkind = \"partition\"\nshape = \"halves\"\ntargets = \"one\"", "draws its own"),
+            ("[[mix]]\nkind = \"partition\"\nshape = \"one\"\ntargets = \"all\"", "single node"),
+            ("pause = \"3s..1s\"", "did you mean \"1s..3s\"?"),
+            ("pause = \"3 parsecs\"", "is no duration"),
+            ("paws = \"3s\"", "`pause`"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(said), "{text}\n{error}");
+        }
+    }
+
+    #[test]
+    fn nodes_that_do_not_exist_are_refused() {
+        let nodes = |count| (1..=count).map(|number| format!("n{number}")).collect::<Vec<_>>();
+        let spec = parse(FULL).unwrap();
+        assert_eq!(spec.validate(&nodes(3)), Ok(()));
+        assert_eq!(spec.validate(&nodes(2)).unwrap_err().to_string(), "no node \"n3\"; there are n1, n2");
+        let bridge = parse("[[mix]]\nkind = \"partition\"\nshape = \"bridge\"").unwrap();
+        assert!(bridge.validate(&nodes(2)).unwrap_err().to_string().contains("needs 3 nodes"));
+    }
+}

@@ -1,0 +1,279 @@
+//! Who exactly is hit: from roles and shapes to names and links, drawn when the fault is injected.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dice::Dice;
+use crate::kind::{RoleSelector, Selector, Shape};
+
+/// Who plays which part in the cluster at this moment, as far as is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roles {
+    /// The node that leads.
+    pub leader: Option<String>,
+    /// Nodes that follow.
+    pub followers: Vec<String>,
+}
+
+/// Why nobody, or nothing, can be hit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoTarget {
+    /// A leader is asked for and none is known.
+    #[error("no leader is known at this moment")]
+    NoLeader,
+    /// A follower is asked for and none is known.
+    #[error("no follower is known at this moment")]
+    NoFollower,
+    /// Too few nodes.
+    #[error("{nodes} nodes are too few for {what}")]
+    TooFew {
+        /// What was asked for.
+        what: &'static str,
+        /// How many there are.
+        nodes: usize,
+    },
+}
+
+/// The nodes that a selector means, in the cluster's order.
+pub fn resolve(selector: &Selector, nodes: &[String], roles: &Roles, seed: u64) -> Result<Vec<String>, NoTarget> {
+    let mut dice = Dice::new(seed);
+    let count = nodes.len();
+    let mut any = |size: usize, what| {
+        let mut drawn: Vec<&String> = nodes.iter().collect();
+        dice.shuffle(&mut drawn);
+        if size == 0 || size > count {
+            return Err(NoTarget::TooFew { what, nodes: count });
+        }
+        Ok(drawn.into_iter().take(size).cloned().collect::<Vec<_>>())
+    };
+    let chosen = match selector {
+        Selector::Names(names) => names.clone(),
+        Selector::Role(RoleSelector::Leader) => vec![roles.leader.clone().ok_or(NoTarget::NoLeader)?],
+        Selector::Role(RoleSelector::Follower) => {
+            let followers: Vec<&String> = nodes.iter().filter(|node| roles.followers.contains(node)).collect();
+            let drawn = dice.below(followers.len() as u64) as usize;
+            vec![(*followers.get(drawn).ok_or(NoTarget::NoFollower)?).clone()]
+        }
+        Selector::Role(RoleSelector::Majority) => any(count / 2 + 1, "a majority")?,
+        Selector::Role(RoleSelector::Minority) => any(count.saturating_sub(1) / 2, "a minority")?,
+        Selector::Role(RoleSelector::One) => any(1, "one node")?,
+        Selector::Role(RoleSelector::All) => nodes.to_vec(),
+    };
+    Ok(nodes.iter().filter(|node| chosen.contains(node)).cloned().collect())
+}
+
+/// What a partition cuts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Directed links between nodes, `(from, to)`.
+    pub links: BTreeSet<(String, String)>,
+    /// Nodes that don't hear clients.
+    pub deaf_to_clients: BTreeSet<String>,
+    /// The nodes that it is about: those that are cut off, or all.
+    pub targets: Vec<String>,
+}
+
+impl Cut {
+    fn both_ways(&mut self, one: &str, other: &str) {
+        self.one_way(one, other);
+        self.one_way(other, one);
+    }
+
+    fn one_way(&mut self, from: &str, to: &str) {
+        self.links.insert((from.to_owned(), to.to_owned()));
+    }
+
+    fn between(&mut self, side: &[String], other: &[String]) {
+        for one in side {
+            for two in other {
+                self.both_ways(one, two);
+            }
+        }
+    }
+}
+
+/// The links that a shape means.
+pub fn links(
+    shape: Shape,
+    targets: Option<&Selector>,
+    nodes: &[String],
+    roles: &Roles,
+    seed: u64,
+) -> Result<Cut, NoTarget> {
+    if nodes.len() < shape.nodes_min() {
+        return Err(NoTarget::TooFew { what: "this shape of partition", nodes: nodes.len() });
+    }
+    let one = Selector::Role(RoleSelector::One);
+    let chosen = || resolve(targets.unwrap_or(&one), nodes, roles, seed);
+    // Another stream than the one that the targets come from.
+    let mut dice = Dice::new(!seed);
+    let mut ring = nodes.to_vec();
+    dice.shuffle(&mut ring);
+    let mut cut = Cut::default();
+    let others = |of: &[String]| nodes.iter().filter(|node| !of.contains(node)).cloned().collect::<Vec<_>>();
+    match shape {
+        Shape::One => {
+            cut.targets = chosen()?;
+            cut.between(&cut.targets.clone(), &others(&cut.targets));
+        }
+        Shape::Leader => {
+            cut.targets = resolve(&Selector::Role(RoleSelector::Leader), nodes, roles, seed)?;
+            cut.between(&cut.targets.clone(), &others(&cut.targets));
+        }
+        Shape::Halves | Shape::MajorityMinority => {
+            let size = if shape == Shape::Halves { nodes.len() / 2 } else { (nodes.len() - 1) / 2 };
+            let (side, other) = ring.split_at(size);
+            cut.between(side, other);
+            cut.targets = side.to_vec();
+        }
+        Shape::Bridge => {
+            let (bridge, rest) = ring.split_at(1);
+            let (side, other) = rest.split_at(rest.len() / 2);
+            cut.between(side, other);
+            cut.targets = others(bridge);
+        }
+        Shape::MajoritiesRing => {
+            majorities_ring(&mut cut, &ring);
+            cut.targets = nodes.to_vec();
+        }
+        Shape::OneWay => {
+            cut.targets = chosen()?;
+            let deaf = dice.below(2) == 0;
+            let rest = others(&cut.targets);
+            for target in cut.targets.clone() {
+                for other in &rest {
+                    if deaf { cut.one_way(other, &target) } else { cut.one_way(&target, other) }
+                }
+            }
+        }
+        Shape::Clients => {
+            cut.targets = chosen()?;
+            cut.deaf_to_clients = cut.targets.iter().cloned().collect();
+        }
+    }
+    cut.targets.sort_by_key(|target| nodes.iter().position(|node| node == target));
+    Ok(cut)
+}
+
+/// In a ring, each node hears itself and its neighbours, as many as make a majority (Jepsen, `nemesis.clj`,
+/// `majorities-ring-perfect`). Where a majority is an even number, a node hears one more on one side than on the other,
+/// so some links are cut one way only.
+fn majorities_ring(cut: &mut Cut, ring: &[String]) {
+    let count = ring.len();
+    let majority = count / 2 + 1;
+    for (place, node) in ring.iter().enumerate() {
+        let heard_first = place + count - majority / 2;
+        for distance in majority..count {
+            cut.one_way(&ring[(heard_first + distance) % count], node);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn nodes(count: usize) -> Vec<String> {
+        (1..=count).map(|number| format!("n{number}")).collect()
+    }
+
+    fn roles() -> Roles {
+        Roles { leader: Some("n2".to_owned()), followers: vec!["n1".to_owned(), "n3".to_owned()] }
+    }
+
+    /// Whom a node hears, itself included.
+    fn heard(cut: &Cut, nodes: &[String], node: &str) -> BTreeSet<String> {
+        let silent = |from: &str| cut.links.contains(&(from.to_owned(), node.to_owned()));
+        nodes.iter().filter(|from| !silent(from)).cloned().collect()
+    }
+
+    fn symmetric(cut: &Cut) -> bool {
+        cut.links.iter().all(|(from, to)| cut.links.contains(&(to.clone(), from.clone())))
+    }
+
+    proptest! {
+        #[test]
+        fn each_shape_is_what_its_name_says(count in 3..10usize, seed: u64) {
+            let nodes = nodes(count);
+            let of = |shape| links(shape, None, &nodes, &roles(), seed).unwrap();
+            let sizes = |cut: &Cut| nodes.iter().map(|node| heard(cut, &nodes, node).len()).collect::<Vec<_>>();
+            let majority = count / 2 + 1;
+
+            let one = of(Shape::One);
+            prop_assert_eq!((one.targets.len(), one.links.len()), (1, 2 * (count - 1)));
+            prop_assert_eq!(heard(&one, &nodes, &one.targets[0]).len(), 1);
+
+            let leader = of(Shape::Leader);
+            prop_assert_eq!(&leader.targets, &["n2"]);
+            prop_assert_eq!(heard(&leader, &nodes, "n2").len(), 1);
+
+            let halves = of(Shape::Halves);
+            prop_assert!(sizes(&halves).iter().all(|size| *size == count / 2 || *size == count - count / 2));
+
+            let minority = of(Shape::MajorityMinority);
+            prop_assert_eq!(sizes(&minority).iter().filter(|size| **size < majority).count(), (count - 1) / 2);
+
+            let ring = of(Shape::MajoritiesRing);
+            prop_assert!(sizes(&ring).iter().all(|size| *size == majority));
+            let views: BTreeSet<_> = nodes.iter().map(|node| heard(&ring, &nodes, node)).collect();
+            prop_assert_eq!(views.len(), count, "no two hear the same majority");
+            prop_assert!(majority % 2 == 0 || symmetric(&ring));
+
+            let bridge = of(Shape::Bridge);
+            let sizes = sizes(&bridge);
+            prop_assert_eq!(sizes.iter().filter(|size| **size == count).count(), 1, "one node hears all");
+            prop_assert!(sizes.iter().all(|size| *size == count || *size <= count / 2 + 1), "{:?}", sizes);
+            prop_assert!(!bridge.links.is_empty());
+
+            let one_way = of(Shape::OneWay);
+            prop_assert_eq!(one_way.links.len(), count - 1);
+            prop_assert!(one_way.links.iter().all(|(from, to)| !one_way.links.contains(&(to.clone(), from.clone()))));
+
+            let clients = of(Shape::Clients);
+            prop_assert!(clients.links.is_empty() && clients.deaf_to_clients.len() == 1);
+
+            for cut in [&one, &leader, &halves, &minority, &bridge] {
+                prop_assert!(symmetric(cut));
+            }
+            for cut in [&one, &halves, &minority, &ring, &bridge, &one_way] {
+                prop_assert!(cut.links.iter().all(|(from, to)| from != to));
+            }
+        }
+
+        #[test]
+        fn selectors_choose_what_they_say(count in 3..10usize, seed: u64) {
+            let nodes = nodes(count);
+            let of = |role| resolve(&Selector::Role(role), &nodes, &roles(), seed).unwrap();
+            prop_assert_eq!(of(RoleSelector::Leader), ["n2"]);
+            prop_assert!(["n1", "n3"].contains(&of(RoleSelector::Follower)[0].as_str()));
+            prop_assert_eq!(of(RoleSelector::Majority).len(), count / 2 + 1);
+            prop_assert_eq!(of(RoleSelector::Minority).len(), (count - 1) / 2);
+            prop_assert_eq!(of(RoleSelector::All), nodes.clone());
+            prop_assert_eq!(of(RoleSelector::One).len(), 1);
+        }
+    }
+
+    #[test]
+    fn every_node_and_both_directions_get_their_turn() {
+        let nodes = nodes(5);
+        let ones: BTreeSet<_> =
+            (0..200).map(|seed| resolve(&Selector::Role(RoleSelector::One), &nodes, &roles(), seed).unwrap()).collect();
+        assert_eq!(ones.len(), 5);
+        let ways: BTreeSet<_> =
+            (0..200).map(|seed| links(Shape::OneWay, None, &nodes, &roles(), seed).unwrap().links).collect();
+        assert_eq!(ways.len(), 10);
+    }
+
+    #[test]
+    fn without_a_leader_there_is_none_to_hit() {
+        let nobody = Roles::default();
+        let error = links(Shape::Leader, None, &nodes(3), &nobody, 1).unwrap_err();
+        assert_eq!(error, NoTarget::NoLeader);
+        let follower = Selector::Role(RoleSelector::Follower);
+        assert_eq!(resolve(&follower, &nodes(3), &nobody, 1), Err(NoTarget::NoFollower));
+    }
+}

@@ -1,0 +1,191 @@
+//! Faults: their steps as they were recorded, and how long the system took to work again.
+
+use std::collections::BTreeMap;
+
+use duress_checker::history::{Event, FaultEvent, FaultStep, StepResult};
+use serde_json::Value;
+
+/// One fault, from preparation to clean-up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// Its number in the schedule.
+    pub id: u64,
+    /// What kind, e.g. `partition`.
+    pub kind: String,
+    /// The nodes that it is about.
+    pub targets: Vec<String>,
+    /// What was done, in order.
+    pub steps: Vec<Step>,
+    /// Nanoseconds from heal to the first operation that completed `ok` at any node.
+    pub recovery_any: Option<u64>,
+    /// Nanoseconds from heal to the first operation that completed `ok` at a target of the fault.
+    pub recovery_target: Option<u64>,
+    /// The longest time, in nanoseconds, without an operation that completed `ok`, from injection to recovery.
+    pub silence_max: u64,
+}
+
+/// One step of a fault.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Which.
+    pub step: FaultStep,
+    /// When it was done, in nanoseconds since the run began.
+    pub time: u64,
+    /// How it ended.
+    pub result: StepResult,
+    /// What was done or seen, for a person.
+    pub detail: String,
+    /// The same for a machine.
+    pub evidence: Value,
+}
+
+impl Fault {
+    /// The last record of a step.
+    pub fn step(&self, step: FaultStep) -> Option<&Step> {
+        self.steps.iter().rev().find(|recorded| recorded.step == step)
+    }
+
+    /// When it was injected; `None`: it was not, or nobody knows.
+    pub fn injected(&self) -> Option<u64> {
+        let step = self.step(FaultStep::Inject)?;
+        (step.result != StepResult::Skipped).then_some(step.time)
+    }
+
+    /// When it was healed.
+    pub fn healed(&self) -> Option<u64> {
+        let step = self.step(FaultStep::Heal)?;
+        (step.result != StepResult::Skipped).then_some(step.time)
+    }
+
+    /// Whether it is proven to have bitten.
+    pub fn bit(&self) -> bool {
+        (self.step(FaultStep::Verify)).is_some_and(|step| step.result == StepResult::Installed)
+    }
+
+    /// When it was in force, up to `end` if it was never healed.
+    pub fn in_force(&self, end: u64) -> Option<(u64, u64)> {
+        let from = self.injected()?;
+        Some((from, self.healed().unwrap_or(end).max(from)))
+    }
+}
+
+/// Takes the events of a history one by one.
+#[derive(Debug, Default)]
+pub(super) struct FaultsBuilder {
+    faults: BTreeMap<u64, Fault>,
+    /// Faults between injection and recovery: the only ones that an operation has news for.
+    watched: Vec<u64>,
+    ok_last: Option<u64>,
+}
+
+impl FaultsBuilder {
+    /// An event of the nemesis. One that is no step of a fault, such as `run`, is none of its business.
+    pub(super) fn event(&mut self, event: &Event) {
+        let Ok(recorded) = serde_json::from_value::<FaultEvent>(event.value.clone()) else {
+            return;
+        };
+        let fault = self.faults.entry(recorded.id).or_insert_with(|| Fault {
+            id: recorded.id,
+            kind: event.f.clone(),
+            targets: Vec::new(),
+            steps: Vec::new(),
+            recovery_any: None,
+            recovery_target: None,
+            silence_max: 0,
+        });
+        if !recorded.targets.is_empty() {
+            fault.targets = recorded.targets;
+        }
+        if recorded.step == FaultStep::Inject && recorded.result != StepResult::Skipped {
+            self.watched.push(recorded.id);
+        }
+        fault.steps.push(Step {
+            step: recorded.step,
+            time: event.time,
+            result: recorded.result,
+            detail: recorded.detail,
+            evidence: recorded.evidence,
+        });
+    }
+
+    /// An operation completed `ok`.
+    pub(super) fn ok(&mut self, time: u64, node: Option<&str>) {
+        let ok_last = self.ok_last.replace(time);
+        let faults = &mut self.faults;
+        self.watched.retain(|id| {
+            let Some(fault) = faults.get_mut(id) else {
+                return false;
+            };
+            let injected = fault.injected().unwrap_or(time);
+            if fault.recovery_any.is_none() {
+                let quiet_since = ok_last.unwrap_or(injected).max(injected);
+                fault.silence_max = fault.silence_max.max(time.saturating_sub(quiet_since));
+            }
+            let Some(healed) = fault.healed() else {
+                return true;
+            };
+            let since_heal = time.saturating_sub(healed);
+            fault.recovery_any.get_or_insert(since_heal);
+            if node.is_some_and(|node| fault.targets.iter().any(|target| target == node)) {
+                fault.recovery_target.get_or_insert(since_heal);
+            }
+            fault.recovery_target.is_none()
+        });
+    }
+
+    pub(super) fn finish(self) -> Vec<Fault> {
+        self.faults.into_values().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use duress_checker::history::{EventType, Process};
+    use serde_json::json;
+
+    fn step(builder: &mut FaultsBuilder, time: u64, step: &str, result: &str) {
+        let event: Event = serde_json::from_value(json!({
+            "index": 0, "time": time, "process": Process::Nemesis, "type": EventType::Info, "f": "partition",
+            "value": {"id": 3, "step": step, "targets": ["n1"], "result": result},
+        }))
+        .unwrap();
+        builder.event(&event);
+    }
+
+    #[test]
+    fn recovery_counts_from_heal_for_any_node_and_for_the_targets() {
+        let mut builder = FaultsBuilder::default();
+        builder.ok(5, Some("n2"));
+        step(&mut builder, 10, "inject", "installed");
+        step(&mut builder, 12, "verify", "installed");
+        builder.ok(30, Some("n2"));
+        step(&mut builder, 100, "heal", "installed");
+        builder.ok(140, Some("n2"));
+        builder.ok(190, Some("n1"));
+        builder.ok(900, Some("n1"));
+        let fault = builder.finish().remove(0);
+        assert_eq!(fault.in_force(1000), Some((10, 100)));
+        assert!(fault.bit());
+        assert_eq!((fault.recovery_any, fault.recovery_target), (Some(40), Some(90)));
+        assert_eq!(fault.silence_max, 110, "from the ok at 30 to the one at 140");
+    }
+
+    #[test]
+    fn a_fault_that_was_skipped_was_never_in_force() {
+        let mut builder = FaultsBuilder::default();
+        step(&mut builder, 10, "inject", "skipped");
+        builder.ok(20, Some("n1"));
+        let fault = builder.finish().remove(0);
+        assert_eq!(fault.in_force(1000), None);
+        assert!(!fault.bit());
+        assert_eq!(fault.recovery_any, None);
+    }
+
+    #[test]
+    fn a_fault_that_was_never_healed_lasts_to_the_end() {
+        let mut builder = FaultsBuilder::default();
+        step(&mut builder, 10, "inject", "indeterminate");
+        assert_eq!(builder.finish()[0].in_force(1000), Some((10, 1000)));
+    }
+}

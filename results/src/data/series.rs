@@ -1,0 +1,282 @@
+//! Operations by time: how many ended how, and how long they took, in at most [`BINS_MAX`] bins.
+//!
+//! A bin holds a histogram of latencies with 16 cells for each power of two: a quantile is off by at most 6 %, which
+//! is less than the width of the line that draws it. When a run outgrows its bins, neighbours are merged and every bin
+//! becomes twice as wide; so memory is bounded however long the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duress_checker::evidence::Outcomes;
+use duress_checker::history::EventType;
+
+/// A quarter of a second shows a fault of one second with its edges.
+const WIDTH_START: u64 = 250_000_000;
+
+/// About as many as a plot has room for.
+const BINS_MAX: usize = 300;
+
+/// Dots that are drawn for operations which did not end `ok`: one for each cell of a grid this fine.
+const DOTS_PER_BIN: u64 = 1;
+const DOTS_PER_DOUBLING: f64 = 2.0;
+
+/// Operations by time.
+#[derive(Clone, Debug, Default)]
+pub struct Series {
+    /// How long a bin lasts, in nanoseconds.
+    pub width: u64,
+    /// The bins, without gaps, from the beginning of the run.
+    pub bins: Vec<Bin>,
+    /// Where operations were that ended `fail` or `info`, thinned out to what the eye can tell apart.
+    pub dots: Vec<Dot>,
+    /// Latency of all operations that ended `ok`.
+    pub total: Option<Quantiles>,
+}
+
+/// What happened in one stretch of time.
+#[derive(Clone, Debug, Default)]
+pub struct Bin {
+    /// Operations that completed in it.
+    pub completed: Outcomes,
+    /// Latency of the operations invoked in it that ended `ok`; `None`: there were none.
+    pub latency: Option<Quantiles>,
+}
+
+/// Quantiles of latency, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quantiles {
+    /// Half of the operations took at most this long.
+    pub p50: u64,
+    /// 95 % took at most this long.
+    pub p95: u64,
+    /// 99 % took at most this long.
+    pub p99: u64,
+    /// The longest.
+    pub max: u64,
+}
+
+/// One or more operations that took about as long at about the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dot {
+    /// When they were invoked, in nanoseconds since the run began.
+    pub time: u64,
+    /// How long they took, in nanoseconds.
+    pub latency: u64,
+    /// `true`: they ended `info`. `false`: `fail`.
+    pub info: bool,
+}
+
+/// Takes operations one by one.
+#[derive(Debug)]
+pub(super) struct SeriesBuilder {
+    width: u64,
+    bins: Vec<BinBuilder>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct BinBuilder {
+    completed: Outcomes,
+    latency: Histogram,
+    /// Powers of two of latency, in steps of `1 / DOTS_PER_DOUBLING`, and whether the outcome was `info`.
+    dots: BTreeSet<(u32, bool)>,
+}
+
+impl Default for SeriesBuilder {
+    fn default() -> Self {
+        SeriesBuilder {
+            width: WIDTH_START,
+            bins: Vec::new(),
+        }
+    }
+}
+
+impl SeriesBuilder {
+    pub(super) fn operation(&mut self, invoked: u64, completed: u64, outcome: EventType) {
+        let latency = completed.saturating_sub(invoked);
+        let counted = &mut self.bin(completed).completed;
+        match outcome {
+            EventType::Ok => counted.ok += 1,
+            EventType::Fail => counted.fail += 1,
+            EventType::Info | EventType::Invoke => counted.info += 1,
+        }
+        let bin = self.bin(invoked);
+        match outcome {
+            EventType::Ok => bin.latency.add(latency),
+            _ => {
+                let cell = (latency.max(1) as f64).log2() * DOTS_PER_DOUBLING;
+                bin.dots.insert((cell.round() as u32, outcome != EventType::Fail));
+            }
+        }
+    }
+
+    pub(super) fn finish(self) -> Series {
+        let mut total = Histogram::default();
+        let mut dots = Vec::new();
+        let width = self.width;
+        let bins = (self.bins.into_iter().zip(0u64..))
+            .map(|(bin, position)| {
+                total.merge(&bin.latency);
+                dots.extend(bin.dots.iter().map(|&(cell, info)| Dot {
+                    time: width * position + width / (2 * DOTS_PER_BIN),
+                    latency: (f64::from(cell) / DOTS_PER_DOUBLING).exp2() as u64,
+                    info,
+                }));
+                Bin {
+                    completed: bin.completed,
+                    latency: bin.latency.quantiles(),
+                }
+            })
+            .collect();
+        Series {
+            width,
+            bins,
+            dots,
+            total: total.quantiles(),
+        }
+    }
+
+    fn bin(&mut self, time: u64) -> &mut BinBuilder {
+        while time / self.width >= BINS_MAX as u64 {
+            self.halve();
+        }
+        let position = (time / self.width) as usize;
+        if self.bins.len() <= position {
+            self.bins.resize_with(position + 1, BinBuilder::default);
+        }
+        &mut self.bins[position]
+    }
+
+    fn halve(&mut self) {
+        self.width = self.width.saturating_mul(2);
+        let bins = std::mem::take(&mut self.bins);
+        for pair in bins.chunks(2) {
+            let mut first = pair[0].clone();
+            if let Some(second) = pair.get(1) {
+                first.completed.ok += second.completed.ok;
+                first.completed.fail += second.completed.fail;
+                first.completed.info += second.completed.info;
+                first.latency.merge(&second.latency);
+                first.dots.extend(&second.dots);
+            }
+            self.bins.push(first);
+        }
+    }
+}
+
+/// Latencies, counted in cells whose width grows with their value.
+#[derive(Clone, Debug, Default)]
+struct Histogram {
+    cells: BTreeMap<u32, u64>,
+    count: u64,
+    max: u64,
+}
+
+/// Cells for each power of two.
+const CELLS: u32 = 16;
+
+impl Histogram {
+    fn add(&mut self, value: u64) {
+        *self.cells.entry(cell_of(value)).or_default() += 1;
+        self.count += 1;
+        self.max = self.max.max(value);
+    }
+
+    fn merge(&mut self, other: &Histogram) {
+        for (&cell, &count) in &other.cells {
+            *self.cells.entry(cell).or_default() += count;
+        }
+        self.count += other.count;
+        self.max = self.max.max(other.max);
+    }
+
+    fn quantiles(&self) -> Option<Quantiles> {
+        (self.count > 0).then(|| Quantiles {
+            p50: self.quantile(0.50),
+            p95: self.quantile(0.95),
+            p99: self.quantile(0.99),
+            max: self.max,
+        })
+    }
+
+    /// The upper end of the cell in which the quantile lies.
+    fn quantile(&self, share: f64) -> u64 {
+        let rank = (share * self.count as f64).ceil() as u64;
+        let mut seen = 0;
+        for (&cell, &count) in &self.cells {
+            seen += count;
+            if seen >= rank {
+                return cell_end(cell).min(self.max);
+            }
+        }
+        self.max
+    }
+}
+
+/// Values below [`CELLS`] have a cell each; above, a power of two has [`CELLS`] of them.
+fn cell_of(value: u64) -> u32 {
+    if value < u64::from(CELLS) {
+        return value as u32;
+    }
+    let doubling = value.ilog2() - CELLS.ilog2();
+    doubling * CELLS + (value >> doubling) as u32
+}
+
+fn cell_end(cell: u32) -> u64 {
+    if cell < CELLS {
+        return u64::from(cell);
+    }
+    let doubling = cell / CELLS - 1;
+    let mantissa = u64::from(cell - doubling * CELLS);
+    ((mantissa + 1) << doubling) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_ends_where_the_next_begins() {
+        for value in (0..5000).chain([1 << 40, (1 << 40) + 12345, u64::MAX / 4]) {
+            let end = cell_end(cell_of(value));
+            assert!(end >= value, "{value}");
+            assert!(
+                end as f64 <= value as f64 * (1.0 + 1.0 / f64::from(CELLS)),
+                "{value}"
+            );
+            assert_eq!(cell_of(end + 1), cell_of(end) + 1, "{value}");
+        }
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_sorted_list_within_a_cell() {
+        let mut histogram = Histogram::default();
+        (1..=1000u64).for_each(|value| histogram.add(value * 1000));
+        let quantiles = histogram.quantiles().unwrap();
+        for (seen, exact) in [
+            (quantiles.p50, 500_000),
+            (quantiles.p95, 950_000),
+            (quantiles.p99, 990_000),
+            (quantiles.max, 1_000_000),
+        ] {
+            assert!(
+                seen >= exact && seen as f64 <= exact as f64 * 1.07,
+                "{seen} for {exact}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_run_has_wider_bins_and_loses_nothing() {
+        let mut builder = SeriesBuilder::default();
+        for second in 0..7200u64 {
+            let kind = [EventType::Ok, EventType::Fail, EventType::Info][second as usize % 3];
+            builder.operation(second * 1_000_000_000, second * 1_000_000_000 + 2_000_000, kind);
+        }
+        let series = builder.finish();
+        assert!(series.bins.len() <= BINS_MAX, "{}", series.bins.len());
+        let all: u64 = (series.bins.iter().map(|bin| bin.completed))
+            .map(|outcomes| outcomes.ok + outcomes.fail + outcomes.info)
+            .sum();
+        assert_eq!(all, 7200);
+        assert!(series.dots.len() <= 2 * BINS_MAX);
+    }
+}

@@ -1,0 +1,153 @@
+//! The faults: what was done to whom, whether it is proven, and how long the system took to work again.
+
+use duress_checker::history::{FaultStep, StepResult};
+use maud::{Markup, html};
+use serde_json::Value;
+
+use crate::data::{Fault, RunData, Step};
+use crate::format::{counted, cut, duration, moment};
+
+/// What a machine's evidence may take up on the page.
+const EVIDENCE_LENGTH_MAX: usize = 2000;
+
+/// Faults that are shown in full. The history has them all.
+const FAULTS_MAX: usize = 300;
+
+pub(super) fn section(run: &RunData) -> Markup {
+    html! {
+        section id="faults" {
+            h2 { "Faults" }
+            @if run.faults.is_empty() {
+                p.nothing { "No fault was injected." }
+            } @else {
+                div.scroll {
+                    table.stack.faults {
+                        thead { tr { th.number { "#" } th { "Fault" } th { "In force" } th { "Proven to bite" } th { "Proven healed" } th { "Recovery" } } }
+                        tbody { @for fault in run.faults.iter().take(FAULTS_MAX) { (row(fault)) } }
+                    }
+                }
+                @if run.faults.len() > FAULTS_MAX {
+                    p.quiet { "and " (counted((run.faults.len() - FAULTS_MAX) as u64, "more fault")) " in the history" }
+                }
+                p.quiet.key {
+                    strong { "Recovery" } " is the time from heal to the first operation that completed ok: at any node, and at a node that the fault was on. "
+                    strong { "Silence" } " is the longest time without one, from injection to recovery."
+                }
+            }
+        }
+    }
+}
+
+fn row(fault: &Fault) -> Markup {
+    html! {
+        tr {
+            td.number data-label="#" { (fault.id) }
+            td data-label="Fault" {
+                strong { (fault.kind) }
+                div.quiet { (fault.targets.join(", ")) }
+            }
+            td data-label="In force" { (in_force(fault)) }
+            td data-label="Proven to bite" { (proof(fault, FaultStep::Verify)) }
+            td data-label="Proven healed" { (proof(fault, FaultStep::VerifyHealed)) }
+            td data-label="Recovery" { (recovery(fault)) }
+        }
+        tr.more {
+            td {}
+            td colspan="5" {
+                details {
+                    summary { (counted(fault.steps.len() as u64, "step")) }
+                    ol.steps { @for step in &fault.steps { (step_line(step)) } }
+                }
+            }
+        }
+    }
+}
+
+fn in_force(fault: &Fault) -> Markup {
+    html! {
+        @match (fault.injected(), fault.healed()) {
+            (Some(from), Some(to)) => {
+                (moment(from)) " – " (moment(to))
+                div.quiet { (duration(to.saturating_sub(from))) }
+            }
+            (Some(from), None) => { (moment(from)) " – " span.badge.inconclusive { "? never healed" } }
+            (None, _) => span.badge.inconclusive { "? never injected" },
+        }
+    }
+}
+
+fn proof(fault: &Fault, step: FaultStep) -> Markup {
+    html! {
+        @match fault.step(step) {
+            Some(step) => { (badge(step.result)) div { (cut(&step.detail, 300)) } }
+            None => span.badge.inconclusive { "? not looked at" },
+        }
+    }
+}
+
+fn recovery(fault: &Fault) -> Markup {
+    let shown = |nanos: Option<u64>| nanos.map_or("never".to_owned(), duration);
+    html! {
+        @if fault.healed().is_none() {
+            "–"
+        } @else {
+            div { "any node " strong { (shown(fault.recovery_any)) } }
+            div { "a target " strong { (shown(fault.recovery_target)) } }
+            @if fault.silence_max > 0 { div.quiet { "silence " (duration(fault.silence_max)) } }
+        }
+    }
+}
+
+fn step_line(step: &Step) -> Markup {
+    html! {
+        li {
+            span.time { (moment(step.time)) } " " strong { (name(step.step)) } " " (badge(step.result)) " " (cut(&step.detail, 1000))
+            @if !step.evidence.is_null() {
+                div.pairs { (pairs(&step.evidence)) }
+            }
+        }
+    }
+}
+
+/// `dropped_packets 312 · links [["n1","n2"]]`.
+fn pairs(evidence: &Value) -> String {
+    let text = match evidence {
+        Value::Object(fields) => (fields.iter())
+            .map(|(name, value)| format!("{name}\u{a0}{}", shortest(value)))
+            .collect::<Vec<_>>()
+            .join(" · "),
+        other => shortest(other),
+    };
+    cut(&text, EVIDENCE_LENGTH_MAX)
+}
+
+fn shortest(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number
+            .as_u64()
+            .map_or_else(|| number.to_string(), crate::format::count),
+        other => other.to_string(),
+    }
+}
+
+fn badge(result: StepResult) -> Markup {
+    html! {
+        @match result {
+            StepResult::Installed => span.badge.held { "✓ installed" },
+            StepResult::Skipped => span.badge.inconclusive { "– skipped" },
+            StepResult::Indeterminate => span.badge.inconclusive { "? indeterminate" },
+        }
+    }
+}
+
+fn name(step: FaultStep) -> &'static str {
+    match step {
+        FaultStep::Prepare => "prepare",
+        FaultStep::Inject => "inject",
+        FaultStep::Verify => "verify",
+        FaultStep::Heal => "heal",
+        FaultStep::VerifyHealed => "verify healed",
+        FaultStep::CleanUp => "clean up",
+    }
+}

@@ -1,0 +1,119 @@
+//! What broke: for each violated property the sentence, the drawing and the table of the few operations that prove it.
+
+use duress_checker::history::EventType;
+use duress_checker::verdict::{Verdict, Witness, WitnessOp};
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::timeline;
+use crate::data::RunData;
+use crate::format::{count, cut, duration, moment, value};
+
+pub(super) fn section(run: &RunData) -> Markup {
+    let broken: Vec<(&str, &Witness)> = (run.verdict.properties.iter())
+        .filter_map(|property| match &property.verdict {
+            Verdict::Violated { witness } => Some((property.property.as_str(), witness)),
+            _ => None,
+        })
+        .collect();
+    html! {
+        @if !broken.is_empty() {
+            section id="witness" {
+                h2 { "What broke" }
+                @for (property, witness) in broken {
+                    (one(property, witness, run))
+                }
+            }
+        }
+    }
+}
+
+fn one(property: &str, witness: &Witness, run: &RunData) -> Markup {
+    let culprit = culprit(witness);
+    html! {
+        article.witness {
+            p.sentence { (witness.summary) }
+            p.quiet {
+                "Not " (property) ". "
+                @if witness.minimal {
+                    "These operations alone prove it; without any one of them there would be no contradiction."
+                } @else {
+                    "These operations prove it; the search for fewer was stopped by its budget."
+                }
+            }
+            @if witness.operations.is_empty() {
+                p.nothing { "The checker named no operations." }
+            } @else {
+                figure {
+                    div.scroll tabindex="0" role="img" aria-label="Timeline of the operations in the table below" {
+                        (timeline::draw(witness, culprit, run))
+                    }
+                    figcaption.quiet {
+                        "One lane a process, a bar from invocation to completion. Order is exact, distances are not: long waits are shortened."
+                    }
+                }
+                (table(witness, culprit))
+            }
+        }
+    }
+}
+
+fn table(witness: &Witness, culprit: Option<u64>) -> Markup {
+    html! {
+        div.scroll {
+            table.stack.operations {
+                thead { tr { th.number { "Invoked" } th.number { "Took" } th { "Process" } th { "Operation" } th { "Node" } th { "Note" } th.number { "Index" } } }
+                tbody {
+                    @for op in &witness.operations {
+                        tr.culprit[Some(op.index) == culprit] {
+                            td.number data-label="Invoked" { (moment(op.invoked)) }
+                            td.number data-label="Took" {
+                                @match op.completed {
+                                    Some(completed) => (duration(completed.saturating_sub(op.invoked))),
+                                    None => "never ended",
+                                }
+                            }
+                            td data-label="Process" { (op.process) }
+                            td data-label="Operation" { code { (label(witness, op)) } }
+                            td data-label="Node" { (op.node.as_deref().unwrap_or("–")) }
+                            td data-label="Note" { (op.note) }
+                            td.number.quiet data-label="Index" { (count(op.index)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The operation that can't be fitted in: the last one that returned something. A guess for the eye, no verdict.
+fn culprit(witness: &Witness) -> Option<u64> {
+    let ended = || witness.operations.iter().filter(|op| op.outcome == EventType::Ok);
+    let returned = ended().filter(|op| op.result.as_ref().is_some_and(|result| !result.is_null()));
+    (returned.max_by_key(|op| op.invoked))
+        .or_else(|| ended().max_by_key(|op| op.invoked))
+        .map(|op| op.index)
+}
+
+/// `write x=7 → ok`, `read x → 3`, `cas x 3→4 → ok`.
+pub(crate) fn label(witness: &Witness, op: &WitnessOp) -> String {
+    let key = witness.key.as_ref().map(value);
+    let object = key.as_deref().unwrap_or("");
+    let asked = match (&op.value, op.f.as_str()) {
+        (Value::Null, f) => format!("{f} {object}"),
+        (Value::Array(pair), "cas") if pair.len() == 2 => {
+            format!("cas {object} {}→{}", value(&pair[0]), value(&pair[1]))
+        }
+        (argument, f) if object.is_empty() => format!("{f} {}", value(argument)),
+        (argument, f) => format!("{f} {object}={}", value(argument)),
+    };
+    let answered = match (&op.result, op.outcome) {
+        (_, EventType::Info | EventType::Invoke) => "?".to_owned(),
+        (_, EventType::Fail) => "fail".to_owned(),
+        (Some(result), EventType::Ok) if op.f == "read" || (!result.is_null() && *result != op.value) => {
+            value(result)
+        }
+        (_, EventType::Ok) => "ok".to_owned(),
+    };
+    cut(&format!("{} → {answered}", asked.trim_end()), 80)
+}

@@ -1,0 +1,216 @@
+//! The closing lines of a run, for the terminal. Whoever prints them decides whether there is colour.
+//!
+//! ```text
+//! ✕ violated  register, seed 7, 30.0 s
+//!   linearizable is violated: a read at n1 returned a value that had been overwritten
+//!
+//!   ✕ linearizable    1 of 10 keys, 35,314 operations, 84 ms
+//!   ✓ no-lost-writes  8,445 acknowledged writes, 12 ms
+//! ```
+
+use std::fmt::Write;
+
+use duress_checker::verdict::{PropertyVerdict, Verdict, Witness};
+
+use crate::format::{count, counted, cut, duration, moment, printable, share};
+use crate::report::operation_label;
+use crate::verdict_file::{Overall, VerdictFile};
+
+/// Operations of a witness that are shown; the report has them all.
+const OPERATIONS_MAX: usize = 12;
+
+/// The summary of a run, several lines, the last one with its newline.
+pub fn summary(verdict: &VerdictFile, colour: bool) -> String {
+    let paint = Paint { colour };
+    let (icon, word, tone) = match verdict.overall {
+        Overall::Held => ("✓", "held", Tone::Good),
+        Overall::Violated => ("✕", "violated", Tone::Bad),
+        Overall::Inconclusive => ("?", "inconclusive", Tone::Unsure),
+        Overall::HarnessFailure => ("!", "harness failure", Tone::Unsure),
+    };
+    let mut text = format!(
+        "{}  {}, seed {}, {}{}\n",
+        paint.bold(&format!("{icon} {word}"), tone),
+        clean(&verdict.name),
+        verdict.seed,
+        duration(verdict.duration_ms.saturating_mul(1_000_000)),
+        if verdict.cut_short { ", cut short" } else { "" },
+    );
+    let _ = writeln!(text, "  {}", clean(&verdict.summary));
+    if let Some(failure) = &verdict.harness_failure {
+        let _ = writeln!(
+            text,
+            "  {} {}",
+            paint.tone("harness:", Tone::Unsure),
+            clean(failure)
+        );
+    }
+    properties(&mut text, verdict, paint);
+    evidence(&mut text, verdict, paint);
+    let _ = writeln!(text, "\n  again  {}", clean(&verdict.reproduce));
+    text
+}
+
+/// The verdict on one property, as of `duress check`, several lines.
+pub fn property(verdict: &PropertyVerdict, colour: bool) -> String {
+    let paint = Paint { colour };
+    let mut text = String::new();
+    let (icon, tone, why) = said_of(verdict);
+    let line = format!("{}  {}", clean(&verdict.property), clean(why));
+    let _ = writeln!(text, "{} {}", paint.tone(icon, tone), line.trim_end());
+    broken(&mut text, verdict, paint);
+    text
+}
+
+/// Icon, tone, and how it was decided or why not.
+fn said_of(property: &PropertyVerdict) -> (&'static str, Tone, &str) {
+    match &property.verdict {
+        Verdict::Held => ("✓", Tone::Good, property.detail.as_str()),
+        Verdict::Violated { .. } => ("✕", Tone::Bad, property.detail.as_str()),
+        Verdict::Inconclusive { reason } => ("?", Tone::Unsure, reason.as_str()),
+    }
+}
+
+/// The witness of a property that is violated.
+fn broken(text: &mut String, property: &PropertyVerdict, paint: Paint) {
+    if let Verdict::Violated { witness: broken } = &property.verdict {
+        let _ = writeln!(text, "\n  {}", paint.bold(&clean(&broken.summary), Tone::Bad));
+        for line in witness(broken).lines().skip(1) {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
+}
+
+fn properties(text: &mut String, verdict: &VerdictFile, paint: Paint) {
+    if verdict.properties.is_empty() {
+        return;
+    }
+    text.push('\n');
+    let width = (verdict.properties.iter())
+        .map(|property| clean(&property.property).chars().count())
+        .max()
+        .unwrap_or(0);
+    for property in &verdict.properties {
+        let (icon, tone, why) = said_of(property);
+        let line = format!("{:width$}  {}", clean(&property.property), clean(why));
+        let _ = writeln!(text, "  {} {}", paint.tone(icon, tone), line.trim_end());
+    }
+    for property in &verdict.properties {
+        broken(text, property, paint);
+    }
+}
+
+/// A witness as text: its sentence, then its operations in columns.
+pub(crate) fn witness(witness: &Witness) -> String {
+    let rows: Vec<[String; 5]> = (witness.operations.iter().take(OPERATIONS_MAX))
+        .map(|op| {
+            [
+                moment(op.invoked),
+                format!("process {}", op.process),
+                clean(&operation_label(witness, op)),
+                clean(op.node.as_deref().unwrap_or("")),
+                clean(&op.note),
+            ]
+        })
+        .collect();
+    let widths: Vec<usize> = (0..5)
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let mut text = clean(&witness.summary) + "\n";
+    for [time, process, operation, node, note] in &rows {
+        let line = format!(
+            "{time:>t$}  {process:p$}  {operation:o$}  {node:n$}  {note}",
+            t = widths[0],
+            p = widths[1],
+            o = widths[2],
+            n = widths[3],
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    let rest = witness.operations.len().saturating_sub(OPERATIONS_MAX);
+    if rest > 0 {
+        let _ = writeln!(text, "and {}", counted(rest as u64, "more operation"));
+    }
+    text
+}
+
+fn evidence(text: &mut String, verdict: &VerdictFile, paint: Paint) {
+    let evidence = &verdict.evidence;
+    let operations = evidence.operations;
+    let all = operations.ok + operations.fail + operations.info;
+    let _ = writeln!(
+        text,
+        "\n  {}: {} ok ({}), {} fail, {} info",
+        counted(all, "operation"),
+        count(operations.ok),
+        share(operations.ok, all),
+        count(operations.fail),
+        count(operations.info),
+    );
+    let _ = writeln!(
+        text,
+        "  {}: {} proven to bite, {} proven healed",
+        counted(evidence.faults_planned, "fault"),
+        count(evidence.faults_verified),
+        count(evidence.faults_healed),
+    );
+    for requirement in evidence
+        .requirements
+        .iter()
+        .filter(|requirement| !requirement.met)
+    {
+        let _ = writeln!(
+            text,
+            "  {} {}: needed {}, seen {}",
+            paint.tone("? too little", Tone::Unsure),
+            clean(&requirement.what),
+            clean(&requirement.needed),
+            clean(&requirement.seen),
+        );
+    }
+}
+
+/// One line of at most 200 characters that can't move the cursor.
+fn clean(text: &str) -> String {
+    cut(&printable(text).replace(['\n', '\t'], " "), 200)
+}
+
+#[derive(Clone, Copy)]
+enum Tone {
+    Good,
+    Bad,
+    Unsure,
+}
+
+#[derive(Clone, Copy)]
+struct Paint {
+    colour: bool,
+}
+
+impl Paint {
+    fn tone(self, text: &str, tone: Tone) -> String {
+        self.code(text, tone, "")
+    }
+
+    fn bold(self, text: &str, tone: Tone) -> String {
+        self.code(text, tone, "1;")
+    }
+
+    fn code(self, text: &str, tone: Tone, weight: &str) -> String {
+        let number = match tone {
+            Tone::Good => 32,
+            Tone::Bad => 31,
+            Tone::Unsure => 33,
+        };
+        if self.colour {
+            format!("\x1b[{weight}{number}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}

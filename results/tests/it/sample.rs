@@ -1,0 +1,491 @@
+//! A run directory that looks like a real one: five nodes, a partition, a kill and a pause, a stale read.
+//!
+//! Everything follows from a counter, so that two samples are the same to the byte.
+
+#![allow(dead_code)] // the example and each test use a part of it
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use duress_checker::evidence::{Evidence, Outcomes, Requirement};
+use duress_checker::history::EventType;
+use duress_checker::verdict::{PropertyVerdict, Verdict, Witness, WitnessOp};
+use duress_results::RunDir;
+use duress_results::verdict_file::{Overall, Phase, Probe, VERDICT_FORMAT, VerdictFile};
+use serde_json::{Value, json};
+
+pub const SECOND: u64 = 1_000_000_000;
+const MS: u64 = 1_000_000;
+const DURATION: u64 = 30 * SECOND;
+const NODES: [&str; 5] = ["n1", "n2", "n3", "n4", "n5"];
+pub const STARTED: &str = "2026-11-23T00:05:00Z";
+
+/// Kind, targets, injection, heal, what the verification saw.
+type Planned = (&'static str, &'static [&'static str], u64, u64, &'static str);
+const FAULTS: [Planned; 4] = [
+    (
+        "partition",
+        &["n1", "n4"],
+        5 * SECOND,
+        10 * SECOND,
+        "12 of 12 directed links between {n1 n4} and {n2 n3 n5} are cut",
+    ),
+    ("kill", &["n3"], 12 * SECOND, 14 * SECOND, "process 4711 is gone"),
+    (
+        "partition",
+        &["n2"],
+        13 * SECOND,
+        18 * SECOND,
+        "8 of 8 directed links of n2 are cut",
+    ),
+    (
+        "pause",
+        &["n5"],
+        21 * SECOND,
+        24 * SECOND,
+        "3 of 3 threads of n5 are stopped (T)",
+    ),
+];
+
+/// Writes the whole of a violated run, and says where.
+pub fn write(root: &Path) -> RunDir {
+    let dir = RunDir::create(root, "register", STARTED, 7).expect("a fresh directory");
+    fs::write(dir.history(), history()).expect("a fresh directory");
+    for (node, number) in NODES.iter().zip(0..) {
+        dir.create_node(node).expect("a fresh directory");
+        fs::write(dir.probes(node), probes(number)).expect("a fresh directory");
+    }
+    dir.write_spec(SPEC).expect("a fresh directory");
+    dir.write_schedule(&schedule()).expect("a fresh directory");
+    dir.write_verdict(&violated()).expect("a fresh directory");
+    dir
+}
+
+const SPEC: &str = r#"name = "register"
+seed = 7
+
+[cluster]
+kind = "local"
+nodes = 5
+system = "specimen"
+defects = ["stale-read"]
+
+[workload]
+kind = "register"
+keys = 10
+concurrency = 20
+
+[run]
+warm_up = "3s"
+faults = "22s"
+
+[[property]]
+kind = "linearizable"
+"#;
+
+fn schedule() -> Value {
+    let faults: Vec<Value> = (FAULTS.iter().zip(1..))
+        .map(|((kind, targets, from, to, _), id)| {
+            json!({"id": id, "kind": kind, "targets": targets, "start_ms": from / MS, "duration_ms": (to - from) / MS})
+        })
+        .collect();
+    json!({"format": 1, "faults": faults})
+}
+
+/// A small stream of numbers that look random.
+struct Noise(u64);
+
+impl Noise {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+fn cut_off(node: usize, time: u64) -> bool {
+    (FAULTS.iter())
+        .any(|(_, targets, from, to, _)| targets.contains(&NODES[node]) && (*from..*to).contains(&time))
+}
+
+fn history() -> String {
+    let mut noise = Noise(7);
+    let mut events: Vec<(u64, Value)> = vec![(
+        0,
+        json!({"process": "nemesis", "type": "info", "f": "run", "value": {"format": 1, "name": "register", "seed": 7}}),
+    )];
+    let mut process_next = 20;
+    for worker in 0..20u64 {
+        let mut process = worker;
+        let mut time = noise.below(20) * MS;
+        while time < DURATION - SECOND {
+            let node = noise.below(5) as usize;
+            let f = ["read", "read", "write", "cas"][noise.below(4) as usize];
+            let key = format!("k{}", noise.below(10));
+            let value = if f == "read" {
+                Value::Null
+            } else if f == "cas" {
+                json!([noise.below(50), noise.below(50)])
+            } else {
+                json!(noise.below(50))
+            };
+            let base = 600_000
+                + noise.below(2_500_000)
+                + if noise.below(60) == 0 {
+                    noise.below(40 * MS)
+                } else {
+                    0
+                };
+            let (kind, took, error) = match () {
+                () if cut_off(node, time) && noise.below(3) > 0 => (EventType::Info, SECOND, Some("timeout")),
+                () if cut_off(node, time) => (EventType::Fail, 3 * MS, Some("connection refused")),
+                () if f == "cas" && noise.below(3) == 0 => {
+                    (EventType::Fail, base, Some("precondition failed"))
+                }
+                () => (EventType::Ok, base, None),
+            };
+            events.push((
+                time,
+                json!({"process": process, "type": "invoke", "f": f, "key": key, "value": value}),
+            ));
+            let mut end = json!({"process": process, "type": kind, "f": f, "key": key, "node": NODES[node],
+                "value": if f == "read" && kind == EventType::Ok { json!(noise.below(50)) } else { value.clone() }});
+            if let Some(error) = error {
+                end["error"] = json!(error);
+            }
+            events.push((time + took, end));
+            if kind == EventType::Info {
+                process = process_next;
+                process_next += 1;
+            }
+            time += took + 4 * MS + noise.below(12 * MS);
+        }
+    }
+    for ((kind, targets, from, to, seen), id) in FAULTS.iter().zip(1u64..) {
+        let steps = [
+            (
+                from - 40 * MS,
+                "prepare",
+                "targets resolved by seed",
+                json!({"duration_ms": (to - from) / MS}),
+            ),
+            (*from, "inject", "rules are in place", Value::Null),
+            (
+                from + 120 * MS,
+                "verify",
+                seen,
+                json!({"dropped_packets": 0, "probes": 20}),
+            ),
+            (
+                *to,
+                "heal",
+                "rules are gone",
+                json!({"dropped_packets": 312 * id}),
+            ),
+            (
+                to + 90 * MS,
+                "verify-healed",
+                "20 of 20 directed links are open",
+                json!({"probes": 20}),
+            ),
+            (to + 95 * MS, "clean-up", "journal entry closed", Value::Null),
+        ];
+        for (time, step, detail, evidence) in steps {
+            let value = json!({"id": id, "step": step, "targets": targets, "result": "installed", "detail": detail, "evidence": evidence});
+            events.push((
+                time,
+                json!({"process": "nemesis", "type": "info", "f": kind, "value": value}),
+            ));
+        }
+    }
+    events.sort_by_key(|(time, _)| *time);
+    let mut text = String::new();
+    for (index, (time, mut event)) in events.into_iter().enumerate() {
+        event["index"] = json!(index);
+        event["time"] = json!(time);
+        let _ = writeln!(text, "{event}");
+    }
+    text
+}
+
+fn probes(node: usize) -> String {
+    let mut text = String::new();
+    let mut applied = 0;
+    for tick in 0..150u64 {
+        let time = tick * 200 * MS;
+        let (leader, term, leader_since) = match time {
+            t if t < 5_600 * MS => (0, 1, 600 * MS),
+            t if t < 13_800 * MS => (1, 2, 5_600 * MS),
+            _ => (2, 4, 15_400 * MS),
+        };
+        let killed = node == 2 && (12 * SECOND..14 * SECOND).contains(&time);
+        let paused = node == 4 && (21 * SECOND..24 * SECOND).contains(&time);
+        let electing = time < leader_since;
+        let isolated = cut_off(node, time);
+        let role = match () {
+            () if node == leader && !electing => "leader",
+            () if node == 0 && (5..10).contains(&(time / SECOND)) => "leader",
+            () if electing || (isolated && node == 1) => "candidate",
+            () => "follower",
+        };
+        let commit = time / MS * 3;
+        if !isolated {
+            applied = commit.saturating_sub(node as u64 * 3);
+        }
+        let up = !killed && !paused;
+        let probe = Probe {
+            time,
+            up,
+            role: up.then(|| role.to_owned()),
+            term: up.then_some(if isolated && node != 1 { term.min(1) } else { term }),
+            leader: up.then(|| NODES[leader].to_owned()),
+            commit: up.then_some(if isolated { applied } else { commit }),
+            applied: up.then_some(applied),
+        };
+        let _ = writeln!(
+            text,
+            "{}",
+            serde_json::to_string(&probe).expect("a probe is plain data")
+        );
+    }
+    text
+}
+
+pub fn evidence() -> Evidence {
+    let of = |ok, fail, info| Outcomes { ok, fail, info };
+    let requirement = |what: &str, needed: &str, seen: &str, met| Requirement {
+        what: what.to_owned(),
+        needed: needed.to_owned(),
+        seen: seen.to_owned(),
+        met,
+    };
+    Evidence {
+        operations: of(30_551, 4_322, 441),
+        by_f: [
+            ("cas".to_owned(), of(5_102, 3_861, 108)),
+            ("read".to_owned(), of(17_004, 230, 221)),
+            ("write".to_owned(), of(8_445, 231, 112)),
+        ]
+        .into(),
+        faults_planned: 4,
+        faults_verified: 4,
+        faults_healed: 4,
+        requirements: vec![
+            requirement("ok operations", "1000", "30551", true),
+            requirement("ok cas operations", "100", "5102", true),
+            requirement("ok read operations", "100", "17004", true),
+            requirement("ok write operations", "100", "8445", true),
+            requirement("faults proven to have bitten", "4", "4", true),
+        ],
+    }
+}
+
+pub fn witness() -> Witness {
+    let op = |index, process, f: &str, value, result, outcome, node: &str, invoked, completed, note: &str| {
+        WitnessOp {
+            index,
+            process,
+            f: f.to_owned(),
+            value,
+            result,
+            outcome,
+            node: Some(node.to_owned()),
+            invoked,
+            completed,
+            note: note.to_owned(),
+        }
+    };
+    let at = |ms: u64| ms * MS + 412_000;
+    Witness {
+        summary: "read of \"k3\" at n1 returned 4 after the write of 7 had been acknowledged".to_owned(),
+        key: Some(json!("k3")),
+        operations: vec![
+            op(
+                8_120,
+                3,
+                "write",
+                json!(4),
+                None,
+                EventType::Ok,
+                "n1",
+                at(4_880),
+                Some(at(4_883)),
+                "the last write before the partition",
+            ),
+            op(
+                9_977,
+                31,
+                "write",
+                json!(9),
+                None,
+                EventType::Info,
+                "n4",
+                at(6_011),
+                None,
+                "timed out; may take effect at any time",
+            ),
+            op(
+                10_312,
+                12,
+                "cas",
+                json!([4, 5]),
+                None,
+                EventType::Ok,
+                "n2",
+                at(6_702),
+                Some(at(6_706)),
+                "acknowledged by the new leader",
+            ),
+            op(
+                10_440,
+                9,
+                "write",
+                json!(7),
+                None,
+                EventType::Ok,
+                "n2",
+                at(6_907),
+                Some(at(6_910)),
+                "acknowledged before the read began",
+            ),
+            op(
+                10_517,
+                5,
+                "read",
+                Value::Null,
+                Some(json!(4)),
+                EventType::Ok,
+                "n1",
+                at(6_921),
+                Some(at(6_923)),
+                "returned a value that had been overwritten twice",
+            ),
+        ],
+        minimal: true,
+    }
+}
+
+pub fn violated() -> VerdictFile {
+    VerdictFile {
+        format: VERDICT_FORMAT,
+        duress: "0.1.0".to_owned(),
+        name: "register".to_owned(),
+        seed: 7,
+        started: STARTED.to_owned(),
+        duration_ms: 30_000,
+        overall: Overall::Violated,
+        exit_code: 1,
+        summary: "linearizable is violated: a read at n1 returned a value that had been overwritten"
+            .to_owned(),
+        properties: vec![
+            PropertyVerdict {
+                property: "linearizable".to_owned(),
+                verdict: Verdict::Violated { witness: witness() },
+                detail: "1 of 10 keys, 35,314 operations, 84 ms".to_owned(),
+            },
+            PropertyVerdict {
+                property: "no-lost-writes".to_owned(),
+                verdict: Verdict::Held,
+                detail: "8,445 acknowledged writes, 12 ms".to_owned(),
+            },
+            PropertyVerdict {
+                property: "recovers".to_owned(),
+                verdict: Verdict::Held,
+                detail: "4 of 4 faults, slowest 0.41 s".to_owned(),
+            },
+        ],
+        evidence: evidence(),
+        harness_failure: None,
+        cut_short: false,
+        phases: (["warm-up", "faults", "recovery", "final-reads"].into_iter())
+            .zip([0, 3, 25, 29])
+            .map(|(name, second)| Phase {
+                name: name.to_owned(),
+                start: second * SECOND,
+            })
+            .collect(),
+        cluster: "local, 5 nodes, specimen with defect stale-read".to_owned(),
+        reproduce: "duress run specs/register.toml --seed 7".to_owned(),
+    }
+}
+
+/// The same run without the defect.
+pub fn held() -> VerdictFile {
+    let mut verdict = violated();
+    verdict.overall = Overall::Held;
+    verdict.exit_code = 0;
+    verdict.summary = "all 3 properties held through 4 faults".to_owned();
+    verdict.properties[0].verdict = Verdict::Held;
+    verdict.properties[0].detail = "10 of 10 keys, 35,314 operations, 84 ms".to_owned();
+    verdict.cluster = "local, 5 nodes, specimen".to_owned();
+    verdict
+}
+
+/// A fault never bit, and a search ran out of budget.
+pub fn inconclusive() -> VerdictFile {
+    let mut verdict = held();
+    verdict.overall = Overall::Inconclusive;
+    verdict.exit_code = 2;
+    verdict.summary = "too little evidence: fault 2 (kill) never bit".to_owned();
+    verdict.properties[0].verdict = Verdict::Inconclusive {
+        reason: "the search of key \"k3\" ran out of its 60 s; give `budget.time` more".to_owned(),
+    };
+    verdict.evidence.faults_verified = 3;
+    verdict.evidence.requirements.push(Requirement {
+        what: "fault 2 (kill) bit".to_owned(),
+        needed: "proven".to_owned(),
+        seen: "process 4711 still runs".to_owned(),
+        met: false,
+    });
+    verdict
+}
+
+/// The cluster never came up, and someone pressed Ctrl-C.
+pub fn failure() -> VerdictFile {
+    let mut verdict = held();
+    verdict.overall = Overall::HarnessFailure;
+    verdict.exit_code = 3;
+    verdict.summary = "the run could not be done: n2 never became ready".to_owned();
+    verdict.properties.clear();
+    verdict.evidence = Evidence::default();
+    verdict.phases.clear();
+    verdict.duration_ms = 0;
+    verdict.harness_failure = Some(
+        "waiting for n2 to be ready: no answer on 10.0.0.2:8080 within 10 s; see nodes/n2/log".to_owned(),
+    );
+    verdict.cut_short = true;
+    verdict
+}
+
+/// A violated run in which every string tries to break the page.
+pub fn hostile() -> VerdictFile {
+    const EVIL: &str = "<script>alert(1)</script>]]>\"'&\u{1b}[31m\0\u{202e}";
+    let mut verdict = violated();
+    verdict.name = EVIL.to_owned();
+    verdict.summary = EVIL.to_owned();
+    verdict.cluster = EVIL.to_owned();
+    verdict.reproduce = EVIL.to_owned();
+    verdict.started = EVIL.to_owned();
+    verdict.duress = EVIL.to_owned();
+    verdict.phases[1].name = EVIL.to_owned();
+    verdict.properties[0].property = EVIL.to_owned();
+    verdict.properties[0].detail = EVIL.repeat(20);
+    let mut witness = witness();
+    witness.summary = EVIL.to_owned();
+    witness.key = Some(json!(EVIL));
+    for op in &mut witness.operations {
+        op.f = EVIL.to_owned();
+        op.value = json!({"a": EVIL});
+        op.node = Some(EVIL.to_owned());
+        op.note = EVIL.to_owned();
+    }
+    verdict.properties[0].verdict = Verdict::Violated { witness };
+    verdict.evidence.by_f.insert(EVIL.to_owned(), Outcomes::default());
+    verdict.evidence.requirements[0].what = EVIL.to_owned();
+    verdict.evidence.requirements[1].seen = EVIL.to_owned();
+    verdict.harness_failure = Some(EVIL.to_owned());
+    verdict
+}
