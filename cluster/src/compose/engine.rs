@@ -9,8 +9,7 @@ use std::io;
 use std::path::Path;
 
 use bollard::Docker;
-use bollard::exec::StartExecResults;
-use bollard::models::{ContainerInspectResponse, ContainerState, ExecConfig};
+use bollard::models::{ContainerInspectResponse, ContainerState};
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, LogsOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
@@ -178,28 +177,6 @@ impl Engine {
     pub async fn start(&self, id: &str, node: &str) -> Result<(), ClusterError> {
         let failed = |error| engine_error(format!("start the container of {node}"), error);
         self.docker.start_container(id, None).await.map_err(failed)
-    }
-
-    /// Runs a program in a container; gives its exit code and what it wrote.
-    pub async fn exec(&self, id: &str, argv: &[String]) -> Result<(i64, String), ClusterError> {
-        let failed = |error| engine_error(format!("run {argv:?} in container {id}"), error);
-        let config = ExecConfig {
-            cmd: Some(argv.to_vec()),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            ..ExecConfig::default()
-        };
-        let exec = self.docker.create_exec(id, config).await.map_err(failed)?;
-        let mut said = String::new();
-        if let StartExecResults::Attached { mut output, .. } =
-            self.docker.start_exec(&exec.id, None).await.map_err(failed)?
-        {
-            while let Some(Ok(chunk)) = output.next().await {
-                said.push_str(&chunk.to_string());
-            }
-        }
-        let ended = self.docker.inspect_exec(&exec.id).await.map_err(failed)?;
-        Ok((ended.exit_code.unwrap_or(-1), said))
     }
 
     /// The last lines that a container wrote, or why they can't be had.

@@ -17,13 +17,12 @@
 
 mod engine;
 pub mod file;
-mod ready;
 pub mod subnet;
 mod sweep;
 pub mod tool;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,10 +35,9 @@ use tokio::time::Instant;
 pub use self::engine::Kind;
 use self::engine::{Engine, program_state};
 use self::file::{Additions, Resolved};
-pub use self::ready::Readiness;
 pub use self::sweep::{CONTROLLER_LABEL, DIRECTORY_LABEL, Healed, NODE_LABEL, RUN_LABEL, Scope, heal};
 use self::tool::{Project, Tool};
-use crate::{Cluster, ClusterError, Node, Place, ProgramState};
+use crate::{Cluster, ClusterError, Node, Place, ProgramState, Readiness, wait_ready};
 
 /// Where the engine listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -57,8 +55,9 @@ pub struct ComposeConfig {
     pub directory: PathBuf,
     /// Variables for the `${…}` of the compose file, e.g. `ETCD=3.5.1`.
     pub variables: BTreeMap<String, String>,
-    /// How to tell that a node is ready.
-    pub readiness: Readiness,
+    /// How to tell that a node is ready. `None`: by the file's own healthcheck, and where there is none, by the
+    /// container's running.
+    pub readiness: Option<Readiness>,
     /// How long the whole cluster may take to become ready.
     pub ready_within: Duration,
     /// The network to address nodes by, where they share several.
@@ -72,7 +71,7 @@ pub struct ComposeConfig {
 }
 
 impl ComposeConfig {
-    /// A cluster of these services, ready when their containers run.
+    /// A cluster of these services, ready when the file's own healthchecks say so.
     pub fn new(file: &Path, nodes: &[&str], run: &str, directory: &Path) -> Self {
         ComposeConfig {
             file: file.to_owned(),
@@ -80,7 +79,7 @@ impl ComposeConfig {
             run: run.to_owned(),
             directory: directory.to_owned(),
             variables: BTreeMap::new(),
-            readiness: Readiness::Running,
+            readiness: None,
             ready_within: Duration::from_secs(60),
             network: None,
             data: None,
@@ -135,7 +134,9 @@ const OVERRIDE_FILE: &str = "compose.override.yaml";
 /// Bringing a project up may mean building its images.
 const UP_TIME_MAX: Duration = Duration::from_secs(600);
 const CONFIG_TIME_MAX: Duration = Duration::from_secs(60);
-const READY_PAUSE: Duration = Duration::from_millis(100);
+const HEALTH_PAUSE: Duration = Duration::from_millis(100);
+/// Before a node that ended while it came up is started again.
+const RESTART_PAUSE: Duration = Duration::from_millis(500);
 /// Parallel runs that look for a free subnet at the same time may find the same one; the engine gives it to one of them.
 const SUBNET_TRIES_MAX: u32 = 8;
 const LOG_LINES_IN_ERRORS: usize = 15;
@@ -243,37 +244,57 @@ impl ComposeCluster {
         self.find_containers().await
     }
 
-    /// Resolves once a node is ready, or fails when it has ended or the time is over.
-    pub async fn await_node(&self, node: &str, within: Duration) -> Result<(), ClusterError> {
-        let deadline = Instant::now() + within;
-        let address = self
-            .nodes
-            .iter()
-            .find(|known| known.name == node)
-            .map(|known| known.ipv4);
-        let address = address.ok_or_else(|| self.unknown(node))?;
+    /// Resolves once a node is ready, or fails when it has ended or the time is over. A node that ends while it comes up
+    /// is started again if the file says so: members that need each other may count on that.
+    pub async fn await_node(&self, node: &str, deadline: Instant) -> Result<(), ClusterError> {
         loop {
-            let why = match self.probe(node, address).await? {
-                Ok(()) => return Ok(()),
-                Err(why) => why,
+            let waited = match &self.config.readiness {
+                Some(readiness) => wait_ready(self, node, readiness, deadline).await,
+                None => self.await_health(node, deadline).await,
             };
-            let stopped = match self.state(node).await? {
-                ProgramState::Stopped { how } if self.resolved.restarts(node) => {
-                    self.start(node).await?;
-                    Some(how).filter(|_| Instant::now() >= deadline)
-                }
-                ProgramState::Stopped { how } => Some(how),
-                ProgramState::Running => None,
+            let Err(error) = waited else { return Ok(()) };
+            let ProgramState::Stopped { how } = self.state(node).await? else { return Err(error) };
+            if !self.resolved.restarts(node) || Instant::now() >= deadline {
+                return Err(self.ended_early(node, &how, error).await);
+            }
+            tokio::time::sleep(RESTART_PAUSE).await;
+            self.start(node).await?;
+        }
+    }
+
+    /// A node that ended before it could even be looked at still gets its last lines into the error.
+    async fn ended_early(&self, node: &str, how: &str, error: ClusterError) -> ClusterError {
+        if matches!(error, ClusterError::Timeout { .. }) {
+            return error;
+        }
+        let log = self.log_tail(node, LOG_LINES_IN_ERRORS).await;
+        ClusterError::Unsupported {
+            what: format!("wait until {node} is ready"),
+            why: format!("its program has ended: {how}; it wrote last:\n{}", log.trim_end()),
+        }
+    }
+
+    /// Waits for the file's own healthcheck.
+    async fn await_health(&self, node: &str, deadline: Instant) -> Result<(), ClusterError> {
+        let began = Instant::now();
+        loop {
+            let container = self.engine.container(&self.container_of(node)?).await?;
+            let state = container.state.unwrap_or_default();
+            let health = state.health.as_ref().and_then(|health| health.status);
+            let why = match (program_state(&state), health.map(|health| health.to_string()).as_deref()) {
+                (ProgramState::Running, None | Some("" | "none" | "healthy")) => return Ok(()),
+                (ProgramState::Running, Some(health)) => format!("its healthcheck says {health}"),
+                (ProgramState::Stopped { how }, _) => format!("its program has ended: {how}"),
             };
-            if stopped.is_some() || Instant::now() >= deadline {
-                let why = stopped.map_or(why, |how| format!("its container ended: {how}"));
-                let tail = self.log_tail(node, LOG_LINES_IN_ERRORS).await;
-                return Err(ClusterError::Unsupported {
-                    what: format!("wait up to {} s for {node} to become ready", within.as_secs()),
-                    why: format!("{why}; the last lines of its log:\n{}", tail.trim_end()),
+            if state.running != Some(true) || Instant::now() >= deadline {
+                let log = self.log_tail(node, LOG_LINES_IN_ERRORS).await;
+                return Err(ClusterError::Timeout {
+                    what: format!("wait until {node} is ready"),
+                    limit_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    detail: format!(": {why}; it wrote last:\n{}", log.trim_end()),
                 });
             }
-            tokio::time::sleep(READY_PAUSE).await;
+            tokio::time::sleep(HEALTH_PAUSE).await;
         }
     }
 
@@ -391,42 +412,9 @@ impl ComposeCluster {
     }
 
     async fn await_ready(&self) -> Result<(), ClusterError> {
-        let within = self.config.ready_within;
-        let waits = self.config.nodes.iter().map(|node| self.await_node(node, within));
+        let deadline = Instant::now() + self.config.ready_within;
+        let waits = self.config.nodes.iter().map(|node| self.await_node(node, deadline));
         futures_util::future::try_join_all(waits).await.map(drop)
-    }
-
-    /// One look at a node. The inner error says why it is not ready yet.
-    async fn probe(&self, node: &str, address: Ipv4Addr) -> Result<Result<(), String>, ClusterError> {
-        Ok(match &self.config.readiness {
-            Readiness::Http { port, path, contains } => {
-                ready::http(SocketAddr::new(address.into(), *port), path, contains.as_deref()).await
-            }
-            Readiness::Tcp { port } => ready::tcp(SocketAddr::new(address.into(), *port)).await,
-            Readiness::Command { argv } => match self.engine.exec(&self.container_of(node)?, argv).await {
-                Ok((0, _)) => Ok(()),
-                Ok((code, said)) => Err(format!("{argv:?} ended with {code}: {}", said.trim_end())),
-                // A container that is just starting refuses.
-                Err(error) => Err(error.to_string()),
-            },
-            Readiness::Healthcheck => {
-                let container = self.engine.container(&self.container_of(node)?).await?;
-                let health = container.state.and_then(|state| state.health?.status);
-                match health
-                    .map(|status| status.to_string())
-                    .unwrap_or_default()
-                    .as_str()
-                {
-                    "healthy" => Ok(()),
-                    "" | "none" => Err("the compose file gives it no healthcheck".to_owned()),
-                    status => Err(format!("its healthcheck says {status}")),
-                }
-            }
-            Readiness::Running => match self.state(node).await? {
-                ProgramState::Running => Ok(()),
-                ProgramState::Stopped { how } => Err(how),
-            },
-        })
     }
 
     fn container_of(&self, node: &str) -> Result<String, ClusterError> {

@@ -30,6 +30,10 @@ fn kill(pid: u32) {
     assert!(killed.expect("kill is there").success());
 }
 
+fn soon() -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_secs(20)
+}
+
 async fn until_stopped(cluster: &ComposeCluster, node: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -83,7 +87,7 @@ async fn three_members_are_deployed_killed_and_started_again() {
 
     cluster.start("n1").await.expect("starts");
     cluster
-        .await_node("n1", Duration::from_secs(20))
+        .await_node("n1", soon())
         .await
         .expect("becomes ready again");
     let second = cluster.place("n1").await.expect("n1 runs");
@@ -130,7 +134,7 @@ async fn an_image_is_replaced_and_the_data_stays() {
             .await
             .expect("is replaced");
         cluster
-            .await_node(node, Duration::from_secs(20))
+            .await_node(node, soon())
             .await
             .expect("becomes ready");
     }

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use duress_cluster::Cluster;
-use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Readiness, Scope, heal};
+use duress_cluster::{Cluster, Readiness};
+use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Scope, heal};
 
 use crate::support;
 
@@ -80,7 +80,7 @@ async fn a_node_that_never_becomes_ready_is_an_error_with_its_last_words() {
          volumes: ['data:/data', '/anonymous']\nvolumes: {data: {}}\n",
     );
     let mut config = simple(folder.path(), &["n1"]);
-    config.readiness = Readiness::Tcp { port: 1 };
+    config.readiness = Some(Readiness::Tcp { port: 1 });
     let said = error_of(config).await;
     assert!(
         said.contains("no disk today") && said.contains("exit status 3"),

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use duress_cluster::compose::{ComposeConfig, Readiness};
+use duress_cluster::Readiness;
+use duress_cluster::compose::ComposeConfig;
 
 /// Whether the tests can run here.
 pub fn engine_or_skip() -> bool {
@@ -60,11 +61,7 @@ pub fn etcd(run: &str, version: &str, directory: &Path) -> ComposeConfig {
     config
         .variables
         .insert("ETCD_VERSION".to_owned(), version.to_owned());
-    config.readiness = Readiness::Http {
-        port: 2379,
-        path: "/health".to_owned(),
-        contains: Some(r#""health":"true""#.to_owned()),
-    };
+    config.readiness = Some(Readiness::Http { port: 2379, path: "/health".to_owned(), true_field: None });
     config.data = Some("/var/lib/etcd".to_owned());
     config
 }

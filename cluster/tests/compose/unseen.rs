@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use duress_cluster::compose::{ComposeCluster, ComposeConfig, Readiness, preview};
+use duress_cluster::compose::{ComposeCluster, ComposeConfig, preview};
 use duress_cluster::{Cluster, ProgramState};
 
 use crate::support;
@@ -57,7 +57,6 @@ fn config(folder: &Path, run: &str) -> ComposeConfig {
         run,
         &folder.join("results"),
     );
-    config.readiness = Readiness::Healthcheck;
     config.data = Some("/state".to_owned());
     config
 }
