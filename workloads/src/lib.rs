@@ -10,6 +10,7 @@
 //!
 //! Recording histories, pacing and threads are left to the harness; judging is left to `duress-checker`.
 
+pub mod etcd;
 pub mod register;
 pub mod retry;
 pub mod service;

@@ -29,7 +29,10 @@ pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     parameters: &[
         ("keys", "number of keys (10)"),
         ("skew", "Zipf exponent of their popularity; 0 is uniform (0)"),
-        ("values", "values are drawn from 0..values; 0 makes every written value unique (0)"),
+        (
+            "values",
+            "values are drawn from 0..values; 0 makes every written value unique (0)",
+        ),
         ("read", "relative share of reads (5)"),
         ("write", "relative share of writes (3)"),
         ("cas", "relative share of compare-and-set (2)"),

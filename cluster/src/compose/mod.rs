@@ -253,7 +253,9 @@ impl ComposeCluster {
                 None => self.await_health(node, deadline).await,
             };
             let Err(error) = waited else { return Ok(()) };
-            let ProgramState::Stopped { how } = self.state(node).await? else { return Err(error) };
+            let ProgramState::Stopped { how } = self.state(node).await? else {
+                return Err(error);
+            };
             if !self.resolved.restarts(node) || Instant::now() >= deadline {
                 return Err(self.ended_early(node, &how, error).await);
             }
@@ -281,7 +283,10 @@ impl ComposeCluster {
             let container = self.engine.container(&self.container_of(node)?).await?;
             let state = container.state.unwrap_or_default();
             let health = state.health.as_ref().and_then(|health| health.status);
-            let why = match (program_state(&state), health.map(|health| health.to_string()).as_deref()) {
+            let why = match (
+                program_state(&state),
+                health.map(|health| health.to_string()).as_deref(),
+            ) {
                 (ProgramState::Running, None | Some("" | "none" | "healthy")) => return Ok(()),
                 (ProgramState::Running, Some(health)) => format!("its healthcheck says {health}"),
                 (ProgramState::Stopped { how }, _) => format!("its program has ended: {how}"),
@@ -413,7 +418,11 @@ impl ComposeCluster {
 
     async fn await_ready(&self) -> Result<(), ClusterError> {
         let deadline = Instant::now() + self.config.ready_within;
-        let waits = self.config.nodes.iter().map(|node| self.await_node(node, deadline));
+        let waits = self
+            .config
+            .nodes
+            .iter()
+            .map(|node| self.await_node(node, deadline));
         futures_util::future::try_join_all(waits).await.map(drop)
     }
 

@@ -133,10 +133,7 @@ async fn an_image_is_replaced_and_the_data_stays() {
             .replace_image(node, "duress/etcd:3.5.1")
             .await
             .expect("is replaced");
-        cluster
-            .await_node(node, soon())
-            .await
-            .expect("becomes ready");
+        cluster.await_node(node, soon()).await.expect("becomes ready");
     }
     assert_eq!(
         IpAddr::from(cluster.nodes()[1].ipv4),

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use duress_cluster::{Cluster, Readiness};
 use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Scope, heal};
+use duress_cluster::{Cluster, Readiness};
 
 use crate::support;
 

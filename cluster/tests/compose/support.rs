@@ -61,7 +61,11 @@ pub fn etcd(run: &str, version: &str, directory: &Path) -> ComposeConfig {
     config
         .variables
         .insert("ETCD_VERSION".to_owned(), version.to_owned());
-    config.readiness = Some(Readiness::Http { port: 2379, path: "/health".to_owned(), true_field: None });
+    config.readiness = Some(Readiness::Http {
+        port: 2379,
+        path: "/health".to_owned(),
+        true_field: None,
+    });
     config.data = Some("/var/lib/etcd".to_owned());
     config
 }
