@@ -11,6 +11,8 @@ use crate::explain;
 use crate::fast::Fast;
 use crate::history::values::FastMap;
 use crate::history::{Event, History, HistoryError, Val};
+use crate::model::kv::Kv;
+use crate::model::multi_register::MultiRegister;
 use crate::model::register::Register;
 use crate::model::{Call, Model, Operation, Part};
 use crate::search::{Limits, Outcome, wgl};
@@ -64,6 +66,8 @@ pub fn check_history(
     match model {
         "register" => check_model(&Register { cas: false }, history, limits),
         "cas-register" => check_model(&Register { cas: true }, history, limits),
+        "multi-register" => check_model(&MultiRegister, history, limits),
+        "kv" => check_model(&Kv, history, limits),
         _ => Err(CheckError::UnknownModel {
             name: model.to_owned(),
             choices: MODELS.join(", "),
@@ -72,7 +76,7 @@ pub fn check_history(
 }
 
 /// Names of the models.
-pub const MODELS: &[&str] = &["register", "cas-register"];
+pub const MODELS: &[&str] = &["register", "cas-register", "multi-register", "kv"];
 
 /// What was found about one part.
 enum Finding {

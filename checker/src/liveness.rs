@@ -35,7 +35,11 @@ pub fn recovers(history: &[Event]) -> PropertyVerdict {
         .map(|fault| format!("fault {} may still be in force: {}", fault.id, fault.detail))
         .next();
     if let Some(reason) = unhealed {
-        return PropertyVerdict { property, verdict: Verdict::Inconclusive { reason }, detail: String::new() };
+        return PropertyVerdict {
+            property,
+            verdict: Verdict::Inconclusive { reason },
+            detail: String::new(),
+        };
     }
     let seen = nemesis()
         .filter(|event| event.f == "recovered")
@@ -44,19 +48,36 @@ pub fn recovers(history: &[Event]) -> PropertyVerdict {
     match seen {
         None => {
             let reason = "the run ended before the cluster was seen to recover".to_owned();
-            PropertyVerdict { property, verdict: Verdict::Inconclusive { reason }, detail: String::new() }
+            PropertyVerdict {
+                property,
+                verdict: Verdict::Inconclusive { reason },
+                detail: String::new(),
+            }
         }
         Some(recovery) if recovery.recovered => {
             let detail = format!("{} ms after the last heal: {}", recovery.ms, recovery.detail);
-            PropertyVerdict { property, verdict: Verdict::Held, detail }
+            PropertyVerdict {
+                property,
+                verdict: Verdict::Held,
+                detail,
+            }
         }
         Some(recovery) => {
             let summary = format!(
                 "{} ms after every fault was proven to be healed the cluster had not recovered: {}",
                 recovery.ms, recovery.detail
             );
-            let witness = Witness { summary, key: None, operations: Vec::new(), minimal: true };
-            PropertyVerdict { property, verdict: Verdict::Violated { witness }, detail: String::new() }
+            let witness = Witness {
+                summary,
+                key: None,
+                operations: Vec::new(),
+                minimal: true,
+            };
+            PropertyVerdict {
+                property,
+                verdict: Verdict::Violated { witness },
+                detail: String::new(),
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! daemon, the embedded default), `compose` (Docker Compose) and `ssh` (hosts that exist).
 
 pub mod compose;
+pub mod doctor;
 mod exec;
 mod files;
 mod http;

@@ -17,8 +17,12 @@ use crate::{Cluster, ClusterError, ProgramState, exec, http};
 
 /// Between tries that failed at once. A node that is up is noticed a few milliseconds later.
 const POLL: Duration = Duration::from_millis(15);
-/// For a single try. Starting programs are slow to answer; dead ones must not use up the deadline.
+/// For a single try over the network. Starting programs are slow to answer; dead ones must not use up the deadline.
 const TRY_LIMIT: Duration = Duration::from_millis(500);
+/// For a single run of a command: some are scripts around a virtual machine that takes seconds to start.
+const COMMAND_LIMIT: Duration = Duration::from_secs(10);
+/// What a try gets however late it is, so that there always is a reason to tell.
+const TRY_LIMIT_MIN: Duration = Duration::from_millis(100);
 const LOG_LINES: usize = 20;
 
 /// How a node shows that it is ready.
@@ -77,10 +81,10 @@ pub async fn wait_ready(
     loop {
         // The state is read before the try: a program that ends between them is tried once more.
         let state = cluster.state(node).await?;
-        let limit = TRY_LIMIT.min(deadline.saturating_duration_since(Instant::now()));
-        let tried = timeout(limit, probe.try_once())
-            .await
-            .unwrap_or_else(|_| Err("no answer in time".into()));
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .max(TRY_LIMIT_MIN);
+        let tried = probe.try_once(left).await;
         let Err(why) = tried else { return Ok(()) };
         let why = match state {
             ProgramState::Stopped { how } => format!("its program has ended: {how}"),
@@ -169,7 +173,8 @@ impl<'a> Probe<'a> {
         })
     }
 
-    async fn try_once(&self) -> Result<(), String> {
+    async fn try_once(&self, left: Duration) -> Result<(), String> {
+        let late = |_| Err("no answer in time".into());
         match self {
             Probe::Http {
                 client,
@@ -177,26 +182,41 @@ impl<'a> Probe<'a> {
                 path,
                 true_field,
             } => {
-                let body = http::get(client, *to, path).await?;
-                match true_field {
-                    Some(field) if body.as_ref().and_then(|body| body[field].as_bool()) != Some(true) => {
-                        Err(format!("http://{to}{path} doesn't say that {field:?} is true"))
-                    }
-                    _ => Ok(()),
-                }
+                let tried = check_http(client, *to, path, *true_field);
+                timeout(left.min(TRY_LIMIT), tried).await.unwrap_or_else(late)
             }
-            Probe::Tcp { from, to } => connect(*from, *to)
-                .await
-                .map_err(|error| format!("connect to {to}: {error}")),
+            Probe::Tcp { from, to } => {
+                let tried = async {
+                    connect(*from, *to)
+                        .await
+                        .map_err(|error| format!("connect to {to}: {error}"))
+                };
+                timeout(left.min(TRY_LIMIT), tried).await.unwrap_or_else(late)
+            }
             Probe::Command { cluster, node, argv } => {
                 let place = cluster.place(node).await.map_err(|error| error.to_string())?;
-                match exec::run_in(&place, argv, TRY_LIMIT).await {
+                match exec::run_in(&place, argv, left.min(COMMAND_LIMIT)).await {
                     Ok(ended) if ended.success => Ok(()),
                     Ok(ended) => Err(format!("{argv:?}: {}: {}", ended.how, ended.output.trim())),
                     Err(error) => Err(error.to_string()),
                 }
             }
         }
+    }
+}
+
+async fn check_http(
+    client: &reqwest::Client,
+    to: SocketAddr,
+    path: &str,
+    true_field: Option<&str>,
+) -> Result<(), String> {
+    let body = http::get(client, to, path).await?;
+    match true_field {
+        Some(field) if body.as_ref().and_then(|body| body[field].as_bool()) != Some(true) => {
+            Err(format!("http://{to}{path} doesn't say that {field:?} is true"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -24,7 +24,11 @@ const LENGTH: Duration = Duration::from_secs(8);
 
 fn main() {
     let address = start_stub();
-    println!("stub server on loopback, {} cores, {} s a row", cores(), LENGTH.as_secs());
+    println!(
+        "stub server on loopback, {} cores, {} s a row",
+        cores(),
+        LENGTH.as_secs()
+    );
     for processes in [10, 50, 200] {
         let (tally, _) = measure(address, Pace::Closed { processes });
         println!(
@@ -66,12 +70,21 @@ fn measure(address: SocketAddr, pace: Pace) -> (Tally, Vec<u64>) {
         budget_ratio: 1.0,
         tokens: true,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let service = Specimen::new(None, ReadMode::Linearizable).expect("a client");
-        let workload =
-            Register::new(&RegisterSpec { keys: 100, ..RegisterSpec::default() }).expect("a workload");
-        let endpoints = vec![Endpoint { node: "stub".to_owned(), address }];
+        let workload = Register::new(&RegisterSpec {
+            keys: 100,
+            ..RegisterSpec::default()
+        })
+        .expect("a workload");
+        let endpoints = vec![Endpoint {
+            node: "stub".to_owned(),
+            address,
+        }];
         let clients = Arc::new(Clients::new(
             Box::new(service),
             endpoints,
@@ -96,8 +109,17 @@ fn latencies(history: &[u8]) -> Vec<u64> {
     let events = duress_checker::history::jsonl::read_events(history).expect("a well-formed history");
     let mut begun = std::collections::HashMap::new();
     let mut latencies = Vec::new();
-    for Event { process, kind, time, extra, .. } in events {
-        let Process::Client(process) = process else { continue };
+    for Event {
+        process,
+        kind,
+        time,
+        extra,
+        ..
+    } in events
+    {
+        let Process::Client(process) = process else {
+            continue;
+        };
         match kind {
             EventType::Invoke => {
                 let intended = extra.get("intended").and_then(serde_json::Value::as_u64);
@@ -113,10 +135,15 @@ fn latencies(history: &[u8]) -> Vec<u64> {
 fn start_stub() -> SocketAddr {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .expect("a runtime");
         runtime.block_on(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-            sender.send(listener.local_addr().expect("an address")).expect("someone waits");
+            sender
+                .send(listener.local_addr().expect("an address"))
+                .expect("someone waits");
             loop {
                 let (stream, _) = listener.accept().await.expect("a connection");
                 tokio::spawn(answer(stream));
@@ -147,7 +174,10 @@ fn request_length(buffer: &[u8]) -> Option<usize> {
     let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&buffer[..head]).ok()?;
     let body = (text.lines())
-        .find_map(|line| line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length")))
+        .find_map(|line| {
+            line.split_once(':')
+                .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        })
         .map_or(Some(0), |(_, value)| value.trim().parse().ok())?;
     (buffer.len() >= head + body).then_some(head + body)
 }

@@ -29,15 +29,15 @@ pub enum Command {
     #[command(after_help = "Example:\n  duress run cluster/systems/specimen/register.toml --seed 7")]
     Run(RunArgs),
     /// Judge a history from anywhere
-    #[command(
-        after_help = "Example:\n  duress check results/runs/latest/history.jsonl --model cas-register"
-    )]
+    #[command(after_help = "Example:\n  duress check results/runs/latest/history.jsonl --model cas-register")]
     Check(CheckArgs),
     /// Write report.html, junit.xml and verdict.json of a run again, also of one that was cut off
     #[command(after_help = "Example:\n  duress report results/runs/latest")]
     Report(ReportArgs),
     /// Mend what a dead run may have left broken
-    #[command(after_help = "Example:\n  duress heal              # every run below results/runs\n  duress heal results/runs/register/20260102T030405Z-7")]
+    #[command(
+        after_help = "Example:\n  duress heal              # every run below results/runs\n  duress heal results/runs/register/20260102T030405Z-7"
+    )]
     Heal(HealArgs),
     /// Say what this machine can do, and how to get what it can't
     #[command(after_help = "Example:\n  duress doctor --json")]
@@ -52,9 +52,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  duress workloads")]
     Workloads(ListArgs),
     /// Measure what is detected: correct specs over many seeds, and every planted defect
-    #[command(
-        after_help = "Example:\n  duress calibrate cluster/systems/specimen --out docs/calibration.md"
-    )]
+    #[command(after_help = "Example:\n  duress calibrate cluster/systems/specimen --out docs/calibration.md")]
     Calibrate(CalibrateArgs),
     /// The one that breaks: reads JSON lines, answers in JSON lines
     #[command(hide = true)]
@@ -176,5 +174,7 @@ pub struct CalibrateArgs {
 }
 
 fn parse_span(text: &str) -> Result<Span, String> {
-    humantime::parse_duration(text).map(Span).map_err(|error| format!("{error}; write e.g. 500ms, 30s or 2m"))
+    humantime::parse_duration(text)
+        .map(Span)
+        .map_err(|error| format!("{error}; write e.g. 500ms, 30s or 2m"))
 }

@@ -51,7 +51,9 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
             Property::Linearizable => linearizability::check(history, facts.model, budget, &elapsed)
                 .unwrap_or_else(|error| PropertyVerdict {
                     property: property.name().to_owned(),
-                    verdict: Verdict::Inconclusive { reason: error.to_string() },
+                    verdict: Verdict::Inconclusive {
+                        reason: error.to_string(),
+                    },
                     detail: String::new(),
                 }),
             Property::Recovers => liveness::recovers(history),
@@ -72,11 +74,14 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
     }
     let phases: Vec<Phase> = notes(history, "phase")
         .filter_map(|(time, value)| {
-            Some(Phase { name: value.get("phase")?.as_str()?.to_owned(), start: time })
+            Some(Phase {
+                name: value.get("phase")?.as_str()?.to_owned(),
+                start: time,
+            })
         })
         .collect();
-    let cut_short = phases.last().is_none_or(|phase| phase.name != END)
-        || notes(history, "interrupted").next().is_some();
+    let cut_short =
+        phases.last().is_none_or(|phase| phase.name != END) || notes(history, "interrupted").next().is_some();
     let harness_failure = notes(history, "harness-failure")
         .filter_map(|(_, value)| Some(value.get("what")?.as_str()?.to_owned()))
         .next();
@@ -116,7 +121,8 @@ pub fn notes<'a>(history: &'a [Event], f: &'a str) -> impl Iterator<Item = (u64,
 
 /// A spec that asks for faults, and a history in which none was even tried.
 fn faults_missing(spec: &Spec, evidence: &Evidence) -> Option<Requirement> {
-    let asked = !spec.faults.is_empty() && spec.evidence.faults_verified;
+    let planned = !(spec.faults.mix.is_empty() && spec.faults.at.is_empty());
+    let asked = planned && spec.evidence.faults_verified;
     (asked && evidence.faults_planned == 0).then(|| Requirement {
         what: "faults".to_owned(),
         needed: "at least 1".to_owned(),
@@ -144,14 +150,24 @@ fn conclude(
     harness_failure: Option<&str>,
     cut_short: bool,
 ) -> (Overall, String) {
-    let violated: Vec<&PropertyVerdict> =
-        properties.iter().filter(|p| matches!(p.verdict, Verdict::Violated { .. })).collect();
+    let violated: Vec<&PropertyVerdict> = properties
+        .iter()
+        .filter(|p| matches!(p.verdict, Verdict::Violated { .. }))
+        .collect();
     if let Some(first) = violated.first() {
-        let Verdict::Violated { witness } = &first.verdict else { unreachable!("filtered above") };
-        return (Overall::Violated, format!("{} is violated: {}", first.property, witness.summary));
+        let Verdict::Violated { witness } = &first.verdict else {
+            unreachable!("filtered above")
+        };
+        return (
+            Overall::Violated,
+            format!("{} is violated: {}", first.property, witness.summary),
+        );
     }
     if let Some(failure) = harness_failure {
-        return (Overall::HarnessFailure, format!("the test could not be run or trusted: {failure}"));
+        return (
+            Overall::HarnessFailure,
+            format!("the test could not be run or trusted: {failure}"),
+        );
     }
     let undecided = properties.iter().find_map(|property| match &property.verdict {
         Verdict::Inconclusive { reason } => Some(format!("{} is undecided: {reason}", property.property)),
@@ -161,13 +177,19 @@ fn conclude(
         return (Overall::Inconclusive, undecided);
     }
     if let Some(shortfall) = evidence.shortfall() {
-        return (Overall::Inconclusive, format!("nothing was violated, but the evidence falls short: {shortfall}"));
+        return (
+            Overall::Inconclusive,
+            format!("nothing was violated, but the evidence falls short: {shortfall}"),
+        );
     }
     if cut_short {
         let summary = "nothing was violated until the run was cut short".to_owned();
         return (Overall::Inconclusive, summary);
     }
-    let names: Vec<&str> = properties.iter().map(|property| property.property.as_str()).collect();
+    let names: Vec<&str> = properties
+        .iter()
+        .map(|property| property.property.as_str())
+        .collect();
     let summary = format!(
         "{} held over {} acknowledged operations and {} verified faults",
         names.join(", "),
@@ -178,9 +200,17 @@ fn conclude(
 }
 
 fn describe(cluster: &ClusterSpec) -> String {
-    let ClusterSpec::Local(LocalSpec { system, nodes, defects, .. }) = cluster;
+    let ClusterSpec::Local(LocalSpec {
+        system,
+        nodes,
+        defects,
+        ..
+    }) = cluster;
     match defects.as_slice() {
         [] => format!("local, {nodes} nodes, {system}"),
-        defects => format!("local, {nodes} nodes, {system} with defect {}", defects.join(", ")),
+        defects => format!(
+            "local, {nodes} nodes, {system} with defect {}",
+            defects.join(", ")
+        ),
     }
 }

@@ -91,7 +91,10 @@ impl Clients {
         let beats = pacer.as_ref().map(|pacer| pacer.beats.clone());
         let mut tasks = JoinSet::new();
         for slot in 0..processes {
-            tasks.spawn(self.clone().process_loop(slot as u64, beats.clone(), stop.clone()));
+            tasks.spawn(
+                self.clone()
+                    .process_loop(slot as u64, beats.clone(), stop.clone()),
+            );
         }
         // Fails when the sender is gone, which means stop as well.
         let _ = stop.wait_for(|stop| *stop).await;
@@ -106,7 +109,11 @@ impl Clients {
     /// Asks each of the workload's final operations until it is answered or `deadline` has passed. Returns how many of
     /// how many were answered.
     pub async fn final_ops(&self, deadline: Instant) -> (usize, usize) {
-        let ops = self.workload.lock().unwrap_or_else(PoisonError::into_inner).final_ops();
+        let ops = self
+            .workload
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .final_ops();
         let mut rng = ChaCha12Rng::seed_from_u64(self.seed ^ FINAL_STREAM);
         let mut answered = 0;
         let mut client = ClientId::new(self);
@@ -126,7 +133,12 @@ impl Clients {
         (answered, ops.len())
     }
 
-    async fn process_loop(self: Arc<Self>, slot: u64, beats: Option<Arc<Beats>>, stop: watch::Receiver<bool>) {
+    async fn process_loop(
+        self: Arc<Self>,
+        slot: u64,
+        beats: Option<Arc<Beats>>,
+        stop: watch::Receiver<bool>,
+    ) {
         let mut rng = ChaCha12Rng::seed_from_u64(self.seed);
         rng.set_stream(slot + 1);
         let mut client = ClientId::new(&self);
@@ -137,8 +149,13 @@ impl Clients {
                 let Some(beat) = beats.next().await else { return };
                 intended = Some(beat);
             }
-            let op = self.workload.lock().unwrap_or_else(PoisonError::into_inner).next(&mut rng);
-            self.perform(&mut session, &mut client, &op, intended, &mut rng).await;
+            let op = self
+                .workload
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .next(&mut rng);
+            self.perform(&mut session, &mut client, &op, intended, &mut rng)
+                .await;
         }
     }
 
@@ -155,7 +172,10 @@ impl Clients {
         let completion = session.perform(op, Some(&client.token), rng).await;
         let outcome = completion.outcome;
         if outcome == EventType::Ok {
-            self.workload.lock().unwrap_or_else(PoisonError::into_inner).observe(op, &completion.value);
+            self.workload
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .observe(op, &completion.value);
         }
         self.recorder.complete(client.process, op, completion);
         if outcome == EventType::Info {
@@ -189,6 +209,12 @@ struct ClientId {
 impl ClientId {
     fn new(clients: &Clients) -> Self {
         let process = clients.processes.fetch_add(1, Ordering::Relaxed);
-        ClientId { process, token: Token { client: format!("p{process}"), seq: 0 } }
+        ClientId {
+            process,
+            token: Token {
+                client: format!("p{process}"),
+                seq: 0,
+            },
+        }
     }
 }

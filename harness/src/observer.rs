@@ -63,7 +63,10 @@ impl Observer {
                     let status = probe.probe(&node).await.ok();
                     if let Err(error) = write_probe(&mut file, time, status.as_ref()) {
                         let what = format!("write {}: {error}", path.display());
-                        trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
+                        trouble
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .get_or_insert(what);
                         return;
                     }
                     shared.0.send_modify(|statuses| {
@@ -78,7 +81,12 @@ impl Observer {
                 }
             });
         }
-        Ok(Observer { statuses, roles, trouble, _tasks: tasks })
+        Ok(Observer {
+            statuses,
+            roles,
+            trouble,
+            _tasks: tasks,
+        })
     }
 
     /// Who leads and who follows, as far as anybody says.
@@ -88,7 +96,10 @@ impl Observer {
 
     /// Why what nodes said could not be kept.
     pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Waits until every node has answered after this call, is ready, and all agree on one leader. Gives what was agreed
@@ -116,7 +127,11 @@ impl Observer {
 }
 
 fn write_probe(file: &mut BufWriter<File>, time: u64, status: Option<&NodeStatus>) -> std::io::Result<()> {
-    let mut probe = Probe { time, up: status.is_some(), ..Probe::default() };
+    let mut probe = Probe {
+        time,
+        up: status.is_some(),
+        ..Probe::default()
+    };
     if let Some(status) = status {
         probe.role = Some(name_of(status.role).to_owned());
         probe.term = Some(status.term);
@@ -140,24 +155,36 @@ fn name_of(role: Role) -> &'static str {
 
 /// Who leads and who follows: nodes that say nothing do neither.
 fn roles_of(nodes: &[Node], statuses: &Statuses) -> Roles {
-    let answered = statuses.iter().filter_map(|(name, status)| Some((name.clone(), status.clone()?))).collect();
+    let answered = statuses
+        .iter()
+        .filter_map(|(name, status)| Some((name.clone(), status.clone()?)))
+        .collect();
     let roles = duress_cluster::Roles::of(nodes, &answered);
-    Roles { leader: roles.leader, followers: roles.followers }
+    Roles {
+        leader: roles.leader,
+        followers: roles.followers,
+    }
 }
 
 /// Whether all are ready and name the same leader in the same term.
 fn agreed(statuses: &Statuses) -> Result<String, String> {
     let mut named: Option<(&str, u64)> = None;
     for (name, status) in statuses {
-        let Some(status) = status else { return Err(format!("{name} does not answer")) };
-        let Some(leader) = status.leader.as_deref() else { return Err(format!("{name} knows no leader")) };
+        let Some(status) = status else {
+            return Err(format!("{name} does not answer"));
+        };
+        let Some(leader) = status.leader.as_deref() else {
+            return Err(format!("{name} knows no leader"));
+        };
         if !status.ready {
             return Err(format!("{name} is not ready"));
         }
         match named {
             None => named = Some((leader, status.term)),
             Some((other, _)) if other != leader => {
-                return Err(format!("{name} takes {leader} for the leader, another takes {other}"));
+                return Err(format!(
+                    "{name} takes {leader} for the leader, another takes {other}"
+                ));
             }
             Some((_, term)) if term != status.term => return Err(format!("{name} is in another term")),
             Some(_) => {}
@@ -175,17 +202,29 @@ mod tests {
 
     fn status(role: Role, term: u64, leader: Option<&str>) -> Option<NodeStatus> {
         let leader = leader.map(str::to_owned);
-        Some(NodeStatus { role, term, leader, commit: 9, applied: 9, ready: true })
+        Some(NodeStatus {
+            role,
+            term,
+            leader,
+            commit: 9,
+            applied: 9,
+            ready: true,
+        })
     }
 
     fn statuses(list: Vec<(&str, Option<NodeStatus>)>) -> Statuses {
-        list.into_iter().map(|(name, status)| (name.to_owned(), status)).collect()
+        list.into_iter()
+            .map(|(name, status)| (name.to_owned(), status))
+            .collect()
     }
 
     #[test]
     fn agreement_needs_every_node_one_leader_and_one_term() {
         let all = |second| statuses(vec![("n1", status(Role::Leader, 4, Some("n1"))), ("n2", second)]);
-        assert_eq!(agreed(&all(status(Role::Follower, 4, Some("n1")))).as_deref(), Ok("n1 leads in term 4"));
+        assert_eq!(
+            agreed(&all(status(Role::Follower, 4, Some("n1")))).as_deref(),
+            Ok("n1 leads in term 4")
+        );
         assert!(agreed(&all(None)).is_err());
         assert!(agreed(&all(status(Role::Follower, 4, None))).is_err());
         assert!(agreed(&all(status(Role::Follower, 3, Some("n1")))).is_err());

@@ -46,7 +46,12 @@ impl Pacer {
     pub fn start(run_start: Instant, rate: f64) -> Self {
         let start = Instant::now();
         let first = u64::try_from((start - run_start).as_nanos()).unwrap_or(u64::MAX);
-        let beats = Arc::new(Beats { due: Semaphore::new(0), taken: AtomicU64::new(0), first, rate });
+        let beats = Arc::new(Beats {
+            due: Semaphore::new(0),
+            taken: AtomicU64::new(0),
+            first,
+            rate,
+        });
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
             let (beats, stop) = (beats.clone(), stop.clone());
@@ -56,7 +61,9 @@ impl Pacer {
                     let due = (start.elapsed().as_secs_f64() * rate) as u64 + 1;
                     let permits = usize::try_from(due - given).unwrap_or(usize::MAX);
                     // What nobody takes for hours must not overflow the semaphore.
-                    beats.due.add_permits(permits.min(Semaphore::MAX_PERMITS - beats.due.available_permits()));
+                    beats
+                        .due
+                        .add_permits(permits.min(Semaphore::MAX_PERMITS - beats.due.available_permits()));
                     given = due;
                     let next = start + Duration::from_secs_f64(given as f64 / rate);
                     std::thread::sleep(next.saturating_duration_since(Instant::now()).min(NAP_MAX));
@@ -64,7 +71,11 @@ impl Pacer {
                 beats.due.close();
             }
         });
-        Pacer { beats, stop, thread: Some(thread) }
+        Pacer {
+            beats,
+            stop,
+            thread: Some(thread),
+        }
     }
 }
 
@@ -91,7 +102,10 @@ mod tests {
         for number in 0..100 {
             let due = beats.next().await.expect("a beat");
             assert!(number == 0 || due > last);
-            assert!(start.elapsed().as_nanos() as u64 >= due, "a beat came before it was due");
+            assert!(
+                start.elapsed().as_nanos() as u64 >= due,
+                "a beat came before it was due"
+            );
             last = due;
         }
         assert!((90_000_000..120_000_000).contains(&last), "{last}");

@@ -40,8 +40,16 @@ impl Progress {
     /// Shows nothing at all when `quiet`.
     pub fn new(quiet: bool) -> Arc<Self> {
         let live = std::io::stderr().is_terminal();
-        let state = State { phase: String::new(), faults: BTreeMap::new(), shown: None };
-        Arc::new(Progress { state: Mutex::new(state), live, quiet })
+        let state = State {
+            phase: String::new(),
+            faults: BTreeMap::new(),
+            shown: None,
+        };
+        Arc::new(Progress {
+            state: Mutex::new(state),
+            live,
+            quiet,
+        })
     }
 
     /// A sentence that stays.
@@ -63,7 +71,9 @@ impl Progress {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match fault.step {
             FaultStep::Inject if fault.result == StepResult::Installed => {
-                state.faults.insert(fault.id, format!("{kind} {}", fault.targets.join(",")));
+                state
+                    .faults
+                    .insert(fault.id, format!("{kind} {}", fault.targets.join(",")));
             }
             FaultStep::VerifyHealed | FaultStep::CleanUp => {
                 state.faults.remove(&fault.id);
@@ -73,7 +83,10 @@ impl Progress {
         drop(state);
         let worth_saying = fault.result != StepResult::Installed;
         if worth_saying {
-            self.say(&format!("fault {} ({kind}) {:?}: {}", fault.id, fault.step, fault.detail));
+            self.say(&format!(
+                "fault {} ({kind}) {:?}: {}",
+                fault.id, fault.step, fault.detail
+            ));
         }
     }
 
@@ -139,9 +152,19 @@ mod tests {
 
     #[test]
     fn a_line_says_time_rate_outcomes_and_faults() {
-        let tally = Tally { ok: 4512, fail: 201, info: 3 };
+        let tally = Tally {
+            ok: 4512,
+            fail: 201,
+            info: 3,
+        };
         assert_eq!(
-            line(Duration::from_millis(12_040), "faults", 397.6, tally, &["partition n2", "pause n1"]),
+            line(
+                Duration::from_millis(12_040),
+                "faults",
+                397.6,
+                tally,
+                &["partition n2", "pause n1"]
+            ),
             "  12.0 s  faults         398 ops/s  ok 4512  fail 201  info 3  | partition n2 | pause n1"
         );
     }

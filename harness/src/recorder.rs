@@ -80,7 +80,10 @@ impl Recorder {
             .write(true)
             .create_new(true)
             .open(path)
-            .map_err(|source| RecordError { path: path.to_owned(), source })?;
+            .map_err(|source| RecordError {
+                path: path.to_owned(),
+                source,
+            })?;
         let (queue, events) = sync_channel(QUEUE_LENGTH);
         let broken = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
@@ -94,13 +97,19 @@ impl Recorder {
         });
         let recorder = Arc::new(Recorder {
             start: Instant::now(),
-            line: Mutex::new(Line { next_index: 0, queue: Some(queue) }),
+            line: Mutex::new(Line {
+                next_index: 0,
+                queue: Some(queue),
+            }),
             ok: AtomicU64::new(0),
             fail: AtomicU64::new(0),
             info: AtomicU64::new(0),
             broken,
         });
-        recorder.note("run", json!({"format": HISTORY_FORMAT, "name": name, "seed": seed, "started": started}));
+        recorder.note(
+            "run",
+            json!({"format": HISTORY_FORMAT, "name": name, "seed": seed, "started": started}),
+        );
         Ok((recorder, Writer { thread }))
     }
 
@@ -187,8 +196,14 @@ impl Clock for Recorder {
 impl Writer {
     /// Ends the history: what is recorded from now on is lost. Returns when everything before is on disk.
     pub fn finish(self, recorder: &Recorder) -> Result<(), RecordError> {
-        recorder.line.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).queue = None;
-        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        recorder
+            .line
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .queue = None;
+        self.thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
@@ -233,19 +248,31 @@ mod tests {
     use super::*;
 
     fn write(value: u64) -> Op {
-        Op { f: "write", key: Some(json!("k")), value: json!(value), idempotent: false }
+        Op {
+            f: "write",
+            key: Some(json!("k")),
+            value: json!(value),
+            idempotent: false,
+        }
     }
 
     fn ok(op: &Op) -> Completion {
         let value = op.value.clone();
-        Completion { outcome: EventType::Ok, value, node: None, error: None, attempts: vec![] }
+        Completion {
+            outcome: EventType::Ok,
+            value,
+            node: None,
+            error: None,
+            attempts: vec![],
+        }
     }
 
     #[test]
     fn lines_are_in_order_of_time_whoever_writes() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("history.jsonl");
-        let (recorder, writer) = Recorder::create(&path, "test", 7, "2026-01-02T03:04:05Z").expect("a new file");
+        let (recorder, writer) =
+            Recorder::create(&path, "test", 7, "2026-01-02T03:04:05Z").expect("a new file");
         std::thread::scope(|scope| {
             for process in 0..4 {
                 let recorder = &recorder;
@@ -259,15 +286,27 @@ mod tests {
         });
         writer.finish(&recorder).expect("a written history");
         let text = std::fs::read_to_string(&path).expect("a readable history");
-        let events: Vec<Event> =
-            text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+        let events: Vec<Event> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("an event"))
+            .collect();
         assert_eq!(events.len(), 1 + 4 * 500 * 2);
-        assert_eq!(events[0].value, json!({"format": 1, "name": "test", "seed": 7, "started": "2026-01-02T03:04:05Z"}));
+        assert_eq!(
+            events[0].value,
+            json!({"format": 1, "name": "test", "seed": 7, "started": "2026-01-02T03:04:05Z"})
+        );
         for (number, pair) in events.windows(2).enumerate() {
             assert_eq!(pair[0].index, number as u64);
             assert!(pair[0].time <= pair[1].time);
         }
-        assert_eq!(recorder.tally(), Tally { ok: 2000, fail: 0, info: 0 });
+        assert_eq!(
+            recorder.tally(),
+            Tally {
+                ok: 2000,
+                fail: 0,
+                info: 0
+            }
+        );
     }
 
     #[test]
@@ -281,12 +320,18 @@ mod tests {
                 move || {
                     let result = write_events(events, BufWriter::new(full));
                     broken.store(true, Ordering::Release);
-                    result.map_err(|source| RecordError { path: "/dev/full".into(), source })
+                    result.map_err(|source| RecordError {
+                        path: "/dev/full".into(),
+                        source,
+                    })
                 }
             });
             let recorder = Recorder {
                 start: Instant::now(),
-                line: Mutex::new(Line { next_index: 0, queue: Some(queue) }),
+                line: Mutex::new(Line {
+                    next_index: 0,
+                    queue: Some(queue),
+                }),
                 ok: AtomicU64::new(0),
                 fail: AtomicU64::new(0),
                 info: AtomicU64::new(0),

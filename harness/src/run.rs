@@ -125,8 +125,11 @@ impl Run<'_> {
         let start = Instant::now();
         let names = self.spec.node_names();
         let nodes = local::plan_nodes(names.iter().map(String::as_str), 0)?;
-        let duress = std::env::current_exe().map_err(|error| Failure::Other(format!("find duress itself: {error}")))?;
-        let programs = self.system.programs(&nodes, &self.dir.nodes(), &duress, &self.spec.node_args())?;
+        let duress = std::env::current_exe()
+            .map_err(|error| Failure::Other(format!("find duress itself: {error}")))?;
+        let programs = self
+            .system
+            .programs(&nodes, &self.dir.nodes(), &duress, &self.spec.node_args())?;
         let spec = local::LocalSpec::new(programs, self.dir.nodes());
         let cluster = LocalCluster::deploy(self.isolation, spec).await?;
         let deadline = start + self.spec.ready_limit();
@@ -148,9 +151,12 @@ impl Run<'_> {
         let observer_address = cluster.observer_addresses().and_then(|list| first_v4(&list));
         let probe = StatusProbe::new(&self.system, observer_address)?;
         let observer = Observer::start(cluster.nodes(), &probe, self.dir, &self.recorder)
-        .map_err(|error| Failure::Other(format!("keep what nodes say: {error}")))?;
+            .map_err(|error| Failure::Other(format!("keep what nodes say: {error}")))?;
         let limit = self.spec.ready_limit();
-        observer.agreement(limit).await.map_err(|missing| Failure::NeverReady { limit, missing })?;
+        observer
+            .agreement(limit)
+            .await
+            .map_err(|missing| Failure::NeverReady { limit, missing })?;
 
         let nemesis = self.nemesis(cluster.clone(), &observer).await?;
         let clients = Arc::new(self.clients(&*cluster)?);
@@ -173,7 +179,8 @@ impl Run<'_> {
             self.phase("final-reads");
             let deadline = Instant::now() + self.spec.time.recovery.0;
             let (answered, asked) = clients.final_ops(deadline).await;
-            self.recorder.note("final-ops", json!({"answered": answered, "asked": asked}));
+            self.recorder
+                .note("final-ops", json!({"answered": answered, "asked": asked}));
         }
         let closed = nemesis.close().await.map_err(Failure::from);
         if self.recorder.is_broken() {
@@ -195,15 +202,15 @@ impl Run<'_> {
         // Faults end inside their window; to verify the healing of the last one may take a little longer.
         let faults = nemesis.run(&self.schedule, std::time::Instant::now(), self.interrupt.clone());
         let faults = async { faults.await.map_err(Failure::from) };
-        let (waited, ()) =
-            tokio::try_join!(self.wait(self.spec.time.faults.0, nemesis, observer), faults)?;
+        let (waited, ()) = tokio::try_join!(self.wait(self.spec.time.faults.0, nemesis, observer), faults)?;
         Ok(waited)
     }
 
     /// Waits until the cluster has provably recovered, still under load.
     async fn after_faults(&self, waited: Waited, observer: &Observer) -> Result<Waited, Failure> {
         if let Waited::Interrupted = waited {
-            self.progress.say("interrupted: everything is healed, checking what there is (again to quit at once)");
+            self.progress
+                .say("interrupted: everything is healed, checking what there is (again to quit at once)");
             self.recorder.note("interrupted", json!({}));
             return Ok(Waited::Interrupted);
         }
@@ -213,7 +220,14 @@ impl Run<'_> {
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let recovered = agreement.is_ok();
         let detail = agreement.unwrap_or_else(|missing| missing);
-        self.recorder.note("recovered", json!(Recovery { recovered, ms, detail }));
+        self.recorder.note(
+            "recovered",
+            json!(Recovery {
+                recovered,
+                ms,
+                detail
+            }),
+        );
         Ok(Waited::Done)
     }
 
@@ -245,7 +259,9 @@ impl Run<'_> {
     }
 
     async fn nemesis(&self, cluster: Arc<dyn Cluster>, observer: &Observer) -> Result<Nemesis, Failure> {
-        let agent = AgentClient::spawn(&AGENT_ARGV.map(str::to_owned)).await.map_err(NemesisError::from)?;
+        let agent = AgentClient::spawn(&AGENT_ARGV.map(str::to_owned))
+            .await
+            .map_err(NemesisError::from)?;
         let journal = Journal::open(&journal_path(self.dir)).map_err(NemesisError::from)?;
         let sink: EventSink = {
             let (recorder, progress) = (self.recorder.clone(), self.progress.clone());
@@ -254,8 +270,19 @@ impl Run<'_> {
                 progress.fault(kind, &event);
             })
         };
-        let ready = Ready { cluster: cluster.clone(), system: self.system.clone(), limit: self.spec.ready_limit() };
-        Ok(Nemesis::new(cluster, agent, journal, sink, observer.roles(), Arc::new(ready))?)
+        let ready = Ready {
+            cluster: cluster.clone(),
+            system: self.system.clone(),
+            limit: self.spec.ready_limit(),
+        };
+        Ok(Nemesis::new(
+            cluster,
+            agent,
+            journal,
+            sink,
+            observer.roles(),
+            Arc::new(ready),
+        )?)
     }
 
     fn clients(&self, cluster: &dyn Cluster) -> Result<Clients, Failure> {
@@ -270,11 +297,22 @@ impl Run<'_> {
             }
         };
         let endpoints = (cluster.nodes().iter())
-            .map(|node| Endpoint { node: node.name.clone(), address: (node.ipv4, self.system.port).into() })
+            .map(|node| Endpoint {
+                node: node.name.clone(),
+                address: (node.ipv4, self.system.port).into(),
+            })
             .collect();
         let client = &self.spec.client;
         let recorder = self.recorder.clone();
-        Ok(Clients::new(service, endpoints, client.policy(), client.routing, workload, recorder, self.seed))
+        Ok(Clients::new(
+            service,
+            endpoints,
+            client.policy(),
+            client.routing,
+            workload,
+            recorder,
+            self.seed,
+        ))
     }
 }
 
@@ -293,9 +331,14 @@ struct Ready {
 #[async_trait::async_trait]
 impl Readiness for Ready {
     async fn ready(&self, node: &str) -> Result<(), String> {
-        wait_ready(&*self.cluster, node, &self.system.readiness, Instant::now() + self.limit)
-            .await
-            .map_err(|error| error.to_string())
+        wait_ready(
+            &*self.cluster,
+            node,
+            &self.system.readiness,
+            Instant::now() + self.limit,
+        )
+        .await
+        .map_err(|error| error.to_string())
     }
 }
 

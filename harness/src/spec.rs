@@ -187,8 +187,13 @@ impl LoadSpec {
     /// For the clients.
     pub fn pace(&self) -> Pace {
         match self {
-            LoadSpec::Closed(closed) => Pace::Closed { processes: closed.processes },
-            LoadSpec::Open(open) => Pace::Open { rate: open.rate, processes: open.processes },
+            LoadSpec::Closed(closed) => Pace::Closed {
+                processes: closed.processes,
+            },
+            LoadSpec::Open(open) => Pace::Open {
+                rate: open.rate,
+                processes: open.processes,
+            },
         }
     }
 }
@@ -258,7 +263,11 @@ pub struct TimeSpec {
 
 impl Default for TimeSpec {
     fn default() -> Self {
-        TimeSpec { warm_up: Span::seconds(2), faults: Span::seconds(30), recovery: Span::seconds(20) }
+        TimeSpec {
+            warm_up: Span::seconds(2),
+            faults: Span::seconds(30),
+            recovery: Span::seconds(20),
+        }
     }
 }
 
@@ -276,7 +285,11 @@ pub struct EvidenceSpec {
 
 impl Default for EvidenceSpec {
     fn default() -> Self {
-        EvidenceSpec { ok: 1000, ok_of_each: 50, faults_verified: true }
+        EvidenceSpec {
+            ok: 1000,
+            ok_of_each: 50,
+            faults_verified: true,
+        }
     }
 }
 
@@ -292,7 +305,10 @@ pub struct CheckSpec {
 
 impl Default for CheckSpec {
     fn default() -> Self {
-        CheckSpec { time: Span::seconds(60), memory_mib: 2048 }
+        CheckSpec {
+            time: Span::seconds(60),
+            memory_mib: 2048,
+        }
     }
 }
 
@@ -328,17 +344,24 @@ pub enum SpecError {
 impl Spec {
     /// Reads and checks a spec.
     pub fn read(path: &Path) -> Result<Self, SpecError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| SpecError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| SpecError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         Spec::parse(&text, path)
     }
 
     /// Parses and checks a spec; `path` is for error messages.
     pub fn parse(text: &str, path: &Path) -> Result<Self, SpecError> {
-        let spec: Spec = toml::from_str(text)
-            .map_err(|source| SpecError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        let spec: Spec = toml::from_str(text).map_err(|source| SpecError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
         match spec.problem() {
-            Some(what) => Err(SpecError::Invalid { path: path.to_owned(), what }),
+            Some(what) => Err(SpecError::Invalid {
+                path: path.to_owned(),
+                what,
+            }),
             None => Ok(spec),
         }
     }
@@ -359,7 +382,10 @@ impl Spec {
     /// What is added to the command line of every node.
     pub fn node_args(&self) -> Vec<String> {
         let ClusterSpec::Local(local) = &self.cluster;
-        let defects = local.defects.iter().flat_map(|defect| ["--defect".to_owned(), defect.clone()]);
+        let defects = local
+            .defects
+            .iter()
+            .flat_map(|defect| ["--defect".to_owned(), defect.clone()]);
         defects.chain(local.args.iter().cloned()).collect()
     }
 
@@ -373,7 +399,10 @@ impl Spec {
     fn problem(&self) -> Option<String> {
         let name_ok = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(name_ok) {
-            return Some(format!("name {:?}: use letters, digits, \"-\", \"_\" and \".\"", self.name));
+            return Some(format!(
+                "name {:?}: use letters, digits, \"-\", \"_\" and \".\"",
+                self.name
+            ));
         }
         if self.properties.is_empty() {
             return Some("properties is empty: name at least one, e.g. [\"linearizable\"]".to_owned());
@@ -381,7 +410,10 @@ impl Spec {
         match &self.cluster {
             ClusterSpec::Local(local) => {
                 if !(1..=NODES_MAX).contains(&local.nodes) {
-                    return Some(format!("cluster.local.nodes is {}: use 1 to {NODES_MAX}", local.nodes));
+                    return Some(format!(
+                        "cluster.local.nodes is {}: use 1 to {NODES_MAX}",
+                        local.nodes
+                    ));
                 }
             }
         }
@@ -390,7 +422,9 @@ impl Spec {
                 return Some("load: processes is 0: use at least 1".to_owned());
             }
             Pace::Open { rate, .. } if !(rate.is_finite() && rate > 0.0) => {
-                return Some(format!("load.open.rate is {rate}: use operations a second, above 0"));
+                return Some(format!(
+                    "load.open.rate is {rate}: use operations a second, above 0"
+                ));
             }
             _ => {}
         }
@@ -401,7 +435,10 @@ impl Spec {
             return Some("client.timeout is 0: use e.g. \"500ms\"".to_owned());
         }
         if !(self.client.retry_budget.is_finite() && self.client.retry_budget >= 0.0) {
-            return Some(format!("client.retry-budget is {}: use 0 or more", self.client.retry_budget));
+            return Some(format!(
+                "client.retry-budget is {}: use 0 or more",
+                self.client.retry_budget
+            ));
         }
         None
     }
@@ -417,14 +454,19 @@ mod tests {
     const MINIMAL: &str = "name = \"t\"\n[cluster.local]\nsystem = \"specimen\"\n[workload.register]\n";
 
     fn error(text: &str) -> String {
-        Spec::parse(text, Path::new("t.toml")).expect_err("a bad spec").to_string()
+        Spec::parse(text, Path::new("t.toml"))
+            .expect_err("a bad spec")
+            .to_string()
     }
 
     #[test]
     fn a_resolved_spec_reads_back_as_itself() {
         let spec = Spec::parse(MINIMAL, Path::new("t.toml")).expect("a good spec");
         let resolved = toml::to_string(&spec).expect("TOML");
-        assert_eq!(Spec::parse(&resolved, Path::new("t.toml")).expect(&resolved), spec);
+        assert_eq!(
+            Spec::parse(&resolved, Path::new("t.toml")).expect(&resolved),
+            spec
+        );
     }
 
     #[test]
@@ -432,19 +474,26 @@ mod tests {
         let key = error(&MINIMAL.replace("system", "sistem"));
         assert!(key.contains("line 3") && key.contains("`system`"), "{key}");
         let workload = error(&MINIMAL.replace("workload.register", "workload.registre"));
-        assert!(workload.contains("line 4") && workload.contains("`register`"), "{workload}");
+        assert!(
+            workload.contains("line 4") && workload.contains("`register`"),
+            "{workload}"
+        );
         let property = error(&format!("properties = [\"fast\"]\n{MINIMAL}"));
-        assert!(property.contains("line 1") && property.contains("`linearizable`"), "{property}");
+        assert!(
+            property.contains("line 1") && property.contains("`linearizable`"),
+            "{property}"
+        );
         let duration = error(&format!("{MINIMAL}[time]\nfaults = \"soon\"\n"));
-        assert!(duration.contains("line 6") && duration.contains("\"30s\""), "{duration}");
+        assert!(
+            duration.contains("line 6") && duration.contains("\"30s\""),
+            "{duration}"
+        );
     }
 
     #[test]
     fn values_that_make_no_sense_are_refused() {
         assert!(error(&MINIMAL.replace("\"t\"", "\"../t\"")).contains("use letters"));
-        assert!(
-            error(&MINIMAL.replace("\"specimen\"\n", "\"specimen\"\nnodes = 0\n")).contains("use 1 to")
-        );
+        assert!(error(&MINIMAL.replace("\"specimen\"\n", "\"specimen\"\nnodes = 0\n")).contains("use 1 to"));
         assert!(error(&format!("{MINIMAL}[load.open]\nrate = 0.0\n")).contains("above 0"));
         assert!(error(&format!("{MINIMAL}[load.closed]\nprocesses = 0\n")).contains("at least 1"));
     }

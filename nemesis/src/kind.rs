@@ -45,13 +45,16 @@ pub enum Shape {
     Bridge,
     /// One node from all others, in one direction only.
     OneWay,
-    /// Clients from nodes; nodes hear each other.
+    /// Clients from nodes: requests don't arrive. Nodes hear each other, and what they send to clients still leaves.
     Clients,
 }
 
 /// Which nodes a fault is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "leader, follower, majority, minority, all, one, or a list of names of nodes")]
+#[serde(
+    untagged,
+    expecting = "leader, follower, majority, minority, all, one, or a list of names of nodes"
+)]
 pub enum Selector {
     /// By their part in the cluster, drawn when the fault is injected.
     Role(RoleSelector),
@@ -213,13 +216,22 @@ pub fn catalogue() -> Vec<CatalogueEntry> {
 }
 
 fn entry(kind: Kind) -> CatalogueEntry {
-    let targets = || Parameter { name: "targets", values: format!("{TARGETS}; default one") };
+    let targets = || Parameter {
+        name: "targets",
+        values: format!("{TARGETS}; default one"),
+    };
     let (description, parameters, verified_by) = match kind {
         Kind::Partition => (
             "cuts links between nodes, or between clients and nodes, by dropping packets where they arrive",
             vec![
-                Parameter { name: "shape", values: Shape::ALL.map(Shape::name).join(", ") },
-                Parameter { name: "targets", values: "with shapes one, one-way (a single node) and clients".to_owned() },
+                Parameter {
+                    name: "shape",
+                    values: Shape::ALL.map(Shape::name).join(", "),
+                },
+                Parameter {
+                    name: "targets",
+                    values: "with shapes one, one-way (a single node) and clients".to_owned(),
+                },
             ],
             "packets between every pair of nodes, both ways, IPv4 and IPv6: those links that are cut are silent for at \
              least 100 ms, all others are heard; healed when all are heard again",
@@ -241,7 +253,12 @@ fn entry(kind: Kind) -> CatalogueEntry {
             "the processes are gone; healed when the program runs and is ready",
         ),
     };
-    CatalogueEntry { kind: kind.name(), description, parameters, verified_by }
+    CatalogueEntry {
+        kind: kind.name(),
+        description,
+        parameters,
+        verified_by,
+    }
 }
 
 #[cfg(test)]

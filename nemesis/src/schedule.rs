@@ -61,7 +61,11 @@ pub fn plan(spec: &FaultsSpec, nodes: &[String], seed: u64, window: Duration) ->
     for (id, fault) in (0..).zip(&mut faults) {
         fault.id = id;
     }
-    Ok(Schedule { format: SCHEDULE_FORMAT, seed, faults })
+    Ok(Schedule {
+        format: SCHEDULE_FORMAT,
+        seed,
+        faults,
+    })
 }
 
 fn draw_ms(dice: &mut Dice, span: Span) -> u64 {
@@ -85,7 +89,7 @@ fn fixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Result<Vec<PlannedFaul
                     span.min_ms
                 )));
             }
-            let choice_seed = dice.number();
+            let choice_seed = dice.seed();
             Ok(PlannedFault { id: 0, at_ms: entry.at_ms, length_ms, fault: entry.fault.clone(), choice_seed })
         })
         .collect()
@@ -99,7 +103,7 @@ fn mixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Vec<PlannedFault> {
     let weights: u64 = spec.mix.iter().map(|entry| u64::from(entry.weight)).sum();
     let mut faults = Vec::new();
     let mut now_ms: u64 = 0;
-    while weights > 0 {
+    loop {
         now_ms = now_ms.saturating_add(draw_ms(&mut dice, spec.pause));
         let room_ms = window_ms.saturating_sub(now_ms);
         let fits = |entry: &MixEntry| entry.length.unwrap_or(spec.length).min_ms.max(1) <= room_ms;
@@ -118,8 +122,14 @@ fn mixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Vec<PlannedFault> {
         let drawn_ms = draw_ms(&mut dice, entry.length.unwrap_or(spec.length));
         // A fault of no length would let the loop stand still.
         let length_ms = drawn_ms.clamp(1, room_ms);
-        let choice_seed = dice.number();
-        faults.push(PlannedFault { id: 0, at_ms: now_ms, length_ms, fault: entry.fault.clone(), choice_seed });
+        let choice_seed = dice.seed();
+        faults.push(PlannedFault {
+            id: 0,
+            at_ms: now_ms,
+            length_ms,
+            fault: entry.fault.clone(),
+            choice_seed,
+        });
         now_ms += length_ms;
     }
     faults
@@ -147,20 +157,32 @@ mod tests {
 
     fn spec() -> impl Strategy<Value = FaultsSpec> {
         let span = |max: u64| {
-            (0..max, 0..max).prop_map(|(a, b)| Span { min_ms: a.min(b), max_ms: a.max(b) }).boxed()
+            (0..max, 0..max)
+                .prop_map(|(a, b)| Span {
+                    min_ms: a.min(b),
+                    max_ms: a.max(b),
+                })
+                .boxed()
         };
         let fault = prop_oneof![
             Just("kind = \"kill\""),
             Just("kind = \"pause\"\ntargets = \"leader\""),
             Just("kind = \"partition\"\nshape = \"halves\""),
         ];
-        let entry = (fault, proptest::option::of(span(2000)), 1..4u32).prop_map(|(text, length, weight)| MixEntry {
-            length,
-            weight,
-            ..toml::from_str(text).unwrap()
-        });
-        (span(500), span(2000), proptest::collection::vec(entry, 0..6))
-            .prop_map(|(pause, length, mix)| FaultsSpec { pause, length, mix, at: Vec::new() })
+        let entry =
+            (fault, proptest::option::of(span(2000)), 1..4u32).prop_map(|(text, length, weight)| MixEntry {
+                length,
+                weight,
+                ..toml::from_str(text).unwrap()
+            });
+        (span(500), span(2000), proptest::collection::vec(entry, 0..6)).prop_map(|(pause, length, mix)| {
+            FaultsSpec {
+                pause,
+                length,
+                mix,
+                at: Vec::new(),
+            }
+        })
     }
 
     proptest! {
@@ -200,9 +222,9 @@ mod tests {
             serde_json::to_string(&schedule).unwrap(),
             concat!(
                 r#"{"format":1,"seed":7,"faults":["#,
-                r#"{"id":0,"at_ms":1000,"length_ms":4867,"fault":{"kind":"restart","targets":"one"},"choice_seed":3844731949471410482},"#,
-                r#"{"id":1,"at_ms":2841,"length_ms":2167,"fault":{"kind":"kill","targets":"one"},"choice_seed":9841335315954383402},"#,
-                r#"{"id":2,"at_ms":7379,"length_ms":2621,"fault":{"kind":"pause","targets":"leader"},"choice_seed":10060803346784805805}]}"#
+                r#"{"id":0,"at_ms":1000,"length_ms":4867,"fault":{"kind":"restart","targets":"one"},"choice_seed":1877310522202837},"#,
+                r#"{"id":1,"at_ms":2841,"length_ms":2167,"fault":{"kind":"kill","targets":"one"},"choice_seed":4805339509743351},"#,
+                r#"{"id":2,"at_ms":7379,"length_ms":2621,"fault":{"kind":"pause","targets":"leader"},"choice_seed":4912501634172268}]}"#
             )
         );
     }
@@ -214,14 +236,18 @@ mod tests {
         )
         .unwrap();
         let faults = plan(&spec, &nodes(), 1, Duration::from_secs(8)).unwrap().faults;
-        let kills = faults.iter().filter(|fault| fault.fault.kind() == crate::kind::Kind::Kill).count();
+        let kills = faults
+            .iter()
+            .filter(|fault| fault.fault.kind() == crate::kind::Kind::Kill)
+            .count();
         assert_eq!(faults.len(), 4000);
         assert!((2900..3100).contains(&kills), "{kills} of 4000");
     }
 
     #[test]
     fn a_fixed_fault_outside_the_window_is_refused() {
-        let spec: FaultsSpec = toml::from_str("[[at]]\nat = \"5s\"\nkind = \"kill\"\nlength = \"6s\"").unwrap();
+        let spec: FaultsSpec =
+            toml::from_str("[[at]]\nat = \"5s\"\nkind = \"kill\"\nlength = \"6s\"").unwrap();
         let error = plan(&spec, &nodes(), 1, Duration::from_secs(10)).unwrap_err();
         assert!(error.to_string().contains("kill at 5000 ms"), "{error}");
     }

@@ -48,17 +48,28 @@ pub struct FaultsSpec {
 }
 
 fn default_pause() -> Span {
-    Span { min_ms: 1000, max_ms: 3000 }
+    Span {
+        min_ms: 1000,
+        max_ms: 3000,
+    }
 }
 
 fn default_length() -> Span {
-    Span { min_ms: 2000, max_ms: 5000 }
+    Span {
+        min_ms: 2000,
+        max_ms: 5000,
+    }
 }
 
 impl Default for FaultsSpec {
     /// No faults.
     fn default() -> FaultsSpec {
-        FaultsSpec { pause: default_pause(), length: default_length(), mix: Vec::new(), at: Vec::new() }
+        FaultsSpec {
+            pause: default_pause(),
+            length: default_length(),
+            mix: Vec::new(),
+            at: Vec::new(),
+        }
     }
 }
 
@@ -74,8 +85,13 @@ pub struct Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [min, max] = [self.min_ms, self.max_ms].map(|ms| humantime::format_duration(Duration::from_millis(ms)));
-        if self.min_ms == self.max_ms { write!(f, "{min}") } else { write!(f, "{min}..{max}") }
+        let [min, max] =
+            [self.min_ms, self.max_ms].map(|ms| humantime::format_duration(Duration::from_millis(ms)));
+        if self.min_ms == self.max_ms {
+            write!(f, "{min}")
+        } else {
+            write!(f, "{min}..{max}")
+        }
     }
 }
 
@@ -86,7 +102,9 @@ impl FromStr for Span {
         let (min, max) = text.split_once("..").unwrap_or((text, text));
         let (min_ms, max_ms) = (parse_ms(min)?, parse_ms(max)?);
         if min_ms > max_ms {
-            return Err(SpecError(format!("the range {text:?} ends before it starts; did you mean \"{max}..{min}\"?")));
+            return Err(SpecError(format!(
+                "the range {text:?} ends before it starts; did you mean \"{max}..{min}\"?"
+            )));
         }
         Ok(Span { min_ms, max_ms })
     }
@@ -107,8 +125,11 @@ impl From<Span> for String {
 }
 
 fn parse_ms(text: &str) -> Result<u64, SpecError> {
-    let duration = humantime::parse_duration(text.trim())
-        .map_err(|error| SpecError(format!("{text:?} is no duration ({error}); write \"500ms\", \"2s\" or \"1m\"")))?;
+    let duration = humantime::parse_duration(text.trim()).map_err(|error| {
+        SpecError(format!(
+            "{text:?} is no duration ({error}); write \"500ms\", \"2s\" or \"1m\""
+        ))
+    })?;
     u64::try_from(duration.as_millis()).map_err(|_| SpecError(format!("{text:?} is too long")))
 }
 
@@ -159,7 +180,10 @@ impl RawEntry {
         let kind = self.kind.name();
         let shapes = || Shape::ALL.map(Shape::name).join(", ");
         match (self.kind, self.shape) {
-            (Kind::Partition, None) => Err(SpecError(format!("a partition needs a shape: one of {}", shapes()))),
+            (Kind::Partition, None) => Err(SpecError(format!(
+                "a partition needs a shape: one of {}",
+                shapes()
+            ))),
             (Kind::Partition, Some(shape)) => {
                 if self.targets.is_some() && !shape.has_targets() {
                     let name = shape.name();
@@ -167,15 +191,21 @@ impl RawEntry {
                         "shape {name:?} draws its own nodes; targets go with shapes one, one-way and clients"
                     )));
                 }
-                if matches!(shape, Shape::One | Shape::OneWay) && !self.targets.as_ref().is_none_or(is_single) {
+                if matches!(shape, Shape::One | Shape::OneWay) && !self.targets.as_ref().is_none_or(is_single)
+                {
                     return Err(SpecError(format!(
                         "shape {:?} is about a single node: targets may be leader, follower, one, or a list of one name",
                         shape.name()
                     )));
                 }
-                Ok(Fault::Partition { shape, targets: self.targets.clone() })
+                Ok(Fault::Partition {
+                    shape,
+                    targets: self.targets.clone(),
+                })
             }
-            (_, Some(_)) => Err(SpecError(format!("shape goes with kind \"partition\", not with {kind:?}"))),
+            (_, Some(_)) => Err(SpecError(format!(
+                "shape goes with kind \"partition\", not with {kind:?}"
+            ))),
             (Kind::Kill, None) => Ok(Fault::Kill { targets: one() }),
             (Kind::Pause, None) => Ok(Fault::Pause { targets: one() }),
             (Kind::Restart, None) => Ok(Fault::Restart { targets: one() }),
@@ -185,7 +215,10 @@ impl RawEntry {
 
 fn is_single(selector: &Selector) -> bool {
     match selector {
-        Selector::Role(role) => matches!(role, RoleSelector::Leader | RoleSelector::Follower | RoleSelector::One),
+        Selector::Role(role) => matches!(
+            role,
+            RoleSelector::Leader | RoleSelector::Follower | RoleSelector::One
+        ),
         Selector::Names(names) => names.len() == 1,
     }
 }
@@ -195,12 +228,20 @@ impl TryFrom<RawEntry> for MixEntry {
 
     fn try_from(raw: RawEntry) -> Result<MixEntry, SpecError> {
         if raw.at.is_some() {
-            return Err(SpecError("\"at\" goes with [[faults.at]], not with [[faults.mix]]".to_owned()));
+            return Err(SpecError(
+                "\"at\" goes with [[faults.at]], not with [[faults.mix]]".to_owned(),
+            ));
         }
         if raw.weight == Some(0) {
-            return Err(SpecError("a weight of 0 means never; leave the entry out".to_owned()));
+            return Err(SpecError(
+                "a weight of 0 means never; leave the entry out".to_owned(),
+            ));
         }
-        Ok(MixEntry { fault: raw.fault()?, length: raw.length, weight: raw.weight.unwrap_or(1) })
+        Ok(MixEntry {
+            fault: raw.fault()?,
+            length: raw.length,
+            weight: raw.weight.unwrap_or(1),
+        })
     }
 }
 
@@ -209,10 +250,19 @@ impl TryFrom<RawEntry> for AtEntry {
 
     fn try_from(raw: RawEntry) -> Result<AtEntry, SpecError> {
         if raw.weight.is_some() {
-            return Err(SpecError("\"weight\" goes with [[faults.mix]], not with [[faults.at]]".to_owned()));
+            return Err(SpecError(
+                "\"weight\" goes with [[faults.mix]], not with [[faults.at]]".to_owned(),
+            ));
         }
-        let at = raw.at.as_deref().ok_or_else(|| SpecError("[[faults.at]] needs at = \"5s\"".to_owned()))?;
-        Ok(AtEntry { fault: raw.fault()?, length: raw.length, at_ms: parse_ms(at)? })
+        let at = raw
+            .at
+            .as_deref()
+            .ok_or_else(|| SpecError("[[faults.at]] needs at = \"5s\"".to_owned()))?;
+        Ok(AtEntry {
+            fault: raw.fault()?,
+            length: raw.length,
+            at_ms: parse_ms(at)?,
+        })
     }
 }
 
@@ -221,40 +271,65 @@ fn raw(fault: Fault, length: Option<Span>) -> RawEntry {
         Fault::Partition { shape, .. } => Some(*shape),
         _ => None,
     };
-    RawEntry { kind: fault.kind(), shape, targets: fault.targets().cloned(), length, weight: None, at: None }
+    RawEntry {
+        kind: fault.kind(),
+        shape,
+        targets: fault.targets().cloned(),
+        length,
+        weight: None,
+        at: None,
+    }
 }
 
 impl From<MixEntry> for RawEntry {
     fn from(entry: MixEntry) -> RawEntry {
-        RawEntry { weight: Some(entry.weight), ..raw(entry.fault, entry.length) }
+        RawEntry {
+            weight: Some(entry.weight),
+            ..raw(entry.fault, entry.length)
+        }
     }
 }
 
 impl From<AtEntry> for RawEntry {
     fn from(entry: AtEntry) -> RawEntry {
         let at = humantime::format_duration(Duration::from_millis(entry.at_ms)).to_string();
-        RawEntry { at: Some(at), ..raw(entry.fault, entry.length) }
+        RawEntry {
+            at: Some(at),
+            ..raw(entry.fault, entry.length)
+        }
     }
 }
 
 impl FaultsSpec {
     /// Looks at what can only be said once the nodes are known.
     pub fn validate(&self, nodes: &[String]) -> Result<(), SpecError> {
-        let faults = self.mix.iter().map(|entry| &entry.fault).chain(self.at.iter().map(|entry| &entry.fault));
+        let faults = self
+            .mix
+            .iter()
+            .map(|entry| &entry.fault)
+            .chain(self.at.iter().map(|entry| &entry.fault));
         for fault in faults {
             if let Fault::Partition { shape, .. } = fault
                 && nodes.len() < shape.nodes_min()
             {
                 let (name, min, count) = (shape.name(), shape.nodes_min(), nodes.len());
-                return Err(SpecError(format!("a partition of shape {name:?} needs {min} nodes; there are {count}")));
+                return Err(SpecError(format!(
+                    "a partition of shape {name:?} needs {min} nodes; there are {count}"
+                )));
             }
             match fault.targets() {
                 Some(Selector::Names(names)) if names.is_empty() => {
-                    return Err(SpecError(format!("a {} without targets: the list is empty", fault.kind().name())));
+                    return Err(SpecError(format!(
+                        "a {} without targets: the list is empty",
+                        fault.kind().name()
+                    )));
                 }
                 Some(Selector::Names(names)) => {
                     if let Some(unknown) = names.iter().find(|name| !nodes.contains(name)) {
-                        return Err(SpecError(format!("no node {unknown:?}; there are {}", nodes.join(", "))));
+                        return Err(SpecError(format!(
+                            "no node {unknown:?}; there are {}",
+                            nodes.join(", ")
+                        )));
                     }
                 }
                 Some(Selector::Role(RoleSelector::Minority)) if nodes.len() < 3 => {
@@ -287,8 +362,19 @@ mod tests {
     #[test]
     fn what_is_written_is_what_is_read() {
         let spec = parse(FULL).unwrap();
-        assert_eq!(spec.pause, Span { min_ms: 1000, max_ms: 3000 });
-        assert_eq!(spec.mix[1].fault, Fault::Kill { targets: Selector::Role(RoleSelector::One) });
+        assert_eq!(
+            spec.pause,
+            Span {
+                min_ms: 1000,
+                max_ms: 3000
+            }
+        );
+        assert_eq!(
+            spec.mix[1].fault,
+            Fault::Kill {
+                targets: Selector::Role(RoleSelector::One)
+            }
+        );
         assert_eq!((spec.mix[1].weight, spec.at[0].at_ms), (2, 5000));
         assert_eq!(parse(&toml::to_string(&spec).unwrap()).unwrap(), spec);
     }
@@ -296,17 +382,41 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_the_choices() {
         for (text, said) in [
-            ("[[mix]]\nkind = \"partytion\"", "`partition`, `kill`, `pause`, `restart`"),
-            ("[[mix]]\nkind = \"partition\"\nshape = \"two\"", "`majorities-ring`"),
-            ("[[mix]]\nkind = \"partition\"", "needs a shape: one of one, halves"),
-            ("[[mix]]\nkind = \"kill\"\nshape = \"one\"", "shape goes with kind \"partition\""),
-            ("[[mix]]\nkind = \"kill\"\ntargets = \"boss\"", "leader, follower, majority"),
-            ("[[mix]]\nkind = \"kill\"\ntarget = \"one\"", "unknown field `target`"),
+            (
+                "[[mix]]\nkind = \"partytion\"",
+                "`partition`, `kill`, `pause`, `restart`",
+            ),
+            (
+                "[[mix]]\nkind = \"partition\"\nshape = \"two\"",
+                "`majorities-ring`",
+            ),
+            (
+                "[[mix]]\nkind = \"partition\"",
+                "needs a shape: one of one, halves",
+            ),
+            (
+                "[[mix]]\nkind = \"kill\"\nshape = \"one\"",
+                "shape goes with kind \"partition\"",
+            ),
+            (
+                "[[mix]]\nkind = \"kill\"\ntargets = \"boss\"",
+                "leader, follower, majority",
+            ),
+            (
+                "[[mix]]\nkind = \"kill\"\ntarget = \"one\"",
+                "unknown field `target`",
+            ),
             ("[[mix]]\nkind = \"kill\"\nweight = 0", "weight of 0"),
             ("[[mix]]\nkind = \"kill\"\nat = \"1s\"", "[[faults.at]]"),
             ("[[at]]\nkind = \"kill\"", "needs at"),
-            ("[[mix]]\nkind = \"partition\"\nshape = \"halves\"\ntargets = \"one\"", "draws its own"),
-            ("[[mix]]\nkind = \"partition\"\nshape = \"one\"\ntargets = \"all\"", "single node"),
+            (
+                "[[mix]]\nkind = \"partition\"\nshape = \"halves\"\ntargets = \"one\"",
+                "draws its own",
+            ),
+            (
+                "[[mix]]\nkind = \"partition\"\nshape = \"one\"\ntargets = \"all\"",
+                "single node",
+            ),
             ("pause = \"3s..1s\"", "did you mean \"1s..3s\"?"),
             ("pause = \"3 parsecs\"", "is no duration"),
             ("paws = \"3s\"", "`pause`"),
@@ -321,8 +431,17 @@ mod tests {
         let nodes = |count| (1..=count).map(|number| format!("n{number}")).collect::<Vec<_>>();
         let spec = parse(FULL).unwrap();
         assert_eq!(spec.validate(&nodes(3)), Ok(()));
-        assert_eq!(spec.validate(&nodes(2)).unwrap_err().to_string(), "no node \"n3\"; there are n1, n2");
+        assert_eq!(
+            spec.validate(&nodes(2)).unwrap_err().to_string(),
+            "no node \"n3\"; there are n1, n2"
+        );
         let bridge = parse("[[mix]]\nkind = \"partition\"\nshape = \"bridge\"").unwrap();
-        assert!(bridge.validate(&nodes(2)).unwrap_err().to_string().contains("needs 3 nodes"));
+        assert!(
+            bridge
+                .validate(&nodes(2))
+                .unwrap_err()
+                .to_string()
+                .contains("needs 3 nodes")
+        );
     }
 }

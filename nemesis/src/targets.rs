@@ -37,7 +37,12 @@ pub enum NoTarget {
 }
 
 /// The nodes that a selector means, in the cluster's order.
-pub fn resolve(selector: &Selector, nodes: &[String], roles: &Roles, seed: u64) -> Result<Vec<String>, NoTarget> {
+pub fn resolve(
+    selector: &Selector,
+    nodes: &[String],
+    roles: &Roles,
+    seed: u64,
+) -> Result<Vec<String>, NoTarget> {
     let mut dice = Dice::new(seed);
     let count = nodes.len();
     let mut any = |size: usize, what| {
@@ -52,7 +57,10 @@ pub fn resolve(selector: &Selector, nodes: &[String], roles: &Roles, seed: u64) 
         Selector::Names(names) => names.clone(),
         Selector::Role(RoleSelector::Leader) => vec![roles.leader.clone().ok_or(NoTarget::NoLeader)?],
         Selector::Role(RoleSelector::Follower) => {
-            let followers: Vec<&String> = nodes.iter().filter(|node| roles.followers.contains(node)).collect();
+            let followers: Vec<&String> = nodes
+                .iter()
+                .filter(|node| roles.followers.contains(node))
+                .collect();
             let drawn = dice.below(followers.len() as u64) as usize;
             vec![(*followers.get(drawn).ok_or(NoTarget::NoFollower)?).clone()]
         }
@@ -61,7 +69,11 @@ pub fn resolve(selector: &Selector, nodes: &[String], roles: &Roles, seed: u64) 
         Selector::Role(RoleSelector::One) => any(1, "one node")?,
         Selector::Role(RoleSelector::All) => nodes.to_vec(),
     };
-    Ok(nodes.iter().filter(|node| chosen.contains(node)).cloned().collect())
+    Ok(nodes
+        .iter()
+        .filter(|node| chosen.contains(node))
+        .cloned()
+        .collect())
 }
 
 /// What a partition cuts.
@@ -103,7 +115,10 @@ pub fn links(
     seed: u64,
 ) -> Result<Cut, NoTarget> {
     if nodes.len() < shape.nodes_min() {
-        return Err(NoTarget::TooFew { what: "this shape of partition", nodes: nodes.len() });
+        return Err(NoTarget::TooFew {
+            what: "this shape of partition",
+            nodes: nodes.len(),
+        });
     }
     let one = Selector::Role(RoleSelector::One);
     let chosen = || resolve(targets.unwrap_or(&one), nodes, roles, seed);
@@ -112,7 +127,13 @@ pub fn links(
     let mut ring = nodes.to_vec();
     dice.shuffle(&mut ring);
     let mut cut = Cut::default();
-    let others = |of: &[String]| nodes.iter().filter(|node| !of.contains(node)).cloned().collect::<Vec<_>>();
+    let others = |of: &[String]| {
+        nodes
+            .iter()
+            .filter(|node| !of.contains(node))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     match shape {
         Shape::One => {
             cut.targets = chosen()?;
@@ -123,7 +144,11 @@ pub fn links(
             cut.between(&cut.targets.clone(), &others(&cut.targets));
         }
         Shape::Halves | Shape::MajorityMinority => {
-            let size = if shape == Shape::Halves { nodes.len() / 2 } else { (nodes.len() - 1) / 2 };
+            let size = if shape == Shape::Halves {
+                nodes.len() / 2
+            } else {
+                (nodes.len() - 1) / 2
+            };
             let (side, other) = ring.split_at(size);
             cut.between(side, other);
             cut.targets = side.to_vec();
@@ -144,7 +169,11 @@ pub fn links(
             let rest = others(&cut.targets);
             for target in cut.targets.clone() {
                 for other in &rest {
-                    if deaf { cut.one_way(other, &target) } else { cut.one_way(&target, other) }
+                    if deaf {
+                        cut.one_way(other, &target)
+                    } else {
+                        cut.one_way(&target, other)
+                    }
                 }
             }
         }
@@ -153,7 +182,8 @@ pub fn links(
             cut.deaf_to_clients = cut.targets.iter().cloned().collect();
         }
     }
-    cut.targets.sort_by_key(|target| nodes.iter().position(|node| node == target));
+    cut.targets
+        .sort_by_key(|target| nodes.iter().position(|node| node == target));
     Ok(cut)
 }
 
@@ -182,7 +212,10 @@ mod tests {
     }
 
     fn roles() -> Roles {
-        Roles { leader: Some("n2".to_owned()), followers: vec!["n1".to_owned(), "n3".to_owned()] }
+        Roles {
+            leader: Some("n2".to_owned()),
+            followers: vec!["n1".to_owned(), "n3".to_owned()],
+        }
     }
 
     /// Whom a node hears, itself included.
@@ -192,7 +225,9 @@ mod tests {
     }
 
     fn symmetric(cut: &Cut) -> bool {
-        cut.links.iter().all(|(from, to)| cut.links.contains(&(to.clone(), from.clone())))
+        cut.links
+            .iter()
+            .all(|(from, to)| cut.links.contains(&(to.clone(), from.clone())))
     }
 
     proptest! {
@@ -260,11 +295,13 @@ mod tests {
     #[test]
     fn every_node_and_both_directions_get_their_turn() {
         let nodes = nodes(5);
-        let ones: BTreeSet<_> =
-            (0..200).map(|seed| resolve(&Selector::Role(RoleSelector::One), &nodes, &roles(), seed).unwrap()).collect();
+        let ones: BTreeSet<_> = (0..200)
+            .map(|seed| resolve(&Selector::Role(RoleSelector::One), &nodes, &roles(), seed).unwrap())
+            .collect();
         assert_eq!(ones.len(), 5);
-        let ways: BTreeSet<_> =
-            (0..200).map(|seed| links(Shape::OneWay, None, &nodes, &roles(), seed).unwrap().links).collect();
+        let ways: BTreeSet<_> = (0..200)
+            .map(|seed| links(Shape::OneWay, None, &nodes, &roles(), seed).unwrap().links)
+            .collect();
         assert_eq!(ways.len(), 10);
     }
 
@@ -274,6 +311,9 @@ mod tests {
         let error = links(Shape::Leader, None, &nodes(3), &nobody, 1).unwrap_err();
         assert_eq!(error, NoTarget::NoLeader);
         let follower = Selector::Role(RoleSelector::Follower);
-        assert_eq!(resolve(&follower, &nodes(3), &nobody, 1), Err(NoTarget::NoFollower));
+        assert_eq!(
+            resolve(&follower, &nodes(3), &nobody, 1),
+            Err(NoTarget::NoFollower)
+        );
     }
 }

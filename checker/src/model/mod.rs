@@ -38,6 +38,8 @@
 //! }
 //! ```
 
+pub mod kv;
+pub mod multi_register;
 pub mod register;
 
 use std::fmt::Debug;

@@ -73,9 +73,10 @@ impl FromStr for Peer {
 
     fn from_str(given: &str) -> Result<Self, String> {
         match given.split_once('=') {
-            Some((name, address)) if !name.is_empty() && address.contains(':') => {
-                Ok(Self { name: name.into(), address: address.into() })
-            }
+            Some((name, address)) if !name.is_empty() && address.contains(':') => Ok(Self {
+                name: name.into(),
+                address: address.into(),
+            }),
             _ => Err("write NAME=ADDRESS:PORT, e.g. n1=10.77.0.11:8080".into()),
         }
     }
@@ -85,7 +86,9 @@ impl FromStr for Millis {
     type Err = String;
 
     fn from_str(given: &str) -> Result<Self, String> {
-        let range = given.split_once("..").and_then(|(min, max)| Some(min.parse().ok()?..max.parse().ok()?));
+        let range = given
+            .split_once("..")
+            .and_then(|(min, max)| Some(min.parse().ok()?..max.parse().ok()?));
         match range {
             Some(range) if range.start < range.end => Ok(Self(range)),
             _ => Err("write MIN..MAX in milliseconds with MIN below MAX, e.g. 150..300".into()),
@@ -105,7 +108,10 @@ mod tests {
 
     #[test]
     fn peers_and_ranges_are_parsed_at_the_border() {
-        let peer = Peer { name: "n1".into(), address: "[::1]:80".into() };
+        let peer = Peer {
+            name: "n1".into(),
+            address: "[::1]:80".into(),
+        };
         assert_eq!("n1=[::1]:80".parse(), Ok(peer));
         assert_eq!("150..300".parse(), Ok(Millis(150..300)));
         assert!("n1".parse::<Peer>().is_err() && "=a:1".parse::<Peer>().is_err());

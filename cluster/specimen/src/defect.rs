@@ -99,13 +99,19 @@ impl Defect {
     /// The fault or load that reveals it.
     pub const fn revealed_by(self) -> &'static str {
         match self {
-            Defect::StaleRead => "reads from followers under load; more so from a node that a partition cut off",
+            Defect::StaleRead => {
+                "reads from followers under load; more so from a node that a partition cut off"
+            }
             Defect::AckBeforeQuorum => "partition or kill of the leader under writes",
             Defect::AckBeforeSync => "kill -9 of a majority, or of all nodes, at once under writes",
             Defect::LeaseByWallclock => "lease reads, the leader partitioned and its clock set back",
             Defect::SplitCas => "contention: several clients cas the same hot key, no fault needed",
-            Defect::LostOnCompaction => "kill and restart of nodes, then of the leader, under writes to many keys",
-            Defect::DoubleApply => "clients that retry with a token while the leader is paused, cut off or killed",
+            Defect::LostOnCompaction => {
+                "kill and restart of nodes, then of the leader, under writes to many keys"
+            }
+            Defect::DoubleApply => {
+                "clients that retry with a token while the leader is paused, cut off or killed"
+            }
             Defect::ReviveDeleted => {
                 "a follower cut off until its log is compacted away, under deletes, which later leads"
             }
@@ -143,7 +149,10 @@ impl FromStr for Defect {
     type Err = UnknownDefect;
 
     fn from_str(given: &str) -> Result<Self, Self::Err> {
-        Defect::ALL.into_iter().find(|defect| defect.name() == given).ok_or_else(|| UnknownDefect { given: given.into() })
+        Defect::ALL
+            .into_iter()
+            .find(|defect| defect.name() == given)
+            .ok_or_else(|| UnknownDefect { given: given.into() })
     }
 }
 
@@ -186,6 +195,9 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused_with_the_choices() {
         let error = "stale-reads".parse::<Defect>().unwrap_err().to_string();
-        assert!(error.contains("\"stale-reads\"") && error.contains("revive-deleted"), "{error}");
+        assert!(
+            error.contains("\"stale-reads\"") && error.contains("revive-deleted"),
+            "{error}"
+        );
     }
 }

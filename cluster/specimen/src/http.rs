@@ -76,7 +76,8 @@ async fn read(State(node): Node, Path(key): Path<String>, RawQuery(query): RawQu
             Some("read=lease") => Freshness::Lease,
             Some("read=local") => Freshness::Local,
             Some(other) => {
-                let detail = format!("unknown query {other:?}; choose read=linearizable, read=lease or read=local");
+                let detail =
+                    format!("unknown query {other:?}; choose read=linearizable, read=lease or read=local");
                 return Err(Refusal::BadRequest(detail));
             }
         };
@@ -121,7 +122,15 @@ struct CasBody {
 async fn put(State(node): Node, Path(key): Path<String>, body: Bytes) -> Response {
     admit(&node, async {
         let body: PutBody = parse(&body)?;
-        write(&node, Op::Put { key, value: body.value }, body.sender).await
+        write(
+            &node,
+            Op::Put {
+                key,
+                value: body.value,
+            },
+            body.sender,
+        )
+        .await
     })
     .await
 }
@@ -137,7 +146,16 @@ async fn delete(State(node): Node, Path(key): Path<String>, body: Bytes) -> Resp
 async fn cas(State(node): Node, Path(key): Path<String>, body: Bytes) -> Response {
     admit(&node, async {
         let body: CasBody = parse(&body)?;
-        write(&node, Op::Cas { key, old: body.old, new: body.new }, body.sender).await
+        write(
+            &node,
+            Op::Cas {
+                key,
+                old: body.old,
+                new: body.new,
+            },
+            body.sender,
+        )
+        .await
     })
     .await
 }
@@ -163,7 +181,11 @@ async fn peer<T: Serialize, E: ToString>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Response {
     if id != node.identity.id {
-        return (StatusCode::MISDIRECTED_REQUEST, format!("this is node {}", node.identity.id)).into_response();
+        return (
+            StatusCode::MISDIRECTED_REQUEST,
+            format!("this is node {}", node.identity.id),
+        )
+            .into_response();
     }
     match work.await {
         Ok(answer) => Json(answer).into_response(),
@@ -176,7 +198,11 @@ async fn append(State(node): Node, Path(id): Path<NodeId>, body: Bytes) -> Respo
         let request: openraft::raft::AppendEntriesRequest<_> =
             serde_json::from_slice(&body).map_err(|error| error.to_string())?;
         let (vote, committed) = (request.vote, request.leader_commit.map(|position| position.index));
-        let answer = node.raft.append_entries(request).await.map_err(|error| error.to_string())?;
+        let answer = node
+            .raft
+            .append_entries(request)
+            .await
+            .map_err(|error| error.to_string())?;
         if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
             node.introduced(vote, committed);
         }
@@ -202,10 +228,20 @@ async fn vote(State(node): Node, Path(id): Path<NodeId>, body: Bytes) -> Respons
 
 async fn snapshot(State(node): Node, Path(id): Path<NodeId>, body: Bytes) -> Response {
     peer(&node, id, async {
-        let split = body.iter().position(|byte| *byte == b'\n').ok_or("a snapshot needs a header line")?;
-        let header: SnapshotHeader = serde_json::from_slice(&body[..split]).map_err(|error| error.to_string())?;
-        let snapshot = Snapshot { meta: header.meta, snapshot: Box::new(body[split + 1..].to_vec()) };
-        node.raft.install_full_snapshot(header.vote, snapshot).await.map_err(|error| error.to_string())
+        let split = body
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or("a snapshot needs a header line")?;
+        let header: SnapshotHeader =
+            serde_json::from_slice(&body[..split]).map_err(|error| error.to_string())?;
+        let snapshot = Snapshot {
+            meta: header.meta,
+            snapshot: Box::new(body[split + 1..].to_vec()),
+        };
+        node.raft
+            .install_full_snapshot(header.vote, snapshot)
+            .await
+            .map_err(|error| error.to_string())
     })
     .await
 }

@@ -40,7 +40,9 @@ impl Clock {
     fn now(&self) -> Duration {
         match self {
             Clock::Monotonic(start) => start.elapsed(),
-            Clock::Wall => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+            Clock::Wall => SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default(),
         }
     }
 }
@@ -72,7 +74,11 @@ impl Lease {
             true => Clock::Wall,
             false => Clock::Monotonic(Instant::now()),
         };
-        Self { clock, length: election_max.mul_f64(SHARE), promises: Mutex::default() }
+        Self {
+            clock,
+            length: election_max.mul_f64(SHARE),
+            promises: Mutex::default(),
+        }
     }
 
     /// To be taken before a request is sent.
@@ -84,7 +90,11 @@ impl Lease {
     pub fn promised(&self, follower: NodeId, vote: &Vote, sent: Moment) {
         let mut promises = self.promises.lock().unwrap_or_else(PoisonError::into_inner);
         let new = (leadership(vote), sent);
-        promises.sent.entry(follower).and_modify(|old| *old = new.max(*old)).or_insert(new);
+        promises
+            .sent
+            .entry(follower)
+            .and_modify(|old| *old = new.max(*old))
+            .or_insert(new);
     }
 
     /// This node is about to tell a candidate that it voted for `vote`.
@@ -103,9 +113,14 @@ impl Lease {
         let now = self.now();
         let fresh = |node: &NodeId| {
             *node == me
-                || promises.sent.get(node).is_some_and(|(of, sent)| *of == leadership && now.0 < sent.0 + self.length)
+                || promises
+                    .sent
+                    .get(node)
+                    .is_some_and(|(of, sent)| *of == leadership && now.0 < sent.0 + self.length)
         };
-        configs.iter().all(|voters| voters.iter().filter(|node| fresh(node)).count() * 2 > voters.len())
+        configs
+            .iter()
+            .all(|voters| voters.iter().filter(|node| fresh(node)).count() * 2 > voters.len())
     }
 }
 
@@ -185,6 +200,9 @@ mod tests {
     fn the_defect_counts_on_the_clock_of_the_wall() {
         let wall = Lease::new(LONG, &Defects::new([Defect::LeaseByWallclock]));
         assert!(matches!(wall.clock, Clock::Wall));
-        assert!(wall.now().0 > Duration::from_secs(1_600_000_000), "counts from 1970");
+        assert!(
+            wall.now().0 > Duration::from_secs(1_600_000_000),
+            "counts from 1970"
+        );
     }
 }

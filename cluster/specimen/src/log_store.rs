@@ -34,7 +34,7 @@ use tokio::sync::oneshot;
 
 use crate::SpecimenError;
 use crate::defect::{Defect, Defects};
-use crate::types::{Logged, LogPosition, NodeId, StorageError, TypeConfig, Vote};
+use crate::types::{LogPosition, Logged, NodeId, StorageError, TypeConfig, Vote};
 
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -74,10 +74,21 @@ struct Memory {
 }
 
 enum Job {
-    Append { rows: Vec<(u64, Vec<u8>)>, logged: Vec<Arc<Logged>>, done: LogFlushed<TypeConfig> },
-    Truncate { from: u64 },
-    Purge { upto: LogPosition },
-    Vote { vote: Vote, done: oneshot::Sender<io::Result<()>> },
+    Append {
+        rows: Vec<(u64, Vec<u8>)>,
+        logged: Vec<Arc<Logged>>,
+        done: LogFlushed<TypeConfig>,
+    },
+    Truncate {
+        from: u64,
+    },
+    Purge {
+        upto: LogPosition,
+    },
+    Vote {
+        vote: Vote,
+        done: oneshot::Sender<io::Result<()>>,
+    },
 }
 
 /// What is on disk when a node starts.
@@ -120,9 +131,16 @@ impl LogFile {
             }
             let identity = get(&meta, "identity")?;
             drop((meta, read));
-            Ok(Self { database, memory, identity })
+            Ok(Self {
+                database,
+                memory,
+                identity,
+            })
         };
-        open().map_err(|source| SpecimenError::Open { path: path.clone(), source: Box::new(source) })
+        open().map_err(|source| SpecimenError::Open {
+            path: path.clone(),
+            source: Box::new(source),
+        })
     }
 
     /// Whether the node has ever taken part in a cluster.
@@ -141,7 +159,10 @@ impl LogFile {
             put(&mut write.open_table(META)?, "identity", &identity)?;
             Ok(write.commit()?)
         };
-        save().map_err(|source| SpecimenError::Open { path: "log.redb".into(), source: Box::new(source) })?;
+        save().map_err(|source| SpecimenError::Open {
+            path: "log.redb".into(),
+            source: Box::new(source),
+        })?;
         self.identity = Some(identity.clone());
         Ok(identity)
     }
@@ -151,7 +172,13 @@ impl LogFile {
         let memory = Arc::new(Mutex::new(self.memory));
         let (jobs, queue) = mpsc::channel();
         let late_sync = defects.has(Defect::AckBeforeSync).then_some(LATE_SYNC);
-        let writer = Writer { database: self.database, memory: memory.clone(), snapshot, purge: None, late_sync };
+        let writer = Writer {
+            database: self.database,
+            memory: memory.clone(),
+            snapshot,
+            purge: None,
+            late_sync,
+        };
         std::thread::Builder::new()
             .name("log-writer".into())
             .spawn(move || writer.run(&queue))
@@ -258,7 +285,9 @@ impl LogStore {
     }
 
     fn submit(&self, job: Job) -> Result<(), StorageError> {
-        self.jobs.send(job).map_err(|_| StorageIOError::write_logs(&io::Error::other("the log writer is gone")).into())
+        self.jobs
+            .send(job)
+            .map_err(|_| StorageIOError::write_logs(&io::Error::other("the log writer is gone")).into())
     }
 }
 
@@ -267,7 +296,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
         &mut self,
         range: RB,
     ) -> Result<Vec<Entry<TypeConfig>>, StorageError> {
-        Ok(lock(&self.memory).entries.range(range).map(|(_, entry)| entry.clone()).collect())
+        Ok(lock(&self.memory)
+            .entries
+            .range(range)
+            .map(|(_, entry)| entry.clone())
+            .collect())
     }
 }
 
@@ -276,8 +309,15 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
         let memory = lock(&self.memory);
-        let last = memory.entries.last_key_value().map(|(_, entry)| entry.log_id).or(memory.purged);
-        Ok(LogState { last_purged_log_id: memory.purged, last_log_id: last })
+        let last = memory
+            .entries
+            .last_key_value()
+            .map(|(_, entry)| entry.log_id)
+            .or(memory.purged);
+        Ok(LogState {
+            last_purged_log_id: memory.purged,
+            last_log_id: last,
+        })
     }
 
     async fn get_log_reader(&mut self) -> Self::LogReader {
@@ -299,7 +339,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let vote = lock(&self.memory).vote;
         Ok(vote.map(|vote| {
             let own = vote.leader_id.voted_for() == Some(self.node);
-            Vote { committed: vote.committed && !own, ..vote }
+            Vote {
+                committed: vote.committed && !own,
+                ..vote
+            }
         }))
     }
 
@@ -357,11 +400,18 @@ fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
     memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn get<T: DeserializeOwned>(table: &impl ReadableTable<&'static str, &'static [u8]>, key: &str) -> Result<Option<T>, redb::Error> {
+fn get<T: DeserializeOwned>(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    key: &str,
+) -> Result<Option<T>, redb::Error> {
     table.get(key)?.map(|bytes| decode(bytes.value())).transpose()
 }
 
-fn put<T: Serialize>(table: &mut redb::Table<'_, &'static str, &'static [u8]>, key: &str, value: &T) -> Result<(), redb::Error> {
+fn put<T: Serialize>(
+    table: &mut redb::Table<'_, &'static str, &'static [u8]>,
+    key: &str,
+    value: &T,
+) -> Result<(), redb::Error> {
     let bytes = serde_json::to_vec(value).map_err(|error| redb::Error::Io(error.into()))?;
     table.insert(key, bytes.as_slice())?;
     Ok(())

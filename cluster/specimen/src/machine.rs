@@ -17,7 +17,9 @@ use crate::console::note;
 use crate::defect::{Defect, Defects};
 use crate::log_store::DurableSnapshot;
 use crate::state::State;
-use crate::types::{LogPosition, Member, NodeId, Reply, SnapshotMeta, StorageError, StoredMembership, TypeConfig};
+use crate::types::{
+    LogPosition, Member, NodeId, Reply, SnapshotMeta, StorageError, StoredMembership, TypeConfig,
+};
 
 const SNAPSHOT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("snapshot");
 
@@ -55,11 +57,23 @@ struct Shelf {
 
 impl Machine {
     /// Opens `snapshot.redb` under `directory`, or begins it, and restores the state that it holds.
-    pub fn open(directory: &Path, node: NodeId, durable: DurableSnapshot, defects: Defects) -> Result<Self, SpecimenError> {
+    pub fn open(
+        directory: &Path,
+        node: NodeId,
+        durable: DurableSnapshot,
+        defects: Defects,
+    ) -> Result<Self, SpecimenError> {
         let path = directory.join("snapshot.redb");
-        let (shelf, replica) =
-            Shelf::open(path.clone(), durable).map_err(|source| SpecimenError::Open { path, source: Box::new(source) })?;
-        Ok(Self { replica: Arc::new(RwLock::new(replica)), shelf: Arc::new(shelf), defects, node })
+        let (shelf, replica) = Shelf::open(path.clone(), durable).map_err(|source| SpecimenError::Open {
+            path,
+            source: Box::new(source),
+        })?;
+        Ok(Self {
+            replica: Arc::new(RwLock::new(replica)),
+            shelf: Arc::new(shelf),
+            defects,
+            node,
+        })
     }
 
     /// The state as it is now. Held for moments only: applying waits meanwhile.
@@ -96,29 +110,43 @@ impl RaftStateMachine<TypeConfig> for Machine {
                     replica.membership = StoredMembership::new(Some(entry.log_id), membership);
                     Vec::new()
                 }
-                EntryPayload::Normal(batch) if self.defects.has(Defect::DoubleApply) => {
-                    batch.commands.iter().map(|command| replica.state.run(index, &command.op)).collect()
-                }
-                EntryPayload::Normal(batch) => {
-                    batch.commands.iter().map(|command| replica.state.apply(index, command)).collect()
-                }
+                EntryPayload::Normal(batch) if self.defects.has(Defect::DoubleApply) => batch
+                    .commands
+                    .iter()
+                    .map(|command| replica.state.run(index, &command.op))
+                    .collect(),
+                EntryPayload::Normal(batch) => batch
+                    .commands
+                    .iter()
+                    .map(|command| replica.state.apply(index, command))
+                    .collect(),
             }
         });
         Ok(replies.collect())
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
-        Builder { copy: self.read().clone(), machine: self.clone() }
+        Builder {
+            copy: self.read().clone(),
+            machine: self.clone(),
+        }
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<Vec<u8>>, StorageError> {
         Ok(Box::default())
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: Box<Vec<u8>>) -> Result<(), StorageError> {
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        data: Box<Vec<u8>>,
+    ) -> Result<(), StorageError> {
         let failed = |error| StorageIOError::write_snapshot(Some(meta.signature()), &error);
         let state = State::decode(&data).map_err(|error| failed(std::io::Error::from(error)))?;
-        self.shelf.store(meta.clone(), Arc::new(*data)).await.map_err(failed)?;
+        self.shelf
+            .store(meta.clone(), Arc::new(*data))
+            .await
+            .map_err(failed)?;
         let mut replica = self.write();
         if self.defects.has(Defect::ReviveDeleted) {
             replica.state.merge(state);
@@ -127,12 +155,18 @@ impl RaftStateMachine<TypeConfig> for Machine {
         }
         replica.applied = meta.last_log_id;
         replica.membership = meta.last_membership.clone();
-        note(format_args!("snapshot installed up to {}", meta.last_log_id.map_or(0, |last| last.index)));
+        note(format_args!(
+            "snapshot installed up to {}",
+            meta.last_log_id.map_or(0, |last| last.index)
+        ));
         Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<TypeConfig>>, StorageError> {
-        Ok(self.shelf.current().map(|(meta, data)| Snapshot { meta, snapshot: Box::new(data.to_vec()) }))
+        Ok(self.shelf.current().map(|(meta, data)| Snapshot {
+            meta,
+            snapshot: Box::new(data.to_vec()),
+        }))
     }
 }
 
@@ -153,14 +187,32 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         };
         let (last_log_id, last_membership) = covered;
         let snapshot_id = last_log_id.map_or_else(|| "empty".to_owned(), |last| last.to_string());
-        let meta = SnapshotMeta { last_log_id, last_membership, snapshot_id };
+        let meta = SnapshotMeta {
+            last_log_id,
+            last_membership,
+            snapshot_id,
+        };
 
         let failed = |error| StorageIOError::write_snapshot(Some(meta.signature()), &error);
-        let data = self.copy.state.encode().map_err(|error| failed(std::io::Error::from(error)))?;
+        let data = self
+            .copy
+            .state
+            .encode()
+            .map_err(|error| failed(std::io::Error::from(error)))?;
         let data = Arc::new(data);
-        self.machine.shelf.store(meta.clone(), data.clone()).await.map_err(failed)?;
-        note(format_args!("snapshot built up to {}", last_log_id.map_or(0, |last| last.index)));
-        Ok(Snapshot { meta, snapshot: Box::new(data.to_vec()) })
+        self.machine
+            .shelf
+            .store(meta.clone(), data.clone())
+            .await
+            .map_err(failed)?;
+        note(format_args!(
+            "snapshot built up to {}",
+            last_log_id.map_or(0, |last| last.index)
+        ));
+        Ok(Snapshot {
+            meta,
+            snapshot: Box::new(data.to_vec()),
+        })
     }
 }
 
@@ -187,11 +239,22 @@ impl Shelf {
             current = Some((meta, Arc::new(data)));
         }
         drop((table, read));
-        Ok((Self { path, database, current: Mutex::new(current), durable }, replica))
+        Ok((
+            Self {
+                path,
+                database,
+                current: Mutex::new(current),
+                durable,
+            },
+            replica,
+        ))
     }
 
     fn current(&self) -> Option<(SnapshotMeta, Arc<Vec<u8>>)> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Makes this the current snapshot, unless a later one is: a build may end after an install overtook it.
@@ -199,7 +262,10 @@ impl Shelf {
         let shelf = self.clone();
         let write = move || {
             let mut current = shelf.current.lock().unwrap_or_else(PoisonError::into_inner);
-            if current.as_ref().is_some_and(|(newest, _)| newest.last_log_id > meta.last_log_id) {
+            if current
+                .as_ref()
+                .is_some_and(|(newest, _)| newest.last_log_id > meta.last_log_id)
+            {
                 return Ok(());
             }
             shelf.write(&meta, &data).map_err(|error| {
@@ -211,7 +277,9 @@ impl Shelf {
             *current = Some((meta, data));
             Ok(())
         };
-        tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other)?
+        tokio::task::spawn_blocking(write)
+            .await
+            .map_err(std::io::Error::other)?
     }
 
     fn write(&self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), redb::Error> {

@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::error::{
-    Fatal, InstallSnapshotError, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable,
+    Fatal, InstallSnapshotError, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError,
+    Unreachable,
 };
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, SnapshotResponse,
-    VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
+    SnapshotResponse, VoteRequest, VoteResponse,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -70,7 +71,11 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Connection;
 
     async fn new_client(&mut self, target: NodeId, member: &Member) -> Connection {
-        Connection { target, base: format!("http://{}/raft/{target}", member.address), network: self.clone() }
+        Connection {
+            target,
+            base: format!("http://{}/raft/{target}", member.address),
+            network: self.clone(),
+        }
     }
 }
 
@@ -85,10 +90,22 @@ type Failure<E> = RPCError<NodeId, Member, E>;
 
 impl Connection {
     /// Whatever goes wrong, the peer counts as out of reach for a moment ([`RETRY`]).
-    async fn post<T: DeserializeOwned>(&self, path: &str, body: Vec<u8>, limit: Duration) -> Result<T, Unreachable> {
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        limit: Duration,
+    ) -> Result<T, Unreachable> {
         let send = async {
             let url = format!("{}/{path}", self.base);
-            let answer = self.network.http.post(url).timeout(limit).body(body).send().await?;
+            let answer = self
+                .network
+                .http
+                .post(url)
+                .timeout(limit)
+                .body(body)
+                .send()
+                .await?;
             answer.error_for_status()?.bytes().await
         };
         let bytes = send.await.map_err(|error| Unreachable::new(&error))?;
@@ -138,7 +155,10 @@ impl RaftNetwork<TypeConfig> for Connection {
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         option: RPCOption,
     ) -> Result<SnapshotResponse<NodeId>, StreamingError<TypeConfig, Fatal<NodeId>>> {
-        let header = SnapshotHeader { vote, meta: snapshot.meta };
+        let header = SnapshotHeader {
+            vote,
+            meta: snapshot.meta,
+        };
         let mut body = encode(&header)?;
         body.push(b'\n');
         body.extend_from_slice(&snapshot.snapshot);

@@ -41,14 +41,24 @@ pub async fn run(args: Args) -> Result<(), SpecimenError> {
     };
     name_lines(&args.name);
     let defects = Defects::new(args.defects.iter().copied());
-    let listed = if args.defects.is_empty() { "none".to_owned() } else { defects.names().join(", ") };
-    note(format_args!("duress-specimen {} at {}, defects: {listed}", env!("CARGO_PKG_VERSION"), args.listen));
+    let listed = if args.defects.is_empty() {
+        "none".to_owned()
+    } else {
+        defects.names().join(", ")
+    };
+    note(format_args!(
+        "duress-specimen {} at {}, defects: {listed}",
+        env!("CARGO_PKG_VERSION"),
+        args.listen
+    ));
     serve(args, defects, stop).await
 }
 
 async fn serve(args: Args, defects: Defects, stop: impl Future<Output = ()>) -> Result<(), SpecimenError> {
-    std::fs::create_dir_all(&args.data)
-        .map_err(|source| SpecimenError::Directory { path: args.data.clone(), source })?;
+    std::fs::create_dir_all(&args.data).map_err(|source| SpecimenError::Directory {
+        path: args.data.clone(),
+        source,
+    })?;
     let members = number(&args)?;
     let mut file = LogFile::open(&args.data)?;
     let blank = file.is_blank();
@@ -61,7 +71,10 @@ async fn serve(args: Args, defects: Defects, stop: impl Future<Output = ()>) -> 
     let network = Network::new(lease.clone()).map_err(SpecimenError::Http)?;
     let listener = TcpListener::bind(&args.listen)
         .await
-        .map_err(|source| SpecimenError::Listen { address: args.listen.clone(), source })?;
+        .map_err(|source| SpecimenError::Listen {
+            address: args.listen.clone(),
+            source,
+        })?;
     // An answer must not wait for the acknowledgement of the one before.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
 
@@ -70,7 +83,15 @@ async fn serve(args: Args, defects: Defects, stop: impl Future<Output = ()>) -> 
         .await
         .map_err(|error| SpecimenError::Consensus(error.to_string()))?;
     let first = members.keys().next() == Some(&identity.id);
-    let service = Arc::new(Service::new(&args, identity, raft.clone(), network, lease, machine, log));
+    let service = Arc::new(Service::new(
+        &args,
+        identity,
+        raft.clone(),
+        network,
+        lease,
+        machine,
+        log,
+    ));
 
     if blank && first {
         tokio::spawn(begin(service.clone(), members));
@@ -93,20 +114,39 @@ fn number(args: &Args) -> Result<BTreeMap<NodeId, Member>, SpecimenError> {
     let mut peers = args.peers.clone();
     peers.sort_by(|a, b| natural(&a.name).cmp(&natural(&b.name)));
     if let Some(pair) = peers.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        return Err(SpecimenError::DoublePeer { name: pair[0].name.clone() });
+        return Err(SpecimenError::DoublePeer {
+            name: pair[0].name.clone(),
+        });
     }
-    Ok((1..).zip(peers.into_iter().map(|peer| Member { name: peer.name, address: peer.address })).collect())
+    Ok((1..)
+        .zip(peers.into_iter().map(|peer| Member {
+            name: peer.name,
+            address: peer.address,
+        }))
+        .collect())
 }
 
 /// Whose directory it is. The number it was given at first stays, whatever peers are listed later.
-fn identify(args: &Args, members: &BTreeMap<NodeId, Member>, file: &mut LogFile) -> Result<Identity, SpecimenError> {
+fn identify(
+    args: &Args,
+    members: &BTreeMap<NodeId, Member>,
+    file: &mut LogFile,
+) -> Result<Identity, SpecimenError> {
     let (id, _) = members
         .iter()
         .find(|(_, member)| member.name == args.name)
-        .ok_or_else(|| SpecimenError::NotAPeer { name: args.name.clone() })?;
-    let identity = file.identify(|| Identity { id: *id, name: args.name.clone() })?;
+        .ok_or_else(|| SpecimenError::NotAPeer {
+            name: args.name.clone(),
+        })?;
+    let identity = file.identify(|| Identity {
+        id: *id,
+        name: args.name.clone(),
+    })?;
     if identity.name != args.name {
-        return Err(SpecimenError::ForeignData { path: args.data.clone(), owner: identity.name });
+        return Err(SpecimenError::ForeignData {
+            path: args.data.clone(),
+            owner: identity.name,
+        });
     }
     Ok(identity)
 }
@@ -127,17 +167,30 @@ fn config(args: &Args) -> Result<Config, SpecimenError> {
         replication_lag_threshold: args.snapshot_every * 2,
         ..Config::default()
     };
-    config.validate().map_err(|error| SpecimenError::Timing(error.to_string()))
+    config
+        .validate()
+        .map_err(|error| SpecimenError::Timing(error.to_string()))
 }
 
 /// Begins the cluster, once a majority is there to vote. Whoever finds a cluster begins none.
 async fn begin(service: Arc<Service>, members: BTreeMap<NodeId, Member>) {
     loop {
         let mut up = 1;
-        for member in members.values().filter(|member| member.name != service.identity.name) {
-            let Some(status) = look(&service, &member.address).await else { continue };
-            if status["voters"].as_array().is_some_and(|voters| !voters.is_empty()) {
-                return note(format_args!("{} belongs to a cluster already; waiting to be added", member.name));
+        for member in members
+            .values()
+            .filter(|member| member.name != service.identity.name)
+        {
+            let Some(status) = look(&service, &member.address).await else {
+                continue;
+            };
+            if status["voters"]
+                .as_array()
+                .is_some_and(|voters| !voters.is_empty())
+            {
+                return note(format_args!(
+                    "{} belongs to a cluster already; waiting to be added",
+                    member.name
+                ));
             }
             up += 1;
         }
@@ -153,7 +206,11 @@ async fn begin(service: Arc<Service>, members: BTreeMap<NodeId, Member>) {
 }
 
 async fn look(service: &Service, address: &str) -> Option<Value> {
-    let ask = service.network.http().get(format!("http://{address}/status")).timeout(LOOK * 5);
+    let ask = service
+        .network
+        .http()
+        .get(format!("http://{address}/status"))
+        .timeout(LOOK * 5);
     ask.send().await.ok()?.json().await.ok()
 }
 
@@ -169,8 +226,13 @@ async fn watch(service: &Service) -> SpecimenError {
             }
             let role = (now.state, now.current_leader, now.current_term);
             if before != Some(role) {
-                let leader = now.current_leader.map_or_else(|| "none".into(), |leader| leader.to_string());
-                note(format_args!("{:?}, term {}, leader {leader}", now.state, now.current_term));
+                let leader = now
+                    .current_leader
+                    .map_or_else(|| "none".into(), |leader| leader.to_string());
+                note(format_args!(
+                    "{:?}, term {}, leader {leader}",
+                    now.state, now.current_term
+                ));
                 before = Some(role);
             }
         }

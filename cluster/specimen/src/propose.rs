@@ -57,7 +57,11 @@ impl Proposer {
     pub async fn submit(&self, command: Command, limit: Duration) -> Answer {
         let (answer, answered) = oneshot::channel();
         let claim = Arc::new(AtomicBool::new(false));
-        let waiting = Waiting { command, claim: claim.clone(), answer };
+        let waiting = Waiting {
+            command,
+            claim: claim.clone(),
+            answer,
+        };
         if self.queue.try_send(waiting).is_err() {
             return Err(Refusal::Overloaded);
         }
@@ -84,8 +88,12 @@ async fn propose(
 ) {
     let slots = Arc::new(Semaphore::new(PIPELINE));
     while let Some(first) = commands.recv().await {
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
-        let gathered = std::iter::once(first).chain(std::iter::from_fn(|| commands.try_recv().ok())).take(BATCH_MAX);
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            return;
+        };
+        let gathered = std::iter::once(first)
+            .chain(std::iter::from_fn(|| commands.try_recv().ok()))
+            .take(BATCH_MAX);
         let (commands, answers): (Vec<_>, Vec<_>) = gathered
             .filter(|waiting| !waiting.claim.swap(true, Ordering::SeqCst))
             .map(|waiting| (waiting.command, waiting.answer))
@@ -94,9 +102,19 @@ async fn propose(
             continue;
         }
         let logged = Arc::new(Logged::default());
-        let blind = commands.iter().map(|command| !matches!(command.op, Op::Cas { .. })).collect();
-        let entry = Entry { answers: answers.into_iter().map(Some).collect(), blind, logged: logged.clone() };
-        let batch = Batch { commands, logged: Some(logged) };
+        let blind = commands
+            .iter()
+            .map(|command| !matches!(command.op, Op::Cas { .. }))
+            .collect();
+        let entry = Entry {
+            answers: answers.into_iter().map(Some).collect(),
+            blind,
+            logged: logged.clone(),
+        };
+        let batch = Batch {
+            commands,
+            logged: Some(logged),
+        };
         match raft.client_write_ff(batch).await {
             Ok(written) => {
                 let hasty = hasty.clone();
@@ -152,9 +170,16 @@ impl Entry {
 
     /// [`Defect::AckBeforeQuorum`]: this node's log has the batch, so it will surely be committed. Won't it?
     fn answer_early(&mut self, acknowledged: Option<&AtomicU64>) {
-        let (Some(acknowledged), Some(index)) = (acknowledged, self.logged.index()) else { return };
+        let (Some(acknowledged), Some(index)) = (acknowledged, self.logged.index()) else {
+            return;
+        };
         acknowledged.fetch_max(index, Ordering::SeqCst);
-        for (answer, _) in self.answers.iter_mut().zip(&self.blind).filter(|(_, blind)| **blind) {
+        for (answer, _) in self
+            .answers
+            .iter_mut()
+            .zip(&self.blind)
+            .filter(|(_, blind)| **blind)
+        {
             send(answer.take(), Ok(Reply::Written(index)));
         }
     }

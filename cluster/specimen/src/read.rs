@@ -34,9 +34,12 @@ impl Reader {
         tokio::spawn(async move {
             let slots = Arc::new(Semaphore::new(ROUNDS));
             while let Some(first) = reads.recv().await {
-                let Ok(slot) = slots.clone().acquire_owned().await else { return };
-                let waiting: Vec<_> =
-                    std::iter::once(first).chain(std::iter::from_fn(|| reads.try_recv().ok())).collect();
+                let Ok(slot) = slots.clone().acquire_owned().await else {
+                    return;
+                };
+                let waiting: Vec<_> = std::iter::once(first)
+                    .chain(std::iter::from_fn(|| reads.try_recv().ok()))
+                    .collect();
                 let raft = raft.clone();
                 tokio::spawn(async move {
                     let answer = round(&raft).await;
@@ -70,7 +73,9 @@ async fn round(raft: &Raft) -> Answer {
             Ok(Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(forward)))) => {
                 return Err(Refusal::NotLeader(forward.leader_node));
             }
-            Ok(Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_)))) if Instant::now() < deadline => {
+            Ok(Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))))
+                if Instant::now() < deadline =>
+            {
                 sleep(PAUSE).await;
             }
             _ => return Err(Refusal::NoQuorum(Executed::No)),

@@ -46,8 +46,15 @@ pub enum Executed {
 }
 
 impl Refusal {
-    const REASONS: [&'static str; 7] =
-        ["not-leader", "overloaded", "no-quorum", "bad-request", "unknown-path", "stale-seq", "internal"];
+    const REASONS: [&'static str; 7] = [
+        "not-leader",
+        "overloaded",
+        "no-quorum",
+        "bad-request",
+        "unknown-path",
+        "stale-seq",
+        "internal",
+    ];
 
     fn reason(&self) -> usize {
         match self {
@@ -121,6 +128,10 @@ impl Refused {
     /// As an object: `{"not-leader":3,"overloaded":0,…}`.
     pub fn to_json(&self) -> Map<String, Value> {
         let counts = self.0.iter().map(|count| json!(count.load(Ordering::Relaxed)));
-        Refusal::REASONS.iter().map(|reason| (*reason).to_owned()).zip(counts).collect()
+        Refusal::REASONS
+            .iter()
+            .map(|reason| (*reason).to_owned())
+            .zip(counts)
+            .collect()
     }
 }

@@ -90,7 +90,11 @@ impl Service {
             proposer: Proposer::start(raft.clone(), in_flight_max, LIMIT, defects.clone()),
             reader: Reader::start(raft.clone(), in_flight_max),
             in_flight: Arc::new(Semaphore::new(in_flight_max)),
-            peers: args.peers.iter().map(|peer| (peer.name.clone(), peer.address.clone())).collect(),
+            peers: args
+                .peers
+                .iter()
+                .map(|peer| (peer.name.clone(), peer.address.clone()))
+                .collect(),
             refused: Refused::default(),
             introduction: Mutex::default(),
             identity,
@@ -122,17 +126,26 @@ impl Service {
             self.reader.wait().await?;
             if self.defects.has(Defect::AckBeforeQuorum) {
                 let acknowledged = self.proposer.acknowledged();
-                let applied = self.raft.wait(None).applied_index_at_least(Some(acknowledged), "acknowledged").await;
+                let applied = self
+                    .raft
+                    .wait(None)
+                    .applied_index_at_least(Some(acknowledged), "acknowledged")
+                    .await;
                 applied.map_err(|_| Refusal::NoQuorum(Executed::No))?;
             }
             Ok(self.own(key))
         };
-        timeout(LIMIT, wait).await.unwrap_or(Err(Refusal::NoQuorum(Executed::No)))
+        timeout(LIMIT, wait)
+            .await
+            .unwrap_or(Err(Refusal::NoQuorum(Executed::No)))
     }
 
     fn own(&self, key: &str) -> Seen {
         let replica = self.machine.read();
-        Seen { value: replica.state.get(key), index: replica.applied.map_or(0, |position| position.index) }
+        Seen {
+            value: replica.state.get(key),
+            index: replica.applied.map_or(0, |position| position.index),
+        }
     }
 
     /// Value first, lease after: see [`crate::lease`].
@@ -140,7 +153,13 @@ impl Service {
         let (seen, applied) = {
             let replica = self.machine.read();
             let applied = replica.applied?;
-            (Seen { value: replica.state.get(key), index: applied.index }, applied)
+            (
+                Seen {
+                    value: replica.state.get(key),
+                    index: applied.index,
+                },
+                applied,
+            )
         };
         let metrics = self.metrics.borrow();
         let me = self.identity.id;
@@ -172,9 +191,15 @@ impl Service {
     ) -> Result<Reply, Refusal> {
         let seen = self.read_index(&key).await?;
         if seen.value != *old {
-            return Ok(Reply::Cas { swapped: false, index: seen.index });
+            return Ok(Reply::Cas {
+                swapped: false,
+                index: seen.index,
+            });
         }
-        let put = Command { op: Op::Put { key, value: new }, token };
+        let put = Command {
+            op: Op::Put { key, value: new },
+            token,
+        };
         match self.proposer.submit(put, LIMIT).await? {
             Reply::Written(index) => Ok(Reply::Cas { swapped: true, index }),
             reply => Ok(reply),
@@ -187,8 +212,12 @@ impl Service {
         if metrics.state == ServerState::Leader {
             return Ok(());
         }
-        let leader = metrics.current_leader.filter(|leader| *leader != self.identity.id);
-        Err(Refusal::NotLeader(leader.and_then(|leader| self.member(&metrics, leader).cloned())))
+        let leader = metrics
+            .current_leader
+            .filter(|leader| *leader != self.identity.id);
+        Err(Refusal::NotLeader(
+            leader.and_then(|leader| self.member(&metrics, leader).cloned()),
+        ))
     }
 
     fn member<'m>(&self, metrics: &'m Metrics, id: NodeId) -> Option<&'m Member> {
@@ -204,13 +233,18 @@ impl Service {
     pub fn introduced(&self, vote: Vote, committed: Option<u64>) {
         let mut introduction = self.introduction.lock().unwrap_or_else(PoisonError::into_inner);
         if introduction.is_none_or(|known| known.vote != vote) {
-            *introduction = Some(Introduction { vote, committed: committed.unwrap_or(0) });
+            *introduction = Some(Introduction {
+                vote,
+                committed: committed.unwrap_or(0),
+            });
         }
     }
 
     /// Whether this node knows a leader and has applied what was committed when it learnt of it.
     fn ready(&self, metrics: &Metrics) -> bool {
-        let Some(applied) = self.machine.read().applied else { return false };
+        let Some(applied) = self.machine.read().applied else {
+            return false;
+        };
         match metrics.current_leader {
             None => false,
             Some(leader) if leader == self.identity.id => applied.leader_id == metrics.vote.leader_id,
@@ -225,7 +259,11 @@ impl Service {
     pub fn status(&self) -> Value {
         let metrics = self.metrics.borrow().clone();
         let membership = metrics.membership_config.membership();
-        let name = |id: NodeId| membership.get_node(&id).map_or_else(|| id.to_string(), |member| member.name.clone());
+        let name = |id: NodeId| {
+            membership
+                .get_node(&id)
+                .map_or_else(|| id.to_string(), |member| member.name.clone())
+        };
         let role = match metrics.state {
             ServerState::Leader => "leader",
             ServerState::Candidate => "candidate",

@@ -45,7 +45,9 @@ impl State {
 
     /// Applies `command`, which the log holds at `index`.
     pub fn apply(&mut self, index: u64, command: &Command) -> Reply {
-        let Some(token) = &command.token else { return self.run(index, &command.op) };
+        let Some(token) = &command.token else {
+            return self.run(index, &command.op);
+        };
         if let Some(session) = self.sessions.get(&token.client) {
             if token.seq == session.seq {
                 return session.reply.clone();
@@ -90,7 +92,11 @@ impl State {
 
     fn remember(&mut self, token: &Token, reply: Reply) {
         self.requests += 1;
-        let session = Session { seq: token.seq, reply, age: self.requests };
+        let session = Session {
+            seq: token.seq,
+            reply,
+            age: self.requests,
+        };
         if let Some(before) = self.sessions.insert(token.client.clone(), session) {
             self.by_age.remove(&before.age);
         }
@@ -110,7 +116,11 @@ impl State {
     /// The state that [`State::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         let mut state: State = serde_json::from_slice(bytes)?;
-        state.by_age = state.sessions.iter().map(|(client, session)| (session.age, client.clone())).collect();
+        state.by_age = state
+            .sessions
+            .iter()
+            .map(|(client, session)| (session.age, client.clone()))
+            .collect();
         Ok(state)
     }
 
@@ -118,7 +128,13 @@ impl State {
     pub(crate) fn merge(&mut self, other: State) {
         let mut keys = std::mem::take(&mut self.keys);
         keys.extend(other.keys);
-        *self = State { keys, ..State { keys: BTreeMap::new(), ..other } };
+        *self = State {
+            keys,
+            ..State {
+                keys: BTreeMap::new(),
+                ..other
+            }
+        };
     }
 }
 
@@ -127,24 +143,55 @@ mod tests {
     use super::*;
 
     fn put(key: &str, value: i64) -> Op {
-        Op::Put { key: key.into(), value: value.into() }
+        Op::Put {
+            key: key.into(),
+            value: value.into(),
+        }
     }
 
     fn cas(key: &str, old: impl Into<Scalar>, new: i64) -> Op {
-        Op::Cas { key: key.into(), old: old.into(), new: new.into() }
+        Op::Cas {
+            key: key.into(),
+            old: old.into(),
+            new: new.into(),
+        }
     }
 
     fn by(client: &str, seq: u64, op: Op) -> Command {
-        Command { op, token: Some(Token { client: client.into(), seq }) }
+        Command {
+            op,
+            token: Some(Token {
+                client: client.into(),
+                seq,
+            }),
+        }
     }
 
     #[test]
     fn cas_swaps_only_the_expected_value_and_null_means_absent() {
         let mut state = State::default();
-        assert_eq!(state.run(1, &cas("x", 1, 2)), Reply::Cas { swapped: false, index: 1 });
-        assert_eq!(state.run(2, &cas("x", Scalar::ABSENT, 2)), Reply::Cas { swapped: true, index: 2 });
+        assert_eq!(
+            state.run(1, &cas("x", 1, 2)),
+            Reply::Cas {
+                swapped: false,
+                index: 1
+            }
+        );
+        assert_eq!(
+            state.run(2, &cas("x", Scalar::ABSENT, 2)),
+            Reply::Cas {
+                swapped: true,
+                index: 2
+            }
+        );
         assert_eq!(state.get("x"), 2.into());
-        state.run(3, &Op::Put { key: "x".into(), value: Scalar::ABSENT });
+        state.run(
+            3,
+            &Op::Put {
+                key: "x".into(),
+                value: Scalar::ABSENT,
+            },
+        );
         assert_eq!(state.get("x"), Scalar::ABSENT);
     }
 
@@ -162,14 +209,20 @@ mod tests {
     fn a_seq_from_the_past_is_refused() {
         let mut state = State::default();
         state.apply(1, &by("c1", 7, put("x", 1)));
-        assert_eq!(state.apply(2, &by("c1", 6, put("x", 2))), Reply::StaleSeq { last: 7 });
+        assert_eq!(
+            state.apply(2, &by("c1", 6, put("x", 2))),
+            Reply::StaleSeq { last: 7 }
+        );
         assert_eq!(state.get("x"), 1.into());
     }
 
     #[test]
     fn requests_without_a_token_always_run() {
         let mut state = State::default();
-        let command = Command { op: put("x", 1), token: None };
+        let command = Command {
+            op: put("x", 1),
+            token: None,
+        };
         assert_eq!(state.apply(1, &command), Reply::Written(1));
         assert_eq!(state.apply(2, &command), Reply::Written(2));
     }

@@ -75,7 +75,11 @@ impl TryFrom<serde_json::Value> for Scalar {
     type Error = NotScalar;
 
     fn try_from(value: serde_json::Value) -> Result<Self, NotScalar> {
-        if value.is_array() || value.is_object() { Err(NotScalar) } else { Ok(Self(value)) }
+        if value.is_array() || value.is_object() {
+            Err(NotScalar)
+        } else {
+            Ok(Self(value))
+        }
     }
 }
 

@@ -63,12 +63,12 @@ pub fn isolate() -> Result<Isolation, ClusterError> {
 impl Isolation {
     /// Refuses to go on where the calling thread doesn't live in the namespaces that this is the proof of: the bridge
     /// would be made in the host's network.
-    pub(super) fn check_this_thread(&self) -> Result<(), ClusterError> {
+    pub(crate) fn check_this_thread(&self) -> Result<(), ClusterError> {
         if network_of_this_thread()? == self.network {
             return Ok(());
         }
         Err(ClusterError::Invalid {
-            what: "deploy a local cluster".into(),
+            what: "work on a local cluster".into(),
             why: "this thread isn't in the isolated network namespace; isolate before starting threads"
                 .into(),
         })

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use duress_cluster::Cluster as _;
 
-use crate::support::{Test, deploy, eventually, isolated, namespaces, processes, processes_in, shells};
+use crate::support::{
+    Namespace, Test, deploy, eventually, isolated, namespaces, processes, processes_in, shells,
+};
 
 /// In the environment of a controller and of all that it starts.
 const MARK: &str = "DURESS_TEST_CONTROLLER";
@@ -26,7 +28,7 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// Deploys, says which namespaces there are, and waits.
+/// Deploys, says who it and the nodes' inits are, and waits.
 pub fn main(args: &[OsString]) -> ExitCode {
     isolated(async |isolation| {
         let cluster = deploy(
@@ -35,10 +37,10 @@ pub fn main(args: &[OsString]) -> ExitCode {
             Path::new(&args[0]),
         )
         .await;
-        let mut known = namespaces(std::process::id());
+        let mut known = vec![std::process::id().to_string()];
         for node in cluster.nodes() {
             cluster.start(&node.name).await.unwrap();
-            known.extend(namespaces(cluster.place(&node.name).await.unwrap().pid));
+            known.push(cluster.place(&node.name).await.unwrap().pid.to_string());
         }
         #[expect(clippy::print_stdout, reason = "the test reads it")]
         {
@@ -98,11 +100,13 @@ fn killing_the_controller_leaves_nothing() {
     BufReader::new(controller.0.stdout.take().unwrap())
         .read_line(&mut line)
         .unwrap();
-    let own: Vec<String> = line.split_whitespace().map(String::from).collect();
-    // The pid and UTS namespaces of the controller are ours too.
-    let ours = namespaces(std::process::id());
-    let own: Vec<String> = own.into_iter().filter(|link| !ours.contains(link)).collect();
-    assert_eq!(own.len(), 2 + 5 * 4, "{own:?}");
+    let pids = line.split_whitespace().map(|pid| pid.parse().unwrap());
+    let own: Vec<Namespace> = pids.flat_map(namespaces).collect();
+    assert_eq!(
+        own.len(),
+        2 + 5 * 4,
+        "the controller has the PID and the UTS namespace of this test"
+    );
     // The controller, and for each node: the outer process, the init, a shell, and what the shell started.
     eventually("all processes run", || processes_in(&own).len() == 1 + 5 * 4);
     assert_eq!(marked(&mark).len(), 1 + 5 * 4, "the mark finds them too");

@@ -9,7 +9,10 @@ use duress_cluster::{Cluster as _, ClusterError, Place, ProgramState};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Test, deploy, end_of, eventually, isolated, namespaces, processes_in, shells, within};
+use crate::support::{
+    Namespace, Test, deploy, end_of, eventually, interfaces, isolated, namespaces, processes_in, shells,
+    within,
+};
 
 pub fn tests() -> Vec<Test> {
     vec![
@@ -178,18 +181,34 @@ fn a_program_sees_its_own_world() {
             assert_eq!(mask & 0x7fff_ffff, 0, "no signal is blocked or ignored: {log}");
         }
         assert_eq!(lines[8..], ["to stderr", "of the node"], "{log}");
-        let uts = namespaces(place.pid);
-        assert_ne!(uts, namespaces(std::process::id()));
+        assert_eq!(
+            namespaces(place.pid).len(),
+            4,
+            "none is shared with the controller"
+        );
     });
 }
 
 /// Every process in the sandbox, but its init.
 fn inhabitants(place: &Place) -> Vec<u32> {
-    let pid_namespace = &namespaces(place.pid)[2..3];
-    processes_in(pid_namespace)
+    let inside = processes_in(&namespaces(place.pid));
+    // The outer process shares what the init has, except for the PID namespace.
+    let outer = parent_of(place.pid);
+    inside
         .into_iter()
-        .filter(|pid| *pid != place.pid)
+        .filter(|pid| ![place.pid, outer].contains(pid))
         .collect()
+}
+
+fn parent_of(pid: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap()
 }
 
 fn a_killed_program_starts_again() {
@@ -267,12 +286,15 @@ fn down_leaves_nothing_and_can_be_repeated() {
         for _ in 0..2 {
             let cluster = deploy(
                 isolation,
-                shells(3, "trap 'echo bye; exit' TERM; sleep 1000 & wait"),
+                shells(3, "trap 'echo bye; exit' TERM; touch ready; sleep 1000 & wait"),
                 dir.path(),
             )
             .await;
             for node in cluster.nodes() {
                 cluster.start(&node.name).await.unwrap();
+                let ready = dir.path().join(&node.name).join("data/ready");
+                eventually("the program is ready", || ready.exists());
+                std::fs::remove_file(ready).unwrap();
             }
             let own = namespaces_of(&cluster).await;
             cluster.down().await.unwrap();
@@ -285,20 +307,11 @@ fn down_leaves_nothing_and_can_be_repeated() {
     });
 }
 
-async fn namespaces_of(cluster: &LocalCluster) -> Vec<String> {
+async fn namespaces_of(cluster: &LocalCluster) -> Vec<Namespace> {
     places(cluster)
         .await
         .iter()
         .flat_map(|place| namespaces(place.pid))
-        .collect()
-}
-
-/// Of this thread's network namespace.
-fn interfaces() -> Vec<String> {
-    let text = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
-    text.lines()
-        .skip(2)
-        .map(|line| line.split(':').next().unwrap().trim().to_owned())
         .collect()
 }
 

@@ -8,6 +8,7 @@
 
 mod controller;
 mod deploy;
+mod examine;
 mod ready;
 mod support;
 mod unprivileged;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let tests = [
         deploy::tests(),
         controller::tests(),
+        examine::tests(),
         ready::tests(),
         unprivileged::tests(),
     ]

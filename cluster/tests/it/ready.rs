@@ -13,7 +13,7 @@ use duress_cluster::{
 };
 use tokio::time::Instant;
 
-use crate::support::{Test, deploy, isolated, shells};
+use crate::support::{Test, deploy, eventually, isolated, shells};
 
 pub fn tests() -> Vec<Test> {
     vec![
@@ -145,7 +145,10 @@ fn what_never_becomes_ready_is_an_error_with_the_log() {
         )
         .await;
         cluster.start("n1").await.unwrap();
-        let deadline = Instant::now() + Duration::from_millis(200);
+        let log = dir.path().join("n1/log");
+        eventually("the program has complained", || {
+            std::fs::read_to_string(&log).unwrap().ends_with('\n')
+        });
         let all = [
             (Readiness::Tcp { port: 8080 }, "refused"),
             (
@@ -164,6 +167,7 @@ fn what_never_becomes_ready_is_an_error_with_the_log() {
             ),
         ];
         for (readiness, why) in all {
+            let deadline = Instant::now() + Duration::from_millis(200);
             let error = wait_ready(&cluster, "n1", &readiness, deadline)
                 .await
                 .unwrap_err()

@@ -69,33 +69,57 @@ pub async fn end_of(cluster: &LocalCluster, node: &str) -> String {
     }
 }
 
-/// All processes that exist.
+/// All processes that live. A zombie doesn't: it has ended, and waits for whoever adopted it to notice.
 pub fn processes() -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let lives = |pid: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+        status.is_ok_and(|status| !status.contains("\nState:\tZ"))
+    };
+    pids.filter(lives).collect()
 }
 
-/// The processes that share a namespace with these: `links` are what `/proc/PID/ns/*` point at.
-pub fn processes_in(links: &[String]) -> Vec<u32> {
-    let kinds = ["net", "mnt", "pid", "uts"];
+/// A namespace that is held open: the kernel would soon give the number of one that ended to a new one, perhaps to
+/// that of another test.
+pub struct Namespace {
+    link: String,
+    _held: File,
+}
+
+const KINDS: [&str; 4] = ["net", "mnt", "pid", "uts"];
+
+/// The namespaces of a process, without those that it shares with this thread.
+pub fn namespaces(pid: u32) -> Vec<Namespace> {
+    let link = |of: &str, kind: &str| std::fs::read_link(format!("/proc/{of}/ns/{kind}")).ok();
+    let own = KINDS
+        .iter()
+        .filter(|kind| link(&pid.to_string(), kind) != link("thread-self", kind));
+    let hold = |kind: &&str| {
+        let path = format!("/proc/{pid}/ns/{kind}");
+        let held = File::open(&path).unwrap();
+        let link = std::fs::read_link(&path).unwrap().to_string_lossy().into_owned();
+        Namespace { link, _held: held }
+    };
+    own.map(hold).collect()
+}
+
+/// The processes that live in any of these.
+pub fn processes_in(namespaces: &[Namespace]) -> Vec<u32> {
     let inside = |pid: &u32| {
-        kinds
-            .iter()
-            .any(|kind| namespace(*pid, kind).is_some_and(|link| links.contains(&link)))
+        KINDS.iter().any(|kind| {
+            let link = std::fs::read_link(format!("/proc/{pid}/ns/{kind}"));
+            link.is_ok_and(|link| namespaces.iter().any(|namespace| *link == *namespace.link))
+        })
     };
     processes().into_iter().filter(inside).collect()
 }
 
-pub fn namespace(pid: u32, kind: &str) -> Option<String> {
-    let link = std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok()?;
-    Some(link.to_string_lossy().into_owned())
-}
-
-pub fn namespaces(pid: u32) -> Vec<String> {
-    ["net", "mnt", "pid", "uts"]
-        .iter()
-        .map(|kind| namespace(pid, kind).unwrap())
+/// The interfaces of this thread's network namespace.
+pub fn interfaces() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+    text.lines()
+        .skip(2)
+        .map(|line| line.split(':').next().unwrap().trim().to_owned())
         .collect()
 }

@@ -57,22 +57,43 @@ fn calibrate(args: &CalibrateArgs) -> Result<bool, CalibrateError> {
     for (folder, defect) in [(args.specs.clone(), false), (args.specs.join("defects"), true)] {
         for path in specs_in(&folder)? {
             let spec = Spec::read(&path)?;
-            if args.only.as_ref().is_none_or(|only| spec.name.contains(only.as_str())) {
-                series.push(Series { path, spec, defect, runs: Vec::new() });
+            if args
+                .only
+                .as_ref()
+                .is_none_or(|only| spec.name.contains(only.as_str()))
+            {
+                series.push(Series {
+                    path,
+                    spec,
+                    defect,
+                    runs: Vec::new(),
+                });
             }
         }
     }
     if series.is_empty() {
-        let filter = args.only.as_ref().map_or(String::new(), |only| format!(" whose name contains {only:?}"));
-        return Err(CalibrateError::NoSpecs { path: args.specs.clone(), filter });
+        let filter = args
+            .only
+            .as_ref()
+            .map_or(String::new(), |only| format!(" whose name contains {only:?}"));
+        return Err(CalibrateError::NoSpecs {
+            path: args.specs.clone(),
+            filter,
+        });
     }
 
-    let exe = std::env::current_exe()
-        .map_err(|source| CalibrateError::Start { path: "the running program".into(), source })?;
+    let exe = std::env::current_exe().map_err(|source| CalibrateError::Start {
+        path: "the running program".into(),
+        source,
+    })?;
     let queue: Mutex<VecDeque<(usize, u64)>> = Mutex::new(
         (series.iter().enumerate())
             .flat_map(|(index, series)| {
-                let count = if series.defect { args.defect_seeds } else { args.seeds };
+                let count = if series.defect {
+                    args.defect_seeds
+                } else {
+                    args.seeds
+                };
                 (args.first_seed..args.first_seed + count).map(move |seed| (index, seed))
             })
             .collect(),
@@ -86,7 +107,9 @@ fn calibrate(args: &CalibrateArgs) -> Result<bool, CalibrateError> {
                     let Some((index, seed)) = job else { return };
                     let result = run_once(&exe, &series[index].path, seed, &args.runs);
                     print(format_args!("{}\n", progress(&series[index], seed, &result)));
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push((index, seed, result));
+                    done.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, seed, result));
                 }
             });
         }
@@ -100,14 +123,19 @@ fn calibrate(args: &CalibrateArgs) -> Result<bool, CalibrateError> {
     let table = table(&series, args);
     print(format_args!("\n{table}"));
     if let Some(path) = &args.out {
-        std::fs::write(path, page(&table, args))
-            .map_err(|source| CalibrateError::Write { path: path.clone(), source })?;
+        std::fs::write(path, page(&table, args)).map_err(|source| CalibrateError::Write {
+            path: path.clone(),
+            source,
+        })?;
     }
     Ok(series.iter().all(good))
 }
 
 fn specs_in(folder: &Path) -> Result<Vec<PathBuf>, CalibrateError> {
-    let failed = |source| CalibrateError::Folder { path: folder.to_owned(), source };
+    let failed = |source| CalibrateError::Folder {
+        path: folder.to_owned(),
+        source,
+    };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
@@ -130,7 +158,11 @@ fn run_once(exe: &Path, spec: &Path, seed: u64, runs: &Path) -> Result<VerdictFi
         .map_err(|error| format!("start {}: {error}", exe.display()))?;
     serde_json::from_slice(&output.stdout).map_err(|_| {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        format!("{}: {}", output.status, stderr.lines().last().unwrap_or("no message"))
+        format!(
+            "{}: {}",
+            output.status,
+            stderr.lines().last().unwrap_or("no message")
+        )
     })
 }
 
@@ -143,7 +175,11 @@ fn progress(series: &Series, seed: u64, result: &Result<VerdictFile, String>) ->
 }
 
 fn count(series: &Series, overall: Overall) -> usize {
-    series.runs.iter().filter(|(_, run)| run.as_ref().is_ok_and(|verdict| verdict.overall == overall)).count()
+    series
+        .runs
+        .iter()
+        .filter(|(_, run)| run.as_ref().is_ok_and(|verdict| verdict.overall == overall))
+        .count()
 }
 
 fn good(series: &Series) -> bool {
@@ -156,19 +192,34 @@ fn good(series: &Series) -> bool {
 
 /// Median of what `of` gives for the runs that have it.
 fn median(series: &Series, of: impl Fn(&VerdictFile) -> Option<f64>) -> Option<f64> {
-    let mut values: Vec<f64> = series.runs.iter().filter_map(|(_, run)| of(run.as_ref().ok()?)).collect();
+    let mut values: Vec<f64> = series
+        .runs
+        .iter()
+        .filter_map(|(_, run)| of(run.as_ref().ok()?))
+        .collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
 
 /// Seconds from the first operation under load to the last operation of the first witness.
 fn seconds_to_violation(verdict: &VerdictFile) -> Option<f64> {
-    let witness = verdict.properties.iter().find_map(|property| match &property.verdict {
-        Verdict::Violated { witness } => Some(witness),
-        _ => None,
-    })?;
-    let end = witness.operations.iter().filter_map(|operation| operation.completed).max()?;
-    let start = verdict.phases.iter().find(|phase| phase.name == "warm-up").map_or(0, |phase| phase.start);
+    let witness = verdict
+        .properties
+        .iter()
+        .find_map(|property| match &property.verdict {
+            Verdict::Violated { witness } => Some(witness),
+            _ => None,
+        })?;
+    let end = witness
+        .operations
+        .iter()
+        .filter_map(|operation| operation.completed)
+        .max()?;
+    let start = verdict
+        .phases
+        .iter()
+        .find(|phase| phase.name == "warm-up")
+        .map_or(0, |phase| phase.start);
     Some(end.saturating_sub(start) as f64 / 1e9)
 }
 
@@ -187,8 +238,12 @@ fn table(series: &[Series], args: &CalibrateArgs) -> String {
             "| `{}` | {total} | {held} | {violated} | {inconclusive} | {} | {} | {} |\n",
             series.spec.name,
             total - held - violated - inconclusive,
-            number(median(series, |verdict| Some(verdict.evidence.operations.ok as f64))),
-            number(median(series, |verdict| Some(verdict.evidence.faults_verified as f64))),
+            number(median(series, |verdict| Some(
+                verdict.evidence.operations.ok as f64
+            ))),
+            number(median(series, |verdict| Some(
+                verdict.evidence.faults_verified as f64
+            ))),
         ));
     }
     text.push_str(
@@ -199,7 +254,10 @@ fn table(series: &[Series], args: &CalibrateArgs) -> String {
     for series in series.iter().filter(|series| series.defect) {
         let ClusterSpec::Local(local) = &series.spec.cluster;
         let name = local.defects.join(", ");
-        let what = Defect::ALL.iter().find(|defect| defect.name() == name).map_or("", |defect| defect.what());
+        let what = Defect::ALL
+            .iter()
+            .find(|defect| defect.name() == name)
+            .map_or("", |defect| defect.what());
         let seconds = median(series, seconds_to_violation);
         text.push_str(&format!(
             "| `{name}` | {what} | {} | {} | {} | {} |\n",

@@ -32,7 +32,10 @@ pub fn systems(args: ListArgs) -> ExitCode {
         print_json(&systems);
     } else {
         for system in systems {
-            print(format_args!("{:<10} {} nodes  {}\n", system.name, system.nodes_default, system.description));
+            print(format_args!(
+                "{:<10} {} nodes  {}\n",
+                system.name, system.nodes_default, system.description
+            ));
         }
     }
     ExitCode::SUCCESS
@@ -45,7 +48,10 @@ pub fn workloads(args: ListArgs) -> ExitCode {
         print_json(&json!(workloads));
     } else {
         for workload in workloads {
-            print(format_args!("{}: {}\n    judged by the model {}\n", workload.name, workload.description, workload.model));
+            print(format_args!(
+                "{}: {}\n    judged by the model {}\n",
+                workload.name, workload.description, workload.model
+            ));
             for (name, meaning) in workload.parameters {
                 print(format_args!("    {name:<8} {meaning}\n"));
             }

@@ -15,9 +15,15 @@ enum CheckFailure {
     #[error("read {path}: {source}")]
     Read { path: String, source: std::io::Error },
     #[error("{path}: {source}")]
-    Format { path: String, source: duress_checker::history::jsonl::JsonlError },
+    Format {
+        path: String,
+        source: duress_checker::history::jsonl::JsonlError,
+    },
     #[error("{path}: {source}")]
-    Check { path: String, source: linearizability::CheckError },
+    Check {
+        path: String,
+        source: linearizability::CheckError,
+    },
 }
 
 /// Reads, judges, prints.
@@ -41,10 +47,15 @@ pub fn main(args: &CheckArgs) -> ExitCode {
 
 fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
     let path = args.history.display().to_string();
-    let bytes = std::fs::read(&args.history)
-        .map_err(|source| CheckFailure::Read { path: path.clone(), source })?;
-    let events = duress_checker::history::jsonl::read_events(&bytes)
-        .map_err(|source| CheckFailure::Format { path: path.clone(), source })?;
+    let bytes = std::fs::read(&args.history).map_err(|source| CheckFailure::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let events =
+        duress_checker::history::jsonl::read_events(&bytes).map_err(|source| CheckFailure::Format {
+            path: path.clone(),
+            source,
+        })?;
     let budget = Budget {
         time_ms_max: u64::try_from(args.time.0.as_millis()).unwrap_or(u64::MAX),
         memory_bytes_max: args.memory_mib << 20,

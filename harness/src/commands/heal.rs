@@ -22,7 +22,10 @@ pub fn main(args: &HealArgs) -> ExitCode {
         }
     }
     if args.runs.is_empty() {
-        dirs = runs_below(&args.out.join("runs")).iter().filter_map(|path| RunDir::open(path).ok()).collect();
+        dirs = runs_below(&args.out.join("runs"))
+            .iter()
+            .filter_map(|path| RunDir::open(path).ok())
+            .collect();
     }
 
     let mut code = ExitCode::SUCCESS;
@@ -49,7 +52,10 @@ pub fn main(args: &HealArgs) -> ExitCode {
     }
     if args.json {
         print_json(&all);
-    } else if all.iter().all(|run| run["done"] == json!([]) && run["failed"] == json!([])) {
+    } else if all
+        .iter()
+        .all(|run| run["done"] == json!([]) && run["failed"] == json!([]))
+    {
         print("nothing to heal\n");
     }
     code
@@ -59,8 +65,10 @@ pub fn main(args: &HealArgs) -> ExitCode {
 fn runs_below(runs: &Path) -> Vec<PathBuf> {
     let list = |path: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        let mut paths: Vec<PathBuf> =
-            entries.map(|entry| entry.path()).filter(|path| path.is_dir() && !path.is_symlink()).collect();
+        let mut paths: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir() && !path.is_symlink())
+            .collect();
         paths.sort();
         paths
     };

@@ -19,7 +19,10 @@ enum ReportError {
     #[error("read {path}: {source}")]
     Read { path: String, source: std::io::Error },
     #[error("{path}: {source}")]
-    History { path: String, source: duress_checker::history::jsonl::JsonlError },
+    History {
+        path: String,
+        source: duress_checker::history::jsonl::JsonlError,
+    },
     #[error(transparent)]
     Dir(#[from] duress_results::rundir::RunDirError),
     #[error(transparent)]
@@ -53,12 +56,17 @@ pub fn judge_and_print(dir: &RunDir, json: bool) -> ExitCode {
 fn write(dir: &RunDir) -> Result<RunData, ReportError> {
     let spec = Spec::read(&dir.spec())?;
     let path = dir.history();
-    let bytes = std::fs::read(&path)
-        .map_err(|source| ReportError::Read { path: path.display().to_string(), source })?;
+    let bytes = std::fs::read(&path).map_err(|source| ReportError::Read {
+        path: path.display().to_string(),
+        source,
+    })?;
     // The last line of a run that was killed may be half a line.
     let bytes = duress_checker::history::jsonl::complete_lines(&bytes);
-    let history = duress_checker::history::jsonl::read_events(bytes)
-        .map_err(|source| ReportError::History { path: path.display().to_string(), source })?;
+    let history =
+        duress_checker::history::jsonl::read_events(bytes).map_err(|source| ReportError::History {
+            path: path.display().to_string(),
+            source,
+        })?;
     let seed = seed_of(&history).or(spec.seed).unwrap_or_default();
     let started = notes(&history, "run")
         .find_map(|(_, value)| Some(value.get("started")?.as_str()?.to_owned()))

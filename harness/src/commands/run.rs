@@ -29,7 +29,15 @@ pub fn main(args: &RunArgs) -> ExitCode {
         Err(error) => return fail(&error, exit::USAGE),
     };
     let seed = spec.seed.expect("resolve draws a seed");
-    let invalid = |what: String| fail(&SpecError::Invalid { path: args.spec.clone(), what }, exit::USAGE);
+    let invalid = |what: String| {
+        fail(
+            &SpecError::Invalid {
+                path: args.spec.clone(),
+                what,
+            },
+            exit::USAGE,
+        )
+    };
     let ClusterSpec::Local(cluster) = &spec.cluster;
     let system = match System::named(&cluster.system) {
         Ok(system) => system,
@@ -56,7 +64,11 @@ pub fn main(args: &RunArgs) -> ExitCode {
         Err(error) => return fail(&*error, exit::HARNESS_FAILURE),
     };
     let progress = Progress::new(args.quiet);
-    progress.say(&format!("{} seed {seed}, {} faults planned", spec.name, schedule.faults.len()));
+    progress.say(&format!(
+        "{} seed {seed}, {} faults planned",
+        spec.name,
+        schedule.faults.len()
+    ));
     runtime.block_on(async {
         let (interrupted, interrupt) = watch::channel(false);
         tokio::spawn(await_interrupt(interrupted));
@@ -92,7 +104,12 @@ fn resolve(args: &RunArgs) -> Result<Spec, SpecError> {
     if let Some(time) = args.time {
         spec.time.faults = time;
     }
-    let invalid = |what: String| Err(SpecError::Invalid { path: args.spec.clone(), what });
+    let invalid = |what: String| {
+        Err(SpecError::Invalid {
+            path: args.spec.clone(),
+            what,
+        })
+    };
     let WorkloadSpec::Register(register) = &spec.workload;
     if let Err(error) = duress_workloads::register::Register::new(register) {
         return invalid(format!("workload.register: {error}"));
@@ -132,7 +149,9 @@ fn prepare(
 /// the agent heals when its input ends.
 async fn await_interrupt(interrupted: watch::Sender<bool>) {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
     for last in [false, true] {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}

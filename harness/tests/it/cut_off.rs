@@ -73,7 +73,10 @@ fn the_first_ctrl_c_heals_and_checks_the_second_quits() {
     assert_eq!(status.code(), Some(2));
     let verdict = bench.verdict();
     assert_eq!(verdict["cut_short"], true);
-    assert_eq!(verdict["evidence"]["faults_healed"], verdict["evidence"]["faults_verified"], "{verdict}");
+    assert_eq!(
+        verdict["evidence"]["faults_healed"], verdict["evidence"]["faults_verified"],
+        "{verdict}"
+    );
     before.wait_until_back(Duration::from_secs(10));
 
     let bench = Bench::new(SPEC);
@@ -83,6 +86,8 @@ fn the_first_ctrl_c_heals_and_checks_the_second_quits() {
         kill(pid, Signal::SIGINT).expect("SIGINT");
         std::thread::sleep(Duration::from_millis(20));
     }
-    wait_for("end", Duration::from_secs(5), || child.try_wait().expect("a child"));
+    wait_for("end", Duration::from_secs(5), || {
+        child.try_wait().expect("a child")
+    });
     before.wait_until_back(Duration::from_secs(10));
 }

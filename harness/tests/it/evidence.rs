@@ -42,18 +42,34 @@ fn a_fault_that_cannot_be_injected_is_inconclusive() {
             .expect("iproute2 is installed");
         std::os::unix::fs::symlink(real, tools.path().join(tool)).expect("a link");
     }
-    let output = bench.run_command(1).env("PATH", tools.path()).output().expect("the binary starts");
+    let output = bench
+        .run_command(1)
+        .env("PATH", tools.path())
+        .output()
+        .expect("the binary starts");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     let verdict = bench.verdict();
     assert_eq!(verdict["evidence"]["faults_verified"], 0);
-    assert!(verdict["summary"].as_str().expect("a summary").contains("partition"), "{verdict}");
+    assert!(
+        verdict["summary"]
+            .as_str()
+            .expect("a summary")
+            .contains("partition"),
+        "{verdict}"
+    );
 }
 
 #[test]
 fn no_answer_at_all_is_a_harness_failure() {
-    let spec = QUIET.replace("nodes = 3", "nodes = 3\nready = \"1500ms\"\nargs = [\"--no-such-flag\"]");
+    let spec = QUIET.replace(
+        "nodes = 3",
+        "nodes = 3\nready = \"1500ms\"\nargs = [\"--no-such-flag\"]",
+    );
     let verdict = Bench::new(&spec).run(1, 3);
     let failure = verdict["harness_failure"].as_str().expect("a reason");
-    assert!(failure.contains("no-such-flag"), "the node's last words are missing: {failure}");
+    assert!(
+        failure.contains("no-such-flag"),
+        "the node's last words are missing: {failure}"
+    );
 }

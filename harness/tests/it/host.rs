@@ -12,7 +12,11 @@ pub const DURESS: &str = env!("CARGO_BIN_EXE_duress");
 
 /// Runs `duress` with these arguments to its end.
 pub fn duress<I: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = I>) -> Output {
-    Command::new(DURESS).args(args).stdin(Stdio::null()).output().expect("the binary starts")
+    Command::new(DURESS)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary starts")
 }
 
 /// A folder with a spec in it, and room for its runs.
@@ -35,7 +39,11 @@ impl Bench {
     /// `duress run` on the spec, not started yet.
     pub fn run_command(&self, seed: u64) -> Command {
         let mut command = Command::new(DURESS);
-        command.arg("run").arg(self.spec()).args(["--seed", &seed.to_string(), "--out"]).arg(self.dir.path());
+        command
+            .arg("run")
+            .arg(self.spec())
+            .args(["--seed", &seed.to_string(), "--out"])
+            .arg(self.dir.path());
         command.stdin(Stdio::null());
         command
     }
@@ -110,7 +118,9 @@ impl HostState {
         let mut namespaces = BTreeSet::new();
         let mut processes = BTreeSet::new();
         for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
+                continue;
+            };
             for kind in ["net", "mnt", "pid", "uts", "user"] {
                 if let Ok(link) = std::fs::read_link(format!("/proc/{pid}/ns/{kind}")) {
                     namespaces.insert(link.display().to_string());
@@ -123,7 +133,11 @@ impl HostState {
         let cgroup = Path::new("/sys/fs/cgroup");
         let mut cgroups = BTreeSet::new();
         for controller in std::fs::read_dir(cgroup).into_iter().flatten().flatten() {
-            for group in std::fs::read_dir(controller.path()).into_iter().flatten().flatten() {
+            for group in std::fs::read_dir(controller.path())
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
                 if group.path().is_dir() {
                     cgroups.insert(group.path());
                 }
@@ -166,5 +180,8 @@ fn said(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
     let output = output.unwrap_or_else(|error| panic!("{program} is needed to look at the host: {error}"));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().filter(|line| !line.starts_with('#') && !line.starts_with(':')).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter(|line| !line.starts_with('#') && !line.starts_with(':'))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -64,12 +64,28 @@ fn a_correct_system_holds_under_faults_that_are_proven() {
     let bench = Bench::new(CORRECT);
     let verdict = bench.run(3, 0);
     assert_eq!(verdict["overall"], "held");
-    assert!(verdict["evidence"]["faults_verified"].as_u64() >= Some(4), "{}", verdict["evidence"]);
-    assert_eq!(verdict["evidence"]["faults_verified"], verdict["evidence"]["faults_planned"]);
-    assert_eq!(verdict["evidence"]["faults_healed"], verdict["evidence"]["faults_planned"]);
+    assert!(
+        verdict["evidence"]["faults_verified"].as_u64() >= Some(4),
+        "{}",
+        verdict["evidence"]
+    );
+    assert_eq!(
+        verdict["evidence"]["faults_verified"],
+        verdict["evidence"]["faults_planned"]
+    );
+    assert_eq!(
+        verdict["evidence"]["faults_healed"],
+        verdict["evidence"]["faults_planned"]
+    );
     assert!(verdict["evidence"]["operations"]["ok"].as_u64() >= Some(1000));
-    for file in ["spec.toml", "schedule.json", "history.jsonl", "report.html", "junit.xml", "nodes/n5/probes.jsonl"]
-    {
+    for file in [
+        "spec.toml",
+        "schedule.json",
+        "history.jsonl",
+        "report.html",
+        "junit.xml",
+        "nodes/n5/probes.jsonl",
+    ] {
         assert!(bench.latest().join(file).is_file(), "{file} is missing");
     }
     before.wait_until_back(Duration::from_secs(10));
@@ -83,7 +99,10 @@ fn a_stale_read_is_found_and_shown() {
     let witness = &verdict["properties"][0]["witness"];
     let operations = witness["operations"].as_array().expect("a witness");
     assert!((2..=8).contains(&operations.len()), "{witness}");
-    assert!(operations.iter().any(|operation| operation["f"] == "read"), "{witness}");
+    assert!(
+        operations.iter().any(|operation| operation["f"] == "read"),
+        "{witness}"
+    );
 
     let history = bench.latest().join("history.jsonl");
     let check = duress([

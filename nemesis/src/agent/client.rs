@@ -42,6 +42,14 @@ pub enum AgentError {
     Answer(#[from] serde_json::Error),
 }
 
+/// How an agent ended.
+#[derive(Clone, Debug)]
+struct End {
+    how: String,
+    /// It healed everything before.
+    healed: bool,
+}
+
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Outcome>>>>;
 
 /// An agent, as a child process. Dropping it closes the agent's input, upon which it heals everything and exits.
@@ -49,7 +57,7 @@ pub struct AgentClient {
     input: tokio::sync::Mutex<Option<ChildStdin>>,
     waiting: Waiting,
     next: std::sync::atomic::AtomicU64,
-    gone: watch::Receiver<Option<String>>,
+    gone: watch::Receiver<Option<End>>,
     hello: Hello,
 }
 
@@ -123,7 +131,7 @@ impl AgentClient {
             None => Err("it was closed".to_owned()),
         };
         // After the insertion: whoever ends the waiting of all has either seen this one or made itself seen here.
-        let written = written.and_then(|()| self.gone.borrow().clone().map_or(Ok(()), Err));
+        let written = written.and_then(|()| self.gone.borrow().clone().map_or(Ok(()), |end| Err(end.how)));
         if let Err(how) = written {
             lock(&self.waiting).remove(&id);
             return Err(self.is_gone(how));
@@ -142,26 +150,38 @@ impl AgentClient {
 
     fn is_gone(&self, otherwise: String) -> AgentError {
         AgentError::Gone {
-            how: self.gone.borrow().clone().unwrap_or(otherwise),
+            how: self.gone.borrow().clone().map_or(otherwise, |end| end.how),
         }
     }
 
     /// Returns when the agent has ended, with how. Before [`AgentClient::close`] that is a failure of the harness.
     pub async fn gone(&self) -> String {
+        self.end().await.how
+    }
+
+    async fn end(&self) -> End {
         let mut gone = self.gone.clone();
-        let how = gone
+        let end = gone
             .wait_for(Option::is_some)
             .await
             .ok()
-            .and_then(|how| how.clone());
-        how.unwrap_or_else(|| "nobody watches it any more".to_owned())
+            .and_then(|end| end.clone());
+        end.unwrap_or_else(|| End {
+            how: "nobody watches it any more".to_owned(),
+            healed: false,
+        })
     }
 
-    /// Closes the agent's input and waits until it has healed everything and ended. The answer is how it ended;
-    /// `exit status: 0` means that nothing stays broken.
-    pub async fn close(&self) -> String {
+    /// Closes the agent's input, upon which it heals everything and ends. An error means that something may stay broken.
+    pub async fn close(&self) -> Result<(), AgentError> {
         drop(self.input.lock().await.take());
-        self.gone().await
+        match tokio::time::timeout(ANSWER_WAIT_MAX, self.end()).await {
+            Ok(end) if end.healed => Ok(()),
+            Ok(end) => Err(AgentError::Gone { how: end.how }),
+            Err(_) => Err(AgentError::Gone {
+                how: format!("it still runs {ANSWER_WAIT_MAX:?} after it was to end"),
+            }),
+        }
     }
 }
 
@@ -173,7 +193,7 @@ async fn read_answers(
     mut child: Child,
     output: BufReader<tokio::process::ChildStdout>,
     waiting: Waiting,
-    gone: watch::Sender<Option<String>>,
+    gone: watch::Sender<Option<End>>,
 ) {
     let mut lines = output.lines();
     while let Ok(Some(line)) = lines.next_line().await {
@@ -184,10 +204,16 @@ async fn read_answers(
             let _ = asker.send(reply.outcome);
         }
     }
-    let how = match child.wait().await {
-        Ok(status) => status.to_string(),
-        Err(error) => format!("waiting for it failed: {error}"),
+    let end = match child.wait().await {
+        Ok(status) => End {
+            how: status.to_string(),
+            healed: status.success(),
+        },
+        Err(error) => End {
+            how: format!("waiting for it failed: {error}"),
+            healed: false,
+        },
     };
-    gone.send_replace(Some(how));
+    gone.send_replace(Some(end));
     lock(&waiting).clear();
 }

@@ -190,6 +190,36 @@ impl Lab {
         false
     }
 
+    /// The node's processes, keeper and dead ones spared, by `ps`.
+    pub fn pids(&self, number: usize) -> Vec<u32> {
+        let keeper = self.place(number).pid;
+        let home = fs::read_link(format!("/proc/{keeper}/ns/pid")).expect("a namespace");
+        sh("ps -eo pid=,stat= | grep -v ' [ZX]' || true")
+            .lines()
+            .filter_map(|line| line.split_ascii_whitespace().next()?.parse().ok())
+            .filter(|pid| *pid != keeper)
+            .filter(|pid| fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|other| other == home))
+            .collect()
+    }
+
+    /// As `ps` has it; `X` if there is no such process any more.
+    pub fn state(&self, pid: u32) -> char {
+        sh(&format!("ps -o stat= -p {pid} || true"))
+            .trim()
+            .chars()
+            .next()
+            .unwrap_or('X')
+    }
+
+    /// Of all the node's processes.
+    pub fn states(&self, number: usize) -> Vec<char> {
+        self.pids(number).into_iter().map(|pid| self.state(pid)).collect()
+    }
+
+    pub fn keeper_state(&self, number: usize) -> char {
+        self.state(self.place(number).pid)
+    }
+
     /// The filter tables of a node, as its own tools show them.
     pub fn rules(&self, number: usize) -> String {
         self.at(number, "iptables -S; ip6tables -S")

@@ -1,6 +1,7 @@
 //! Cutting links: the agent's rules, its probes, and what they leave alone.
 
-use duress_nemesis::agent::protocol::{Command, Dropped, Point, Reachability, Rule, Took};
+use duress_cluster::Place;
+use duress_nemesis::agent::protocol::{Command, Dropped, Hello, Point, Reachability, Rule, Took};
 use std::time::Instant;
 
 use super::lab::{CLIENTS, Lab, OBSERVERS, silent, wait_until};
@@ -42,7 +43,6 @@ async fn a_partition_of_five_is_cut_and_proven_in_half_a_second() {
         "{} µs of silence prove little",
         seen.micros
     );
-    println!("cut and verified in {took:?}");
     assert!(took.as_millis() < 500, "{took:?}");
     for (from, to, heard) in [
         (1, 2, true),
@@ -189,7 +189,7 @@ async fn the_end_of_input_heals() {
         .await
         .unwrap();
     assert!(lab.rules(1).contains("DURESS-1"));
-    assert_eq!(agent.close().await, "exit status: 0");
+    agent.close().await.unwrap();
     assert!(!lab.rules(1).contains("DURESS") && !lab.rules(2).contains("DURESS"));
     assert!(lab.hears(1, 2, false) && lab.hears(2, 1, true));
 }
@@ -235,4 +235,75 @@ async fn the_own_network_is_never_touched() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("own network namespace"), "{error}");
+}
+
+#[tokio::test]
+async fn a_node_that_comes_back_elsewhere_is_cut_there_again() {
+    let lab = Lab::new(3);
+    let agent = lab.agent().await;
+    agent
+        .call::<Took>(Command::Cut {
+            fault: 4,
+            rules: vec![rule(&lab, 1, &[2])],
+        })
+        .await
+        .unwrap();
+    agent
+        .call::<Took>(Command::Cut {
+            fault: 5,
+            rules: vec![rule(&lab, 1, &[2])],
+        })
+        .await
+        .unwrap();
+    // As if n1's container had been started again, and now were where n3 is.
+    let back = Place {
+        name: "n1".into(),
+        ..lab.place(3)
+    };
+    assert_eq!(
+        agent
+            .call::<Vec<u64>>(Command::Follow { place: back.clone() })
+            .await
+            .unwrap(),
+        [4, 5]
+    );
+    assert_eq!(
+        agent
+            .call::<Vec<u64>>(Command::Follow { place: back })
+            .await
+            .unwrap(),
+        [0; 0],
+        "it is there already"
+    );
+    assert!(!lab.hears(2, 3, false) && !lab.hears(2, 3, true));
+    agent
+        .call::<Vec<Dropped>>(Command::Mend { fault: 4 })
+        .await
+        .unwrap();
+    assert!(!lab.hears(2, 3, false));
+    agent
+        .call::<Vec<Dropped>>(Command::Mend { fault: 5 })
+        .await
+        .unwrap();
+    assert!(lab.hears(2, 3, false));
+    assert!(!lab.rules(3).contains("DURESS"));
+}
+
+#[tokio::test]
+async fn another_version_and_nonsense_are_refused_in_words() {
+    let lab = Lab::new(1);
+    let agent = lab.agent().await;
+    let error = agent
+        .call::<Hello>(Command::Hello { version: 0 })
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("use the same build"), "{error}");
+    let answer = super::lab::sh(&format!(
+        "echo '{{\"id\":9,\"do\":\"dance\"}}' | {}",
+        lab.agent_argv().join(" ")
+    ));
+    assert!(
+        answer.contains("\"id\":9") && answer.contains("unknown variant `dance`"),
+        "{answer}"
+    );
 }

@@ -1,0 +1,328 @@
+//! A reader for EDN, as far as histories use it (<https://github.com/edn-format/edn>).
+//!
+//! Keywords and symbols become strings without their colon, sets and lists become lists, maps become objects (their
+//! keys as text), tags are dropped: `#jepsen.history.Op{:process 0, :value [1 2]}` reads as
+//! `{"process": 0, "value": [1, 2]}`. So the result is a JSON value and everything after this is one way only.
+//! A keyword is marked where that matters: see [`Reader::value_of_log`].
+
+use serde_json::{Map, Number, Value};
+
+/// Where and why the text is no EDN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdnError {
+    /// Line, from 1.
+    pub line: u64,
+    /// What is wrong.
+    pub reason: String,
+}
+
+const DEPTH_MAX: u32 = 100;
+
+/// Reads forms one after the other.
+pub struct Reader<'a> {
+    text: &'a [u8],
+    at: usize,
+    /// Up to where lines are counted, and the line there.
+    counted: (usize, u64),
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the beginning.
+    pub fn new(text: &'a [u8]) -> Self {
+        Reader {
+            text,
+            at: 0,
+            counted: (0, 1),
+        }
+    }
+
+    /// The line that the reader is at, from 1.
+    pub fn line(&self) -> u64 {
+        let seen = &self.text[..self.at.min(self.text.len())];
+        1 + seen.iter().filter(|&&byte| byte == b'\n').count() as u64
+    }
+
+    /// The line on which the next form begins.
+    pub fn line_of_next(&mut self) -> Result<u64, EdnError> {
+        self.blank()?;
+        // Counting from the top for every form would be quadratic.
+        let new = &self.text[self.counted.0..self.at];
+        self.counted.1 += new.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        self.counted.0 = self.at;
+        Ok(self.counted.1)
+    }
+
+    /// The next form; `None` at the end.
+    pub fn next_form(&mut self) -> Result<Option<Value>, EdnError> {
+        self.blank()?;
+        if self.at == self.text.len() {
+            return Ok(None);
+        }
+        self.form(0).map(Some)
+    }
+
+    /// Enters a vector or a list, if one is next, so that its elements can be read as forms one by one.
+    pub fn enter(&mut self) -> Result<bool, EdnError> {
+        self.blank()?;
+        let found = matches!(self.text.get(self.at), Some(b'[' | b'('));
+        self.at += usize::from(found);
+        Ok(found)
+    }
+
+    /// Leaves the vector that was entered, if its end is next.
+    pub fn leave(&mut self) -> Result<bool, EdnError> {
+        self.blank()?;
+        let found = matches!(self.text.get(self.at), Some(b']' | b')'));
+        self.at += usize::from(found);
+        Ok(found)
+    }
+
+    /// The value at the end of a log line: `None` for a keyword such as `:timed-out`, which is a remark.
+    pub fn value_of_log(&mut self) -> Result<Option<Value>, EdnError> {
+        self.blank()?;
+        if self.text.get(self.at) == Some(&b':') {
+            return Ok(None);
+        }
+        Ok(Some(self.next_form()?.unwrap_or(Value::Null)))
+    }
+
+    fn error<T>(&self, reason: impl Into<String>) -> Result<T, EdnError> {
+        Err(EdnError {
+            line: self.line(),
+            reason: reason.into(),
+        })
+    }
+
+    /// Passes over blanks, commas, comments and `#_` forms.
+    fn blank(&mut self) -> Result<(), EdnError> {
+        loop {
+            match self.text.get(self.at) {
+                Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | 0x0c) => self.at += 1,
+                Some(b';') => {
+                    let rest = &self.text[self.at..];
+                    self.at += rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+                }
+                Some(b'#') if self.text.get(self.at + 1) == Some(&b'_') => {
+                    self.at += 2;
+                    self.form(1)?;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn form(&mut self, depth: u32) -> Result<Value, EdnError> {
+        if depth > DEPTH_MAX {
+            return self.error("nested too deeply");
+        }
+        self.blank()?;
+        match self.text.get(self.at) {
+            None => self.error("the text ends within a form"),
+            Some(b'[') => self.sequence(depth, b']'),
+            Some(b'(') => self.sequence(depth, b')'),
+            Some(b'{') => self.map(depth),
+            Some(b'"') => self.string(),
+            Some(b'\\') => {
+                self.at += 1;
+                let name = self.token();
+                Ok(Value::String(name))
+            }
+            Some(b'#') => self.tagged(depth),
+            Some(b']' | b')' | b'}') => self.error("a closing bracket that nothing opened"),
+            Some(_) => self.atom(),
+        }
+    }
+
+    fn tagged(&mut self, depth: u32) -> Result<Value, EdnError> {
+        self.at += 1;
+        match self.text.get(self.at) {
+            Some(b'{') => self.sequence(depth, b'}'),
+            Some(b'#') => {
+                self.at += 1;
+                match self.token().as_str() {
+                    "Inf" | "-Inf" | "NaN" => Ok(Value::Null),
+                    name => self.error(format!("no such number: ##{name}")),
+                }
+            }
+            _ => {
+                self.token();
+                self.form(depth + 1)
+            }
+        }
+    }
+
+    fn sequence(&mut self, depth: u32, close: u8) -> Result<Value, EdnError> {
+        self.at += 1;
+        let mut items = Vec::new();
+        loop {
+            self.blank()?;
+            if self.text.get(self.at) == Some(&close) {
+                self.at += 1;
+                return Ok(Value::Array(items));
+            }
+            items.push(self.form(depth + 1)?);
+        }
+    }
+
+    fn map(&mut self, depth: u32) -> Result<Value, EdnError> {
+        self.at += 1;
+        let mut fields = Map::new();
+        loop {
+            self.blank()?;
+            if self.text.get(self.at) == Some(&b'}') {
+                self.at += 1;
+                return Ok(Value::Object(fields));
+            }
+            let name = match self.form(depth + 1)? {
+                Value::String(name) => name,
+                other => other.to_string(),
+            };
+            self.blank()?;
+            if self.text.get(self.at) == Some(&b'}') {
+                return self.error(format!("{name} has no value"));
+            }
+            let value = self.form(depth + 1)?;
+            fields.insert(name, value);
+        }
+    }
+
+    fn string(&mut self) -> Result<Value, EdnError> {
+        self.at += 1;
+        let mut bytes = Vec::new();
+        loop {
+            let Some(&byte) = self.text.get(self.at) else {
+                return self.error("the text ends within a string");
+            };
+            self.at += 1;
+            match byte {
+                b'"' => break,
+                b'\\' => {
+                    let escaped = self.text.get(self.at).copied();
+                    self.at += 1;
+                    match escaped {
+                        Some(b'n') => bytes.push(b'\n'),
+                        Some(b't') => bytes.push(b'\t'),
+                        Some(b'r') => bytes.push(b'\r'),
+                        Some(b'b') => bytes.push(8),
+                        Some(b'f') => bytes.push(12),
+                        Some(quoted @ (b'"' | b'\\' | b'/')) => bytes.push(quoted),
+                        Some(b'u') => {
+                            let digits = self.text.get(self.at..self.at + 4).unwrap_or_default();
+                            let code = std::str::from_utf8(digits).ok();
+                            let code = code.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+                            let Some(letter) = code.and_then(char::from_u32) else {
+                                return self.error("\\u wants four digits of one character");
+                            };
+                            self.at += 4;
+                            bytes.extend(letter.encode_utf8(&mut [0; 4]).as_bytes());
+                        }
+                        _ => return self.error("no such escape in a string"),
+                    }
+                }
+                byte => bytes.push(byte),
+            }
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Value::String(text)),
+            Err(_) => self.error("a string that is no UTF-8"),
+        }
+    }
+
+    fn token(&mut self) -> String {
+        let start = self.at;
+        while let Some(&byte) = self.text.get(self.at) {
+            let ends = matches!(
+                byte,
+                b' ' | b'\t'
+                    | b'\n'
+                    | b'\r'
+                    | 0x0c
+                    | b','
+                    | b';'
+                    | b'('
+                    | b')'
+                    | b'['
+                    | b']'
+                    | b'{'
+                    | b'}'
+                    | b'"'
+            );
+            // A character literal such as `\(` is one byte at least.
+            if ends && self.at > start {
+                break;
+            }
+            self.at += 1;
+            if ends {
+                break;
+            }
+        }
+        String::from_utf8_lossy(&self.text[start..self.at]).into_owned()
+    }
+
+    fn atom(&mut self) -> Result<Value, EdnError> {
+        let token = self.token();
+        match token.as_str() {
+            "nil" => return Ok(Value::Null),
+            "true" => return Ok(Value::Bool(true)),
+            "false" => return Ok(Value::Bool(false)),
+            _ => {}
+        }
+        if let Some(name) = token.strip_prefix(':') {
+            return Ok(Value::String(name.to_owned()));
+        }
+        let digits = token.strip_prefix(['+', '-']).unwrap_or(&token);
+        if digits.starts_with(|first: char| first.is_ascii_digit()) {
+            let plain = token.strip_prefix('+').unwrap_or(&token);
+            if let Ok(number) = plain.trim_end_matches('N').parse::<i64>() {
+                return Ok(Value::Number(number.into()));
+            }
+            let float = plain.trim_end_matches('M').parse::<f64>().ok();
+            return match float.and_then(Number::from_f64) {
+                Some(number) => Ok(Value::Number(number)),
+                None => self.error(format!("{token} is no number")),
+            };
+        }
+        Ok(Value::String(token))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn one(text: &str) -> Value {
+        Reader::new(text.as_bytes()).next_form().unwrap().unwrap()
+    }
+
+    #[test]
+    fn forms() {
+        assert_eq!(
+            one("; a comment\n{:process :nemesis, :value [1 nil \"a\\nb\" -2 1.5] #_skipped :f :read}"),
+            json!({"process": "nemesis", "value": [1, null, "a\nb", -2, 1.5], "f": "read"})
+        );
+        assert_eq!(
+            one("#jepsen.history.Op{:index 3 :type :ok}"),
+            json!({"index": 3, "type": "ok"})
+        );
+        assert_eq!(
+            one("(#{1 2} \\a 12N +7 {1 2})"),
+            json!([[1, 2], "a", 12, 7, {"1": 2}])
+        );
+    }
+
+    #[test]
+    fn what_is_no_edn_names_its_line() {
+        for (text, line, reason) in [
+            ("{:a 1\n :b}", 2, "b has no value"),
+            ("[1\n2", 2, "the text ends within a form"),
+            ("\n\n]", 3, "a closing bracket that nothing opened"),
+            ("\"abc", 1, "the text ends within a string"),
+            ("12abc", 1, "12abc is no number"),
+        ] {
+            let error = Reader::new(text.as_bytes()).next_form().unwrap_err();
+            assert_eq!((error.line, error.reason.as_str()), (line, reason), "{text}");
+        }
+        assert!(Reader::new("[".repeat(5000).as_bytes()).next_form().is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! A map, key by key: `get`, `put`, `append`, `delete`.
+//!
+//! `{"f":"append","key":"a","value":"x 0 1 y"}`. A key begins absent; `get` of an absent key is `null` or `""`, and
+//! appending to one is putting. Strings that are appended to grow long, and a search has many states in hand, so a
+//! state is not the string but its length and two fingerprints (polynomials modulo 2^61 - 1 at different points),
+//! from which that of any concatenation follows. Equal strings have equal fingerprints; that two of `n` different
+//! strings of length up to `l` have, has a chance below `n^2 l / 2^121`.
+
+use super::{Call, Model};
+use crate::history::{Datum, Val, Values};
+
+const PRIME: u64 = (1 << 61) - 1;
+const POINTS: [u64; 2] = [0x0C3A_5F1B_9D27_E411, 0x1B9E_03D7_64A8_F253];
+
+/// What a key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Content {
+    /// Nothing.
+    Absent,
+    /// Something that is no string.
+    Value(Val),
+    /// A string.
+    Text(Print),
+}
+
+/// A string by length and fingerprints, with what its length does to a string before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Print {
+    length: u64,
+    prints: [u64; 2],
+    shifts: [u64; 2],
+}
+
+impl Print {
+    /// Of a string.
+    pub fn of(text: &str) -> Print {
+        let mut print = Print {
+            length: text.len() as u64,
+            prints: [0, 0],
+            shifts: [1, 1],
+        };
+        for byte in text.bytes() {
+            for (at, point) in POINTS.iter().enumerate() {
+                print.prints[at] = add(multiply(print.prints[at], *point), u64::from(byte) + 1);
+                print.shifts[at] = multiply(print.shifts[at], *point);
+            }
+        }
+        print
+    }
+
+    /// Of this string followed by another.
+    pub fn then(&self, other: &Print) -> Print {
+        let mut both = Print {
+            length: self.length + other.length,
+            prints: [0, 0],
+            shifts: [0, 0],
+        };
+        for at in 0..2 {
+            both.prints[at] = add(multiply(self.prints[at], other.shifts[at]), other.prints[at]);
+            both.shifts[at] = multiply(self.shifts[at], other.shifts[at]);
+        }
+        both
+    }
+}
+
+fn add(a: u64, b: u64) -> u64 {
+    let sum = a + b;
+    if sum >= PRIME { sum - PRIME } else { sum }
+}
+
+fn multiply(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    let folded = (product as u64 & PRIME) + (product >> 61) as u64;
+    if folded >= PRIME { folded - PRIME } else { folded }
+}
+
+/// An operation on one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KvOp {
+    /// Found this; the name of the value is for explanations.
+    Get(Content, Val),
+    /// Set this.
+    Put(Content, Val),
+    /// Added this at the end.
+    Append(Print),
+    /// Removed it.
+    Delete,
+}
+
+/// A map with `get`, `put`, `append` and `delete`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kv;
+
+impl Model for Kv {
+    type Op = KvOp;
+    type State = Content;
+
+    fn name(&self) -> &'static str {
+        "kv"
+    }
+
+    fn operation(&self, call: &Call<'_>) -> Result<Option<KvOp>, String> {
+        match call.f {
+            "get" | "read" => Ok(match call.result {
+                None => None,
+                Some(result) => Some(KvOp::Get(content(result, call.values)?, result.first)),
+            }),
+            "put" | "write" => {
+                let content = content(call.argument, call.values)?;
+                Ok(Some(KvOp::Put(content, call.argument.first)))
+            }
+            "append" => match content(call.argument, call.values)? {
+                Content::Text(print) => Ok(Some(KvOp::Append(print))),
+                _ => Err("append takes a string".to_owned()),
+            },
+            "delete" => Ok(Some(KvOp::Delete)),
+            f => Err(format!("a kv takes get, put, append and delete, not {f}")),
+        }
+    }
+
+    fn initial(&self) -> Content {
+        Content::Absent
+    }
+
+    fn step(&self, state: &Content, op: &KvOp, next: &mut Vec<Content>) {
+        match (op, state) {
+            (KvOp::Get(seen, _), state) if seen == state => next.push(*state),
+            // Porcupine's maps begin with "" everywhere.
+            (KvOp::Get(Content::Text(seen), _), Content::Absent) if seen.length == 0 => next.push(*state),
+            (KvOp::Get(..), _) => {}
+            (KvOp::Put(new, _), _) => next.push(*new),
+            (KvOp::Append(more), Content::Text(text)) => next.push(Content::Text(text.then(more))),
+            (KvOp::Append(more), Content::Absent) => next.push(Content::Text(*more)),
+            // Nobody knows what appending to a number is.
+            (KvOp::Append(_), Content::Value(_)) => {}
+            (KvOp::Delete, _) => next.push(Content::Absent),
+        }
+    }
+
+    fn observes_only(&self, op: &KvOp) -> bool {
+        matches!(op, KvOp::Get(..))
+    }
+
+    fn overwrites(&self, op: &KvOp) -> bool {
+        matches!(op, KvOp::Put(..) | KvOp::Delete)
+    }
+
+    fn produces(&self, op: &KvOp) -> Option<Val> {
+        match op {
+            KvOp::Put(_, value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    fn needs(&self, op: &KvOp) -> Option<Val> {
+        match op {
+            KvOp::Get(_, value) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+fn content(datum: Datum, values: &Values) -> Result<Content, String> {
+    let Some(value) = datum.single() else {
+        return Err("a kv holds strings and numbers, not pairs".to_owned());
+    };
+    Ok(match values.str(value) {
+        Some(text) => Content::Text(Print::of(text)),
+        None if value.is_nil() => Content::Absent,
+        None => Content::Value(value),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_print_of_a_concatenation_follows_from_its_parts() {
+        for (a, b) in [
+            ("", ""),
+            ("x", ""),
+            ("", "y"),
+            ("x 0 1 y", "x 0 2 y"),
+            ("\0", "\0\0"),
+        ] {
+            assert_eq!(Print::of(a).then(&Print::of(b)), Print::of(&format!("{a}{b}")));
+        }
+        assert_ne!(Print::of("ab"), Print::of("ba"));
+        assert_ne!(Print::of("\0"), Print::of(""));
+    }
+}

@@ -1,0 +1,95 @@
+//! Several registers, read and written together: `txn`.
+//!
+//! `{"f":"txn","value":[["read","x",1],["write","y",2]]}`, with `r` and `w` for short; also `read` and `write` of one
+//! register by `key`. A register begins as `null` or as 0, whichever is read first: Knossos' histories begin with 0.
+
+use super::{Call, Model};
+use crate::history::{Val, Values};
+
+/// One step of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Micro {
+    /// Found the value in the register.
+    Read(Val, Val),
+    /// Set the register to the value.
+    Write(Val, Val),
+}
+
+/// Several registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MultiRegister;
+
+impl Model for MultiRegister {
+    type Op = Box<[Micro]>;
+    /// Registers whose value is known, in order of their name.
+    type State = Vec<(Val, Val)>;
+
+    fn name(&self) -> &'static str {
+        "multi-register"
+    }
+
+    fn operation(&self, call: &Call<'_>) -> Result<Option<Box<[Micro]>>, String> {
+        let known = call.result.is_some();
+        let mut micros = Vec::new();
+        match call.f {
+            "read" => micros.extend(
+                call.result
+                    .and_then(|result| result.single())
+                    .map(|value| Micro::Read(call.key, value)),
+            ),
+            "write" => micros.extend(call.argument.single().map(|value| Micro::Write(call.key, value))),
+            "txn" => {
+                let datum = call.result.unwrap_or(call.argument);
+                let steps = match datum.pair() {
+                    Some((first, second)) => vec![first, second],
+                    None => call.values.list(datum.first).unwrap_or_default().to_vec(),
+                };
+                for step in steps {
+                    match micro(step, call.values)? {
+                        // Nobody saw what an unknown transaction read.
+                        Micro::Read(..) if !known => {}
+                        micro => micros.push(micro),
+                    }
+                }
+            }
+            f => return Err(format!("a multi-register takes txn, read and write, not {f}")),
+        }
+        Ok((!micros.is_empty()).then(|| micros.into()))
+    }
+
+    fn initial(&self) -> Vec<(Val, Val)> {
+        Vec::new()
+    }
+
+    fn step(&self, state: &Self::State, op: &Box<[Micro]>, next: &mut Vec<Self::State>) {
+        let mut state = state.clone();
+        for micro in op {
+            let (Micro::Read(name, value) | Micro::Write(name, value)) = *micro;
+            match state.binary_search_by_key(&name, |entry| entry.0) {
+                Ok(at) if matches!(micro, Micro::Read(..)) && state[at].1 != value => return,
+                Ok(at) => state[at].1 = value,
+                Err(_) if matches!(micro, Micro::Read(..)) && value != Val::NIL && value != Val(0) => return,
+                Err(at) => state.insert(at, (name, value)),
+            }
+        }
+        next.push(state);
+    }
+
+    /// Transactions tie the registers together.
+    fn part(&self, _call: &Call<'_>) -> Val {
+        Val::NONE
+    }
+}
+
+fn micro(step: Val, values: &Values) -> Result<Micro, String> {
+    let wrong =
+        || "a step of a txn is [\"read\", register, value] or [\"write\", register, value]".to_owned();
+    let Some(&[f, register, value]) = values.list(step) else {
+        return Err(wrong());
+    };
+    match values.str(f) {
+        Some("read" | "r") => Ok(Micro::Read(register, value)),
+        Some("write" | "w") => Ok(Micro::Write(register, value)),
+        _ => Err(wrong()),
+    }
+}

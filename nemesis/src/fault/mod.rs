@@ -1,0 +1,258 @@
+//! One fault, from preparation to clean-up.
+//!
+//! The six steps are a type: [`Stage`] has a step only in the state where it may be taken, and taking it uses the state
+//! up. So a fault can't be verified before it is injected, nor forgotten before it is healed:
+//!
+//! ```text
+//! Planned ─prepare─▶ Prepared ─inject─▶ Injected ─verify─▶ Verified ─heal─▶ Healed ─verify_healed─▶ Mended ─clean_up─▶ ∎
+//!     └─▶ skipped         └─ failed half-way ──────────heal──────────────────┘
+//! ```
+//!
+//! What a step does is the business of a [`Technique`], one for each kind of fault. Each step ends in an event with its
+//! result; a fault that can't be done is `skipped` with the reason, and never fatal.
+
+mod nemesis;
+mod network;
+mod processes;
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use duress_checker::history::{FaultEvent, FaultStep, StepResult};
+use serde_json::{Value, json};
+
+use crate::kind::{Fault, Kind};
+use crate::schedule::PlannedFault;
+
+use nemesis::Shared;
+pub use nemesis::{EventSink, Nemesis, NemesisError, Readiness};
+
+/// How a step ended, for a person and for a machine.
+pub(crate) struct Outcome {
+    result: StepResult,
+    detail: String,
+    evidence: Value,
+}
+
+impl Outcome {
+    fn installed(detail: impl Into<String>, evidence: Value) -> Outcome {
+        Outcome {
+            result: StepResult::Installed,
+            detail: detail.into(),
+            evidence,
+        }
+    }
+
+    fn skipped(why: impl Into<String>) -> Outcome {
+        Outcome {
+            result: StepResult::Skipped,
+            detail: why.into(),
+            evidence: Value::Null,
+        }
+    }
+
+    fn indeterminate(why: impl Into<String>, evidence: Value) -> Outcome {
+        Outcome {
+            result: StepResult::Indeterminate,
+            detail: why.into(),
+            evidence,
+        }
+    }
+
+    /// Done, or not, or half: an error of a step that acts leaves that open.
+    fn of<E: std::fmt::Display>(result: Result<Outcome, E>) -> Outcome {
+        result.unwrap_or_else(|error| Outcome::indeterminate(error.to_string(), Value::Null))
+    }
+}
+
+/// What a kind of fault does in each step. Steps that act say `indeterminate` when they fail: part of it may be in
+/// force. Healing must cope with anything that came before.
+#[async_trait]
+pub(crate) trait Technique: Send {
+    /// The nodes that it is about; known once it is prepared.
+    fn targets(&self) -> Vec<String>;
+    /// False if there is nothing to wait for between verification and healing.
+    fn lasts(&self) -> bool {
+        true
+    }
+    /// Finds out whom to hit, and writes the journal. `skipped` means that nothing will be done.
+    async fn prepare(&mut self, shared: &Shared) -> Outcome;
+    async fn inject(&mut self, shared: &Shared) -> Outcome;
+    async fn verify(&mut self, shared: &Shared) -> Outcome;
+    async fn heal(&mut self, shared: &Shared) -> Outcome;
+    async fn verify_healed(&mut self, shared: &Shared) -> Outcome;
+}
+
+fn technique(planned: &PlannedFault) -> Box<dyn Technique> {
+    let (id, seed) = (planned.id, planned.choice_seed);
+    match &planned.fault {
+        Fault::Partition { shape, targets } => {
+            Box::new(network::Partition::new(id, *shape, targets.clone(), seed))
+        }
+        Fault::Pause { targets } => Box::new(processes::Pause::new(id, targets.clone(), seed)),
+        Fault::Kill { targets } => Box::new(processes::Kill::new(id, targets.clone(), seed, None)),
+        Fault::Restart { targets } => {
+            let patience = Duration::from_millis(planned.length_ms);
+            Box::new(processes::Kill::new(id, targets.clone(), seed, Some(patience)))
+        }
+    }
+}
+
+struct Planned;
+struct Prepared;
+struct Injected;
+struct Verified;
+struct Healed;
+struct Mended;
+
+/// States in which something may be in force.
+trait MayBeInForce {}
+impl MayBeInForce for Prepared {}
+impl MayBeInForce for Injected {}
+impl MayBeInForce for Verified {}
+
+#[must_use = "a fault that is dropped is never healed"]
+struct Stage<S> {
+    id: u64,
+    kind: Kind,
+    technique: Box<dyn Technique>,
+    shared: Arc<Shared>,
+    state: PhantomData<S>,
+}
+
+impl<S> Stage<S> {
+    fn become_<T>(self) -> Stage<T> {
+        Stage {
+            id: self.id,
+            kind: self.kind,
+            technique: self.technique,
+            shared: self.shared,
+            state: PhantomData,
+        }
+    }
+
+    /// Makes the event of a step, with how long it took.
+    fn report(&self, step: FaultStep, outcome: Outcome, began: Instant) -> StepResult {
+        let mut evidence = outcome.evidence;
+        if evidence.is_null() {
+            evidence = json!({});
+        }
+        evidence["ms"] = json!((began.elapsed().as_micros() as f64) / 1000.0);
+        let targets = self.technique.targets();
+        let event = FaultEvent {
+            id: self.id,
+            step,
+            targets,
+            result: outcome.result,
+            detail: outcome.detail,
+            evidence,
+        };
+        (self.shared.sink)(self.kind.name(), event);
+        outcome.result
+    }
+}
+
+impl Stage<Planned> {
+    fn new(planned: &PlannedFault, shared: Arc<Shared>) -> Stage<Planned> {
+        let kind = planned.fault.kind();
+        Stage {
+            id: planned.id,
+            kind,
+            technique: technique(planned),
+            shared,
+            state: PhantomData,
+        }
+    }
+
+    fn skip(self, why: &str) {
+        self.report(FaultStep::Prepare, Outcome::skipped(why), Instant::now());
+    }
+
+    async fn prepare(mut self) -> Option<Stage<Prepared>> {
+        let began = Instant::now();
+        let outcome = self.technique.prepare(&self.shared).await;
+        match self.report(FaultStep::Prepare, outcome, began) {
+            StepResult::Installed => Some(self.become_()),
+            StepResult::Skipped | StepResult::Indeterminate => None,
+        }
+    }
+}
+
+impl Stage<Prepared> {
+    async fn inject(mut self) -> Result<Stage<Injected>, Stage<Prepared>> {
+        let began = Instant::now();
+        let outcome = self.technique.inject(&self.shared).await;
+        match self.report(FaultStep::Inject, outcome, began) {
+            StepResult::Installed => Ok(self.become_()),
+            StepResult::Skipped | StepResult::Indeterminate => Err(self),
+        }
+    }
+}
+
+impl Stage<Injected> {
+    async fn verify(mut self) -> Stage<Verified> {
+        let began = Instant::now();
+        let outcome = self.technique.verify(&self.shared).await;
+        self.report(FaultStep::Verify, outcome, began);
+        self.become_()
+    }
+}
+
+impl<S: MayBeInForce> Stage<S> {
+    async fn heal(mut self) -> Stage<Healed> {
+        let began = Instant::now();
+        let outcome = self.technique.heal(&self.shared).await;
+        self.report(FaultStep::Heal, outcome, began);
+        self.become_()
+    }
+}
+
+impl Stage<Healed> {
+    async fn verify_healed(mut self) -> (Stage<Mended>, StepResult) {
+        let began = Instant::now();
+        let outcome = self.technique.verify_healed(&self.shared).await;
+        let result = self.report(FaultStep::VerifyHealed, outcome, began);
+        (self.become_(), result)
+    }
+}
+
+impl Stage<Mended> {
+    /// Closes the journal's entry, unless something may still be in force.
+    async fn clean_up(self, healed: StepResult) {
+        let began = Instant::now();
+        let outcome = match healed {
+            StepResult::Installed => Outcome::of(
+                self.shared
+                    .close_in_journal(self.id)
+                    .await
+                    .map(|()| Outcome::installed("", Value::Null)),
+            ),
+            StepResult::Skipped | StepResult::Indeterminate => Outcome::indeterminate(
+                "it isn't proven that the fault is gone; its journal entry stays open for `duress heal`",
+                Value::Null,
+            ),
+        };
+        self.report(FaultStep::CleanUp, outcome, began);
+    }
+}
+
+/// Takes a fault through its life. `length_over` returns when it is time to heal.
+async fn live(planned: &PlannedFault, shared: Arc<Shared>, length_over: impl Future<Output = ()>) {
+    let Some(prepared) = Stage::new(planned, shared).prepare().await else {
+        return;
+    };
+    let healed = match prepared.inject().await {
+        Ok(injected) => {
+            let verified = injected.verify().await;
+            if verified.technique.lasts() {
+                length_over.await;
+            }
+            verified.heal().await
+        }
+        Err(half_way) => half_way.heal().await,
+    };
+    let (mended, result) = healed.verify_healed().await;
+    mended.clean_up(result).await;
+}

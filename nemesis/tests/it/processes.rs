@@ -1,0 +1,88 @@
+//! Stopping and ending: the agent's commands on real processes.
+
+use std::process::{Command as Program, Stdio};
+
+use duress_cluster::Place;
+use duress_nemesis::agent::protocol::{Command, Ending, Processes};
+
+use super::lab::{Lab, wait_until};
+
+#[tokio::test]
+async fn a_node_without_a_pid_namespace_is_its_program_and_what_descends_from_it() {
+    let lab = Lab::new(1);
+    let agent = lab.agent().await;
+    let mut program = Program::new("bash")
+        .args(["-c", "sleep 1000 & sleep 1001 & wait"])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut bystander = Program::new("sleep").arg("1002").spawn().unwrap();
+    let place = Place {
+        name: "host".into(),
+        pid: program.id(),
+        keeper: false,
+        addresses: vec![],
+        data: None,
+    };
+    let list = || {
+        agent.call::<Vec<Processes>>(Command::Processes {
+            places: vec![place.clone()],
+        })
+    };
+    while list().await.unwrap()[0].processes.len() < 3 {}
+    let held: Vec<Processes> = agent
+        .call(Command::Pause {
+            fault: 1,
+            places: vec![place.clone()],
+        })
+        .await
+        .unwrap();
+    assert_eq!(held[0].processes.len(), 3);
+    assert!(
+        list().await.unwrap()[0]
+            .processes
+            .iter()
+            .all(|process| process.state == 'T')
+    );
+    assert_ne!(lab.state(bystander.id()), 'T');
+    let ended: Vec<Processes> = agent
+        .call(Command::Signal {
+            signal: Ending::Kill,
+            places: vec![place.clone()],
+        })
+        .await
+        .unwrap();
+    assert_eq!(ended[0].processes.len(), 3, "stopped processes die, too");
+    program.wait().unwrap();
+    assert!(bystander.try_wait().unwrap().is_none());
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+}
+
+#[tokio::test]
+async fn the_end_of_input_wakes() {
+    let lab = Lab::new(1);
+    let agent = lab.agent().await;
+    let mut program = Program::new("sleep").arg("1000").spawn().unwrap();
+    let place = Place {
+        name: "host".into(),
+        pid: program.id(),
+        keeper: false,
+        addresses: vec![],
+        data: None,
+    };
+    agent
+        .call::<Vec<Processes>>(Command::Pause {
+            fault: 1,
+            places: vec![place],
+        })
+        .await
+        .unwrap();
+    assert_eq!(lab.state(program.id()), 'T');
+    agent.close().await.unwrap();
+    wait_until("the process to go on", || {
+        (lab.state(program.id()) != 'T').then_some(())
+    });
+    program.kill().unwrap();
+    program.wait().unwrap();
+}

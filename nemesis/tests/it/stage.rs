@@ -1,0 +1,266 @@
+//! A cluster of the lab's nodes, and a nemesis on it whose events are kept.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use duress_checker::history::{FaultEvent, FaultStep, StepResult};
+use duress_cluster::{Cluster, ClusterError, Node, Place, ProgramState};
+use duress_nemesis::journal::JOURNAL_FILE;
+use duress_nemesis::schedule::{PlannedFault, SCHEDULE_FORMAT};
+use duress_nemesis::{AgentClient, Journal, Nemesis, Readiness, Roles, Schedule};
+use tokio::sync::watch;
+
+use super::lab::{CLIENTS, Lab, OBSERVERS, wait_until};
+
+/// The lab's nodes as a cluster; each runs a small tree of sleeping processes.
+pub struct LabCluster {
+    pub lab: Lab,
+    nodes: Vec<Node>,
+    programs: Mutex<BTreeMap<String, Child>>,
+}
+
+impl LabCluster {
+    fn new(count: u8) -> LabCluster {
+        let node = |number: u8| Node {
+            name: format!("n{number}"),
+            ipv4: Ipv4Addr::new(10, 9, 0, number),
+            ipv6: Some(format!("fd09::{number}").parse().unwrap()),
+        };
+        let cluster = LabCluster {
+            lab: Lab::new(count),
+            nodes: (1..=count).map(node).collect(),
+            programs: Mutex::default(),
+        };
+        for node in &cluster.nodes {
+            cluster.run(&node.name);
+        }
+        cluster
+    }
+
+    fn number(&self, node: &str) -> usize {
+        self.nodes.iter().position(|other| other.name == node).unwrap() + 1
+    }
+
+    /// Three processes: two sleep, one forks all the time.
+    fn run(&self, node: &str) {
+        let pid = self.lab.place(self.number(node)).pid.to_string();
+        let program = "sleep 1000 & while :; do sleep 0.01; done";
+        let child = Command::new("setpriv")
+            .args([
+                "--pdeathsig",
+                "KILL",
+                "nsenter",
+                "-t",
+                &pid,
+                "-n",
+                "-p",
+                "bash",
+                "-c",
+                program,
+            ])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let before = self.programs.lock().unwrap().insert(node.to_owned(), child);
+        if let Some(mut before) = before {
+            before.wait().unwrap();
+        }
+        wait_until("a node's program", || {
+            (self.lab.pids(self.number(node)).len() >= 2).then_some(())
+        });
+    }
+}
+
+impl Drop for LabCluster {
+    fn drop(&mut self) {
+        for child in self.programs.get_mut().unwrap().values_mut() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[async_trait]
+impl Cluster for LabCluster {
+    fn kind(&self) -> &'static str {
+        "lab"
+    }
+
+    fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    fn client_addresses(&self) -> Vec<IpAddr> {
+        vec![CLIENTS.parse().unwrap()]
+    }
+
+    fn observer_addresses(&self) -> Option<Vec<IpAddr>> {
+        Some(vec![OBSERVERS.parse().unwrap()])
+    }
+
+    async fn place(&self, node: &str) -> Result<Place, ClusterError> {
+        Ok(self.lab.place(self.number(node)))
+    }
+
+    async fn start(&self, node: &str) -> Result<(), ClusterError> {
+        if self.lab.pids(self.number(node)).is_empty() {
+            self.run(node);
+        }
+        Ok(())
+    }
+
+    async fn state(&self, node: &str) -> Result<ProgramState, ClusterError> {
+        Ok(match self.lab.pids(self.number(node)).is_empty() {
+            false => ProgramState::Running,
+            true => ProgramState::Stopped {
+                how: "ended".to_owned(),
+            },
+        })
+    }
+
+    async fn log_tail(&self, _node: &str, _lines_max: usize) -> String {
+        String::new()
+    }
+
+    async fn down(&self) -> Result<(), ClusterError> {
+        Ok(())
+    }
+}
+
+struct AlwaysReady;
+
+#[async_trait]
+impl Readiness for AlwaysReady {
+    async fn ready(&self, _node: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+pub struct Stage {
+    pub cluster: Arc<LabCluster>,
+    pub nemesis: Arc<Nemesis>,
+    pub roles: watch::Sender<Roles>,
+    pub cancel: watch::Sender<bool>,
+    events: Arc<Mutex<Vec<(String, FaultEvent)>>>,
+    dir: tempfile::TempDir,
+}
+
+impl Stage {
+    pub async fn new(count: u8) -> Stage {
+        Stage::with_agent(count, Lab::agent_argv).await
+    }
+
+    pub async fn with_agent(count: u8, argv: impl Fn(&Lab) -> Vec<String>) -> Stage {
+        let cluster = Arc::new(LabCluster::new(count));
+        let agent = AgentClient::spawn(&argv(&cluster.lab)).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let events: Arc<Mutex<Vec<(String, FaultEvent)>>> = Arc::default();
+        let kept = Arc::clone(&events);
+        let (roles, roles_rx) = watch::channel(Roles {
+            leader: Some("n2".to_owned()),
+            followers: vec!["n1".to_owned(), "n3".to_owned()],
+        });
+        let nemesis = Nemesis::new(
+            cluster.clone(),
+            agent,
+            Journal::open(&dir.path().join(JOURNAL_FILE)).unwrap(),
+            Arc::new(move |kind: &str, event: FaultEvent| {
+                kept.lock().unwrap().push((kind.to_owned(), event))
+            }),
+            roles_rx,
+            Arc::new(AlwaysReady),
+        )
+        .unwrap();
+        Stage {
+            cluster,
+            nemesis: Arc::new(nemesis),
+            roles,
+            cancel: watch::channel(false).0,
+            events,
+            dir,
+        }
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.dir.path().join(JOURNAL_FILE)
+    }
+
+    /// As the journal has it.
+    pub fn agent_pid(&self) -> u64 {
+        let journal = std::fs::read_to_string(self.journal()).unwrap();
+        let first: serde_json::Value = serde_json::from_str(journal.lines().next().unwrap()).unwrap();
+        first["agent"].as_u64().unwrap()
+    }
+
+    /// Forgets all events.
+    pub fn forget(&self) {
+        self.events.lock().unwrap().clear();
+    }
+
+    /// Starts faults, all at once, each for so many milliseconds, in the background.
+    pub fn begin(
+        &self,
+        faults: &[(&str, u64)],
+    ) -> tokio::task::JoinHandle<Result<(), duress_nemesis::NemesisError>> {
+        let faults = (0..)
+            .zip(faults)
+            .map(|(id, (fault, length_ms))| PlannedFault {
+                id,
+                at_ms: 0,
+                length_ms: *length_ms,
+                fault: serde_json::from_str(fault).unwrap(),
+                choice_seed: 5,
+            })
+            .collect();
+        let schedule = Schedule {
+            format: SCHEDULE_FORMAT,
+            seed: 5,
+            faults,
+        };
+        let (nemesis, cancel) = (Arc::clone(&self.nemesis), self.cancel.subscribe());
+        tokio::spawn(async move { nemesis.run(&schedule, Instant::now(), cancel).await })
+    }
+
+    /// All that happened to a fault so far.
+    pub fn events(&self, id: u64) -> Vec<FaultEvent> {
+        self.events
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(_, event)| event.id == id)
+            .map(|(_, event)| event.clone())
+            .collect()
+    }
+
+    pub async fn event(&self, id: u64, step: FaultStep) -> FaultEvent {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Some(event) = self.events(id).into_iter().find(|event| event.step == step) {
+                return event;
+            }
+            assert!(Instant::now() < deadline, "no {step:?} in {:?}", self.events(id));
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// All six steps, each installed.
+    pub fn assert_proven(&self, id: u64) {
+        let events = self.events(id);
+        let steps: Vec<FaultStep> = events.iter().map(|event| event.step).collect();
+        use FaultStep::{CleanUp, Heal, Inject, Prepare, Verify, VerifyHealed};
+        assert_eq!(
+            steps,
+            [Prepare, Inject, Verify, Heal, VerifyHealed, CleanUp],
+            "{events:#?}"
+        );
+        assert!(
+            events.iter().all(|event| event.result == StepResult::Installed),
+            "{events:#?}"
+        );
+    }
+}
