@@ -139,6 +139,9 @@ const HEALTH_PAUSE: Duration = Duration::from_millis(100);
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
 /// Parallel runs that look for a free subnet at the same time may find the same one; the engine gives it to one of them.
 const SUBNET_TRIES_MAX: u32 = 8;
+/// Until the engine has noticed that a container's program is dead.
+const NOTICE_TIME_MAX: Duration = Duration::from_secs(5);
+const NOTICE_PAUSE: Duration = Duration::from_millis(10);
 const LOG_LINES_IN_ERRORS: usize = 15;
 
 /// A deployed compose project.
@@ -504,7 +507,17 @@ impl Cluster for ComposeCluster {
     }
 
     async fn start(&self, node: &str) -> Result<(), ClusterError> {
-        self.engine.start(&self.container_of(node)?, node).await
+        let id = self.container_of(node)?;
+        let deadline = Instant::now() + NOTICE_TIME_MAX;
+        // Right after a kill the engine may not have noticed yet, and takes the container for running.
+        while let Some(state) = self.engine.container(&id).await?.state
+            && state.running == Some(true)
+            && !lives(state.pid.unwrap_or_default())
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(NOTICE_PAUSE).await;
+        }
+        self.engine.start(&id, node).await
     }
 
     async fn state(&self, node: &str) -> Result<ProgramState, ClusterError> {
@@ -664,6 +677,13 @@ fn endpoints(container: &ContainerInspectResponse) -> impl Iterator<Item = (&Str
 /// Whether the engine's name of a network is that of the file's network: ours, or an external one's own.
 fn is_network(on_engine: &str, in_file: &str, project: &Project) -> bool {
     on_engine == format!("{}_{in_file}", project.name) || on_engine == in_file
+}
+
+/// Whether a process runs, as far as its state in /proc says: a zombie does not.
+fn lives(pid: i64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 /// The address that requests from this machine to another one come from. Nothing is sent: connecting a datagram socket

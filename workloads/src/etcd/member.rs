@@ -18,25 +18,6 @@ const PAGE: usize = 5000;
 const TRIES_MAX: usize = 20;
 const TRY_PAUSE: Duration = Duration::from_millis(250);
 
-/// What `POST /v3/maintenance/status` says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// The member that answered.
-    pub member: u64,
-    /// Whom it takes for the leader; 0: nobody.
-    pub leader: u64,
-    /// Its term.
-    pub term: u64,
-    /// The log index that it knows to be committed.
-    pub index: u64,
-    /// The log index up to which it has applied.
-    pub applied: u64,
-    /// Whether it follows without a vote.
-    pub learner: bool,
-    /// e.g. `3.5.1`.
-    pub version: String,
-}
-
 /// Everything that one member has stored, at one applied index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Content {
@@ -48,36 +29,19 @@ pub struct Content {
     pub keys: BTreeMap<String, (u64, Value)>,
 }
 
-/// Reads a status.
-pub async fn status(gateway: &Gateway, member: SocketAddr) -> Result<Status, Trouble> {
-    Ok(parse_status(
-        &gateway.call(member, "maintenance/status", &json!({})).await?,
-    ))
-}
-
-fn parse_status(answer: &Value) -> Status {
-    Status {
-        member: number(answer.pointer("/header/member_id")),
-        leader: number(answer.get("leader")),
-        term: number(answer.get("raftTerm")),
-        index: number(answer.get("raftIndex")),
-        applied: number(answer.get("raftAppliedIndex")),
-        learner: answer.get("isLearner").and_then(Value::as_bool).unwrap_or(false),
-        version: answer
-            .get("version")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned(),
-    }
+/// The log index up to which a member has applied.
+pub async fn applied(gateway: &Gateway, member: SocketAddr) -> Result<u64, Trouble> {
+    let status = gateway.call(member, "maintenance/status", &json!({})).await?;
+    Ok(number(status.get("raftAppliedIndex")))
 }
 
 /// Reads everything that a member has stored, at an applied index that stood still meanwhile. An etcd without clients
 /// stands still but for its own housekeeping.
 pub async fn content(gateway: &Gateway, member: SocketAddr) -> Result<Content, Trouble> {
     for _ in 0..TRIES_MAX {
-        let before = status(gateway, member).await?.applied;
+        let before = applied(gateway, member).await?;
         let (revision, keys) = everything(gateway, member).await?;
-        if status(gateway, member).await?.applied == before {
+        if applied(gateway, member).await? == before {
             return Ok(Content {
                 applied: before,
                 revision,
@@ -122,26 +86,5 @@ async fn everything(
             }
             _ => return Ok((number(answer.pointer("/header/revision")), keys)),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_is_read_and_what_is_left_out_is_zero() {
-        let answer = json!({"header": {"member_id": "9804125642168846726", "raft_term": "2"}, "version": "3.5.1",
-            "leader": "9536007736426086141", "raftIndex": "19", "raftTerm": "2", "raftAppliedIndex": "18"});
-        let status = parse_status(&answer);
-        assert_eq!(
-            (status.member, status.leader),
-            (9_804_125_642_168_846_726, 9_536_007_736_426_086_141)
-        );
-        assert_eq!(
-            (status.term, status.index, status.applied, status.learner),
-            (2, 19, 18, false)
-        );
-        assert_eq!(parse_status(&json!({})).leader, 0);
     }
 }
