@@ -27,7 +27,8 @@ pub(crate) fn counted(number: u64, what: &str) -> String {
 pub(crate) fn duration(nanos: u64) -> String {
     let value = nanos as f64;
     match nanos {
-        0..1_000 => format!("{nanos} ns"),
+        0 => "0 s".to_owned(),
+        1..1_000 => format!("{nanos} ns"),
         1_000..999_500 => format!("{:.0} µs", value / 1e3),
         999_500..10_000_000 => format!("{:.1} ms", value / 1e6),
         10_000_000..999_500_000 => format!("{:.0} ms", value / 1e6),
@@ -124,6 +125,7 @@ mod tests {
     #[test]
     fn durations_have_the_unit_that_suits_them() {
         let seen = [
+            0,
             17,
             412_000,
             999_900,
@@ -138,6 +140,7 @@ mod tests {
         assert_eq!(
             seen,
             [
+                "0 s",
                 "17 ns",
                 "412 µs",
                 "1.0 ms",

@@ -14,6 +14,7 @@ use duress_checker::verdict::{PropertyVerdict, Verdict, Witness};
 
 use crate::format::{count, counted, cut, duration, moment, printable, share};
 use crate::report::operation_label;
+use crate::rundir::RunDir;
 use crate::verdict_file::{Overall, VerdictFile};
 
 /// Operations of a witness that are shown; the report has them all.
@@ -79,6 +80,15 @@ fn broken(text: &mut String, property: &PropertyVerdict, paint: Paint) {
             let _ = writeln!(text, "    {line}");
         }
     }
+}
+
+/// [`summary`], and where the report is.
+pub fn closing(verdict: &VerdictFile, dir: &RunDir, colour: bool) -> String {
+    format!(
+        "{}  report {}\n",
+        summary(verdict, colour),
+        dir.report().display()
+    )
 }
 
 fn properties(text: &mut String, verdict: &VerdictFile, paint: Paint) {
@@ -167,7 +177,7 @@ fn evidence(text: &mut String, verdict: &VerdictFile, paint: Paint) {
         let _ = writeln!(
             text,
             "  {} {}: needed {}, seen {}",
-            paint.tone("? too little", Tone::Unsure),
+            paint.tone("? too little:", Tone::Unsure),
             clean(&requirement.what),
             clean(&requirement.needed),
             clean(&requirement.seen),

@@ -200,4 +200,19 @@ mod tests {
             "{error}"
         );
     }
+
+    #[test]
+    fn the_page_for_people_says_the_same() {
+        let page = include_str!("../../../docs/specimen.md");
+        for defect in Defect::ALL {
+            let (name, what, by, breaks) = (
+                defect.name(),
+                defect.what(),
+                defect.revealed_by(),
+                defect.breaks(),
+            );
+            let row = format!("| `{name}` | {what} | {by} | {breaks} |");
+            assert!(page.contains(&row), "docs/specimen.md lacks the row:\n{row}");
+        }
+    }
 }

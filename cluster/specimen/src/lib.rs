@@ -1,4 +1,34 @@
-//! The specimen: a replicated key-value store for Duress to break.
+//! The specimen: a replicated key-value store that ships with Duress, to be broken.
+//!
+//! Correct by default: linearizable, and exactly once for requests that carry a token, through partitions,
+//! kills, pauses and restarts. [`Defect`]s can be switched on one by one, to see whether a test finds them.
+//! Consensus is by openraft; log and snapshots are on disk by redb; clients and peers speak HTTP with JSON on
+//! one port. `docs/specimen.md` tells people how to run it.
+//!
+//! # What a client sees
+//!
+//! ```text
+//! GET    /kv/x?read=linearizable|lease|local         200 {"value":7,"index":123}   absent: {"value":null,…}
+//! PUT    /kv/x       {"value":7,"client":"c3","seq":17}          200 {"index":124}
+//! DELETE /kv/x       {"client":"c3","seq":18}                    200 {"index":125}
+//! POST   /kv/x/cas   {"old":7,"new":8,"client":"c3","seq":19}    200 {"swapped":true,"index":126}
+//! POST   /members    {"voters":["n1","n2"],"learners":[],"addresses":{"n2":"10.77.0.12:8080"}}
+//! GET    /status     {"name":"n1","role":"leader","term":3,"commit":120,"applied":120,"ready":true,…}
+//! ```
+//!
+//! `client` and `seq` are optional, and belong together: a retry carries the same `seq` and gets the first
+//! answer; a `seq` below the last one is refused. A refusal says whether the request was executed:
+//! `{"error":"not-leader","executed":"no",…}` (see [`refusal`]). Answers to writes of one batch share an index.
+//!
+//! # Where things are
+//!
+//! ```text
+//! http ─▶ service ─▶ propose ─▶ openraft ─▶ log_store   (batches; synced before acknowledged)
+//!            │   └─▶ read    ─▶    │   └──▶ machine     (state, snapshots)
+//!            └─────▶ lease ◀── network ◀──▶ peers
+//! ```
+//!
+//! It leaves to others: bringing nodes up and taking them down, faults, and judging what clients saw.
 
 pub mod args;
 mod console;
@@ -16,6 +46,8 @@ mod read;
 pub mod refusal;
 mod service;
 pub mod state;
+#[cfg(test)]
+mod storage_tests;
 pub mod types;
 
 pub use args::Args;

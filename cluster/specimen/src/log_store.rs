@@ -284,10 +284,8 @@ impl LogStore {
         lock(&self.memory).committed.map(|position| position.index)
     }
 
-    fn submit(&self, job: Job) -> Result<(), StorageError> {
-        self.jobs
-            .send(job)
-            .map_err(|_| StorageIOError::write_logs(&io::Error::other("the log writer is gone")).into())
+    fn submit(&self, job: Job) -> io::Result<()> {
+        self.jobs.send(job).map_err(|_| gone())
     }
 }
 
@@ -326,10 +324,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         let (done, saved) = oneshot::channel();
-        self.submit(Job::Vote { vote: *vote, done })?;
+        self.submit(Job::Vote { vote: *vote, done })
+            .map_err(|error| StorageIOError::write_vote(&error))?;
         saved
             .await
-            .unwrap_or_else(|_| Err(io::Error::other("the log writer is gone")))
+            .unwrap_or_else(|_| Err(gone()))
             .map_err(|error| StorageIOError::write_vote(&error))?;
         lock(&self.memory).vote = Some(*vote);
         Ok(())
@@ -377,12 +376,16 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 memory.entries.insert(index, entry);
             }
         }
-        self.submit(Job::Append { rows, logged, done })
+        Ok(self
+            .submit(Job::Append { rows, logged, done })
+            .map_err(|error| StorageIOError::write_logs(&error))?)
     }
 
     async fn truncate(&mut self, position: LogPosition) -> Result<(), StorageError> {
         lock(&self.memory).entries.split_off(&position.index);
-        self.submit(Job::Truncate { from: position.index })
+        Ok(self
+            .submit(Job::Truncate { from: position.index })
+            .map_err(|error| StorageIOError::write_logs(&error))?)
     }
 
     async fn purge(&mut self, position: LogPosition) -> Result<(), StorageError> {
@@ -391,8 +394,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             memory.purged = memory.purged.max(Some(position));
             memory.entries = memory.entries.split_off(&(position.index + 1));
         }
-        self.submit(Job::Purge { upto: position })
+        Ok(self
+            .submit(Job::Purge { upto: position })
+            .map_err(|error| StorageIOError::write_logs(&error))?)
     }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the log writer is gone")
 }
 
 fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {

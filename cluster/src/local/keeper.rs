@@ -127,7 +127,14 @@ impl Keeper {
         self.tasks
             .send(Task::Ip { lines, force, done })
             .map_err(|_| gone())?;
-        result.await.map_err(|_| gone())?
+        match tokio::time::timeout(IP_LIMIT, result).await {
+            Ok(result) => result.map_err(|_| gone())?,
+            Err(_) => Err(ClusterError::Timeout {
+                what: "set up interfaces with `ip -batch`".into(),
+                limit_ms: u64::try_from(IP_LIMIT.as_millis()).unwrap_or(u64::MAX),
+                detail: ": the kernel's network configuration may be held up".into(),
+            }),
+        }
     }
 
     /// Hangs up on every sandbox, waits until each has ended, kills those that haven't after `grace`.
@@ -192,6 +199,9 @@ fn keep(inbox: &mpsc::Receiver<Task>, mut children: Children) {
         }
     }
 }
+
+/// Some milliseconds a node, but the whole kernel shares one lock for it.
+const IP_LIMIT: Duration = Duration::from_secs(20);
 
 /// A drop must not hold its caller up for long.
 const DROP_GRACE: Duration = Duration::from_millis(500);

@@ -357,3 +357,23 @@ fn report(event: &Event) {
     line.push(b'\n');
     let _ = io::stdout().write_all(&line).and_then(|()| io::stdout().flush());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_ended_but_was_not_reaped_is_dying() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = Pid::from_raw(child.id().cast_signed());
+        assert!(!is_dying(pid));
+        child.kill().unwrap();
+        // From the kill to the end it either has the signal before it or is a zombie, but for a few instructions.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !is_dying(pid) {
+            assert!(Instant::now() < deadline);
+        }
+        child.wait().unwrap();
+        assert!(is_dying(pid), "there is none any more");
+    }
+}

@@ -211,6 +211,10 @@ fn parent_of(pid: u32) -> u32 {
         .unwrap()
 }
 
+fn signal(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(pid.cast_signed()), signal).unwrap();
+}
+
 fn a_killed_program_starts_again() {
     isolated(async |isolation| {
         let dir = tempfile::tempdir().unwrap();
@@ -233,11 +237,17 @@ fn a_killed_program_starts_again() {
             "a start of what runs changes nothing"
         );
 
-        for pid in before {
-            let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-        }
-        // At once: the controller may not have heard of the end yet, and must not believe that the program still runs.
-        cluster.start("n1").await.unwrap();
+        // While the init sleeps, so that it learns of the kill and of the order at once: it must not believe that the
+        // program still runs.
+        signal(place.pid, Signal::SIGSTOP);
+        before.iter().for_each(|pid| signal(*pid, Signal::SIGKILL));
+        eventually("the program is dead", || {
+            let alive = inhabitants(&place);
+            !before.iter().any(|pid| alive.contains(pid))
+        });
+        let wake = async { signal(place.pid, Signal::SIGCONT) };
+        let (started, ()) = tokio::join!(cluster.start("n1"), wake);
+        started.unwrap();
         eventually("three processes again", || inhabitants(&place).len() == 3);
         assert_eq!(cluster.place("n1").await.unwrap(), place, "the sandbox stays");
         let count = std::fs::read_to_string(place.data.unwrap().join("count")).unwrap();

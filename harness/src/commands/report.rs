@@ -44,8 +44,7 @@ pub fn judge_and_print(dir: &RunDir, json: bool) -> ExitCode {
             if json {
                 print_json(&data.verdict);
             } else {
-                print(terminal::summary(&data.verdict, colour()));
-                print(format_args!("\n{}\n", dir.report().display()));
+                print(terminal::closing(&data.verdict, dir, colour()));
             }
             ExitCode::from(data.verdict.exit_code)
         }

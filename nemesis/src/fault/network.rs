@@ -214,7 +214,7 @@ impl Technique for Partition {
         Outcome::of(dropped.map(|nodes| {
             let packets: u64 = nodes.iter().map(|node| node.packets).sum();
             Outcome::installed(
-                format!("the rules had dropped {packets} packets"),
+                format!("the rules had dropped {packets} packets, probes included"),
                 json!({"dropped": nodes}),
             )
         }))

@@ -143,6 +143,9 @@ struct ClientEvent {
     node: Option<String>,
     #[serde(default)]
     error: Option<String>,
+    /// When it should have begun, in open-loop load.
+    #[serde(default)]
+    intended: Option<u64>,
 }
 
 #[derive(Default)]
@@ -150,7 +153,7 @@ struct HistoryReader {
     load: series::SeriesBuilder,
     faults: faults::FaultsBuilder,
     errors: BTreeMap<String, Outcomes>,
-    /// When the operation that each process waits for was invoked.
+    /// When the operation that each process waits for was invoked, or should have been: latencies count from then.
     open: BTreeMap<u64, u64>,
     end: u64,
 }
@@ -164,7 +167,7 @@ impl HistoryReader {
             return Ok(());
         };
         if event.kind == EventType::Invoke {
-            self.open.insert(process, event.time);
+            self.open.insert(process, event.intended.unwrap_or(event.time));
             return Ok(());
         }
         if let Some(invoked) = self.open.remove(&process) {

@@ -67,7 +67,7 @@ pub(super) fn load(nodes: &Path) -> Result<Vec<NodeState>, LoadError> {
             probed.push((entry.file_name().to_string_lossy().into_owned(), probes));
         }
     }
-    probed.sort_by(|(a, _), (b, _)| natural(a).cmp(&natural(b)));
+    probed.sort_by_key(|(name, _)| natural(name));
     let frontier = frontier(&probed);
     Ok((probed.iter())
         .map(|(name, probes)| node_state(name, probes, &frontier))

@@ -4,7 +4,7 @@
 //! is less than the width of the line that draws it. When a run outgrows its bins, neighbours are merged and every bin
 //! becomes twice as wide; so memory is bounded however long the run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use duress_checker::evidence::Outcomes;
 use duress_checker::history::EventType;
@@ -15,8 +15,7 @@ const WIDTH_START: u64 = 250_000_000;
 /// About as many as a plot has room for.
 const BINS_MAX: usize = 300;
 
-/// Dots that are drawn for operations which did not end `ok`: one for each cell of a grid this fine.
-const DOTS_PER_BIN: u64 = 1;
+/// Of the operations that did not end `ok` one is drawn for each bin and each of so many steps in a doubling of latency.
 const DOTS_PER_DOUBLING: f64 = 2.0;
 
 /// Operations by time.
@@ -76,8 +75,8 @@ pub(super) struct SeriesBuilder {
 struct BinBuilder {
     completed: Outcomes,
     latency: Histogram,
-    /// Powers of two of latency, in steps of `1 / DOTS_PER_DOUBLING`, and whether the outcome was `info`.
-    dots: BTreeSet<(u32, bool)>,
+    /// The first operation for each step of latency and outcome.
+    dots: BTreeMap<(u32, bool), Dot>,
 }
 
 impl Default for SeriesBuilder {
@@ -102,8 +101,14 @@ impl SeriesBuilder {
         match outcome {
             EventType::Ok => bin.latency.add(latency),
             _ => {
-                let cell = (latency.max(1) as f64).log2() * DOTS_PER_DOUBLING;
-                bin.dots.insert((cell.round() as u32, outcome != EventType::Fail));
+                let info = outcome != EventType::Fail;
+                let step = (latency.max(1) as f64).log2() * DOTS_PER_DOUBLING;
+                let dot = Dot {
+                    time: invoked,
+                    latency,
+                    info,
+                };
+                bin.dots.entry((step as u32, info)).or_insert(dot);
             }
         }
     }
@@ -112,14 +117,10 @@ impl SeriesBuilder {
         let mut total = Histogram::default();
         let mut dots = Vec::new();
         let width = self.width;
-        let bins = (self.bins.into_iter().zip(0u64..))
-            .map(|(bin, position)| {
+        let bins = (self.bins.into_iter())
+            .map(|bin| {
                 total.merge(&bin.latency);
-                dots.extend(bin.dots.iter().map(|&(cell, info)| Dot {
-                    time: width * position + width / (2 * DOTS_PER_BIN),
-                    latency: (f64::from(cell) / DOTS_PER_DOUBLING).exp2() as u64,
-                    info,
-                }));
+                dots.extend(bin.dots.into_values());
                 Bin {
                     completed: bin.completed,
                     latency: bin.latency.quantiles(),
@@ -155,7 +156,9 @@ impl SeriesBuilder {
                 first.completed.fail += second.completed.fail;
                 first.completed.info += second.completed.info;
                 first.latency.merge(&second.latency);
-                first.dots.extend(&second.dots);
+                for (&step, &dot) in &second.dots {
+                    first.dots.entry(step).or_insert(dot);
+                }
             }
             self.bins.push(first);
         }

@@ -118,7 +118,7 @@ fn latency(run: &RunData, area: &Area<'_>) -> Drawing {
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID)
         .axis_style(GRID)
-        .label_style(("sans-serif", 11).into_font().color(&INK))
+        .label_style(("sans-serif", 14).into_font().color(&INK))
         .x_label_formatter(&|seconds| seconds_label(*seconds))
         .y_label_formatter(&|milliseconds| latency_label(*milliseconds))
         .draw()?;
@@ -154,7 +154,7 @@ fn latency(run: &RunData, area: &Area<'_>) -> Drawing {
         Circle::new(
             (f64_seconds(dot.time), millis(dot.latency).clamp(floor, ceiling)),
             2,
-            colour.mix(0.75).filled(),
+            colour.mix(0.55).filled(),
         )
     });
     chart.draw_series(dots)?;
@@ -223,7 +223,7 @@ fn linear(
         .bold_line_style(GRID)
         .axis_style(GRID)
         .y_labels(5)
-        .label_style(("sans-serif", 11).into_font().color(&INK))
+        .label_style(("sans-serif", 14).into_font().color(&INK))
         .x_label_formatter(&|seconds| seconds_label(*seconds))
         .y_label_formatter(label)
         .draw()?;

@@ -46,10 +46,10 @@ fn row(fault: &Fault) -> Markup {
                 strong { (fault.kind) }
                 div.quiet { (fault.targets.join(", ")) }
             }
-            td data-label="In force" { (in_force(fault)) }
+            td.force data-label="In force" { (in_force(fault)) }
             td data-label="Proven to bite" { (proof(fault, FaultStep::Verify)) }
             td data-label="Proven healed" { (proof(fault, FaultStep::VerifyHealed)) }
-            td data-label="Recovery" { (recovery(fault)) }
+            td.force data-label="Recovery" { (recovery(fault)) }
         }
         tr.more {
             td {}

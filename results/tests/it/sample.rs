@@ -118,7 +118,7 @@ fn history() -> String {
         json!({"process": "nemesis", "type": "info", "f": "run", "value": {"format": 1, "name": "register", "seed": 7}}),
     )];
     let mut process_next = 20;
-    for worker in 0..20u64 {
+    for worker in 0..8u64 {
         let mut process = worker;
         let mut time = noise.below(20) * MS;
         while time < DURATION - SECOND {

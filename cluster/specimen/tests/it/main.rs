@@ -1,0 +1,6 @@
+//! Real clusters of real processes on loopback: what clients see, through kills, pauses and restarts.
+
+mod cluster;
+mod defects;
+mod faults;
+mod serving;

@@ -1,0 +1,5 @@
+//! What the pages look like, as text and in a browser.
+
+mod browser;
+mod pages;
+mod sample;
