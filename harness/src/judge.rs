@@ -22,7 +22,7 @@ use duress_results::verdict_file::{Overall, Phase, VERDICT_FORMAT, VerdictFile};
 use serde_json::Value;
 
 use crate::exit;
-use crate::spec::{ClusterSpec, LocalSpec, Property, Spec};
+use crate::spec::{ClusterSpec, Property, Spec};
 
 /// Name of the last phase: a history without it was cut short.
 pub const END: &str = "end";
@@ -102,7 +102,7 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
         harness_failure,
         cut_short,
         phases,
-        cluster: describe(&spec.cluster),
+        cluster: describe(spec),
         reproduce: facts.reproduce,
     }
 }
@@ -199,18 +199,23 @@ fn conclude(
     (Overall::Held, summary)
 }
 
-fn describe(cluster: &ClusterSpec) -> String {
-    let ClusterSpec::Local(LocalSpec {
-        system,
-        nodes,
-        defects,
-        ..
-    }) = cluster;
-    match defects.as_slice() {
-        [] => format!("local, {nodes} nodes, {system}"),
-        defects => format!(
-            "local, {nodes} nodes, {system} with defect {}",
-            defects.join(", ")
-        ),
+fn describe(spec: &Spec) -> String {
+    let (system, nodes) = (spec.system(), spec.node_names().len());
+    match &spec.cluster {
+        ClusterSpec::Local(local) if local.defects.is_empty() => format!("local, {nodes} nodes, {system}"),
+        ClusterSpec::Local(local) => {
+            format!(
+                "local, {nodes} nodes, {system} with defect {}",
+                local.defects.join(", ")
+            )
+        }
+        ClusterSpec::Compose(compose) => {
+            let version = compose
+                .version
+                .as_ref()
+                .map(|version| format!(" {version}"))
+                .unwrap_or_default();
+            format!("compose, {nodes} nodes, {system}{version}")
+        }
     }
 }

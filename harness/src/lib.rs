@@ -7,7 +7,9 @@
 //! ```
 
 pub mod cli;
+mod client;
 pub mod commands;
+mod deploy;
 mod duration;
 pub mod exit;
 mod judge;
