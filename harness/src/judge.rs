@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use duress_checker::evidence::{Evidence, Needs, Requirement};
 use duress_checker::history::{Event, Process};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
-use duress_checker::{linearizability, liveness};
+use duress_checker::{converged, linearizability, liveness};
 use duress_results::verdict_file::{Overall, Phase, VERDICT_FORMAT, VerdictFile};
 use serde_json::Value;
 
@@ -56,6 +56,7 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
                     },
                     detail: String::new(),
                 }),
+            Property::Converged => converged::converged(history),
             Property::Recovers => liveness::recovers(history),
         })
         .collect();

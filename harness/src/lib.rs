@@ -9,6 +9,7 @@
 pub mod cli;
 mod client;
 pub mod commands;
+mod contents;
 mod deploy;
 mod duration;
 pub mod exit;

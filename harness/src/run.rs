@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use duress_checker::converged;
 use duress_checker::history::FaultEvent;
 use duress_checker::liveness::Recovery;
 use duress_cluster::{Cluster, ClusterError, StatusProbe, System, wait_ready};
@@ -21,13 +22,14 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::client;
+use crate::contents;
 use crate::deploy::{self, Ground};
 use crate::judge::END;
 use crate::load::Clients;
 use crate::observer::Observer;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
-use crate::spec::Spec;
+use crate::spec::{Property, Spec};
 
 /// Why a run could not go on: nothing that the system under test is to blame for.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +168,12 @@ impl Run<'_> {
             let (answered, asked) = clients.final_ops(deadline).await;
             self.recorder
                 .note("final-ops", json!({"answered": answered, "asked": asked}));
+            if self.spec.properties.contains(&Property::Converged) {
+                self.phase("contents");
+                let deadline = Instant::now() + self.spec.time.recovery.0;
+                let contents = contents::read(&*clients.service, &clients.endpoints, deadline).await;
+                self.recorder.note(converged::NOTE, json!(contents));
+            }
         }
         let closed = nemesis.close().await.map_err(Failure::from);
         if self.recorder.is_broken() {

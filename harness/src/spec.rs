@@ -83,6 +83,8 @@ pub struct Spec {
 pub enum Property {
     /// Safety: every operation takes effect at one point between its invocation and its completion.
     Linearizable,
+    /// Safety: once everything is healed and nobody writes, members that have applied the same hold the same.
+    Converged,
     /// Liveness: once every fault is proven to be healed, all nodes agree on a leader and answer within
     /// `time.recovery`.
     Recovers,
@@ -93,6 +95,7 @@ impl Property {
     pub fn name(self) -> &'static str {
         match self {
             Property::Linearizable => "linearizable",
+            Property::Converged => "converged",
             Property::Recovers => "recovers",
         }
     }

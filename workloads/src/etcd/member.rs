@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use duress_checker::converged::{Content, Entry};
 use serde_json::{Value, json};
 
 use super::gateway::{Gateway, Trouble, decode, encode, number};
@@ -17,17 +18,6 @@ const PAGE: usize = 5000;
 /// How often an unmoving state is looked for.
 const TRIES_MAX: usize = 20;
 const TRY_PAUSE: Duration = Duration::from_millis(250);
-
-/// Everything that one member has stored, at one applied index.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Content {
-    /// The log index up to which it has applied.
-    pub applied: u64,
-    /// The store's revision.
-    pub revision: u64,
-    /// Revision of the last change and value of every key.
-    pub keys: BTreeMap<String, (u64, Value)>,
-}
 
 /// The log index up to which a member has applied.
 pub async fn applied(gateway: &Gateway, member: SocketAddr) -> Result<u64, Trouble> {
@@ -40,11 +30,10 @@ pub async fn applied(gateway: &Gateway, member: SocketAddr) -> Result<u64, Troub
 pub async fn content(gateway: &Gateway, member: SocketAddr) -> Result<Content, Trouble> {
     for _ in 0..TRIES_MAX {
         let before = applied(gateway, member).await?;
-        let (revision, keys) = everything(gateway, member).await?;
+        let keys = everything(gateway, member).await?;
         if applied(gateway, member).await? == before {
             return Ok(Content {
                 applied: before,
-                revision,
                 keys,
             });
         }
@@ -55,10 +44,7 @@ pub async fn content(gateway: &Gateway, member: SocketAddr) -> Result<Content, T
     ))
 }
 
-async fn everything(
-    gateway: &Gateway,
-    member: SocketAddr,
-) -> Result<(u64, BTreeMap<String, (u64, Value)>), Trouble> {
+async fn everything(gateway: &Gateway, member: SocketAddr) -> Result<BTreeMap<String, Entry>, Trouble> {
     let mut keys = BTreeMap::new();
     // A zero byte as both ends means everything; later pages begin just after the last key.
     let mut from = vec![0];
@@ -72,10 +58,11 @@ async fn everything(
             let bytes = decode(entry.get("value"))?;
             let value = serde_json::from_slice(&bytes)
                 .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-            keys.insert(
-                String::from_utf8_lossy(&key).into_owned(),
-                (number(entry.get("mod_revision")), value),
-            );
+            let entry = Entry {
+                revision: number(entry.get("mod_revision")),
+                value,
+            };
+            keys.insert(String::from_utf8_lossy(&key).into_owned(), entry);
             last = Some(key);
         }
         let more = answer.get("more").and_then(Value::as_bool).unwrap_or(false);
@@ -84,7 +71,7 @@ async fn everything(
                 last.push(0);
                 from = last;
             }
-            _ => return Ok((number(answer.pointer("/header/revision")), keys)),
+            _ => return Ok(keys),
         }
     }
 }

@@ -24,6 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use duress_checker::converged::Content;
 use serde_json::{Value, json};
 
 use self::gateway::{Gateway, Trouble, decode, encode, number};
@@ -158,6 +159,12 @@ impl Service for Etcd {
                 error: format!("the client of etcd knows no {f}"),
             },
         }
+    }
+
+    async fn content(&self, endpoint: &Endpoint) -> Result<Content, String> {
+        member::content(&self.gateway, endpoint.address)
+            .await
+            .map_err(|trouble| trouble.to_string())
     }
 
     fn honours_tokens(&self) -> bool {
