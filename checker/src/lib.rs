@@ -11,6 +11,7 @@ pub mod fast;
 pub mod formats;
 pub mod generate;
 pub mod history;
+pub mod invariants;
 pub mod linearizability;
 pub mod liveness;
 pub mod model;

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use duress_checker::evidence::{Evidence, Needs, Requirement};
 use duress_checker::history::{Event, Process};
+use duress_checker::invariants::{self, Restarts, Series};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
 use duress_checker::{converged, linearizability, liveness};
 use duress_results::verdict_file::{Overall, Phase, VERDICT_FORMAT, VerdictFile};
@@ -36,6 +37,8 @@ pub struct RunFacts {
     pub reproduce: String,
     /// Name of the model that judges the history.
     pub model: &'static str,
+    /// What nodes said of themselves.
+    pub series: Series,
 }
 
 /// Judges every property of `spec` on `history`.
@@ -44,6 +47,7 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
         time_ms_max: u64::try_from(spec.check.time.0.as_millis()).unwrap_or(u64::MAX),
         memory_bytes_max: spec.check.memory_mib << 20,
     };
+    let restarts = Restarts::of(history);
     let start = Instant::now();
     let elapsed = || -> Duration { start.elapsed() };
     let properties: Vec<PropertyVerdict> = (spec.properties.iter())
@@ -57,6 +61,9 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
                     detail: String::new(),
                 }),
             Property::Converged => converged::converged(history),
+            Property::OneLeaderPerTerm => invariants::one_leader_per_term(&facts.series),
+            Property::TermsNeverGoBack => invariants::terms_never_go_back(&facts.series, &restarts),
+            Property::AppliedNeverGoesBack => invariants::applied_never_goes_back(&facts.series, &restarts),
             Property::Recovers => liveness::recovers(history),
         })
         .collect();

@@ -85,6 +85,12 @@ pub enum Property {
     Linearizable,
     /// Safety: once everything is healed and nobody writes, members that have applied the same hold the same.
     Converged,
+    /// Safety, by what members say of themselves: no two lead in one term.
+    OneLeaderPerTerm,
+    /// Safety, by what members say of themselves: a running member's term never goes back.
+    TermsNeverGoBack,
+    /// Safety, by what members say of themselves: a running member never takes back what it has applied.
+    AppliedNeverGoesBack,
     /// Liveness: once every fault is proven to be healed, all nodes agree on a leader and answer within
     /// `time.recovery`.
     Recovers,
@@ -96,6 +102,9 @@ impl Property {
         match self {
             Property::Linearizable => "linearizable",
             Property::Converged => "converged",
+            Property::OneLeaderPerTerm => "one-leader-per-term",
+            Property::TermsNeverGoBack => "terms-never-go-back",
+            Property::AppliedNeverGoesBack => "applied-never-goes-back",
             Property::Recovers => "recovers",
         }
     }

@@ -194,7 +194,7 @@ impl Engine {
                 Err(error) => return format!("(the log can't be read: {error})"),
             }
         }
-        tail
+        tail.lines().map(cut).collect::<Vec<_>>().join("\n")
     }
 
     /// Appends all that a container wrote, with time stamps, to a file.
@@ -223,6 +223,16 @@ impl Engine {
             writer.write_all(chunk.as_ref()).await.map_err(failed)?;
         }
         writer.flush().await.map_err(failed)
+    }
+}
+
+/// Of a line that is shown to a person, as much is kept: some systems put whole configurations into one.
+const LINE_CHARS_MAX: usize = 240;
+
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(LINE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
 }
 
