@@ -16,4 +16,5 @@ pub mod linearizability;
 pub mod liveness;
 pub mod model;
 pub mod search;
+pub mod set;
 pub mod verdict;

@@ -3,15 +3,26 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use duress_workloads::append::Append;
 use duress_workloads::etcd::{self, Etcd};
+use duress_workloads::lock::Lock;
 use duress_workloads::register::Register;
+use duress_workloads::set::Set;
 use duress_workloads::specimen::{ReadMode, Specimen};
 use duress_workloads::{Service, Workload};
 
-use crate::spec::{ClientSpec, Spec, WorkloadSpec};
+use crate::spec::{Property, Spec, WorkloadSpec};
 
 /// Says what is wrong with a spec's client for its system, if anything is.
-pub fn problem(system: &str, client: &ClientSpec) -> Option<String> {
+pub fn problem(spec: &Spec) -> Option<String> {
+    let (system, client) = (spec.system(), &spec.client);
+    let elsewhere = !matches!(spec.workload, WorkloadSpec::Register(_));
+    if system == "specimen" && elsewhere {
+        return Some("workload: the client of the specimen knows only the workload register".to_owned());
+    }
+    if matches!(spec.workload, WorkloadSpec::Set(_)) && spec.properties.contains(&Property::Linearizable) {
+        return Some("properties: sets are judged by \"nothing-lost\", not by \"linearizable\"".to_owned());
+    }
     (system == "etcd" && client.read == ReadMode::Lease).then(|| {
         "client.read is \"lease\": etcd reads \"linearizable\" or \"serializable\" (any member's own state)".to_owned()
     })
@@ -32,7 +43,8 @@ pub fn service(system: &str, spec: &Spec, from: Option<IpAddr>) -> Result<Box<dy
 /// Only locks have leases.
 fn lease(workload: &WorkloadSpec) -> Duration {
     match workload {
-        WorkloadSpec::Register(_) => etcd::LEASE_MIN,
+        WorkloadSpec::Lock(lock) => Duration::from_millis(lock.lease_ms),
+        WorkloadSpec::Register(_) | WorkloadSpec::Set(_) | WorkloadSpec::Append(_) => etcd::LEASE_MIN,
     }
 }
 
@@ -42,6 +54,18 @@ pub fn workload(spec: &WorkloadSpec) -> Result<Box<dyn Workload>, String> {
         WorkloadSpec::Register(register) => match Register::new(register) {
             Ok(register) => Ok(Box::new(register)),
             Err(error) => Err(format!("workload.register: {error}")),
+        },
+        WorkloadSpec::Set(set) => match Set::new(set) {
+            Ok(set) => Ok(Box::new(set)),
+            Err(error) => Err(format!("workload.set: {error}")),
+        },
+        WorkloadSpec::Append(append) => match Append::new(append) {
+            Ok(append) => Ok(Box::new(append)),
+            Err(error) => Err(format!("workload.append: {error}")),
+        },
+        WorkloadSpec::Lock(lock) => match Lock::new(lock) {
+            Ok(lock) => Ok(Box::new(lock)),
+            Err(error) => Err(format!("workload.lock: {error}")),
         },
     }
 }

@@ -29,8 +29,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use duress_nemesis::FaultsSpec;
+use duress_workloads::append::AppendSpec;
+use duress_workloads::lock::LockSpec;
 use duress_workloads::register::RegisterSpec;
 use duress_workloads::retry::{RetryPolicy, Routing};
+use duress_workloads::set::SetSpec;
 use duress_workloads::specimen::ReadMode;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +88,8 @@ pub enum Property {
     Linearizable,
     /// Safety: once everything is healed and nobody writes, members that have applied the same hold the same.
     Converged,
+    /// Safety, of sets: what was acknowledged can be read from then on, and nothing else.
+    NothingLost,
     /// Safety, by what members say of themselves: no two lead in one term.
     OneLeaderPerTerm,
     /// Safety, by what members say of themselves: a running member's term never goes back.
@@ -102,6 +107,7 @@ impl Property {
         match self {
             Property::Linearizable => "linearizable",
             Property::Converged => "converged",
+            Property::NothingLost => "nothing-lost",
             Property::OneLeaderPerTerm => "one-leader-per-term",
             Property::TermsNeverGoBack => "terms-never-go-back",
             Property::AppliedNeverGoesBack => "applied-never-goes-back",
@@ -189,6 +195,12 @@ fn default_ready() -> Span {
 pub enum WorkloadSpec {
     /// Reads, writes and compare-and-set over many keys.
     Register(RegisterSpec),
+    /// Unique elements are added, and now and then all are read.
+    Set(SetSpec),
+    /// Unique elements are appended to lists.
+    Append(AppendSpec),
+    /// A lock with a lease and without fencing.
+    Lock(LockSpec),
 }
 
 /// How hard clients push.
@@ -465,6 +477,9 @@ impl Spec {
     pub fn model(&self) -> &'static str {
         match self.workload {
             WorkloadSpec::Register(_) => duress_workloads::register::MODEL,
+            WorkloadSpec::Set(_) => duress_workloads::set::MODEL,
+            WorkloadSpec::Append(_) => duress_workloads::append::MODEL,
+            WorkloadSpec::Lock(_) => duress_workloads::lock::MODEL,
         }
     }
 
@@ -494,7 +509,7 @@ impl Spec {
                 }
             }
         }
-        if let Some(problem) = client::problem(self.system(), &self.client) {
+        if let Some(problem) = client::problem(self) {
             return Some(problem);
         }
         match self.load.pace() {

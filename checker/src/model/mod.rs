@@ -39,7 +39,9 @@
 //! ```
 
 pub mod kv;
+pub mod list;
 pub mod multi_register;
+pub mod mutex;
 pub mod register;
 
 use std::fmt::Debug;

@@ -11,7 +11,7 @@
 //! | `add` | none | 7 | put of a key of its own |
 //! | `read` | none | result: `[3, 7]` | range over all that were added |
 //! | `acquire` | `"lock"` | holder | txn that creates the key with a lease, if it is absent |
-//! | `hold` | `"lock"` | milliseconds | nothing: the holder works, or stands still |
+//! | `hold` | `"lock"` | `{"ms":120}` | nothing: the holder works, or stands still |
 //! | `release` | `"lock"` | holder | txn that deletes the key, if it is still the holder's |
 //!
 //! Which errors prove that nothing happened stands in [`gateway`].
@@ -151,7 +151,8 @@ impl Service for Etcd {
             ("append", Some(key)) => self.append(member, key, &op.value).await,
             ("acquire", Some(key)) => self.acquire(member, key, &op.value).await,
             ("hold", _) => {
-                tokio::time::sleep(Duration::from_millis(op.value.as_u64().unwrap_or_default())).await;
+                let ms = op.value.get("ms").and_then(Value::as_u64).unwrap_or_default();
+                tokio::time::sleep(Duration::from_millis(ms)).await;
                 Answer::Ok(op.value.clone())
             }
             ("release", Some(key)) => self.release(member, key, &op.value).await,
