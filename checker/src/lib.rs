@@ -15,6 +15,7 @@ pub mod invariants;
 pub mod linearizability;
 pub mod liveness;
 pub mod model;
+pub mod mutex;
 pub mod search;
 pub mod set;
 pub mod verdict;

@@ -14,7 +14,6 @@ use crate::history::{Event, History, HistoryError, Val};
 use crate::model::kv::Kv;
 use crate::model::list::List;
 use crate::model::multi_register::MultiRegister;
-use crate::model::mutex::Mutex;
 use crate::model::register::Register;
 use crate::model::{Call, Model, Operation, Part};
 use crate::search::{Limits, Outcome, wgl};
@@ -71,7 +70,6 @@ pub fn check_history(
         "multi-register" => check_model(&MultiRegister, history, limits),
         "kv" => check_model(&Kv, history, limits),
         "list" => check_model(&List, history, limits),
-        "owner-mutex" => check_model(&Mutex, history, limits),
         _ => Err(CheckError::UnknownModel {
             name: model.to_owned(),
             choices: MODELS.join(", "),
@@ -86,7 +84,6 @@ pub const MODELS: &[&str] = &[
     "multi-register",
     "kv",
     "list",
-    "owner-mutex",
 ];
 
 /// What was found about one part.

@@ -20,8 +20,13 @@ pub fn problem(spec: &Spec) -> Option<String> {
     if system == "specimen" && elsewhere {
         return Some("workload: the client of the specimen knows only the workload register".to_owned());
     }
-    if matches!(spec.workload, WorkloadSpec::Set(_)) && spec.properties.contains(&Property::Linearizable) {
-        return Some("properties: sets are judged by \"nothing-lost\", not by \"linearizable\"".to_owned());
+    let judged_by = match spec.workload {
+        WorkloadSpec::Set(_) => Some("nothing-lost"),
+        WorkloadSpec::Lock(_) => Some("mutual-exclusion"),
+        WorkloadSpec::Register(_) | WorkloadSpec::Append(_) => None,
+    };
+    if let Some(better) = judged_by.filter(|_| spec.properties.contains(&Property::Linearizable)) {
+        return Some(format!("properties: \"linearizable\" has no model for this workload; use {better:?}"));
     }
     (system == "etcd" && client.read == ReadMode::Lease).then(|| {
         "client.read is \"lease\": etcd reads \"linearizable\" or \"serializable\" (any member's own state)".to_owned()

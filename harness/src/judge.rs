@@ -18,7 +18,7 @@ use duress_checker::evidence::{Evidence, Needs, Requirement};
 use duress_checker::history::{Event, Process};
 use duress_checker::invariants::{self, Restarts, Series};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
-use duress_checker::{converged, linearizability, liveness, set};
+use duress_checker::{converged, linearizability, liveness, mutex, set};
 use duress_results::verdict_file::{Overall, Phase, VERDICT_FORMAT, VerdictFile};
 use serde_json::Value;
 
@@ -61,6 +61,7 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
                     detail: String::new(),
                 }),
             Property::Converged => converged::converged(history),
+            Property::MutualExclusion => mutex::mutual_exclusion(history),
             Property::NothingLost => set::nothing_lost(history),
             Property::OneLeaderPerTerm => invariants::one_leader_per_term(&facts.series),
             Property::TermsNeverGoBack => invariants::terms_never_go_back(&facts.series, &restarts),

@@ -90,6 +90,8 @@ pub enum Property {
     Converged,
     /// Safety, of sets: what was acknowledged can be read from then on, and nothing else.
     NothingLost,
+    /// Safety, of locks: no two hold one at once.
+    MutualExclusion,
     /// Safety, by what members say of themselves: no two lead in one term.
     OneLeaderPerTerm,
     /// Safety, by what members say of themselves: a running member's term never goes back.
@@ -107,6 +109,7 @@ impl Property {
         match self {
             Property::Linearizable => "linearizable",
             Property::Converged => "converged",
+            Property::MutualExclusion => "mutual-exclusion",
             Property::NothingLost => "nothing-lost",
             Property::OneLeaderPerTerm => "one-leader-per-term",
             Property::TermsNeverGoBack => "terms-never-go-back",

@@ -19,13 +19,13 @@ use serde_json::{Value, json};
 
 use crate::{CatalogueEntry, Op, Workload};
 
-/// Name of the model in `duress-checker` that judges these histories.
-pub const MODEL: &str = "owner-mutex";
+/// There is no model to search with: locks have a checker of their own, `mutual-exclusion`.
+pub const MODEL: &str = "mutex";
 
 /// For `duress workloads`.
 pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     name: "lock",
-    description: "a lock with a lease: acquire, work, release; without fencing",
+    description: "a lock with a lease: acquire, work, release, without fencing; for the property mutual-exclusion",
     model: MODEL,
     parameters: &[
         ("locks", "number of locks (2)"),

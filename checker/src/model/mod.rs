@@ -41,7 +41,6 @@
 pub mod kv;
 pub mod list;
 pub mod multi_register;
-pub mod mutex;
 pub mod register;
 
 use std::fmt::Debug;
