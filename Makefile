@@ -1,6 +1,7 @@
 # make demo    see it work: a correct cluster under faults, then a defect found
 # make test    formatting, lints, unit, property, integration and end-to-end tests
 # make bench   how fast the harness and the checkers are
+# make images  container images of the systems that ship with Duress
 # make calibrate   what is detected, how reliably: writes docs/calibration.md
 
 CARGO ?= cargo
@@ -13,6 +14,9 @@ TEST = $(CARGO) nextest run --workspace --no-fail-fast
 else
 TEST = $(CARGO) test --workspace --no-fail-fast
 endif
+
+.DEFAULT_GOAL := help
+include cluster/systems/images.mk
 
 .PHONY: help demo test bench calibrate build clean
 
@@ -29,6 +33,7 @@ demo: build
 
 test:
 	@scripts/setup build run test
+	@if docker version >/dev/null 2>&1; then $(MAKE) --no-print-directory images; fi
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(TEST)

@@ -4,14 +4,18 @@
 //! history from elsewhere needs only this crate.
 
 pub mod certify;
+pub mod converged;
 pub mod evidence;
 pub mod explain;
 pub mod fast;
 pub mod formats;
 pub mod generate;
 pub mod history;
+pub mod invariants;
 pub mod linearizability;
 pub mod liveness;
 pub mod model;
+pub mod mutex;
 pub mod search;
+pub mod set;
 pub mod verdict;

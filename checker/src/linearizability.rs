@@ -12,6 +12,7 @@ use crate::fast::Fast;
 use crate::history::values::FastMap;
 use crate::history::{Event, History, HistoryError, Val};
 use crate::model::kv::Kv;
+use crate::model::list::List;
 use crate::model::multi_register::MultiRegister;
 use crate::model::register::Register;
 use crate::model::{Call, Model, Operation, Part};
@@ -68,6 +69,7 @@ pub fn check_history(
         "cas-register" => check_model(&Register { cas: true }, history, limits),
         "multi-register" => check_model(&MultiRegister, history, limits),
         "kv" => check_model(&Kv, history, limits),
+        "list" => check_model(&List, history, limits),
         _ => Err(CheckError::UnknownModel {
             name: model.to_owned(),
             choices: MODELS.join(", "),
@@ -76,7 +78,13 @@ pub fn check_history(
 }
 
 /// Names of the models.
-pub const MODELS: &[&str] = &["register", "cas-register", "multi-register", "kv"];
+pub const MODELS: &[&str] = &[
+    "register",
+    "cas-register",
+    "multi-register",
+    "kv",
+    "list",
+];
 
 /// What was found about one part.
 enum Finding {

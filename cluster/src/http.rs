@@ -18,11 +18,21 @@ pub(crate) async fn get(
     to: SocketAddr,
     path: &str,
 ) -> Result<Option<serde_json::Value>, String> {
-    let response = client
-        .get(format!("http://{to}{path}"))
-        .send()
-        .await
-        .map_err(innermost)?;
+    answer(client.get(format!("http://{to}{path}"))).await
+}
+
+/// The same for a POST with a JSON body.
+pub(crate) async fn post(
+    client: &reqwest::Client,
+    to: SocketAddr,
+    path: &str,
+    body: &serde_json::Value,
+) -> Result<Option<serde_json::Value>, String> {
+    answer(client.post(format!("http://{to}{path}")).json(body)).await
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<Option<serde_json::Value>, String> {
+    let response = request.send().await.map_err(innermost)?;
     let status = response.status();
     let body = response.bytes().await.map_err(innermost)?;
     if !status.is_success() {

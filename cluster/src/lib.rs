@@ -3,6 +3,7 @@
 //! Knows nothing of faults or operations. Three kinds behind one trait, [`Cluster`]: `local` (Linux namespaces, no
 //! daemon, the embedded default), `compose` (Docker Compose) and `ssh` (hosts that exist).
 
+pub mod compose;
 pub mod doctor;
 mod exec;
 mod files;
@@ -18,7 +19,7 @@ pub use exec::{Ended, run_in};
 pub use program::{NodeProgram, TemplateValues};
 pub use readiness::{Readiness, bring_up, wait_ready};
 pub use status::{NodeStatus, Role, Roles, StatusProbe};
-pub use systems::{Durability, StatusKind, System};
+pub use systems::{ComposeSystem, Durability, StatusKind, System};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;

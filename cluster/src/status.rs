@@ -6,12 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::systems::{StatusKind, System};
 use crate::{ClusterError, Node, http};
+
+mod etcd;
+use etcd::MemberNames;
 
 /// A node that has not answered by then is not worth waiting for: roles are asked for again and again.
 const PROBE_LIMIT: Duration = Duration::from_millis(300);
@@ -53,6 +57,7 @@ pub struct StatusProbe {
     client: reqwest::Client,
     kind: StatusKind,
     port: u16,
+    names: Arc<MemberNames>,
 }
 
 impl StatusProbe {
@@ -70,19 +75,29 @@ impl StatusProbe {
             client,
             kind,
             port: system.port,
+            names: Arc::default(),
         })
     }
 
     /// Asks one node. Takes 300 ms at most.
     pub async fn probe(&self, node: &Node) -> Result<NodeStatus, ClusterError> {
-        let StatusKind::Http = self.kind;
         let failed = |why: String| ClusterError::Io {
             what: format!("ask {} for its status", node.name),
             source: std::io::Error::other(why),
         };
         let to = SocketAddr::new(node.ipv4.into(), self.port);
-        let body = http::get(&self.client, to, "/status").await.map_err(failed)?;
-        serde_json::from_value(body.unwrap_or_default()).map_err(|error| failed(error.to_string()))
+        match self.kind {
+            StatusKind::Http => {
+                let body = http::get(&self.client, to, "/status").await.map_err(failed)?;
+                serde_json::from_value(body.unwrap_or_default()).map_err(|error| failed(error.to_string()))
+            }
+            StatusKind::Etcd => {
+                let body =
+                    http::post(&self.client, to, "/v3/maintenance/status", &serde_json::json!({})).await;
+                let body = body.map_err(failed)?.unwrap_or_default();
+                etcd::status(&body, &node.name, &self.names).map_err(failed)
+            }
+        }
     }
 
     /// Asks all nodes at once. Who doesn't answer is missing.

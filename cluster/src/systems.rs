@@ -22,11 +22,13 @@ pub enum Durability {
 pub enum StatusKind {
     /// `GET /status` on the client port, in the form of [`crate::NodeStatus`].
     Http,
+    /// etcd's `POST /v3/maintenance/status` on the client port.
+    Etcd,
 }
 
 /// A system under test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct System {
     /// As specs name it.
     pub name: String,
@@ -34,7 +36,8 @@ pub struct System {
     pub description: String,
     /// How many nodes it has unless a spec says otherwise.
     pub nodes_default: usize,
-    /// The template of a node's command line; see [`NodeProgram::from_template`].
+    /// The template of a node's command line; see [`NodeProgram::from_template`]. Empty where it runs in containers only.
+    #[serde(default)]
     pub argv: Vec<String>,
     /// Where clients connect.
     pub port: u16,
@@ -44,12 +47,32 @@ pub struct System {
     pub status: Option<StatusKind>,
     /// What may be lost.
     pub durability: Durability,
+    /// How it runs in containers, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compose: Option<ComposeSystem>,
 }
+
+/// What has to be known of a system beside its compose file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ComposeSystem {
+    /// The data directory, as seen in the containers.
+    pub data: String,
+    /// The variable of the compose file that chooses the version.
+    pub version_variable: String,
+    /// The version unless a spec says otherwise.
+    pub version_default: String,
+    /// Versions that there are images for.
+    pub versions: Vec<String>,
+}
+
+/// The definition of etcd.
+const ETCD: &str = include_str!("../systems/etcd/system.toml");
 
 impl System {
     /// Every system that comes with Duress.
     pub fn all() -> Vec<System> {
-        vec![System::specimen()]
+        vec![System::specimen(), System::etcd()]
     }
 
     /// The system of this name.
@@ -64,6 +87,11 @@ impl System {
                     why: format!("there are {}", known.join(", ")),
                 }
             })
+    }
+
+    /// etcd, in containers.
+    pub fn etcd() -> System {
+        toml::from_str(ETCD).expect("the definition that is compiled in is tested to be valid")
     }
 
     /// The replicated key-value store that ships with Duress, run by the very same program.
@@ -94,6 +122,7 @@ impl System {
             },
             status: Some(StatusKind::Http),
             durability: Durability::Disk,
+            compose: None,
         }
     }
 
@@ -107,6 +136,12 @@ impl System {
         duress: &Path,
         extra: &[String],
     ) -> Result<Vec<NodeProgram>, ClusterError> {
+        if self.argv.is_empty() {
+            return Err(ClusterError::Unsupported {
+                what: format!("run {} in local sandboxes", self.name),
+                why: "it comes in containers only; deploy it with [cluster.compose]".into(),
+            });
+        }
         // Programs run in their data directory, where a relative path would lead elsewhere.
         let dir = std::path::absolute(dir).map_err(|source| ClusterError::Io {
             what: format!("resolve {}", dir.display()),
@@ -154,8 +189,20 @@ mod tests {
     }
 
     #[test]
+    fn the_definition_of_etcd_is_understood() {
+        let etcd = System::etcd();
+        assert_eq!((etcd.port, etcd.status), (2379, Some(StatusKind::Etcd)));
+        let compose = etcd.compose.as_ref().unwrap();
+        assert!(compose.versions.contains(&compose.version_default));
+        let error = etcd
+            .programs(&[], Path::new("/"), Path::new("/"), &[])
+            .unwrap_err();
+        assert!(error.to_string().contains("[cluster.compose]"));
+    }
+
+    #[test]
     fn an_unknown_system_is_refused_with_the_choices() {
         let error = System::named("oracle").unwrap_err().to_string();
-        assert_eq!(error, "system \"oracle\": there are specimen");
+        assert_eq!(error, "system \"oracle\": there are specimen, etcd");
     }
 }

@@ -16,13 +16,14 @@ use std::time::{Duration, Instant};
 
 use duress_checker::evidence::{Evidence, Needs, Requirement};
 use duress_checker::history::{Event, Process};
+use duress_checker::invariants::{self, Restarts, Series};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
-use duress_checker::{linearizability, liveness};
+use duress_checker::{converged, linearizability, liveness, mutex, set};
 use duress_results::verdict_file::{Overall, Phase, VERDICT_FORMAT, VerdictFile};
 use serde_json::Value;
 
 use crate::exit;
-use crate::spec::{ClusterSpec, LocalSpec, Property, Spec};
+use crate::spec::{ClusterSpec, Property, Spec};
 
 /// Name of the last phase: a history without it was cut short.
 pub const END: &str = "end";
@@ -36,6 +37,8 @@ pub struct RunFacts {
     pub reproduce: String,
     /// Name of the model that judges the history.
     pub model: &'static str,
+    /// What nodes said of themselves.
+    pub series: Series,
 }
 
 /// Judges every property of `spec` on `history`.
@@ -44,6 +47,7 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
         time_ms_max: u64::try_from(spec.check.time.0.as_millis()).unwrap_or(u64::MAX),
         memory_bytes_max: spec.check.memory_mib << 20,
     };
+    let restarts = Restarts::of(history);
     let start = Instant::now();
     let elapsed = || -> Duration { start.elapsed() };
     let properties: Vec<PropertyVerdict> = (spec.properties.iter())
@@ -56,6 +60,12 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
                     },
                     detail: String::new(),
                 }),
+            Property::Converged => converged::converged(history),
+            Property::MutualExclusion => mutex::mutual_exclusion(history),
+            Property::NothingLost => set::nothing_lost(history),
+            Property::OneLeaderPerTerm => invariants::one_leader_per_term(&facts.series),
+            Property::TermsNeverGoBack => invariants::terms_never_go_back(&facts.series, &restarts),
+            Property::AppliedNeverGoesBack => invariants::applied_never_goes_back(&facts.series, &restarts),
             Property::Recovers => liveness::recovers(history),
         })
         .collect();
@@ -102,7 +112,7 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
         harness_failure,
         cut_short,
         phases,
-        cluster: describe(&spec.cluster),
+        cluster: describe(spec),
         reproduce: facts.reproduce,
     }
 }
@@ -199,18 +209,23 @@ fn conclude(
     (Overall::Held, summary)
 }
 
-fn describe(cluster: &ClusterSpec) -> String {
-    let ClusterSpec::Local(LocalSpec {
-        system,
-        nodes,
-        defects,
-        ..
-    }) = cluster;
-    match defects.as_slice() {
-        [] => format!("local, {nodes} nodes, {system}"),
-        defects => format!(
-            "local, {nodes} nodes, {system} with defect {}",
-            defects.join(", ")
-        ),
+fn describe(spec: &Spec) -> String {
+    let (system, nodes) = (spec.system(), spec.node_names().len());
+    match &spec.cluster {
+        ClusterSpec::Local(local) if local.defects.is_empty() => format!("local, {nodes} nodes, {system}"),
+        ClusterSpec::Local(local) => {
+            format!(
+                "local, {nodes} nodes, {system} with defect {}",
+                local.defects.join(", ")
+            )
+        }
+        ClusterSpec::Compose(compose) => {
+            let version = compose
+                .version
+                .as_ref()
+                .map(|version| format!(" {version}"))
+                .unwrap_or_default();
+            format!("compose, {nodes} nodes, {system}{version}")
+        }
     }
 }

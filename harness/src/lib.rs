@@ -7,7 +7,10 @@
 //! ```
 
 pub mod cli;
+mod client;
 pub mod commands;
+mod contents;
+mod deploy;
 mod duration;
 pub mod exit;
 mod judge;

@@ -153,7 +153,7 @@ impl Clients {
                 .workload
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .next(&mut rng);
+                .next(client.process, &mut rng);
             self.perform(&mut session, &mut client, &op, intended, &mut rng)
                 .await;
         }

@@ -9,26 +9,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use duress_checker::converged;
 use duress_checker::history::FaultEvent;
 use duress_checker::liveness::Recovery;
-use duress_cluster::local::{self, Isolation, LocalCluster};
-use duress_cluster::{Cluster, ClusterError, StatusProbe, System, bring_up, wait_ready};
+use duress_cluster::{Cluster, ClusterError, StatusProbe, System, wait_ready};
 use duress_nemesis::{AgentClient, EventSink, Journal, Nemesis, NemesisError, Readiness, Schedule};
 use duress_results::rundir::RunDir;
-use duress_workloads::register::Register;
-use duress_workloads::specimen::Specimen;
-use duress_workloads::{Endpoint, Service, Workload};
+use duress_workloads::Endpoint;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::client;
+use crate::contents;
+use crate::deploy::{self, Ground};
 use crate::judge::END;
 use crate::load::Clients;
 use crate::observer::Observer;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
-use crate::spec::{Spec, WorkloadSpec};
+use crate::spec::{Property, Spec};
 
 /// Why a run could not go on: nothing that the system under test is to blame for.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +63,8 @@ pub struct Run<'a> {
     pub schedule: Schedule,
     /// What is deployed.
     pub system: System,
-    /// The private namespaces that this process is in.
-    pub isolation: Isolation,
+    /// Where nodes will live.
+    pub ground: Ground,
     /// Where everything goes.
     pub dir: &'a RunDir,
     /// What happened.
@@ -123,28 +124,14 @@ impl Run<'_> {
     async fn deploy(&self) -> Result<Arc<dyn Cluster>, Failure> {
         self.phase("deploy");
         let start = Instant::now();
-        let names = self.spec.node_names();
-        let nodes = local::plan_nodes(names.iter().map(String::as_str), 0)?;
-        let duress = std::env::current_exe()
-            .map_err(|error| Failure::Other(format!("find duress itself: {error}")))?;
-        let programs = self
-            .system
-            .programs(&nodes, &self.dir.nodes(), &duress, &self.spec.node_args())?;
-        let spec = local::LocalSpec::new(programs, self.dir.nodes());
-        let cluster = LocalCluster::deploy(self.isolation, spec).await?;
-        let deadline = start + self.spec.ready_limit();
-        if let Err(error) = bring_up(&cluster, &self.system.readiness, deadline).await {
-            // The first error says why; one from taking down what never stood adds nothing.
-            let _ = cluster.down().await;
-            return Err(error.into());
-        }
+        let cluster = deploy::deploy(self.spec, &self.system, self.ground, self.dir).await?;
         self.progress.say(&format!(
             "{} nodes of {} are up after {:.1} s",
             cluster.nodes().len(),
             self.system.name,
             start.elapsed().as_secs_f64()
         ));
-        Ok(Arc::new(cluster))
+        Ok(cluster)
     }
 
     async fn on(&self, cluster: Arc<dyn Cluster>) -> Result<(), Failure> {
@@ -181,6 +168,12 @@ impl Run<'_> {
             let (answered, asked) = clients.final_ops(deadline).await;
             self.recorder
                 .note("final-ops", json!({"answered": answered, "asked": asked}));
+            if self.spec.properties.contains(&Property::Converged) {
+                self.phase("contents");
+                let deadline = Instant::now() + self.spec.time.recovery.0;
+                let contents = contents::read(&*clients.service, &clients.endpoints, deadline).await;
+                self.recorder.note(converged::NOTE, json!(contents));
+            }
         }
         let closed = nemesis.close().await.map_err(Failure::from);
         if self.recorder.is_broken() {
@@ -287,28 +280,21 @@ impl Run<'_> {
 
     fn clients(&self, cluster: &dyn Cluster) -> Result<Clients, Failure> {
         let from = first_v4(&cluster.client_addresses());
-        let service: Box<dyn Service> = Box::new(
-            Specimen::new(from, self.spec.client.read)
-                .map_err(|error| Failure::Other(format!("make an HTTP client: {error}")))?,
-        );
-        let workload: Box<dyn Workload> = match &self.spec.workload {
-            WorkloadSpec::Register(register) => {
-                Box::new(Register::new(register).map_err(|error| Failure::Other(error.to_string()))?)
-            }
-        };
+        let service = client::service(&self.system.name, self.spec, from).map_err(Failure::Other)?;
+        let workload = client::workload(&self.spec.workload).map_err(Failure::Other)?;
         let endpoints = (cluster.nodes().iter())
             .map(|node| Endpoint {
                 node: node.name.clone(),
                 address: (node.ipv4, self.system.port).into(),
             })
             .collect();
-        let client = &self.spec.client;
+        let asks = &self.spec.client;
         let recorder = self.recorder.clone();
         Ok(Clients::new(
             service,
             endpoints,
-            client.policy(),
-            client.routing,
+            asks.policy(),
+            asks.routing,
             workload,
             recorder,
             self.seed,

@@ -25,14 +25,19 @@
 //! A spec is parsed once, here, into types that can't be wrong: an unknown key or value is an error that names the
 //! line and the choices.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use duress_nemesis::FaultsSpec;
+use duress_workloads::append::AppendSpec;
+use duress_workloads::lock::LockSpec;
 use duress_workloads::register::RegisterSpec;
 use duress_workloads::retry::{RetryPolicy, Routing};
+use duress_workloads::set::SetSpec;
 use duress_workloads::specimen::ReadMode;
 use serde::{Deserialize, Serialize};
 
+use crate::client;
 use crate::duration::Span;
 use crate::load::Pace;
 
@@ -81,6 +86,18 @@ pub struct Spec {
 pub enum Property {
     /// Safety: every operation takes effect at one point between its invocation and its completion.
     Linearizable,
+    /// Safety: once everything is healed and nobody writes, members that have applied the same hold the same.
+    Converged,
+    /// Safety, of sets: what was acknowledged can be read from then on, and nothing else.
+    NothingLost,
+    /// Safety, of locks: no two hold one at once.
+    MutualExclusion,
+    /// Safety, by what members say of themselves: no two lead in one term.
+    OneLeaderPerTerm,
+    /// Safety, by what members say of themselves: a running member's term never goes back.
+    TermsNeverGoBack,
+    /// Safety, by what members say of themselves: a running member never takes back what it has applied.
+    AppliedNeverGoesBack,
     /// Liveness: once every fault is proven to be healed, all nodes agree on a leader and answer within
     /// `time.recovery`.
     Recovers,
@@ -91,6 +108,12 @@ impl Property {
     pub fn name(self) -> &'static str {
         match self {
             Property::Linearizable => "linearizable",
+            Property::Converged => "converged",
+            Property::MutualExclusion => "mutual-exclusion",
+            Property::NothingLost => "nothing-lost",
+            Property::OneLeaderPerTerm => "one-leader-per-term",
+            Property::TermsNeverGoBack => "terms-never-go-back",
+            Property::AppliedNeverGoesBack => "applied-never-goes-back",
             Property::Recovers => "recovers",
         }
     }
@@ -106,6 +129,39 @@ fn default_properties() -> Vec<Property> {
 pub enum ClusterSpec {
     /// Sandboxes made of Linux namespaces, on this machine.
     Local(LocalSpec),
+    /// Services of a compose file, on a container engine.
+    Compose(ComposeSpec),
+}
+
+/// A cluster from a compose file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ComposeSpec {
+    /// Name of a built-in system: says which client to use, and when a node is ready.
+    pub system: String,
+    /// The compose file; a relative path starts from the spec.
+    pub file: PathBuf,
+    /// Services that are nodes, in order.
+    pub nodes: Vec<String>,
+    /// Version of the system, where its compose file takes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Variables for the `${…}` of the compose file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
+    /// The network to address nodes by, where they share several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Whether data directories shall be folders of the run's directory, as disk faults need.
+    #[serde(default)]
+    pub own_data: bool,
+    /// How long the nodes may take to become ready.
+    #[serde(default = "default_compose_ready")]
+    pub ready: Span,
+}
+
+fn default_compose_ready() -> Span {
+    Span::seconds(60)
 }
 
 /// A cluster of local sandboxes.
@@ -142,6 +198,12 @@ fn default_ready() -> Span {
 pub enum WorkloadSpec {
     /// Reads, writes and compare-and-set over many keys.
     Register(RegisterSpec),
+    /// Unique elements are added, and now and then all are read.
+    Set(SetSpec),
+    /// Unique elements are appended to lists.
+    Append(AppendSpec),
+    /// A lock with a lease and without fencing.
+    Lock(LockSpec),
 }
 
 /// How hard clients push.
@@ -357,6 +419,10 @@ impl Spec {
             path: path.to_owned(),
             source: Box::new(source),
         })?;
+        let mut spec = spec;
+        if let ClusterSpec::Compose(compose) = &mut spec.cluster {
+            compose.file = from_spec(path, &compose.file);
+        }
         match spec.problem() {
             Some(what) => Err(SpecError::Invalid {
                 path: path.to_owned(),
@@ -370,18 +436,39 @@ impl Spec {
     pub fn node_names(&self) -> Vec<String> {
         match &self.cluster {
             ClusterSpec::Local(local) => (1..=local.nodes).map(|number| format!("n{number}")).collect(),
+            ClusterSpec::Compose(compose) => compose.nodes.clone(),
         }
     }
 
     /// How long the nodes may take to become ready.
     pub fn ready_limit(&self) -> std::time::Duration {
-        let ClusterSpec::Local(local) = &self.cluster;
-        local.ready.0
+        match &self.cluster {
+            ClusterSpec::Local(local) => local.ready.0,
+            ClusterSpec::Compose(compose) => compose.ready.0,
+        }
+    }
+
+    /// Name of the system.
+    pub fn system(&self) -> &str {
+        match &self.cluster {
+            ClusterSpec::Local(local) => &local.system,
+            ClusterSpec::Compose(compose) => &compose.system,
+        }
+    }
+
+    /// Defects that are switched on.
+    pub fn defects(&self) -> &[String] {
+        match &self.cluster {
+            ClusterSpec::Local(local) => &local.defects,
+            ClusterSpec::Compose(_) => &[],
+        }
     }
 
     /// What is added to the command line of every node.
     pub fn node_args(&self) -> Vec<String> {
-        let ClusterSpec::Local(local) = &self.cluster;
+        let ClusterSpec::Local(local) = &self.cluster else {
+            return Vec::new();
+        };
         let defects = local
             .defects
             .iter()
@@ -393,6 +480,9 @@ impl Spec {
     pub fn model(&self) -> &'static str {
         match self.workload {
             WorkloadSpec::Register(_) => duress_workloads::register::MODEL,
+            WorkloadSpec::Set(_) => duress_workloads::set::MODEL,
+            WorkloadSpec::Append(_) => duress_workloads::append::MODEL,
+            WorkloadSpec::Lock(_) => duress_workloads::lock::MODEL,
         }
     }
 
@@ -416,6 +506,14 @@ impl Spec {
                     ));
                 }
             }
+            ClusterSpec::Compose(compose) => {
+                if compose.nodes.is_empty() {
+                    return Some("cluster.compose.nodes is empty: name services of the file".to_owned());
+                }
+            }
+        }
+        if let Some(problem) = client::problem(self) {
+            return Some(problem);
         }
         match self.load.pace() {
             Pace::Closed { processes: 0 } | Pace::Open { processes: 0, .. } => {
@@ -442,6 +540,12 @@ impl Spec {
         }
         None
     }
+}
+
+/// A path in a spec starts from the spec's own folder; the resolved spec, which is kept elsewhere, has it in full.
+fn from_spec(spec: &Path, file: &Path) -> PathBuf {
+    let joined = spec.parent().unwrap_or(Path::new("")).join(file);
+    std::path::absolute(&joined).unwrap_or(joined)
 }
 
 /// The addresses of a local cluster end here.

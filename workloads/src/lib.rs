@@ -10,9 +10,13 @@
 //!
 //! Recording histories, pacing and threads are left to the harness; judging is left to `duress-checker`.
 
+pub mod append;
+pub mod etcd;
+pub mod lock;
 pub mod register;
 pub mod retry;
 pub mod service;
+pub mod set;
 pub mod specimen;
 
 use rand_chacha::ChaCha12Rng;
@@ -35,8 +39,8 @@ pub struct Op {
 
 /// A generator of operations for one model.
 pub trait Workload: Send {
-    /// The next operation of some process. Infinite.
-    fn next(&mut self, rng: &mut ChaCha12Rng) -> Op;
+    /// The next operation of this process. Infinite.
+    fn next(&mut self, process: u64, rng: &mut ChaCha12Rng) -> Op;
 
     /// Told of every operation that ended `ok`, with its result, so that a cas can guess what is there.
     fn observe(&mut self, op: &Op, result: &Value);
@@ -63,5 +67,10 @@ pub struct CatalogueEntry {
 
 /// Every workload.
 pub fn catalogue() -> Vec<CatalogueEntry> {
-    vec![register::CATALOGUE_ENTRY]
+    vec![
+        register::CATALOGUE_ENTRY,
+        set::CATALOGUE_ENTRY,
+        append::CATALOGUE_ENTRY,
+        lock::CATALOGUE_ENTRY,
+    ]
 }

@@ -136,7 +136,7 @@ impl Register {
 }
 
 impl Workload for Register {
-    fn next(&mut self, rng: &mut ChaCha12Rng) -> Op {
+    fn next(&mut self, _process: u64, rng: &mut ChaCha12Rng) -> Op {
         let index = self.key_choice.sample(rng);
         let key = Some(self.keys[index].clone());
         match self.f_choice.sample(rng) {
@@ -207,7 +207,7 @@ mod tests {
     fn ops(spec: &RegisterSpec, seed: u64, count: usize) -> Vec<Op> {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         let mut register = Register::new(spec).expect("a valid spec");
-        (0..count).map(|_| register.next(&mut rng)).collect()
+        (0..count).map(|_| register.next(0, &mut rng)).collect()
     }
 
     #[test]
@@ -263,9 +263,9 @@ mod tests {
             ..RegisterSpec::default()
         };
         let mut register = Register::new(&only_cas).expect("a valid spec");
-        let first = register.next(&mut rng);
+        let first = register.next(0, &mut rng);
         register.observe(&first, &first.value);
-        let second = register.next(&mut rng);
+        let second = register.next(0, &mut rng);
         assert_eq!(first.value[0], Value::Null);
         assert_eq!(second.value[0], first.value[1]);
     }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use duress_checker::converged::Content;
 use serde_json::Value;
 
 use crate::Op;
@@ -63,6 +64,12 @@ pub trait Service: Send + Sync {
     /// Makes one attempt at `op` at `endpoint`. The caller limits its time, so it need not; when it is dropped, the
     /// attempt counts as [`Answer::Unknown`].
     async fn attempt(&self, endpoint: &Endpoint, op: &Op, token: Option<&Token>) -> Answer;
+
+    /// Everything that one member has stored, by its own words, with the index of the log up to which it has applied it.
+    /// The caller limits the time. Systems that don't tell are no good for the property `converged`.
+    async fn content(&self, _endpoint: &Endpoint) -> Result<Content, String> {
+        Err("this system does not tell what a single member holds".to_owned())
+    }
 
     /// Whether the system executes a [`Token`] at most once, so that unknown attempts may be retried.
     fn honours_tokens(&self) -> bool;

@@ -20,7 +20,8 @@ pub enum ReadMode {
     Linearizable,
     /// The leader trusts its lease.
     Lease,
-    /// Any node answers from its own state. Stale by design.
+    /// Any node answers from its own state. Stale by design. etcd calls it serializable.
+    #[serde(alias = "serializable")]
     Local,
 }
 

@@ -39,6 +39,7 @@
 //! ```
 
 pub mod kv;
+pub mod list;
 pub mod multi_register;
 pub mod register;
 

@@ -15,7 +15,7 @@ use duress_specimen::Defect;
 use crate::cli::CalibrateArgs;
 use crate::commands::{fail, print};
 use crate::exit;
-use crate::spec::{ClusterSpec, Spec, SpecError};
+use crate::spec::{Spec, SpecError};
 
 /// In how many of ten runs a planted defect has to be found.
 const DETECTION_MIN: f64 = 0.9;
@@ -252,8 +252,7 @@ fn table(series: &[Series], args: &CalibrateArgs) -> String {
          |---|---|---|---|---|---|\n",
     );
     for series in series.iter().filter(|series| series.defect) {
-        let ClusterSpec::Local(local) = &series.spec.cluster;
-        let name = local.defects.join(", ");
+        let name = series.spec.defects().join(", ");
         let what = Defect::ALL
             .iter()
             .find(|defect| defect.name() == name)
@@ -269,10 +268,9 @@ fn table(series: &[Series], args: &CalibrateArgs) -> String {
     }
     if args.only.is_none() {
         for defect in Defect::ALL {
-            let measured = series.iter().any(|series| {
-                let ClusterSpec::Local(local) = &series.spec.cluster;
-                local.defects.iter().any(|name| name == defect.name())
-            });
+            let measured = series
+                .iter()
+                .any(|series| series.spec.defects().iter().any(|name| name == defect.name()));
             if !measured {
                 text.push_str(&format!(
                     "| `{}` | {} | 0 | not measured: revealed by {} | – | – |\n",

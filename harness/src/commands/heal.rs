@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use duress_cluster::ClusterError;
+use duress_cluster::compose::{self, Healed, Scope};
 use duress_nemesis::heal_from_journal;
 use duress_results::rundir::RunDir;
 use serde_json::json;
 
 use crate::cli::HealArgs;
 use crate::commands::{fail, print, print_json};
+use crate::deploy::socket;
 use crate::exit;
 use crate::run::journal_path;
 
@@ -50,6 +53,18 @@ pub fn main(args: &HealArgs) -> ExitCode {
             Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
         }
     }
+    match heal_engine() {
+        Ok(healed) => {
+            for run in healed {
+                if !args.json {
+                    print(engine_lines(&run));
+                }
+                let failed: Vec<String> = Vec::new();
+                all.push(json!({"run": run.run, "done": run.removed, "failed": failed, "spared": run.spared}));
+            }
+        }
+        Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
+    }
     if args.json {
         print_json(&all);
     } else if all
@@ -59,6 +74,30 @@ pub fn main(args: &HealArgs) -> ExitCode {
         print("nothing to heal\n");
     }
     code
+}
+
+/// Removes what dead runs left on the container engine. Where there is no engine, nothing can be left on it.
+fn heal_engine() -> Result<Vec<Healed>, ClusterError> {
+    let docker_host = std::env::var("DOCKER_HOST").ok();
+    let socket = Path::new(socket(docker_host.as_deref()));
+    if !socket.exists() {
+        return Ok(Vec::new());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| ClusterError::Io {
+            what: "start a runtime".to_owned(),
+            source,
+        })?;
+    runtime.block_on(compose::heal(socket, &Scope::Dead))
+}
+
+fn engine_lines(run: &Healed) -> String {
+    match &run.spared {
+        Some(why) => format!("{}: left alone: {why}\n", run.run),
+        None => run.removed.iter().map(|thing| format!("{}: removed {thing}\n", run.run)).collect(),
+    }
 }
 
 /// `<runs>/<name>/<time>-<seed>`. What can't be read holds nothing that could be healed.

@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use duress_checker::invariants::{Sample, Series};
 use duress_results::data::RunData;
 use duress_results::rundir::RunDir;
+use duress_results::verdict_file::Probe;
 use duress_results::{junit, report, terminal};
 
 use crate::cli::ReportArgs;
@@ -52,6 +54,36 @@ pub fn judge_and_print(dir: &RunDir, json: bool) -> ExitCode {
     }
 }
 
+/// What nodes said of themselves. A last line that was cut off is left out, as are nodes that never said anything.
+fn series(dir: &RunDir, nodes: &[String]) -> Result<Series, ReportError> {
+    let mut series = Series::new();
+    for node in nodes {
+        let path = dir.probes(node);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(source) => {
+                return Err(ReportError::Read {
+                    path: path.display().to_string(),
+                    source,
+                });
+            }
+        };
+        let probes = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Probe>(line).ok());
+        let sample = |probe: Probe| Sample {
+            time: probe.time,
+            up: probe.up,
+            leads: probe.role.as_deref() == Some("leader"),
+            term: probe.term.unwrap_or_default(),
+            applied: probe.applied.unwrap_or_default(),
+        };
+        series.insert(node.clone(), probes.map(sample).collect());
+    }
+    Ok(series)
+}
+
 fn write(dir: &RunDir) -> Result<RunData, ReportError> {
     let spec = Spec::read(&dir.spec())?;
     let path = dir.history();
@@ -74,6 +106,7 @@ fn write(dir: &RunDir) -> Result<RunData, ReportError> {
         started,
         reproduce: format!("duress run {} --seed {seed}", dir.spec().display()),
         model: spec.model(),
+        series: series(dir, &spec.node_names())?,
     };
     let verdict = judge(&spec, seed, &history, facts);
     drop(history);

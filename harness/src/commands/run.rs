@@ -7,19 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use duress_cluster::{System, local};
+use duress_cluster::System;
 use duress_nemesis::{Schedule, plan};
 use duress_results::rundir::RunDir;
 use tokio::sync::watch;
 
 use crate::cli::RunArgs;
+use crate::client;
 use crate::commands::{fail, report};
+use crate::deploy::Ground;
 use crate::duration::Span;
 use crate::exit;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::run::Run;
-use crate::spec::{ClusterSpec, Spec, SpecError, WorkloadSpec};
+use crate::spec::{Spec, SpecError};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -41,8 +43,7 @@ pub fn main(args: &RunArgs) -> ExitCode {
             exit::USAGE,
         )
     };
-    let ClusterSpec::Local(cluster) = &spec.cluster;
-    let system = match System::named(&cluster.system) {
+    let system = match System::named(spec.system()) {
         Ok(system) => system,
         Err(error) => return invalid(error.to_string()),
     };
@@ -52,8 +53,8 @@ pub fn main(args: &RunArgs) -> ExitCode {
     };
 
     // Namespaces are entered by threads one by one: this must come before there are any others.
-    let isolation = match local::isolate() {
-        Ok(isolation) => isolation,
+    let ground = match Ground::prepare(&spec.cluster) {
+        Ok(ground) => ground,
         Err(error) => return fail(&error, exit::HARNESS_FAILURE),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -86,7 +87,7 @@ pub fn main(args: &RunArgs) -> ExitCode {
             seed,
             schedule,
             system,
-            isolation,
+            ground,
             dir: &dir,
             recorder: recorder.clone(),
             progress: progress.clone(),
@@ -120,12 +121,10 @@ fn resolve(args: &RunArgs) -> Result<Spec, SpecError> {
             what,
         })
     };
-    let WorkloadSpec::Register(register) = &spec.workload;
-    if let Err(error) = duress_workloads::register::Register::new(register) {
-        return invalid(format!("workload.register: {error}"));
+    if let Err(error) = client::workload(&spec.workload) {
+        return invalid(error);
     }
-    let ClusterSpec::Local(cluster) = &spec.cluster;
-    for defect in &cluster.defects {
+    for defect in spec.defects() {
         if let Err(error) = defect.parse::<duress_specimen::Defect>() {
             return invalid(format!("cluster.local.defects: {error}"));
         }

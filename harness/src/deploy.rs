@@ -1,0 +1,136 @@
+//! Brings up what a spec says: sandboxes on this machine, or the services of a compose file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET};
+use duress_cluster::local::{self, Isolation, LocalCluster};
+use duress_cluster::{Cluster, ClusterError, System, bring_up};
+use duress_results::rundir::RunDir;
+use tokio::time::Instant;
+
+use crate::run::Failure;
+use crate::spec::{ClusterSpec, ComposeSpec, Spec};
+
+/// Where nodes live.
+#[derive(Clone, Copy, Debug)]
+pub enum Ground {
+    /// In the private namespaces that this process is in.
+    Local(Isolation),
+    /// On a container engine; this process is in the host's namespaces.
+    Compose,
+}
+
+impl Ground {
+    /// Makes it ready. Must come before there are any threads: namespaces are entered by threads one by one.
+    pub fn prepare(cluster: &ClusterSpec) -> Result<Self, ClusterError> {
+        match cluster {
+            ClusterSpec::Local(_) => local::isolate().map(Ground::Local),
+            ClusterSpec::Compose(_) => Ok(Ground::Compose),
+        }
+    }
+}
+
+/// Brings the cluster up. When this fails, nothing of it is left.
+pub async fn deploy(
+    spec: &Spec,
+    system: &System,
+    ground: Ground,
+    dir: &RunDir,
+) -> Result<Arc<dyn Cluster>, Failure> {
+    match (ground, &spec.cluster) {
+        (Ground::Compose, ClusterSpec::Compose(compose)) => {
+            let config = compose_config(compose, system, dir.path());
+            Ok(Arc::new(ComposeCluster::deploy(config).await?))
+        }
+        (Ground::Local(isolation), _) => sandboxes(spec, system, isolation, dir).await,
+        (Ground::Compose, ClusterSpec::Local(_)) => Err(Failure::Other(
+            "sandboxes were asked for, but not prepared".to_owned(),
+        )),
+    }
+}
+
+async fn sandboxes(
+    spec: &Spec,
+    system: &System,
+    isolation: Isolation,
+    dir: &RunDir,
+) -> Result<Arc<dyn Cluster>, Failure> {
+    let start = Instant::now();
+    let names = spec.node_names();
+    let nodes = local::plan_nodes(names.iter().map(String::as_str), 0)?;
+    let duress =
+        std::env::current_exe().map_err(|error| Failure::Other(format!("find duress itself: {error}")))?;
+    let programs = system.programs(&nodes, &dir.nodes(), &duress, &spec.node_args())?;
+    let cluster = LocalCluster::deploy(isolation, local::LocalSpec::new(programs, dir.nodes())).await?;
+    if let Err(error) = bring_up(&cluster, &system.readiness, start + spec.ready_limit()).await {
+        // The first error says why; one from taking down what never stood adds nothing.
+        let _ = cluster.down().await;
+        return Err(error.into());
+    }
+    Ok(Arc::new(cluster))
+}
+
+fn compose_config(spec: &ComposeSpec, system: &System, dir: &Path) -> ComposeConfig {
+    let nodes: Vec<&str> = spec.nodes.iter().map(String::as_str).collect();
+    let mut config = ComposeConfig::new(&spec.file, &nodes, &run_name(dir), dir);
+    config.variables = spec.variables.clone();
+    if let Some(compose) = &system.compose {
+        let version = spec.version.as_ref().unwrap_or(&compose.version_default);
+        config
+            .variables
+            .entry(compose.version_variable.clone())
+            .or_insert_with(|| version.clone());
+        config.data = Some(compose.data.clone());
+    }
+    config.readiness = Some(system.readiness.clone());
+    config.ready_within = spec.ready.0;
+    config.network = spec.network.clone();
+    config.own_data = spec.own_data;
+    config.socket = socket(std::env::var("DOCKER_HOST").ok().as_deref()).into();
+    config
+}
+
+/// The engine's socket, as the environment names it. Other kinds of address are refused later, with the path shown.
+pub fn socket(docker_host: Option<&str>) -> &str {
+    match docker_host {
+        Some(host) if !host.is_empty() => host.strip_prefix("unix://").unwrap_or(host),
+        _ => DEFAULT_SOCKET,
+    }
+}
+
+/// A name for the engine from a run's directory, which no other run has: time and seed, and this process, since two may
+/// begin in the same second.
+fn run_name(dir: &Path) -> String {
+    let name = dir
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    let plain: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    format!("{}-{}", plain.trim_matches('-'), std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_names_suit_the_engine() {
+        let name = run_name(Path::new("/r/runs/etcd/20260102T030405Z-17"));
+        assert_eq!(name, format!("20260102t030405z-17-{}", std::process::id()));
+    }
+
+    #[test]
+    fn the_socket_is_the_environments_or_the_usual_one() {
+        assert_eq!(socket(None), DEFAULT_SOCKET);
+        assert_eq!(socket(Some("")), DEFAULT_SOCKET);
+        assert_eq!(
+            socket(Some("unix:///run/user/1000/docker.sock")),
+            "/run/user/1000/docker.sock"
+        );
+    }
+}

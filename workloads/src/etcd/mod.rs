@@ -1,0 +1,311 @@
+//! The client of etcd, over its JSON gateway, and what members say of themselves.
+//!
+//! Values are JSON in etcd, so that every workload keeps what it likes; null is an absent key. Operations:
+//!
+//! | f | key | value | what is asked of etcd |
+//! |---|---|---|---|
+//! | `read` | `"k3"` | result: any | range of one key, linearizable or serializable |
+//! | `write` | `"k3"` | 7 | put; of null: delete |
+//! | `cas` | `"k3"` | `[7, 8]` | txn that compares the value |
+//! | `append` | `"k3"` | 7 | range, then a txn that compares the key's revision and puts the longer list |
+//! | `add` | none | 7 | put of a key of its own |
+//! | `read` | none | result: `[3, 7]` | range over all that were added |
+//! | `acquire` | `"lock"` | holder | txn that creates the key with a lease, if it is absent |
+//! | `hold` | `"lock"` | `{"ms":120}` | nothing: the holder works, or stands still |
+//! | `release` | `"lock"` | holder | txn that deletes the key, if it is still the holder's |
+//!
+//! Which errors prove that nothing happened stands in [`gateway`].
+
+pub mod gateway;
+mod lock;
+pub mod member;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use duress_checker::converged::Content;
+use serde_json::{Value, json};
+
+use self::gateway::{Gateway, Trouble, decode, encode, number};
+use crate::Op;
+use crate::service::{Answer, Endpoint, Service, Token};
+use crate::specimen::ReadMode;
+
+/// Where elements of the set workload live: `element/7`.
+const ELEMENTS: &str = "element/";
+
+/// A client of etcd.
+#[derive(Debug)]
+pub struct Etcd {
+    gateway: Gateway,
+    serializable: bool,
+    lease: Duration,
+}
+
+/// The shortest lease that etcd grants with its default election time-out of a second.
+pub const LEASE_MIN: Duration = Duration::from_secs(2);
+
+impl Etcd {
+    /// A client whose requests come from `local_address`. Reads are linearizable, or with [`ReadMode::Local`]
+    /// serializable, which any member answers from its own state.
+    pub fn new(
+        local_address: Option<IpAddr>,
+        read: ReadMode,
+        lease: Duration,
+    ) -> Result<Self, reqwest::Error> {
+        Ok(Etcd {
+            gateway: Gateway::new(local_address, None)?,
+            serializable: read == ReadMode::Local,
+            lease: lease.max(LEASE_MIN),
+        })
+    }
+
+    async fn read(&self, member: SocketAddr, key: &str) -> Result<Value, Trouble> {
+        let answer = self
+            .gateway
+            .call(member, "kv/range", &range(key, self.serializable))
+            .await?;
+        Ok(stored(&answer)?.value)
+    }
+
+    async fn elements(&self, member: SocketAddr) -> Result<Value, Trouble> {
+        // The next character after the prefix' last one ends the range.
+        let end = format!("{}0", ELEMENTS.trim_end_matches('/'));
+        let mut body = range(ELEMENTS, self.serializable);
+        body["range_end"] = json!(encode(end));
+        let answer = self.gateway.call(member, "kv/range", &body).await?;
+        let mut elements = Vec::new();
+        for entry in answer.get("kvs").and_then(Value::as_array).into_iter().flatten() {
+            elements.push(parse(&decode(entry.get("value"))?)?);
+        }
+        elements.sort_by_key(Value::as_u64);
+        Ok(elements.into())
+    }
+
+    /// The range and the txn are two calls; the revision ties them together. Only the txn can have an effect.
+    async fn append(&self, member: SocketAddr, key: &str, value: &Value) -> Answer {
+        let before = match self.gateway.call(member, "kv/range", &range(key, false)).await {
+            Ok(answer) => stored(&answer),
+            Err(trouble) => Err(trouble),
+        };
+        let before = match before {
+            Ok(before) => before,
+            Err(trouble) => return refused(&trouble.to_string()),
+        };
+        let mut list = match before.value {
+            Value::Array(list) => list,
+            _ => Vec::new(),
+        };
+        list.push(value.clone());
+        let compare = json!({"key": encode(key), "target": "MOD", "result": "EQUAL",
+            "mod_revision": before.revision.to_string()});
+        let put =
+            json!({"request_put": {"key": encode(key), "value": encode(Value::from(list).to_string())}});
+        match self.txn(member, compare, put).await {
+            Ok(true) => Answer::Ok(value.clone()),
+            // Somebody else was faster. Trying again with the new list may succeed.
+            Ok(false) => refused("contended"),
+            Err(trouble) => unless_proven(trouble),
+        }
+    }
+
+    /// Whether the comparison held, and so the operation was executed.
+    async fn txn(&self, member: SocketAddr, compare: Value, success: Value) -> Result<bool, Trouble> {
+        let body = json!({"compare": [compare], "success": [success]});
+        let answer = self.gateway.call(member, "kv/txn", &body).await?;
+        Ok(answer.get("succeeded").and_then(Value::as_bool).unwrap_or(false))
+    }
+}
+
+#[async_trait]
+impl Service for Etcd {
+    async fn attempt(&self, endpoint: &Endpoint, op: &Op, _token: Option<&Token>) -> Answer {
+        let member = endpoint.address;
+        let key = op.key.as_ref().and_then(Value::as_str);
+        match (op.f, key) {
+            ("read", Some(key)) => answer_of_read(self.read(member, key).await),
+            ("read", None) => answer_of_read(self.elements(member).await),
+            ("add", _) => {
+                let body = json!({"key": encode(format!("{ELEMENTS}{}", op.value)), "value": encode(op.value.to_string())});
+                answer_of_write(op, self.gateway.call(member, "kv/put", &body).await)
+            }
+            ("write", Some(key)) if op.value.is_null() => {
+                let body = json!({"key": encode(key)});
+                answer_of_write(op, self.gateway.call(member, "kv/deleterange", &body).await)
+            }
+            ("write", Some(key)) => {
+                let body = json!({"key": encode(key), "value": encode(op.value.to_string())});
+                answer_of_write(op, self.gateway.call(member, "kv/put", &body).await)
+            }
+            ("cas", Some(key)) => {
+                let (compare, success) = cas(key, &op.value[0], &op.value[1]);
+                match self.txn(member, compare, success).await {
+                    Ok(true) => Answer::Ok(op.value.clone()),
+                    Ok(false) => Answer::Failed {
+                        error: "mismatch".to_owned(),
+                    },
+                    Err(trouble) => unless_proven(trouble),
+                }
+            }
+            ("append", Some(key)) => self.append(member, key, &op.value).await,
+            ("acquire", Some(key)) => self.acquire(member, key, &op.value).await,
+            ("hold", _) => {
+                let ms = op.value.get("ms").and_then(Value::as_u64).unwrap_or_default();
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                Answer::Ok(op.value.clone())
+            }
+            ("release", Some(key)) => self.release(member, key, &op.value).await,
+            (f, _) => Answer::Failed {
+                error: format!("the client of etcd knows no {f}"),
+            },
+        }
+    }
+
+    async fn content(&self, endpoint: &Endpoint) -> Result<Content, String> {
+        member::content(&self.gateway, endpoint.address)
+            .await
+            .map_err(|trouble| trouble.to_string())
+    }
+
+    fn honours_tokens(&self) -> bool {
+        false
+    }
+}
+
+/// One key as etcd has it.
+struct Stored {
+    /// Null if it is absent.
+    value: Value,
+    /// Revision of its last change; 0 if it is absent, as comparisons have it.
+    revision: u64,
+}
+
+fn stored(answer: &Value) -> Result<Stored, Trouble> {
+    match answer.pointer("/kvs/0") {
+        None => Ok(Stored {
+            value: Value::Null,
+            revision: 0,
+        }),
+        Some(entry) => Ok(Stored {
+            value: parse(&decode(entry.get("value"))?)?,
+            revision: number(entry.get("mod_revision")),
+        }),
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, Trouble> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Trouble::NoAnswer(format!("a stored value is no JSON: {error}")))
+}
+
+fn range(key: &str, serializable: bool) -> Value {
+    let mut body = json!({"key": encode(key)});
+    if serializable {
+        body["serializable"] = json!(true);
+    }
+    body
+}
+
+/// Comparison and operation of a compare-and-set; null is an absent key, whose version is 0.
+fn cas(key: &str, old: &Value, new: &Value) -> (Value, Value) {
+    let key = encode(key);
+    let compare = match old {
+        Value::Null => json!({"key": key, "target": "VERSION", "result": "EQUAL", "version": "0"}),
+        old => json!({"key": key, "target": "VALUE", "result": "EQUAL", "value": encode(old.to_string())}),
+    };
+    let success = match new {
+        Value::Null => json!({"request_delete_range": {"key": key}}),
+        new => json!({"request_put": {"key": key, "value": encode(new.to_string())}}),
+    };
+    (compare, success)
+}
+
+/// A read that brought nothing had no effect, whatever the reason.
+fn answer_of_read(result: Result<Value, Trouble>) -> Answer {
+    match result {
+        Ok(value) => Answer::Ok(value),
+        Err(trouble) => refused(&trouble.to_string()),
+    }
+}
+
+fn answer_of_write(op: &Op, result: Result<Value, Trouble>) -> Answer {
+    match result {
+        Ok(_) => Answer::Ok(op.value.clone()),
+        Err(trouble) => unless_proven(trouble),
+    }
+}
+
+fn unless_proven(trouble: Trouble) -> Answer {
+    let error = trouble.to_string();
+    if trouble.proves_not_executed() {
+        refused(&error)
+    } else {
+        Answer::Unknown { error }
+    }
+}
+
+fn refused(error: &str) -> Answer {
+    Answer::Refused {
+        error: error.to_owned(),
+        leader: None,
+        retry_after: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_keys_are_null() {
+        assert_eq!(
+            stored(&json!({"header": {}})).map(|stored| (stored.value, stored.revision)),
+            Ok((Value::Null, 0))
+        );
+        let answer =
+            json!({"kvs": [{"key": "cjE=", "mod_revision": "3", "value": encode("[1,2]")}], "count": "1"});
+        assert_eq!(
+            stored(&answer).map(|stored| (stored.value, stored.revision)),
+            Ok((json!([1, 2]), 3))
+        );
+        assert!(stored(&json!({"kvs": [{"value": encode("{")}]})).is_err());
+    }
+
+    #[test]
+    fn a_cas_on_null_compares_versions_and_one_to_null_deletes() {
+        let (compare, success) = cas("k", &Value::Null, &json!(7));
+        assert_eq!(compare["target"], "VERSION");
+        assert_eq!(success["request_put"]["value"], encode("7"));
+        let (compare, success) = cas("k", &json!(7), &Value::Null);
+        assert_eq!(compare["value"], encode("7"));
+        assert_eq!(success, json!({"request_delete_range": {"key": encode("k")}}));
+    }
+
+    #[test]
+    fn a_read_without_answer_is_refused_and_a_write_is_unknown() {
+        let timed_out = || Trouble::Answered {
+            code: 14,
+            message: "etcdserver: request timed out".to_owned(),
+        };
+        assert!(matches!(answer_of_read(Err(timed_out())), Answer::Refused { .. }));
+        let write = Op {
+            f: "write",
+            key: Some(json!("k")),
+            value: json!(1),
+            idempotent: false,
+        };
+        assert!(matches!(
+            answer_of_write(&write, Err(timed_out())),
+            Answer::Unknown { .. }
+        ));
+        let dropped = Trouble::Answered {
+            code: 2,
+            message: "raft proposal dropped".to_owned(),
+        };
+        assert!(matches!(
+            answer_of_write(&write, Err(dropped)),
+            Answer::Refused { .. }
+        ));
+    }
+}
