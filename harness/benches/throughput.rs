@@ -4,6 +4,8 @@
 //! loop at 5,000 a second. The stub runs on the same machine, so all of that latency counts as the harness' own share.
 //! What is measured is the path of a real run: generator, client over HTTP, recorder, `history.jsonl` on disk.
 
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
