@@ -6,7 +6,7 @@
 
 use crate::history::{History, NEVER, Val};
 use crate::model::{Model, Operation, Part};
-use crate::search::{Limits, Outcome, wgl};
+use crate::search::{Limits, Outcome, jit};
 use crate::verdict::Witness;
 
 /// What the history looked like at a completion: what began before it; what was still open then is unknown.
@@ -35,7 +35,7 @@ pub fn witness<M: Model>(
     let mut minimal = true;
     let mut core = core;
     core.sort_by_key(|operation| operation.invoke);
-    let impossible = |part: &Part<M::Op>| match wgl::search(model, part, limits) {
+    let impossible = |part: &Part<M::Op>| match jit::search(model, part, limits) {
         Outcome::Impossible { .. } => Some(true),
         Outcome::Order(_) => Some(false),
         Outcome::Exhausted(_) => None,

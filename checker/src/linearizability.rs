@@ -16,7 +16,7 @@ use crate::model::list::List;
 use crate::model::multi_register::MultiRegister;
 use crate::model::register::Register;
 use crate::model::{Call, Model, Operation, Part};
-use crate::search::{Limits, Outcome, wgl};
+use crate::search::{Limits, Outcome, jit};
 use crate::verdict::{Budget, PropertyVerdict, Verdict, Witness};
 
 /// Name of the property.
@@ -192,7 +192,7 @@ fn decide<M: Model>(
             return Finding::Broken(Box::new(witness));
         }
     }
-    match wgl::search(model, part, limits) {
+    match jit::search(model, part, limits) {
         Outcome::Order(_) => Finding::Holds,
         Outcome::Impossible { at } => {
             let prefix = explain::prefix(part, part[at as usize].ret);

@@ -1,7 +1,10 @@
 //! The searches that decide what has no shortcut.
 //!
-//! [`wgl`] is the plain algorithm (Wing and Gong 1993, Lowe 2017), kept as the oracle of the tests.
+//! [`jit`] is the one that is used. [`wgl`] is the plain algorithm (Wing and Gong 1993, Lowe 2017), kept as the oracle of the tests.
 
+pub mod jit;
+mod mask;
+mod space;
 pub mod wgl;
 
 use std::time::Duration;

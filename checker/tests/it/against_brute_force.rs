@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use duress_checker::certify::{brute_force, order_holds};
+use duress_checker::fast::Fast;
 use duress_checker::generate::{Random, small};
 use duress_checker::history::Val;
 use duress_checker::model::register::{Register, RegisterOp};
 use duress_checker::model::{Model, Part};
-use duress_checker::search::{Limits, Outcome, wgl};
+use duress_checker::search::{Limits, Outcome, jit, wgl};
 use duress_checker::verdict::Budget;
 
 pub fn rounds() -> u64 {
@@ -32,26 +33,55 @@ fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
         elapsed: &|| Duration::ZERO,
     };
     let truth = brute_force(model, part);
-    match wgl::search(model, part, limits) {
-        Outcome::Order(order) => {
-            assert!(truth, "seed {seed}: an order of the impossible: {part:#?}");
+    for (name, outcome) in [
+        ("wgl", wgl::search(model, part, limits)),
+        ("jit", jit::search(model, part, limits)),
+    ] {
+        match outcome {
+            Outcome::Order(order) => {
+                assert!(
+                    truth,
+                    "{name}, seed {seed}: an order of the impossible: {part:#?}"
+                );
+                assert!(
+                    order_holds(model, part, &order),
+                    "{name}, seed {seed}: {order:?} does not hold: {part:#?}"
+                );
+            }
+            Outcome::Impossible { at } => {
+                assert!(
+                    !truth,
+                    "{name}, seed {seed}: impossible, though there is an order: {part:#?}"
+                );
+                let prefix = duress_checker::explain::prefix(part, part[at as usize].ret);
+                assert!(
+                    !brute_force(model, &prefix),
+                    "{name}, seed {seed}: the prefix is possible: {part:#?}"
+                );
+            }
+            Outcome::Exhausted(reason) => panic!("{name}, seed {seed}: {reason}"),
+        }
+    }
+    match model.decide(part) {
+        Some(Fast::Order(order)) => {
+            assert!(
+                truth,
+                "no search, seed {seed}: an order of the impossible: {part:#?}"
+            );
             assert!(
                 order_holds(model, part, &order),
-                "seed {seed}: {order:?} does not hold: {part:#?}"
+                "no search, seed {seed}: {order:?} does not hold: {part:#?}"
             );
         }
-        Outcome::Impossible { at } => {
+        Some(Fast::Core(core)) => {
+            assert!(!truth, "no search, seed {seed}: {core:?} is possible: {part:#?}");
+            let core: Part<M::Op> = core.iter().map(|&at| part[at as usize].clone()).collect();
             assert!(
-                !truth,
-                "seed {seed}: impossible, though there is an order: {part:#?}"
-            );
-            let prefix = duress_checker::explain::prefix(part, part[at as usize].ret);
-            assert!(
-                !brute_force(model, &prefix),
-                "seed {seed}: the prefix is possible: {part:#?}"
+                !brute_force(model, &core),
+                "no search, seed {seed}: the core {core:#?} is possible: {part:#?}"
             );
         }
-        Outcome::Exhausted(reason) => panic!("seed {seed}: {reason}"),
+        None => {}
     }
     truth
 }
@@ -91,6 +121,26 @@ fn register() {
         match random.below(2) {
             0 if !unknown => RegisterOp::Read(value(random, 3)),
             _ => RegisterOp::Write(value(random, 3)),
+        }
+    });
+}
+
+#[test]
+fn cas_register_of_different_values() {
+    let mut fresh = 0;
+    fuzz(&Register { cas: true }, |random, unknown| {
+        fresh = fresh % 9 + 1;
+        let written = Val::int(fresh).unwrap();
+        // Around the values that are being written, so that some of it is possible.
+        let mut near = || match (fresh + random.below(4)).saturating_sub(2) {
+            0 => Val::NIL,
+            number => Val::int(number).unwrap(),
+        };
+        let seen = near();
+        match random.below(6) {
+            0..=2 if !unknown => RegisterOp::Read(seen),
+            0..=3 => RegisterOp::Write(written),
+            _ => RegisterOp::Cas(seen, written),
         }
     });
 }

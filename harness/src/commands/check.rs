@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use duress_checker::formats::{self, Format};
 use duress_checker::linearizability;
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
 
@@ -17,7 +18,7 @@ enum CheckFailure {
     #[error("{path}: {source}")]
     Format {
         path: String,
-        source: duress_checker::history::jsonl::JsonlError,
+        source: formats::FormatError,
     },
     #[error("{path}: {source}")]
     Check {
@@ -51,16 +52,15 @@ fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
         path: path.clone(),
         source,
     })?;
-    let events =
-        duress_checker::history::jsonl::read_events(&bytes).map_err(|source| CheckFailure::Format {
-            path: path.clone(),
-            source,
-        })?;
+    let history = formats::read_history(&bytes, Format::Guess).map_err(|source| CheckFailure::Format {
+        path: path.clone(),
+        source,
+    })?;
     let budget = Budget {
         time_ms_max: u64::try_from(args.time.0.as_millis()).unwrap_or(u64::MAX),
         memory_bytes_max: args.memory_mib << 20,
     };
     let start = Instant::now();
-    linearizability::check(&events, &args.model, budget, &|| start.elapsed())
+    linearizability::check_history(&history, &args.model, budget, &|| start.elapsed())
         .map_err(|source| CheckFailure::Check { path, source })
 }

@@ -1,7 +1,10 @@
 //! `duress run`: deploy, break, check, report.
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use duress_cluster::System;
@@ -70,9 +73,14 @@ pub fn main(args: &RunArgs) -> ExitCode {
         spec.name,
         schedule.faults.len()
     ));
+    let checking = Arc::new(AtomicBool::new(false));
     runtime.block_on(async {
         let (interrupted, interrupt) = watch::channel(false);
-        tokio::spawn(await_interrupt(interrupted));
+        tokio::spawn(await_interrupts(
+            interrupted,
+            checking.clone(),
+            dir.path().to_owned(),
+        ));
         let shown = tokio::spawn(progress.clone().follow(recorder.clone()));
         let run = Run {
             spec: &spec,
@@ -89,13 +97,15 @@ pub fn main(args: &RunArgs) -> ExitCode {
         shown.abort();
         progress.clear();
     });
-    // Whatever still runs in there has nothing left to do.
-    runtime.shutdown_background();
+    checking.store(true, Ordering::Relaxed);
     if let Err(error) = writer.finish(&recorder) {
         progress.say(&format!("harness failure: {error}"));
     }
     progress.say("checking");
-    report::judge_and_print(&dir, args.json)
+    let code = report::judge_and_print(&dir, args.json);
+    // Until here it was needed to notice Ctrl-C.
+    runtime.shutdown_background();
+    code
 }
 
 /// The spec with everything that the command line says and everything that is drawn.
@@ -144,20 +154,24 @@ fn prepare(
     Ok((dir, recorder, writer))
 }
 
-/// The first Ctrl-C (or SIGTERM) ends the run in order, the second at once: sandboxes die with their controller, and
-/// the agent heals when its input ends.
-async fn await_interrupt(interrupted: watch::Sender<bool>) {
+/// The first Ctrl-C (or SIGTERM) ends the run in order. The second, or one while the history is being checked, ends
+/// everything at once: sandboxes die with their controller, and the agent heals when its input ends.
+async fn await_interrupts(interrupted: watch::Sender<bool>, checking: Arc<AtomicBool>, dir: PathBuf) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return;
     };
-    for last in [false, true] {
+    loop {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}
         }
-        interrupted.send_replace(true);
-        if last {
+        if checking.load(Ordering::Relaxed) || interrupted.send_replace(true) {
+            let _ = writeln!(
+                std::io::stderr(),
+                "\nduress: quit without a verdict; `duress report {}` judges what was recorded",
+                dir.display()
+            );
             std::process::exit(i32::from(exit::HARNESS_FAILURE));
         }
     }

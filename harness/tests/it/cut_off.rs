@@ -47,9 +47,12 @@ fn kill_9_leaves_nothing_and_loses_nothing() {
         let needle = if seed < 2 { "\"deploy\"" } else { "\"faults\"" };
         let mut child = start_until(&bench, seed, needle);
         std::thread::sleep(Duration::from_millis(rng.random_range(0..3000)));
+        let processes = bench.look_at_namespaces();
         child.kill().expect("SIGKILL");
         child.wait().expect("a dead child");
-        before.wait_until_back(Duration::from_secs(10));
+        before.wait_until_back(&bench, Duration::from_secs(10));
+        // The controller, the agent, and for each of five nodes its init and its program.
+        assert!(seed < 2 || processes >= 11, "only {processes} processes were looked for");
 
         let lines = bench.history().lines().count();
         let report = duress(["report".as_ref(), bench.latest().as_os_str()]);
@@ -68,6 +71,7 @@ fn the_first_ctrl_c_heals_and_checks_the_second_quits() {
     let bench = Bench::new(SPEC);
     let mut child = start_until(&bench, 1, "\"verify\"");
     let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+    bench.look_at_namespaces();
     kill(pid, Signal::SIGINT).expect("SIGINT");
     let status = child.wait().expect("an end");
     assert_eq!(status.code(), Some(2));
@@ -77,11 +81,12 @@ fn the_first_ctrl_c_heals_and_checks_the_second_quits() {
         verdict["evidence"]["faults_healed"], verdict["evidence"]["faults_verified"],
         "{verdict}"
     );
-    before.wait_until_back(Duration::from_secs(10));
+    before.wait_until_back(&bench, Duration::from_secs(10));
 
     let bench = Bench::new(SPEC);
     let mut child = start_until(&bench, 1, "\"verify\"");
     let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+    bench.look_at_namespaces();
     for _ in 0..2 {
         kill(pid, Signal::SIGINT).expect("SIGINT");
         std::thread::sleep(Duration::from_millis(20));
@@ -89,5 +94,5 @@ fn the_first_ctrl_c_heals_and_checks_the_second_quits() {
     wait_for("end", Duration::from_secs(5), || {
         child.try_wait().expect("a child")
     });
-    before.wait_until_back(Duration::from_secs(10));
+    before.wait_until_back(&bench, Duration::from_secs(10));
 }

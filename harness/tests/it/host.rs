@@ -1,7 +1,8 @@
 //! Runs the binary, and looks at what it leaves on the host.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,9 +20,14 @@ pub fn duress<I: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = I>) -> O
         .expect("the binary starts")
 }
 
+/// In the environment of every process of a bench, by which they are found.
+const MARK: &str = "DURESS_TEST_BENCH";
+
 /// A folder with a spec in it, and room for its runs.
 pub struct Bench {
     dir: tempfile::TempDir,
+    /// Those that its processes were seen in and this process is not.
+    namespaces: RefCell<BTreeSet<String>>,
 }
 
 impl Bench {
@@ -29,7 +35,7 @@ impl Bench {
     pub fn new(spec: &str) -> Bench {
         let dir = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(dir.path().join("spec.toml"), spec).expect("a spec");
-        Bench { dir }
+        Bench { dir, namespaces: RefCell::default() }
     }
 
     pub fn spec(&self) -> PathBuf {
@@ -44,8 +50,27 @@ impl Bench {
             .arg(self.spec())
             .args(["--seed", &seed.to_string(), "--out"])
             .arg(self.dir.path());
-        command.stdin(Stdio::null());
+        command.stdin(Stdio::null()).env(MARK, self.dir.path());
         command
+    }
+
+    /// Processes that descend from a run on this bench and are not dead.
+    fn processes(&self) -> Vec<u32> {
+        let mark = format!("{MARK}={}", self.dir.path().display());
+        let marked = |pid: &u32| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+        };
+        pids().filter(marked).collect()
+    }
+
+    /// Remembers which namespaces the bench's processes are in, and says how many processes there are.
+    pub fn look_at_namespaces(&self) -> usize {
+        let processes = self.processes();
+        let own: BTreeSet<String> = namespaces_of(std::process::id()).into_iter().collect();
+        let seen = processes.iter().flat_map(|pid| namespaces_of(*pid)).filter(|name| !own.contains(name));
+        self.namespaces.borrow_mut().extend(seen);
+        processes.len()
     }
 
     /// `duress run` on the spec to its end; panics with all that was said unless the exit code is as expected.
@@ -102,86 +127,88 @@ pub fn start_until(bench: &Bench, seed: u64, needle: &str) -> Child {
     child
 }
 
-/// What exists on the host that a run could leave behind.
-#[derive(Debug, PartialEq, Eq)]
+/// Names of what an engine of containers, at work beside the tests, adds and removes.
+const FOREIGN: [&str; 5] = ["docker", "DOCKER", "containerd", "br-", "veth"];
+
+/// What exists on the host that a run could leave behind. Taken before a run starts.
+#[derive(Debug)]
 pub struct HostState {
-    namespaces: BTreeSet<String>,
-    processes: BTreeSet<String>,
-    mounts: String,
-    links: String,
-    rules: String,
+    mounts: Vec<String>,
+    links: Vec<String>,
+    rules: Vec<String>,
     cgroups: BTreeSet<PathBuf>,
 }
 
 impl HostState {
     pub fn now() -> HostState {
-        let mut namespaces = BTreeSet::new();
-        let mut processes = BTreeSet::new();
-        for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
-                continue;
-            };
-            for kind in ["net", "mnt", "pid", "uts", "user"] {
-                if let Ok(link) = std::fs::read_link(format!("/proc/{pid}/ns/{kind}")) {
-                    namespaces.insert(link.display().to_string());
-                }
-            }
-            if std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == Path::new(DURESS)) {
-                processes.insert(format!("{pid}"));
-            }
-        }
-        let cgroup = Path::new("/sys/fs/cgroup");
         let mut cgroups = BTreeSet::new();
-        for controller in std::fs::read_dir(cgroup).into_iter().flatten().flatten() {
-            for group in std::fs::read_dir(controller.path())
-                .into_iter()
-                .flatten()
-                .flatten()
-            {
-                if group.path().is_dir() {
+        for controller in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+            for group in std::fs::read_dir(controller.path()).into_iter().flatten().flatten() {
+                let foreign = FOREIGN.iter().any(|name| group.file_name().to_string_lossy().contains(name));
+                if group.path().is_dir() && !foreign {
                     cgroups.insert(group.path());
                 }
             }
         }
         HostState {
-            namespaces,
-            processes,
-            mounts: std::fs::read_to_string("/proc/self/mountinfo").expect("mountinfo"),
+            mounts: own_lines(&std::fs::read_to_string("/proc/self/mountinfo").expect("mountinfo")),
             links: said("ip", &["-brief", "link"]),
-            rules: said("iptables-save", &[]) + &said("ip6tables-save", &[]),
+            rules: [said("iptables-save", &[]), said("ip6tables-save", &[])].concat(),
             cgroups,
         }
     }
 
-    /// Waits until the host is as it was, or says what differs.
-    pub fn wait_until_back(&self, limit: Duration) {
+    /// Waits until the host is as it was and no process of `bench` is left, nor any namespace that one was in.
+    pub fn wait_until_back(&self, bench: &Bench, limit: Duration) {
+        let seen = bench.namespaces.borrow().clone();
         let deadline = Instant::now() + limit;
         loop {
+            let (alive, held) = (bench.processes(), namespaces_in_use());
+            let held: Vec<&String> = seen.intersection(&held).collect();
             let now = HostState::now();
-            let left: Vec<&String> = now.namespaces.difference(&self.namespaces).collect();
-            let alive: Vec<&String> = now.processes.difference(&self.processes).collect();
-            let same = (&now.mounts, &now.links, &now.rules) == (&self.mounts, &self.links, &self.rules);
+            let same =
+                now.mounts == self.mounts && now.links == self.links && now.rules == self.rules;
             let cgroups: Vec<&PathBuf> = now.cgroups.difference(&self.cgroups).collect();
-            if left.is_empty() && alive.is_empty() && same && cgroups.is_empty() {
+            if alive.is_empty() && held.is_empty() && same && cgroups.is_empty() {
                 return;
             }
             assert!(
                 Instant::now() < deadline,
-                "left behind: namespaces {left:?}, processes {alive:?}, cgroups {cgroups:?}, mounts, links and rules \
-                 unchanged: {same}"
+                "left behind: processes {alive:?}, namespaces {held:?}, cgroups {cgroups:?}; before {self:?}, now {now:?}"
             );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
-/// What a program prints, without the lines that hold a time or a counter.
-fn said(program: &str, args: &[&str]) -> String {
+/// Every namespace that some process is in.
+fn namespaces_in_use() -> BTreeSet<String> {
+    pids().flat_map(namespaces_of).collect()
+}
+
+fn namespaces_of(pid: u32) -> Vec<String> {
+    (["net", "mnt", "pid", "uts", "user"].iter())
+        .filter_map(|kind| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok())
+        .map(|link| link.display().to_string())
+        .collect()
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok())
+}
+
+/// What a program prints, without what is foreign.
+fn said(program: &str, args: &[&str]) -> Vec<String> {
     let output = Command::new(program).args(args).output();
     let output = output.unwrap_or_else(|error| panic!("{program} is needed to look at the host: {error}"));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines()
-        .filter(|line| !line.starts_with('#') && !line.starts_with(':'))
-        .collect::<Vec<_>>()
-        .join("\n")
+    own_lines(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// Lines that are neither foreign, nor comments with a time, nor counters.
+fn own_lines(text: &str) -> Vec<String> {
+    let own = |line: &&str| {
+        !line.starts_with(['#', ':']) && !FOREIGN.iter().any(|name| line.contains(name))
+    };
+    text.lines().filter(own).map(str::to_owned).collect()
 }

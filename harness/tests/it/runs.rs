@@ -12,7 +12,12 @@ nodes = 5
 keys = 5
 delete = 0.3
 [load.open]
-rate = 300
+rate = 150
+[client]
+timeout = "1s"
+[evidence]
+ok = 300
+ok-of-each = 10
 [time]
 warm-up = "500ms"
 faults = "10s"
@@ -77,7 +82,7 @@ fn a_correct_system_holds_under_faults_that_are_proven() {
         verdict["evidence"]["faults_healed"],
         verdict["evidence"]["faults_planned"]
     );
-    assert!(verdict["evidence"]["operations"]["ok"].as_u64() >= Some(1000));
+    assert!(verdict["evidence"]["operations"]["ok"].as_u64() >= Some(300));
     for file in [
         "spec.toml",
         "schedule.json",
@@ -88,7 +93,7 @@ fn a_correct_system_holds_under_faults_that_are_proven() {
     ] {
         assert!(bench.latest().join(file).is_file(), "{file} is missing");
     }
-    before.wait_until_back(Duration::from_secs(10));
+    before.wait_until_back(&bench, Duration::from_secs(10));
 }
 
 #[test]

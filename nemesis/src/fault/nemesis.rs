@@ -9,7 +9,7 @@ use duress_checker::history::FaultEvent;
 use duress_cluster::{Cluster, Place, ProgramState};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use super::{Stage, live};
 use crate::agent::protocol::{Command, Identity};
@@ -19,7 +19,7 @@ use crate::schedule::Schedule;
 use crate::targets::Roles;
 
 /// A cluster between two leaders is left this long to find one before a fault that is about the leader is skipped.
-const LEADER_WAIT_MAX: Duration = Duration::from_secs(1);
+const LEADER_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A node that isn't ready this long after its start is reported; the run goes on.
 const READY_WAIT_MAX: Duration = Duration::from_secs(20);
@@ -202,8 +202,10 @@ impl Nemesis {
         })
     }
 
-    /// Runs the faults of a schedule, each at its time after `start`, and returns when all are healed. When `cancel`
-    /// becomes true, faults in force are healed at once and others are skipped. The agent's death ends it with an error.
+    /// Runs the faults of a schedule, each at its time after `start`, and returns when all are healed. Faults that the
+    /// schedule keeps apart stay apart: when one takes longer than planned to be injected, proven or healed, those that
+    /// follow wait for it. When `cancel` becomes true, faults in force are healed at once and others are skipped. The
+    /// agent's death ends it with an error.
     pub async fn run(
         &self,
         schedule: &Schedule,
@@ -211,27 +213,39 @@ impl Nemesis {
         cancel: watch::Receiver<bool>,
     ) -> Result<(), NemesisError> {
         let mut faults = JoinSet::new();
+        let mut ended: Vec<(u64, watch::Receiver<bool>)> = Vec::new();
         for planned in schedule.faults.clone() {
+            let before = ended.iter().filter(|(ends_ms, _)| *ends_ms <= planned.at_ms);
+            let mut before: Vec<_> = before.map(|(_, over)| over.clone()).collect();
+            let (over, is_over) = watch::channel(false);
+            ended.push((planned.at_ms + planned.length_ms, is_over));
             let shared = Arc::clone(&self.shared);
             let mut cancel = cancel.clone();
             faults.spawn(async move {
-                let begins = start + Duration::from_millis(planned.at_ms);
+                let due = async {
+                    sleep_until((start + Duration::from_millis(planned.at_ms)).into()).await;
+                    for over in &mut before {
+                        // Fails when that fault is gone without a word, and so over.
+                        let _ = over.wait_for(|over| *over).await;
+                    }
+                };
                 tokio::select! {
                     biased;
                     () = cancelled(&mut cancel) => {
                         Stage::new(&planned, shared).skip("the run ended before it was due");
                         return;
                     }
-                    () = sleep_until(begins.into()) => {}
+                    () = due => {}
                 }
-                let ends = begins + Duration::from_millis(planned.length_ms);
+                // Begins when it is first polled, which is when the fault is proven to be in force.
                 let length_over = async {
                     tokio::select! {
                         () = cancelled(&mut cancel) => {}
-                        () = sleep_until(ends.into()) => {}
+                        () = sleep(Duration::from_millis(planned.length_ms)) => {}
                     }
                 };
                 live(&planned, shared, length_over).await;
+                over.send_replace(true);
             });
         }
         tokio::select! {

@@ -178,7 +178,7 @@ async fn double_apply_runs_a_retry_again() {
 
 #[tokio::test]
 async fn revive_deleted_brings_a_key_back_on_a_follower_that_lagged() {
-    let mut cluster = Cluster::start(
+    let cluster = Cluster::start(
         3,
         &[defect("revive-deleted"), vec!["--snapshot-every", "20"]].concat(),
     )
