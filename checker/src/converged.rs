@@ -176,7 +176,7 @@ impl Difference<'_> {
             String::new()
         };
         let summary = format!(
-            "{} and {} have both applied the log up to {}, yet differ in {named}{more}: {first} is {} on {} and {} on {}",
+            "{} and {} have both applied the log up to {}, yet differ in {named}{more}: {first} is {} on {} and {} on {}{}",
             self.one.node,
             self.other.node,
             self.one.content.applied,
@@ -184,6 +184,11 @@ impl Difference<'_> {
             self.one.node,
             shown(self.other, first),
             self.other.node,
+            if self.values_agree(first) {
+                "; values agree by now, but one of them has counted fewer changes: it missed writes"
+            } else {
+                ""
+            },
         );
         let operations = self.keys[..1]
             .iter()
@@ -195,6 +200,12 @@ impl Difference<'_> {
             operations,
             minimal: true,
         }
+    }
+
+    /// Whether only revisions differ. Then they do for every key, since keys whose values differ come first.
+    fn values_agree(&self, key: &str) -> bool {
+        let value = |member: &Member| member.content.keys.get(key).map(|entry| entry.value.clone());
+        value(self.one) == value(self.other)
     }
 
     /// The acknowledged operations that wrote what the one or the other member holds.

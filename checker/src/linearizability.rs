@@ -78,13 +78,7 @@ pub fn check_history(
 }
 
 /// Names of the models.
-pub const MODELS: &[&str] = &[
-    "register",
-    "cas-register",
-    "multi-register",
-    "kv",
-    "list",
-];
+pub const MODELS: &[&str] = &["register", "cas-register", "multi-register", "kv", "list"];
 
 /// What was found about one part.
 enum Finding {

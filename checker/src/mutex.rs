@@ -36,10 +36,16 @@ pub fn mutual_exclusion(history: &[Event]) -> PropertyVerdict {
     let witness = spans.iter_mut().find_map(|(lock, spans)| overlap(lock, spans));
     let verdict = match witness {
         Some(witness) => Verdict::Violated { witness },
-        None if count == 0 => Verdict::Inconclusive { reason: "no lock was ever acquired".to_owned() },
+        None if count == 0 => Verdict::Inconclusive {
+            reason: "no lock was ever acquired".to_owned(),
+        },
         None => Verdict::Held,
     };
-    PropertyVerdict { property: PROPERTY.to_owned(), verdict, detail }
+    PropertyVerdict {
+        property: PROPERTY.to_owned(),
+        verdict,
+        detail,
+    }
 }
 
 /// Spans by lock.
@@ -49,7 +55,9 @@ fn spans(history: &[Event]) -> BTreeMap<String, Vec<Span<'_>>> {
     let mut spans: BTreeMap<String, Vec<Span<'_>>> = BTreeMap::new();
     let mut closed = Vec::new();
     for event in history {
-        let Process::Client(process) = event.process else { continue };
+        let Process::Client(process) = event.process else {
+            continue;
+        };
         match (event.kind, event.f.as_str()) {
             (EventType::Invoke, f) => {
                 if f == "release"
@@ -62,7 +70,14 @@ fn spans(history: &[Event]) -> BTreeMap<String, Vec<Span<'_>>> {
             }
             (EventType::Ok, "acquire") => {
                 if let Some(invoke) = invoked.get(&process) {
-                    held.insert(process, Span { invoke, acquired: event, until: event });
+                    held.insert(
+                        process,
+                        Span {
+                            invoke,
+                            acquired: event,
+                            until: event,
+                        },
+                    );
                 }
             }
             _ => {
@@ -183,7 +198,12 @@ mod tests {
 
     #[test]
     fn one_after_the_other_is_fine() {
-        for text in ["a1 A1 r1 R1 a2 A2 r2 R2", "a1 A1 r1 a2 A2 R1", "a1 a2 A1 r1 A2 R1", "a1 A1 a2 -2 r1 R1"] {
+        for text in [
+            "a1 A1 r1 R1 a2 A2 r2 R2",
+            "a1 A1 r1 a2 A2 R1",
+            "a1 a2 A1 r1 A2 R1",
+            "a1 A1 a2 -2 r1 R1",
+        ] {
             assert_eq!(verdict(text), Verdict::Held, "{text}");
         }
     }

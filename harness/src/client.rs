@@ -26,7 +26,9 @@ pub fn problem(spec: &Spec) -> Option<String> {
         WorkloadSpec::Register(_) | WorkloadSpec::Append(_) => None,
     };
     if let Some(better) = judged_by.filter(|_| spec.properties.contains(&Property::Linearizable)) {
-        return Some(format!("properties: \"linearizable\" has no model for this workload; use {better:?}"));
+        return Some(format!(
+            "properties: \"linearizable\" has no model for this workload; use {better:?}"
+        ));
     }
     (system == "etcd" && client.read == ReadMode::Lease).then(|| {
         "client.read is \"lease\": etcd reads \"linearizable\" or \"serializable\" (any member's own state)".to_owned()
@@ -37,9 +39,8 @@ pub fn problem(spec: &Spec) -> Option<String> {
 pub fn service(system: &str, spec: &Spec, from: Option<IpAddr>) -> Result<Box<dyn Service>, String> {
     let read = spec.client.read;
     let made: Result<Box<dyn Service>, _> = match system {
-        "etcd" => {
-            Etcd::new(from, read, lease(&spec.workload)).map(|client| Box::new(client) as Box<dyn Service>)
-        }
+        "etcd" => Etcd::new(from, read, lease(&spec.workload))
+            .map(|client| Box::new(client.with_long_writes(spec.client.long_writes)) as Box<dyn Service>),
         _ => Specimen::new(from, read).map(|client| Box::new(client) as Box<dyn Service>),
     };
     made.map_err(|error| format!("make an HTTP client: {error}"))

@@ -280,6 +280,8 @@ pub struct ClientSpec {
     pub read: ReadMode,
     /// Whether clients follow the leader or ask any node.
     pub routing: Routing,
+    /// etcd: whether each write of a register is a transaction that looks at all keys first, which takes etcd long.
+    pub long_writes: bool,
 }
 
 impl Default for ClientSpec {
@@ -293,6 +295,7 @@ impl Default for ClientSpec {
             tokens: true,
             read: ReadMode::Linearizable,
             routing: Routing::Leader,
+            long_writes: false,
         }
     }
 }

@@ -60,7 +60,9 @@ pub fn main(args: &HealArgs) -> ExitCode {
                     print(engine_lines(&run));
                 }
                 let failed: Vec<String> = Vec::new();
-                all.push(json!({"run": run.run, "done": run.removed, "failed": failed, "spared": run.spared}));
+                all.push(
+                    json!({"run": run.run, "done": run.removed, "failed": failed, "spared": run.spared}),
+                );
             }
         }
         Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
@@ -96,7 +98,11 @@ fn heal_engine() -> Result<Vec<Healed>, ClusterError> {
 fn engine_lines(run: &Healed) -> String {
     match &run.spared {
         Some(why) => format!("{}: left alone: {why}\n", run.run),
-        None => run.removed.iter().map(|thing| format!("{}: removed {thing}\n", run.run)).collect(),
+        None => run
+            .removed
+            .iter()
+            .map(|thing| format!("{}: removed {thing}\n", run.run))
+            .collect(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary, real clusters in namespaces, real faults.
 
 mod bad_input;
+mod compose;
 mod cut_off;
 mod evidence;
 mod host;
