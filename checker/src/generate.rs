@@ -1,9 +1,13 @@
 //! Histories by seed: for tests, benchmarks and whoever wants to try a checker.
 //!
 //! [`small`] makes a handful of operations with arbitrary results, most of them impossible: food for comparing a
-//! checker with the brute force.
+//! checker with the brute force. [`register`], [`queue`], [`set`] and [`map`] simulate clients and an object, and so make
+//! long histories that hold, and on demand a register's that does not: food for measuring.
 
-use crate::history::NEVER;
+use serde_json::Value;
+
+use crate::history::values::FastMap;
+use crate::history::{Datum, History, NEVER, Row, Val};
 use crate::model::{Operation, Part};
 
 /// A seeded source of numbers (splitmix64: Steele, Lea, Flood, OOPSLA 2014). The same seed gives the same numbers in
@@ -73,4 +77,332 @@ pub fn small<Op>(
         position += 1;
     }
     part
+}
+
+/// What a generated history looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// How many operations.
+    pub length: u32,
+    /// How many clients; each has one operation open at any time.
+    pub concurrency: u32,
+    /// How many of a hundred operations end unknown. Their client goes on under a new number.
+    pub info_percent: u64,
+    /// Whether a read near the end returns a value that was replaced long before.
+    pub stale: bool,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// An operation of a client between its invocation and its completion.
+struct Client<Request> {
+    row: Option<(usize, Request)>,
+    applied: bool,
+    process: u32,
+}
+
+/// Runs clients against one object: each invokes an operation, which takes effect at some later time and then completes,
+/// so that every history is linearizable by construction.
+///
+/// `ask` makes a request, `apply` does it and gives its result, or `None` if it failed; `row` writes both down.
+fn simulate<Request: Copy>(
+    shape: Shape,
+    history: &mut History,
+    mut ask: impl FnMut(&mut Random) -> Request,
+    mut apply: impl FnMut(Request) -> Option<Datum>,
+    row: impl Fn(Request) -> (u16, Datum),
+) {
+    let mut random = Random::new(shape.seed);
+    let mut clients: Vec<Client<Request>> = (0..shape.concurrency)
+        .map(|process| Client {
+            row: None,
+            applied: false,
+            process,
+        })
+        .collect();
+    let mut processes = shape.concurrency;
+    let (mut position, mut begun, mut open) = (0u32, 0u32, 0u32);
+    let mut failed: Vec<usize> = Vec::new();
+    while begun < shape.length || open > 0 {
+        let at = random.below(u64::from(shape.concurrency)) as usize;
+        let client = &mut clients[at];
+        let Some((index, request)) = client.row else {
+            if begun < shape.length {
+                let request = ask(&mut random);
+                let (f, argument) = row(request);
+                client.row = Some((history.rows.len(), request));
+                client.applied = false;
+                history.rows.push(Row {
+                    invoke: position,
+                    ret: NEVER,
+                    f,
+                    node: 0,
+                    process: client.process,
+                    key: Val::NONE,
+                    argument,
+                    result: argument,
+                    invoked: u64::from(position) * 1000,
+                    completed: 0,
+                });
+                position += 1;
+                begun += 1;
+                open += 1;
+            }
+            continue;
+        };
+        if !client.applied {
+            // Of the unknown operations, half took effect.
+            let unknown = random.percent(shape.info_percent);
+            if unknown {
+                if random.percent(50) {
+                    apply(request);
+                }
+                client.row = None;
+                client.process = processes;
+                processes += 1;
+                open -= 1;
+                // Its event, `info`.
+                position += 1;
+                continue;
+            }
+            client.applied = true;
+            match apply(request) {
+                Some(result) => history.rows[index].result = result,
+                None => failed.push(index),
+            }
+            continue;
+        }
+        let done = &mut history.rows[index];
+        done.ret = position;
+        done.completed = u64::from(position) * 1000;
+        position += 1;
+        client.row = None;
+        open -= 1;
+    }
+    failed.sort_unstable();
+    let mut failed = failed.into_iter().peekable();
+    let mut index = 0;
+    history.rows.retain(|_| {
+        let fails = failed.next_if_eq(&index).is_some();
+        index += 1;
+        !fails
+    });
+}
+
+fn empty(functions: &[&str]) -> History {
+    let mut history = History::default();
+    history.functions = functions.iter().map(|&name| name.to_owned()).collect();
+    history
+}
+
+#[derive(Clone, Copy)]
+enum Ask {
+    Read,
+    Write(Val),
+    Cas(Val, Val),
+}
+
+/// One register with read, write and cas, a third each. `values`: how many there are; `None`: every write has its own.
+///
+/// With unique values a cas asks for the value that the register has just then, or it would hardly ever succeed.
+pub fn register(shape: Shape, values: Option<u32>) -> History {
+    let mut history = empty(&["read", "write", "cas"]);
+    let state = std::cell::Cell::new(Val::NIL);
+    let mut written = 0;
+    let ask = |random: &mut Random| {
+        let mut fresh = || match values {
+            Some(count) => Val(random.below(u64::from(count)) as u32),
+            None => {
+                written += 1;
+                Val(written - 1)
+            }
+        };
+        let (first, second) = (fresh(), values.map(|_| fresh()));
+        match (random.below(3), second) {
+            (0, _) => Ask::Read,
+            (1, _) => Ask::Write(first),
+            (_, Some(second)) => Ask::Cas(first, second),
+            (_, None) => Ask::Cas(state.get(), first),
+        }
+    };
+    let apply = |request| match request {
+        Ask::Read => Some(Datum::one(state.get())),
+        Ask::Write(value) => {
+            state.set(value);
+            Some(Datum::one(value))
+        }
+        Ask::Cas(old, new) => (state.get() == old).then(|| {
+            state.set(new);
+            Datum {
+                first: old,
+                second: new,
+            }
+        }),
+    };
+    simulate(shape, &mut history, ask, apply, |request| match request {
+        Ask::Read => (0, Datum::NIL),
+        Ask::Write(value) => (1, Datum::one(value)),
+        Ask::Cas(old, new) => (
+            2,
+            Datum {
+                first: old,
+                second: new,
+            },
+        ),
+    });
+    if shape.stale {
+        stale_read(&mut history);
+    }
+    history
+}
+
+/// Lets a read near the end return what another read returned halfway.
+fn stale_read(history: &mut History) {
+    let reads: Vec<usize> = (0..history.rows.len())
+        .filter(|&at| {
+            history.rows[at].f == 0
+                && history.rows[at].ret != NEVER
+                && !history.rows[at].result.first.is_nil()
+        })
+        .collect();
+    let late = reads.len() * 95 / 100;
+    let Some(&victim) = reads.get(late) else { return };
+    let now = history.rows[victim].result;
+    let old = reads[..reads.len() / 2]
+        .iter()
+        .rev()
+        .map(|&at| history.rows[at].result);
+    if let Some(stale) = old.into_iter().find(|old| *old != now) {
+        history.rows[victim].result = stale;
+    }
+}
+
+/// A FIFO queue of different elements: as many enqueued as dequeued, about.
+pub fn queue(shape: Shape) -> History {
+    let mut history = empty(&["enqueue", "dequeue"]);
+    let inside = std::cell::RefCell::new(std::collections::VecDeque::new());
+    let mut put = 0;
+    let ask = |random: &mut Random| {
+        if random.percent(52) {
+            put += 1;
+            Ask::Write(Val(put))
+        } else {
+            Ask::Read
+        }
+    };
+    let apply = |request| match request {
+        Ask::Write(value) => {
+            inside.borrow_mut().push_back(value);
+            Some(Datum::one(value))
+        }
+        Ask::Read | Ask::Cas(..) => Some(Datum::one(inside.borrow_mut().pop_front().unwrap_or(Val::NIL))),
+    };
+    simulate(shape, &mut history, ask, apply, |request| match request {
+        Ask::Write(value) => (0, Datum::one(value)),
+        Ask::Read | Ask::Cas(..) => (1, Datum::NIL),
+    });
+    history
+}
+
+/// A set: each element is added once, removed at most once, and looked for around then.
+pub fn set(shape: Shape) -> History {
+    let mut history = empty(&["add", "remove", "contains"]);
+    let truth = [Value::Bool(false), Value::Bool(true)].map(|value| history.values.intern(&value));
+    let inside = std::cell::RefCell::new(FastMap::<Val, bool>::default());
+    let (mut added, mut removed) = (0u32, 0u32);
+    let ask = |random: &mut Random| {
+        let near = Val(added.saturating_sub(random.below(20) as u32));
+        match random.below(4) {
+            0 => {
+                added += 1;
+                Ask::Write(Val(added))
+            }
+            1 if removed + 10 < added => {
+                removed += 1;
+                Ask::Cas(Val(removed), Val::NIL)
+            }
+            _ => Ask::Cas(near, near),
+        }
+    };
+    let apply = |request| match request {
+        Ask::Write(value) => {
+            inside.borrow_mut().insert(value, true);
+            Some(Datum::one(value))
+        }
+        Ask::Cas(value, Val::NIL) => {
+            inside.borrow_mut().insert(value, false);
+            Some(Datum::one(value))
+        }
+        Ask::Cas(value, _) => {
+            let found = inside.borrow().get(&value).copied().unwrap_or(false);
+            Some(Datum::one(truth[usize::from(found)]))
+        }
+        Ask::Read => None,
+    };
+    simulate(shape, &mut history, ask, apply, |request| match request {
+        Ask::Write(value) => (0, Datum::one(value)),
+        Ask::Cas(value, Val::NIL) => (1, Datum::one(value)),
+        Ask::Cas(value, _) => (2, Datum::one(value)),
+        Ask::Read => (2, Datum::NIL),
+    });
+    history
+}
+
+/// A map of ten keys with get, put and append of short strings, a third each.
+pub fn map(shape: Shape) -> History {
+    let mut history = empty(&["get", "put", "append"]);
+    let keys: Vec<Val> = (0..10).filter_map(Val::int).collect();
+    let mut random = Random::new(shape.seed);
+    for (at, key) in keys.iter().enumerate() {
+        let mut part = History::default();
+        let share = Shape {
+            length: shape.length / keys.len() as u32,
+            seed: random.any(),
+            ..shape
+        };
+        let state = std::cell::RefCell::new((String::new(), 0u32));
+        let values = std::cell::RefCell::new(std::mem::take(&mut history.values));
+        let mut asked = 0;
+        let ask = |random: &mut Random| {
+            asked += 1;
+            let piece = values.borrow_mut().text(&format!("x{at} {asked} "));
+            match random.below(9) {
+                0..=3 => Ask::Read,
+                // Now and then, so that strings do not grow without end.
+                4 => Ask::Write(piece),
+                _ => Ask::Cas(piece, piece),
+            }
+        };
+        let apply = |request| {
+            let (text, _) = &mut *state.borrow_mut();
+            Some(match request {
+                Ask::Read => Datum::one(values.borrow_mut().text(text)),
+                Ask::Write(piece) => {
+                    *text = values.borrow().str(piece).unwrap_or_default().to_owned();
+                    Datum::one(piece)
+                }
+                Ask::Cas(piece, _) => {
+                    text.push_str(values.borrow().str(piece).unwrap_or_default());
+                    Datum::one(piece)
+                }
+            })
+        };
+        simulate(share, &mut part, ask, apply, |request| match request {
+            Ask::Read => (0, Datum::NIL),
+            Ask::Write(piece) => (1, Datum::one(piece)),
+            Ask::Cas(piece, _) => (2, Datum::one(piece)),
+        });
+        history.values = values.into_inner();
+        // The keys live side by side: events of one lie between events of the others.
+        let spread = |position: u32| position * keys.len() as u32 + at as u32;
+        history.rows.extend(part.rows.into_iter().map(|row| Row {
+            invoke: spread(row.invoke),
+            ret: if row.ret == NEVER { NEVER } else { spread(row.ret) },
+            key: *key,
+            process: row.process * keys.len() as u32 + at as u32,
+            ..row
+        }));
+    }
+    history.rows.sort_by_key(|row| row.invoke);
+    history
 }

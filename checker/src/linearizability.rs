@@ -11,11 +11,13 @@ use crate::explain;
 use crate::fast::Fast;
 use crate::history::values::FastMap;
 use crate::history::{Event, History, HistoryError, Val};
+use crate::model::collections::{Queue, Set, Stack, UnorderedQueue};
 use crate::model::kv::Kv;
-use crate::model::list::List;
+use crate::model::locks::{Lock, Semaphore};
 use crate::model::multi_register::MultiRegister;
+use crate::model::numbers::{Counter, Log, VersionedRegister};
 use crate::model::register::Register;
-use crate::model::{Call, Model, Operation, Part};
+use crate::model::{CATALOGUE, Call, Model, Operation, Part};
 use crate::search::{Limits, Outcome, jit};
 use crate::verdict::{Budget, PropertyVerdict, Verdict, Witness};
 
@@ -69,16 +71,37 @@ pub fn check_history(
         "cas-register" => check_model(&Register { cas: true }, history, limits),
         "multi-register" => check_model(&MultiRegister, history, limits),
         "kv" => check_model(&Kv, history, limits),
-        "list" => check_model(&List, history, limits),
-        _ => Err(CheckError::UnknownModel {
-            name: model.to_owned(),
-            choices: MODELS.join(", "),
-        }),
+        "versioned-register" => check_model(&VersionedRegister, history, limits),
+        "set" => check_model(&Set, history, limits),
+        "queue" => check_model(&Queue, history, limits),
+        "unordered-queue" => check_model(&UnorderedQueue, history, limits),
+        "stack" => check_model(&Stack, history, limits),
+        "mutex" => check_model(&Lock::Mutex, history, limits),
+        "owner-mutex" => check_model(&Lock::Owner, history, limits),
+        "fenced-lock" => check_model(&Lock::Fenced, history, limits),
+        "counter" => check_model(&Counter, history, limits),
+        "log" => check_model(&Log, history, limits),
+        _ => match permits(model) {
+            Some(permits) => check_model(&Semaphore { permits }, history, limits),
+            None => Err(CheckError::UnknownModel {
+                name: model.to_owned(),
+                choices: CATALOGUE
+                    .iter()
+                    .map(|about| about.name)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+        },
     }
 }
 
-/// Names of the models.
-pub const MODELS: &[&str] = &["register", "cas-register", "multi-register", "kv", "list"];
+/// The permits of `semaphore` or `semaphore:5`.
+fn permits(model: &str) -> Option<i64> {
+    match model.strip_prefix("semaphore")? {
+        "" => Some(1),
+        count => count.strip_prefix(':')?.parse().ok(),
+    }
+}
 
 /// What was found about one part.
 enum Finding {
@@ -142,6 +165,7 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
     for (row, entry) in history.rows.iter().enumerate() {
         let call = Call {
             f: &history.functions[entry.f as usize],
+            process: u64::from(entry.process),
             key: entry.key,
             argument: entry.argument,
             result: (entry.ret != crate::history::NEVER).then_some(entry.result),

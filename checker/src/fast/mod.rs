@@ -4,6 +4,9 @@
 //! general search stands behind all of them. Each gives a witness order or a core, so that its answer can be checked
 //! by [`crate::certify`] without trusting it.
 
+mod lookup;
+pub mod queue;
+pub mod set;
 pub mod zones;
 
 /// What a path without search found. Numbers are positions in the part.

@@ -23,12 +23,12 @@
 //! Linear, where positions are dense, else one sort.
 
 use super::Fast;
+use super::lookup::{Lookup, NOBODY};
 use crate::history::values::FastMap;
 use crate::history::{NEVER, Val};
 use crate::model::Operation;
 use crate::model::register::RegisterOp;
 
-const NOBODY: u32 = u32::MAX;
 /// The group of the initial value.
 const INITIAL: u32 = 0;
 
@@ -123,65 +123,6 @@ fn with_observers(part: &[Operation<RegisterOp>], core: Vec<u32>) -> Vec<u32> {
     tidy(core)
 }
 
-/// Which group a value has.
-enum Lookup {
-    /// By the number of the value; small integers first, then the table.
-    Dense {
-        small: Vec<u32>,
-        table: Vec<u32>,
-    },
-    Sparse(FastMap<Val, u32>),
-}
-
-impl Lookup {
-    fn new(part: &[Operation<RegisterOp>]) -> Self {
-        let (mut small, mut table) = (0u32, 0u32);
-        let mut see = |value: Val| match value.as_small() {
-            Some(number) => small = small.max(number + 1),
-            None => table = table.max(value.0 - Val::NIL.0 + 1),
-        };
-        for operation in part {
-            match operation.op {
-                RegisterOp::Read(value) | RegisterOp::Write(value) => see(value),
-                RegisterOp::Cas(old, new) => {
-                    see(old);
-                    see(new);
-                }
-            }
-        }
-        let room = part.len() * 4 + 1024;
-        if small as usize + table as usize > room {
-            return Lookup::Sparse(FastMap::default());
-        }
-        Lookup::Dense {
-            small: vec![NOBODY; small as usize],
-            table: vec![NOBODY; table as usize + 1],
-        }
-    }
-
-    fn get(&self, value: Val) -> u32 {
-        match self {
-            Lookup::Dense { small, table } => match value.as_small() {
-                Some(number) => small[number as usize],
-                None => table[(value.0 - Val::NIL.0) as usize],
-            },
-            Lookup::Sparse(map) => map.get(&value).copied().unwrap_or(NOBODY),
-        }
-    }
-
-    fn set(&mut self, value: Val, group: u32) {
-        match self {
-            Lookup::Dense { small, table } => match value.as_small() {
-                Some(number) => small[number as usize] = group,
-                None => table[(value.0 - Val::NIL.0) as usize] = group,
-            },
-            Lookup::Sparse(map) => {
-                map.insert(value, group);
-            }
-        }
-    }
-}
-
 struct Groups {
     all: Vec<Group>,
     of: Lookup,
@@ -193,7 +134,7 @@ type Checked<T> = Result<T, Vec<u32>>;
 fn group(part: &[Operation<RegisterOp>]) -> Option<Checked<Groups>> {
     let mut groups = Groups {
         all: vec![FRESH],
-        of: Lookup::new(part),
+        of: Lookup::new(part.iter().flat_map(values), part.len()),
     };
     groups.of.set(Val::NIL, INITIAL);
     for (position, operation) in part.iter().enumerate() {
@@ -236,6 +177,13 @@ fn group(part: &[Operation<RegisterOp>]) -> Option<Checked<Groups>> {
         }
     }
     Some(Ok(groups))
+}
+
+fn values(operation: &Operation<RegisterOp>) -> [Val; 2] {
+    match operation.op {
+        RegisterOp::Read(value) | RegisterOp::Write(value) => [value, value],
+        RegisterOp::Cas(old, new) => [old, new],
+    }
 }
 
 /// Whether an operation sees a value and leaves it.

@@ -130,7 +130,7 @@ pub struct History {
     /// Operations that failed and are left out.
     pub failed: u64,
     /// Where the index of an event is not its position: all of them.
-    indices: Option<Vec<u64>>,
+    pub(super) indices: Option<Vec<u64>>,
 }
 
 impl History {

@@ -38,9 +38,11 @@
 //! }
 //! ```
 
+pub mod collections;
 pub mod kv;
-pub mod list;
+pub mod locks;
 pub mod multi_register;
+pub mod numbers;
 pub mod register;
 
 use std::fmt::Debug;
@@ -54,6 +56,8 @@ use crate::history::{Datum, Val, Values};
 pub struct Call<'a> {
     /// What was asked: `read`, `write`…
     pub f: &'a str,
+    /// The client.
+    pub process: u64,
     /// The object, or [`Val::NONE`].
     pub key: Val,
     /// The argument.
@@ -117,6 +121,12 @@ pub trait Model {
         false
     }
 
+    /// Whether operations of this kind, each taken any number of times, lead to few states. Then a search may begin by
+    /// not counting the unknown ones. Wrongly `false` costs time; wrongly `true` may cost the whole budget.
+    fn reusable(&self, op: &Self::Op) -> bool {
+        self.overwrites(op)
+    }
+
     /// The value that the operation brings in, for explanations: while a witness has a read of it, it keeps this.
     fn produces(&self, _op: &Self::Op) -> Option<Val> {
         None
@@ -127,8 +137,86 @@ pub trait Model {
         None
     }
 
+    /// Splits a part into independent objects once more, where all of its operations have to be known for that.
+    fn divide(&self, _part: &[Operation<Self::Op>]) -> Option<Vec<Part<Self::Op>>> {
+        None
+    }
+
     /// Decides a part without search, where the model has an algorithm for it and its preconditions hold.
     fn decide(&self, _part: &[Operation<Self::Op>]) -> Option<Fast> {
         None
     }
 }
+
+/// One line about a model, for the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// As the command line names it.
+    pub name: &'static str,
+    /// Which `f` it takes, and with which values.
+    pub takes: &'static str,
+}
+
+/// All models by name.
+pub const CATALOGUE: &[About] = &[
+    About {
+        name: "register",
+        takes: "read -> v, write v; begins as null",
+    },
+    About {
+        name: "cas-register",
+        takes: "read -> v, write v, cas [old, new]; begins as null",
+    },
+    About {
+        name: "multi-register",
+        takes: "txn [[\"read\", x, v], [\"write\", y, v]], or read and write by key; begins as null or 0",
+    },
+    About {
+        name: "kv",
+        takes: "get -> v, put v, append text, delete, by key; begins absent, which is null or \"\"",
+    },
+    About {
+        name: "versioned-register",
+        takes: "read -> [version, v], write [null, v] -> [version, v], cas [null, [old, new]] -> [version, [old, new]]",
+    },
+    About {
+        name: "set",
+        takes: "add v, remove v, contains v -> true or false, read -> [v, ...]; begins empty",
+    },
+    About {
+        name: "queue",
+        takes: "enqueue v, dequeue -> v, or null when empty; first in, first out",
+    },
+    About {
+        name: "unordered-queue",
+        takes: "enqueue v, dequeue -> v, or null when empty; in any order",
+    },
+    About {
+        name: "stack",
+        takes: "push v, pop -> v, or null when empty",
+    },
+    About {
+        name: "mutex",
+        takes: "acquire, release",
+    },
+    About {
+        name: "owner-mutex",
+        takes: "acquire, release, by the owner in the value, else by the process",
+    },
+    About {
+        name: "fenced-lock",
+        takes: "acquire -> token, release, by process; tokens must grow",
+    },
+    About {
+        name: "semaphore",
+        takes: "acquire n, release n; semaphore:5 has five permits, semaphore one",
+    },
+    About {
+        name: "counter",
+        takes: "add n, inc, dec, read -> n; begins as 0",
+    },
+    About {
+        name: "log",
+        takes: "append v -> offset or nothing, read -> [v, ...]; begins empty",
+    },
+];

@@ -80,6 +80,11 @@ impl Model for Register {
         matches!(op, RegisterOp::Write(_))
     }
 
+    /// A register only ever holds what is written.
+    fn reusable(&self, _op: &RegisterOp) -> bool {
+        true
+    }
+
     fn produces(&self, op: &RegisterOp) -> Option<Val> {
         match op {
             RegisterOp::Read(_) => None,

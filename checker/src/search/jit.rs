@@ -28,8 +28,8 @@
 //! # Unknown operations
 //!
 //! They never leave, so their subsets would multiply without end. Equal ones are interchangeable: a count for each kind
-//! is enough. And counts are hardly ever needed: the first search lets each kind be used *any number of times* once it
-//! was invoked once. If even that is impossible, so is the history. If it is possible by an order that uses none more
+//! is enough. And where operations that are repeated lead to few states ([reusable](Model::reusable)), counts are hardly
+//! ever needed: the first search lets each such kind be used *any number of times* once it was invoked once. If even that is impossible, so is the history. If it is possible by an order that uses none more
 //! often than it was invoked (the search prefers few uses), that order proves the history. Else the kinds that were
 //! overused are counted from now on, and the search starts again: refinement guided by counterexamples (Clarke et al.,
 //! CAV 2000), exact, and at the end of at most one search a kind.
@@ -230,12 +230,20 @@ struct Completion {
     hid: bool,
 }
 
+/// How often counted kinds were used, in order of the kind.
+type Uses = Box<[(u32, u32)]>;
+
+fn uses_of(uses: &Uses, kind: u32) -> u32 {
+    let at = uses.binary_search_by_key(&kind, |(kind, _)| *kind);
+    at.map_or(0, |at| uses[at].1)
+}
+
 /// Unknown operations of one kind.
 struct Unknown {
     kind: u32,
     invoked: u32,
-    /// Which count it has, if it is counted.
-    count: Option<usize>,
+    /// Whether its uses are counted.
+    counted: bool,
 }
 
 struct Search<'a, M: Model, const N: usize> {
@@ -255,8 +263,9 @@ struct Search<'a, M: Model, const N: usize> {
     unknowns: Vec<Unknown>,
     unknown_of: FastMap<u32, usize>,
     counted: Vec<u32>,
-    uses: Vec<Box<[u32]>>,
-    use_of: FastMap<Box<[u32]>, u32>,
+    uses: Vec<Uses>,
+    use_of: FastMap<Uses, u32>,
+    use_bytes: usize,
     trail: Vec<Taken>,
     trail_max: usize,
 }
@@ -271,7 +280,7 @@ impl<'a, M: Model, const N: usize> Search<'a, M, N> {
     ) -> Self {
         let mut search = Search {
             part,
-            space: Space::new(model),
+            space: Space::new(model, part.len()),
             limits,
             width,
             narrowed: false,
@@ -287,10 +296,11 @@ impl<'a, M: Model, const N: usize> Search<'a, M, N> {
             counted: counted.to_vec(),
             uses: Vec::new(),
             use_of: FastMap::default(),
+            use_bytes: 0,
             trail: Vec::new(),
             trail_max: 1 << 16,
         };
-        let none: Box<[u32]> = vec![0; counted.len()].into();
+        let none = Uses::default();
         search.uses.push(none.clone());
         search.use_of.insert(none, 0);
         search.layer.add(Config {
@@ -339,11 +349,10 @@ impl<'a, M: Model, const N: usize> Search<'a, M, N> {
         if operation.ret == NEVER {
             if !self.space.kind(kind).observes {
                 let known = self.unknown_of.entry(kind).or_insert_with(|| {
-                    let count = self.counted.iter().position(|&counted| counted == kind);
                     self.unknowns.push(Unknown {
                         kind,
                         invoked: 0,
-                        count,
+                        counted: !self.space.kind(kind).reusable || self.counted.contains(&kind),
                     });
                     self.unknowns.len() - 1
                 });
@@ -468,28 +477,32 @@ impl<'a, M: Model, const N: usize> Search<'a, M, N> {
             self.follow(after, step, open.position, to);
         }
         for at in 0..self.unknowns.len() {
-            let Unknown { kind, invoked, count } = self.unknowns[at];
+            let Unknown {
+                kind,
+                invoked,
+                counted,
+            } = self.unknowns[at];
             let overwrites = self.space.kind(kind).overwrites;
             if config.idle && overwrites {
                 continue;
             }
             let step = self.space.step(config.state, kind);
             // One that changes nothing is of use only to hide others behind it.
-            let futile = step == Step::To(config.state)
-                && !(overwrites
-                    && !self
-                        .overwriters
-                        .minus(&config.done)
-                        .minus(&config.hide)
-                        .is_empty());
+            let hides = || {
+                let exposed = self.overwriters.minus(&config.done).minus(&config.hide);
+                overwrites && !exposed.is_empty()
+            };
+            let futile = step == Step::To(config.state) && !hides();
             if step == Step::No || futile || self.pending_equal(&pending, kind) {
                 continue;
             }
             let mut after = config;
-            match count {
-                Some(count) if self.uses[config.used as usize][count] >= invoked => continue,
-                Some(count) => after.used = self.used_once_more(config.used, count),
-                None => after.cost += 1,
+            if !counted {
+                after.cost += 1;
+            } else if uses_of(&self.uses[config.used as usize], kind) < invoked {
+                after.used = self.used_once_more(config.used, kind);
+            } else {
+                continue;
             }
             if overwrites {
                 after.hide = self.overwriters.minus(&after.done);
@@ -505,13 +518,18 @@ impl<'a, M: Model, const N: usize> Search<'a, M, N> {
             .any(|slot| self.slots[slot].is_some_and(|open| open.kind == kind))
     }
 
-    fn used_once_more(&mut self, used: u32, count: usize) -> u32 {
-        let mut uses = self.uses[used as usize].clone();
-        uses[count] += 1;
+    fn used_once_more(&mut self, used: u32, kind: u32) -> u32 {
+        let mut uses = self.uses[used as usize].to_vec();
+        match uses.binary_search_by_key(&kind, |(kind, _)| *kind) {
+            Ok(at) => uses[at].1 += 1,
+            Err(at) => uses.insert(at, (kind, 1)),
+        }
+        let uses: Uses = uses.into();
         if let Some(&at) = self.use_of.get(&uses) {
             return at;
         }
         let at = self.uses.len() as u32;
+        self.use_bytes += uses.len() * 16 + 64;
         self.uses.push(uses.clone());
         self.use_of.insert(uses, at);
         at
@@ -609,7 +627,7 @@ impl<'a, M: Model, const N: usize> Search<'a, M, N> {
         configs * size_of::<Config<N>>()
             + slots * 4
             + self.trail.capacity() * size_of::<Taken>()
-            + self.uses.len() * (self.counted.len() * 8 + 64)
+            + self.use_bytes
             + self.space.bytes()
     }
 
@@ -735,14 +753,14 @@ fn dominates<const N: usize>(
     b: &Config<N>,
     observers: &Mask<N>,
     overwriters: &Mask<N>,
-    uses: &[Box<[u32]>],
+    uses: &[Uses],
 ) -> bool {
     if a.state != b.state || a.cost > b.cost {
         return false;
     }
     if a.used != b.used {
         let (a, b) = (&uses[a.used as usize], &uses[b.used as usize]);
-        if a.iter().zip(b).any(|(a, b)| a > b) {
+        if a.iter().any(|&(kind, uses)| uses > uses_of(b, kind)) {
             return false;
         }
     }

@@ -21,9 +21,10 @@ pub(crate) enum Step {
 pub(crate) struct Kind {
     pub observes: bool,
     pub overwrites: bool,
+    pub reusable: bool,
 }
 
-const CACHE: usize = 1 << 12;
+const CACHE_MAX: usize = 1 << 12;
 
 /// Interned operations, states and steps.
 pub(crate) struct Space<'m, M: Model> {
@@ -40,7 +41,8 @@ pub(crate) struct Space<'m, M: Model> {
 }
 
 impl<'m, M: Model> Space<'m, M> {
-    pub fn new(model: &'m M) -> Self {
+    /// For a part of so many operations.
+    pub fn new(model: &'m M, length: usize) -> Self {
         let mut space = Space {
             model,
             kinds: Vec::new(),
@@ -48,7 +50,7 @@ impl<'m, M: Model> Space<'m, M> {
             states: Vec::new(),
             of_state: FastMap::default(),
             steps: FastMap::default(),
-            cache: vec![(u64::MAX, Step::No); CACHE],
+            cache: vec![(u64::MAX, Step::No); (length * 4).next_power_of_two().clamp(16, CACHE_MAX)],
             several: Vec::new(),
             next: Vec::new(),
         };
@@ -66,6 +68,7 @@ impl<'m, M: Model> Space<'m, M> {
         let known = Kind {
             observes: self.model.observes_only(op),
             overwrites: self.model.overwrites(op),
+            reusable: self.model.reusable(op),
         };
         self.kinds.push((op.clone(), known));
         self.of_op.insert(op.clone(), kind);
@@ -83,8 +86,8 @@ impl<'m, M: Model> Space<'m, M> {
 
     pub fn step(&mut self, state: u32, kind: u32) -> Step {
         let key = u64::from(state) << 32 | u64::from(kind);
-        let line =
-            (state.wrapping_mul(0x9E37_79B1) ^ kind.wrapping_mul(0x85EB_CA6B)) as usize >> 7 & (CACHE - 1);
+        let line = (state.wrapping_mul(0x9E37_79B1) ^ kind.wrapping_mul(0x85EB_CA6B)) as usize >> 7
+            & (self.cache.len() - 1);
         let (cached, step) = self.cache[line];
         if cached == key {
             return step;

@@ -1,0 +1,423 @@
+//! FIFO queues whose elements are all different: no search.
+//!
+//! Henzinger, Sezgin and Vafeiadis, "Aspect-Oriented Linearizability Proofs" (CONCUR 2013, section 4): a complete history
+//! is a queue's unless
+//!
+//! 1. an element comes out that was not put in, comes out twice, or before it was put in;
+//! 2. `x` was put in before `y`, and `y` was taken before `x`, or was taken and `x` never was;
+//! 3. somebody found the queue empty, though at each moment in between some element certainly was in it.
+//!
+//! An unknown `enqueue` whose element came out has happened at any time after its invocation; one whose element did not
+//! is dropped: nobody saw it, and those behind it would not have come out. An unknown `dequeue` may have taken what
+//! nobody else took: those elements that must have left, the most urgent first, are handed to them in order of
+//! invocation. Where that explains the history, it is an explanation; where it does not, another might, and this gives
+//! no answer.
+//!
+//! The order that proves a history: moments at which the queue was empty cut it into segments; within one, an element
+//! is next when none that is left must come before it.
+
+use super::Fast;
+use super::lookup::{Lookup, NOBODY};
+use crate::history::NEVER;
+use crate::model::Operation;
+use crate::model::collections::QueueOp;
+
+/// The completion of an unknown dequeue that took something: later than any event, yet before never.
+const LATE: u32 = NEVER - 1;
+
+/// One element: who put it in and who took it.
+#[derive(Clone, Copy)]
+struct Element {
+    put: u32,
+    take: u32,
+    put_invoke: u32,
+    put_ret: u32,
+    take_invoke: u32,
+    take_ret: u32,
+}
+
+impl Element {
+    /// Until when it may be counted to what was before an empty queue.
+    fn settled(&self) -> u32 {
+        self.put_ret.min(self.take_ret)
+    }
+}
+
+/// Decides a part; `None` if an element was put in twice, or if it hangs on what unknown operations took.
+pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
+    let clock = Clock::new(part);
+    let (mut elements, takers) = match elements(part, &clock)? {
+        Ok(found) => found,
+        Err(core) => return Some(Fast::Core(core)),
+    };
+    let result = arrange(part, &clock, &elements);
+    match result {
+        Ok(order) => Some(Fast::Order(order)),
+        Err(core) if takers.is_empty() => Some(Fast::Core(core)),
+        Err(_) => {
+            hand_out(part, &clock, &mut elements, &takers);
+            arrange(part, &clock, &elements).ok().map(Fast::Order)
+        }
+    }
+}
+
+type Checked<T> = Result<T, Vec<u32>>;
+
+/// Positions of events, made dense.
+struct Clock {
+    invokes: Vec<u32>,
+    rets: Vec<u32>,
+    end: u32,
+}
+
+impl Clock {
+    fn new(part: &[Operation<QueueOp>]) -> Clock {
+        let (first, last) = (
+            part.first().map_or(0, |first| first.invoke),
+            part.iter().map(|operation| {
+                if operation.ret == NEVER {
+                    operation.invoke
+                } else {
+                    operation.ret
+                }
+            }),
+        );
+        let last = last.max().unwrap_or(0);
+        if ((last - first) as usize) < part.len() * 8 {
+            let shift = |at: u32| if at == NEVER { NEVER } else { at - first };
+            return Clock {
+                invokes: part.iter().map(|operation| operation.invoke - first).collect(),
+                rets: part.iter().map(|operation| shift(operation.ret)).collect(),
+                end: last - first + 1,
+            };
+        }
+        let mut events: Vec<u32> = part
+            .iter()
+            .flat_map(|operation| [operation.invoke, operation.ret])
+            .collect();
+        events.retain(|&at| at != NEVER);
+        events.sort_unstable();
+        let rank = |at: u32| match events.binary_search(&at) {
+            Ok(rank) | Err(rank) if at != NEVER => rank as u32,
+            _ => NEVER,
+        };
+        Clock {
+            invokes: part.iter().map(|operation| rank(operation.invoke)).collect(),
+            rets: part.iter().map(|operation| rank(operation.ret)).collect(),
+            end: events.len() as u32,
+        }
+    }
+}
+
+/// All elements that matter, in order of being put in, and the unknown dequeues. The outer `None`: one was put in
+/// twice.
+fn elements(part: &[Operation<QueueOp>], clock: &Clock) -> Option<Checked<(Vec<Element>, Vec<u32>)>> {
+    let value = |operation: &Operation<QueueOp>| match operation.op {
+        QueueOp::Put(value) | QueueOp::Take(value) => Some(value),
+        QueueOp::Empty | QueueOp::TakeAny => None,
+    };
+    let mut of = Lookup::new(part.iter().filter_map(value), part.len());
+    let mut elements: Vec<Element> = Vec::with_capacity(part.len() / 2 + 1);
+    for (position, operation) in part.iter().enumerate() {
+        let QueueOp::Put(value) = operation.op else {
+            continue;
+        };
+        if of.get(value) != NOBODY {
+            return None;
+        }
+        of.set(value, elements.len() as u32);
+        elements.push(Element {
+            put: position as u32,
+            take: NOBODY,
+            put_invoke: clock.invokes[position],
+            put_ret: clock.rets[position],
+            take_invoke: NEVER,
+            take_ret: NEVER,
+        });
+    }
+    let mut takers = Vec::new();
+    for (position, operation) in part.iter().enumerate() {
+        let value = match operation.op {
+            QueueOp::Take(value) => value,
+            QueueOp::TakeAny => {
+                takers.push(position as u32);
+                continue;
+            }
+            QueueOp::Put(_) | QueueOp::Empty => continue,
+        };
+        let at = of.get(value);
+        if at == NOBODY {
+            return Some(Err(vec![position as u32]));
+        }
+        let element = &mut elements[at as usize];
+        if element.take != NOBODY {
+            return Some(Err(vec![element.put, element.take, position as u32]));
+        }
+        element.take = position as u32;
+        element.take_invoke = clock.invokes[position];
+        element.take_ret = clock.rets[position];
+        if element.take_ret < element.put_invoke {
+            return Some(Err(vec![element.put, element.take]));
+        }
+    }
+    elements.retain(|element| element.take != NOBODY || element.put_ret != NEVER);
+    Some(Ok((elements, takers)))
+}
+
+/// Gives the unknown dequeues what must have left and nobody took.
+fn hand_out(part: &[Operation<QueueOp>], clock: &Clock, elements: &mut [Element], takers: &[u32]) {
+    // An element must have left before the first completed dequeue of one that was put in after it.
+    let mut first_take = vec![NEVER; clock.end as usize + 1];
+    for element in elements.iter() {
+        let at = &mut first_take[element.put_invoke as usize];
+        *at = (*at).min(element.take_ret);
+    }
+    // Or before the queue was found empty.
+    for (position, operation) in part.iter().enumerate() {
+        if operation.op == QueueOp::Empty && operation.ret != NEVER {
+            let at = &mut first_take[clock.invokes[position] as usize];
+            *at = (*at).min(clock.rets[position]);
+        }
+    }
+    for at in (0..clock.end as usize).rev() {
+        first_take[at] = first_take[at].min(first_take[at + 1]);
+    }
+    let mut urgent: Vec<(u32, usize)> = (elements.iter().enumerate())
+        .filter(|(_, element)| element.take == NOBODY && element.put_ret != NEVER)
+        .map(|(at, element)| (first_take[element.put_ret as usize], at))
+        .filter(|(deadline, _)| *deadline != NEVER)
+        .collect();
+    urgent.sort_unstable();
+    for ((_, at), taker) in urgent.into_iter().zip(takers) {
+        elements[at].take = *taker;
+        elements[at].take_invoke = clock.invokes[*taker as usize];
+        elements[at].take_ret = LATE;
+    }
+}
+
+/// An order of everything, or operations that are impossible together.
+fn arrange(part: &[Operation<QueueOp>], clock: &Clock, elements: &[Element]) -> Checked<Vec<u32>> {
+    out_of_order(elements, clock)?;
+    let moments = empty_moments(part, clock, elements)?;
+    Ok(order(clock, elements, moments))
+}
+
+/// Pattern 2: for each `y`, the element that is taken after it and was put in earliest.
+fn out_of_order(elements: &[Element], clock: &Clock) -> Checked<()> {
+    const NONE: u32 = u32::MAX;
+    let end = clock.end as usize;
+    // By the event at which its dequeue begins: the element. Those never taken all begin at the end; the one that was
+    // put in first is enough.
+    let mut begins = vec![NONE; end + 1];
+    let better = |old: u32, new: u32| {
+        if old == NONE || elements[new as usize].put_ret < elements[old as usize].put_ret {
+            new
+        } else {
+            old
+        }
+    };
+    for (at, element) in elements.iter().enumerate() {
+        let slot = (element.take_invoke as usize).min(end);
+        begins[slot] = better(begins[slot], at as u32);
+    }
+    for at in (0..end).rev() {
+        if begins[at + 1] != NONE {
+            begins[at] = better(begins[at], begins[at + 1]);
+        }
+    }
+    for y in elements {
+        if y.take == NOBODY {
+            continue;
+        }
+        let x = begins[(y.take_ret as usize).min(end)];
+        if x != NONE && elements[x as usize].put_ret < y.put_invoke {
+            let x = &elements[x as usize];
+            return Err(tidy(vec![x.put, x.take, y.put, y.take]));
+        }
+    }
+    Ok(())
+}
+
+/// For every empty dequeue that completed, a moment (right after an event) at which the queue may have been empty.
+fn empty_moments(
+    part: &[Operation<QueueOp>],
+    clock: &Clock,
+    elements: &[Element],
+) -> Checked<Vec<(u32, u32)>> {
+    let empties: Vec<u32> = (part.iter().enumerate())
+        .filter(|(_, operation)| operation.op == QueueOp::Empty && operation.ret != NEVER)
+        .map(|(position, _)| position as u32)
+        .collect();
+    if empties.is_empty() {
+        return Ok(Vec::new());
+    }
+    let end = clock.end as usize;
+    // How many elements certainly are in the queue right after each event.
+    let mut inside = vec![0i32; end + 2];
+    for element in elements {
+        if element.put_ret < element.take_invoke {
+            inside[element.put_ret as usize] += 1;
+            inside[(element.take_invoke as usize).min(end + 1)] -= 1;
+        }
+    }
+    for at in 1..inside.len() {
+        inside[at] += inside[at - 1];
+    }
+    let mut next_free = vec![NEVER; end + 2];
+    for at in (0..=end).rev() {
+        next_free[at] = if inside[at] == 0 {
+            at as u32
+        } else {
+            next_free[at + 1]
+        };
+    }
+    let mut moments = Vec::with_capacity(empties.len());
+    for empty in empties {
+        let (invoke, ret) = (clock.invokes[empty as usize], clock.rets[empty as usize]);
+        let moment = next_free[invoke as usize];
+        if moment >= ret {
+            return Err(covering(elements, empty, invoke, ret));
+        }
+        moments.push((moment, empty));
+    }
+    moments.sort_unstable();
+    Ok(moments)
+}
+
+/// Elements one of which certainly was in the queue at each moment of an interval.
+fn covering(elements: &[Element], empty: u32, invoke: u32, ret: u32) -> Vec<u32> {
+    let mut core = vec![empty];
+    let mut at = invoke;
+    while at < ret {
+        let longest = (elements.iter())
+            .filter(|element| element.put_ret <= at && element.take_invoke > at)
+            .max_by_key(|element| element.take_invoke);
+        let Some(longest) = longest else { break };
+        core.extend([longest.put, longest.take]);
+        at = longest.take_invoke;
+    }
+    tidy(core)
+}
+
+fn tidy(mut core: Vec<u32>) -> Vec<u32> {
+    core.retain(|&position| position != NOBODY);
+    core.sort_unstable();
+    core.dedup();
+    core
+}
+
+/// The order that proves it.
+fn order(clock: &Clock, elements: &[Element], moments: Vec<(u32, u32)>) -> Vec<u32> {
+    let mut segment_of: Vec<u32> = Vec::with_capacity(elements.len());
+    for element in elements {
+        // Right after `moment` lies before an event above it.
+        segment_of.push(moments.partition_point(|(moment, _)| *moment < element.settled()) as u32);
+    }
+    let segments = moments.len() + 1;
+    let mut from = vec![0u32; segments + 1];
+    for &segment in &segment_of {
+        from[segment as usize + 1] += 1;
+    }
+    for at in 1..from.len() {
+        from[at] += from[at - 1];
+    }
+    let mut members = vec![0u32; elements.len()];
+    let mut next = from.clone();
+    for (at, &segment) in segment_of.iter().enumerate() {
+        members[next[segment as usize] as usize] = at as u32;
+        next[segment as usize] += 1;
+    }
+    let mut order = Vec::with_capacity(clock.invokes.len());
+    for segment in 0..segments {
+        let members = &members[from[segment] as usize..from[segment + 1] as usize];
+        let earliest = if segment == 0 { 0 } else { moments[segment - 1].0 };
+        if segment > 0 {
+            order.push(moments[segment - 1].1);
+        }
+        segment_order(elements, members, earliest, &mut order);
+    }
+    order
+}
+
+/// Elements of a segment in an order that respects time, and their operations, each as early as may be.
+fn segment_order(elements: &[Element], members: &[u32], earliest: u32, order: &mut Vec<u32>) {
+    let by = |key: fn(&Element) -> u32| {
+        let mut sorted: Vec<u32> = members.to_vec();
+        // Mostly in order already.
+        sorted.sort_by_key(|&at| key(&elements[at as usize]));
+        sorted
+    };
+    let by_put_invoke = by(|element| element.put_invoke);
+    let by_take_invoke = by(|element| element.take_invoke);
+    let by_put_ret = by(|element| element.put_ret);
+    let by_take_ret = by(|element| element.take_ret);
+    let mut gone = vec![
+        false;
+        elements
+            .len()
+            .min(members.iter().max().map_or(0, |&at| at as usize + 1))
+    ];
+    let mut ready_half = vec![false; gone.len()];
+    let mut ready: std::collections::VecDeque<u32> = std::collections::VecDeque::new();
+    let (mut put_at, mut take_at, mut put_ret_at, mut take_ret_at) = (0, 0, 0, 0);
+    let mut puts: Vec<(u32, u32)> = Vec::with_capacity(members.len());
+    let mut takes: Vec<(u32, u32)> = Vec::with_capacity(members.len());
+    let (mut put_point, mut take_point) = (earliest, earliest);
+    loop {
+        while put_ret_at < members.len() && gone[by_put_ret[put_ret_at] as usize] {
+            put_ret_at += 1;
+        }
+        while take_ret_at < members.len() && gone[by_take_ret[take_ret_at] as usize] {
+            take_ret_at += 1;
+        }
+        let ret = |list: &[u32], at: usize, key: fn(&Element) -> u32| {
+            list.get(at).map(|&at| key(&elements[at as usize]))
+        };
+        let put_ret = ret(&by_put_ret, put_ret_at, |element| element.put_ret).unwrap_or(NEVER);
+        let take_ret = ret(&by_take_ret, take_ret_at, |element| element.take_ret).unwrap_or(NEVER);
+        let mut arrived = |list: &[u32], at: &mut usize, invoke: fn(&Element) -> u32, limit: u32| {
+            while let Some(&element) = list.get(*at) {
+                let invoke = invoke(&elements[element as usize]);
+                if invoke > limit || (invoke == limit && limit != NEVER) {
+                    break;
+                }
+                *at += 1;
+                if std::mem::replace(&mut ready_half[element as usize], true) {
+                    ready.push_back(element);
+                }
+            }
+        };
+        arrived(
+            &by_put_invoke,
+            &mut put_at,
+            |element| element.put_invoke,
+            put_ret.min(take_ret),
+        );
+        arrived(
+            &by_take_invoke,
+            &mut take_at,
+            |element| element.take_invoke,
+            take_ret,
+        );
+        let Some(next) = ready.pop_front() else { break };
+        gone[next as usize] = true;
+        let element = &elements[next as usize];
+        put_point = put_point.max(element.put_invoke);
+        puts.push((put_point, element.put));
+        if element.take != NOBODY {
+            take_point = take_point.max(element.take_invoke).max(put_point);
+            takes.push((take_point, element.take));
+        }
+    }
+    // Of a put and a take at one point the put is first: its element may be the one that is taken.
+    let (mut puts, mut takes) = (puts.into_iter().peekable(), takes.into_iter().peekable());
+    loop {
+        let put_first = match (puts.peek(), takes.peek()) {
+            (Some(put), Some(take)) => put.0 <= take.0,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => break,
+        };
+        order.extend(if put_first { puts.next() } else { takes.next() }.map(|(_, operation)| operation));
+    }
+}
