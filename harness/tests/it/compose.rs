@@ -45,7 +45,10 @@ targets = "leader"
 "#;
 
 /// Whether the tests can run here. In CI they must.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests has to see that some did not")]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests has to see that some did not"
+)]
 fn engine_or_skip() -> bool {
     let works = |args: &[&str]| {
         let status = Command::new("docker")
