@@ -45,6 +45,10 @@ targets = "leader"
 "#;
 
 /// Whether the tests can run here. In CI they must.
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests has to see that some did not"
+)]
 fn engine_or_skip() -> bool {
     let works = |args: &[&str]| {
         let status = Command::new("docker")
@@ -104,7 +108,7 @@ fn etcd_keeps_its_promise_under_faults_that_are_verified_and_nothing_is_left() {
         let log = std::fs::read_to_string(run.join("nodes").join(node).join("log")).expect("a log");
         assert!(log.contains("etcd"), "{node} wrote nothing");
     }
-    before.wait_until_back(Duration::from_secs(10));
+    before.wait_until_back(&bench, Duration::from_secs(10));
 }
 
 #[test]
@@ -141,5 +145,5 @@ fn heal_removes_what_a_killed_controller_left() {
     );
     assert!(said.contains("removed container"), "{said}");
     assert_eq!(on_engine(&run), Vec::<String>::new());
-    before.wait_until_back(Duration::from_secs(10));
+    before.wait_until_back(&bench, Duration::from_secs(10));
 }

@@ -52,7 +52,10 @@ fn kill_9_leaves_nothing_and_loses_nothing() {
         child.wait().expect("a dead child");
         before.wait_until_back(&bench, Duration::from_secs(10));
         // The controller, the agent, and for each of five nodes its init and its program.
-        assert!(seed < 2 || processes >= 11, "only {processes} processes were looked for");
+        assert!(
+            seed < 2 || processes >= 11,
+            "only {processes} processes were looked for"
+        );
 
         let lines = bench.history().lines().count();
         let report = duress(["report".as_ref(), bench.latest().as_os_str()]);

@@ -35,7 +35,10 @@ impl Bench {
     pub fn new(spec: &str) -> Bench {
         let dir = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(dir.path().join("spec.toml"), spec).expect("a spec");
-        Bench { dir, namespaces: RefCell::default() }
+        Bench {
+            dir,
+            namespaces: RefCell::default(),
+        }
     }
 
     pub fn spec(&self) -> PathBuf {
@@ -59,7 +62,9 @@ impl Bench {
         let mark = format!("{MARK}={}", self.dir.path().display());
         let marked = |pid: &u32| {
             let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+            environment
+                .split(|byte| *byte == 0)
+                .any(|variable| variable == mark.as_bytes())
         };
         pids().filter(marked).collect()
     }
@@ -68,7 +73,10 @@ impl Bench {
     pub fn look_at_namespaces(&self) -> usize {
         let processes = self.processes();
         let own: BTreeSet<String> = namespaces_of(std::process::id()).into_iter().collect();
-        let seen = processes.iter().flat_map(|pid| namespaces_of(*pid)).filter(|name| !own.contains(name));
+        let seen = processes
+            .iter()
+            .flat_map(|pid| namespaces_of(*pid))
+            .filter(|name| !own.contains(name));
         self.namespaces.borrow_mut().extend(seen);
         processes.len()
     }
@@ -142,9 +150,19 @@ pub struct HostState {
 impl HostState {
     pub fn now() -> HostState {
         let mut cgroups = BTreeSet::new();
-        for controller in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-            for group in std::fs::read_dir(controller.path()).into_iter().flatten().flatten() {
-                let foreign = FOREIGN.iter().any(|name| group.file_name().to_string_lossy().contains(name));
+        for controller in std::fs::read_dir("/sys/fs/cgroup")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            for group in std::fs::read_dir(controller.path())
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                let foreign = FOREIGN
+                    .iter()
+                    .any(|name| group.file_name().to_string_lossy().contains(name));
                 if group.path().is_dir() && !foreign {
                     cgroups.insert(group.path());
                 }
@@ -166,8 +184,7 @@ impl HostState {
             let (alive, held) = (bench.processes(), namespaces_in_use());
             let held: Vec<&String> = seen.intersection(&held).collect();
             let now = HostState::now();
-            let same =
-                now.mounts == self.mounts && now.links == self.links && now.rules == self.rules;
+            let same = now.mounts == self.mounts && now.links == self.links && now.rules == self.rules;
             let cgroups: Vec<&PathBuf> = now.cgroups.difference(&self.cgroups).collect();
             if alive.is_empty() && held.is_empty() && same && cgroups.is_empty() {
                 return;
@@ -207,8 +224,6 @@ fn said(program: &str, args: &[&str]) -> Vec<String> {
 
 /// Lines that are neither foreign, nor comments with a time, nor counters.
 fn own_lines(text: &str) -> Vec<String> {
-    let own = |line: &&str| {
-        !line.starts_with(['#', ':']) && !FOREIGN.iter().any(|name| line.contains(name))
-    };
+    let own = |line: &&str| !line.starts_with(['#', ':']) && !FOREIGN.iter().any(|name| line.contains(name));
     text.lines().filter(own).map(str::to_owned).collect()
 }
