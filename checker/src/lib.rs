@@ -4,6 +4,7 @@
 //! history from elsewhere needs only this crate.
 
 pub mod certify;
+pub mod consistency;
 pub mod evidence;
 pub mod explain;
 pub mod fast;
