@@ -68,23 +68,68 @@ pub fn witness<M: Model>(
         }
         step = (step / 2).max(1);
     }
-    let summary = summary(model, history, key, &core);
-    let operations = core
-        .iter()
-        .map(|operation| {
-            let mut shown = history.witness_op(operation.row, String::new());
-            if operation.ret == NEVER && shown.completed.is_some() {
-                shown.note = "still open when the violation was complete".to_owned();
-            }
-            shown
-        })
-        .collect();
+    let object = match key {
+        Val::NONE => String::new(),
+        key => format!(" of {}", history.values.json(key)),
+    };
+    // The last one to complete is what the rest makes impossible.
+    let last = (core.iter())
+        .filter(|operation| operation.ret != NEVER)
+        .max_by_key(|operation| operation.ret);
+    let operations = core.iter().map(|operation| {
+        let note = last.map_or(String::new(), |last| note(model, history, &core, operation, last));
+        history.witness_op(operation.row, note)
+    });
     Some(Witness {
-        summary,
+        summary: summary(model, history, &object, &core, last),
         key: (key != Val::NONE).then(|| history.values.json(key)),
-        operations,
+        operations: operations.collect(),
         minimal,
     })
+}
+
+/// What an operation contributes to the proof that the last one is impossible.
+fn note<M: Model>(
+    model: &M,
+    history: &History,
+    core: &[Operation<M::Op>],
+    operation: &Operation<M::Op>,
+    last: &Operation<M::Op>,
+) -> String {
+    if operation.row == last.row {
+        return "impossible together with the others".to_owned();
+    }
+    let f =
+        |operation: &Operation<M::Op>| &history.functions[history.rows[operation.row as usize].f as usize];
+    let mut notes = Vec::new();
+    let wanted = model.needs(&last.op);
+    if let Some(value) = model.produces(&operation.op) {
+        let shown = history.values.json(value);
+        if Some(value) == wanted {
+            notes.push(format!("brought in the {shown} that the {} returned", f(last)));
+        } else if core
+            .iter()
+            .any(|other| other.ret != NEVER && model.needs(&other.op) == Some(value))
+        {
+            notes.push(format!("brought in {shown}, which was seen"));
+        }
+    }
+    if operation.ret == NEVER {
+        let open = history.rows[operation.row as usize].ret != NEVER;
+        notes.push(
+            if open {
+                "still open at that time"
+            } else {
+                "may take effect at any later time, or never"
+            }
+            .to_owned(),
+        );
+    } else if operation.ret < last.invoke {
+        notes.push(format!("complete before the {} began", f(last)));
+    } else {
+        notes.push(format!("at the same time as the {}", f(last)));
+    }
+    notes.join("; ")
 }
 
 /// Whether nothing that is left needs a value that a dropped operation brought in.
@@ -96,36 +141,54 @@ fn keeps_reason<M: Model>(model: &M, dropped: &[Operation<M::Op>], rest: &[Opera
     produced.is_empty() || !needed.any(|value| produced.contains(&value))
 }
 
-fn summary<M: Model>(model: &M, history: &History, key: Val, core: &[Operation<M::Op>]) -> String {
-    let object = match key {
-        Val::NONE => String::new(),
-        key => format!(" of {}", history.values.json(key)),
-    };
-    // The last one to complete is what the rest makes impossible.
-    let last = core
-        .iter()
-        .filter(|operation| operation.ret != NEVER)
-        .max_by_key(|operation| operation.ret);
+fn summary<M: Model>(
+    model: &M,
+    history: &History,
+    object: &str,
+    core: &[Operation<M::Op>],
+    last: Option<&Operation<M::Op>>,
+) -> String {
     let Some(last) = last else {
         return format!("no order of these operations{object} explains their results");
     };
     let shown = history.witness_op(last.row, String::new());
     let result = shown.result.unwrap_or(serde_json::Value::Null);
-    let nobody = model
-        .needs(&last.op)
-        .is_some_and(|value| core.iter().all(|other| model.produces(&other.op) != Some(value)));
-    let others = core.len() - 1;
-    match (nobody, others) {
-        (true, _) => format!("{}{object} returned {result}, which nobody wrote", shown.f),
-        (false, 0) => format!(
-            "{}{object} returned {result}, which is impossible in the initial state",
-            shown.f
-        ),
-        (false, _) => format!(
-            "no order of these {} operations{object} lets {} by process {} return {result}",
-            core.len(),
-            shown.f,
-            shown.process
-        ),
+    let claim = format!("{}{object} returned {result}", shown.f);
+    let Some(wanted) = model.needs(&last.op) else {
+        return format!(
+            "{claim}, which {} other operations together make impossible",
+            core.len() - 1
+        );
+    };
+    let writers: Vec<_> = core
+        .iter()
+        .filter(|other| model.produces(&other.op) == Some(wanted))
+        .collect();
+    if writers.is_empty() && core.len() == 1 {
+        return format!("{claim}, which nobody wrote");
     }
+    // What had certainly taken the place of the value, and what shows it.
+    let newer = core.iter().filter(|other| {
+        other.ret < last.invoke
+            && writers.iter().all(|writer| writer.ret < other.invoke)
+            && other.row != last.row
+    });
+    for other in newer {
+        if let Some(value) = model.produces(&other.op).filter(|&value| value != wanted) {
+            let f = &history.functions[history.rows[other.row as usize].f as usize];
+            let value = history.values.json(value);
+            return format!("{claim} after the {f} of {value} had been acknowledged");
+        }
+    }
+    let seen = core.iter().filter(|other| other.ret < last.invoke);
+    for other in seen {
+        if let Some(value) = model.needs(&other.op).filter(|&value| value != wanted) {
+            let value = history.values.json(value);
+            return format!("{claim} after {value} had been seen in its place");
+        }
+    }
+    format!(
+        "{claim}, which {} other operations together make impossible",
+        core.len() - 1
+    )
 }

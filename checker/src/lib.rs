@@ -4,7 +4,7 @@
 //! history from elsewhere needs only this crate.
 
 pub mod certify;
-pub mod converged;
+pub mod consistency;
 pub mod evidence;
 pub mod explain;
 pub mod fast;

@@ -4,6 +4,8 @@
 //! search behind it; what one part lacks is explained by the few operations that prove it. The verdict is the worst of
 //! the parts: one that is violated outranks one that is undecided.
 
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::certify;
@@ -66,25 +68,58 @@ pub fn check_history(
     elapsed: &dyn Fn() -> Duration,
 ) -> Result<PropertyVerdict, CheckError> {
     let limits = Limits { budget, elapsed };
-    match model {
-        "register" => check_model(&Register { cas: false }, history, limits),
-        "cas-register" => check_model(&Register { cas: true }, history, limits),
-        "multi-register" => check_model(&MultiRegister, history, limits),
-        "kv" => check_model(&Kv, history, limits),
-        "versioned-register" => check_model(&VersionedRegister, history, limits),
-        "set" => check_model(&Set, history, limits),
-        "queue" => check_model(&Queue, history, limits),
-        "unordered-queue" => check_model(&UnorderedQueue, history, limits),
-        "stack" => check_model(&Stack, history, limits),
-        "mutex" => check_model(&Lock::Mutex, history, limits),
-        "owner-mutex" => check_model(&Lock::Owner, history, limits),
-        "fenced-lock" => check_model(&Lock::Fenced, history, limits),
-        "counter" => check_model(&Counter, history, limits),
-        "log" => check_model(&Log, history, limits),
-        _ => match permits(model) {
-            Some(permits) => check_model(&Semaphore { permits }, history, limits),
+    with_model(model, OneThread { history, limits })
+}
+
+/// The same on several threads, the keys shared among them. The verdict does not depend on how many there are, unless
+/// the budget is spent: the memory is divided among them.
+pub fn check_parallel(
+    history: &History,
+    model: &str,
+    budget: Budget,
+    elapsed: &(dyn Fn() -> Duration + Sync),
+    threads: NonZeroUsize,
+) -> Result<PropertyVerdict, CheckError> {
+    with_model(
+        model,
+        Threads {
+            history,
+            budget,
+            elapsed,
+            threads,
+        },
+    )
+}
+
+/// Something to be done with a model, whichever it is.
+pub trait WithModel {
+    /// What comes of it.
+    type Result;
+    /// Does it.
+    fn with<M: Model>(self, model: &M) -> Result<Self::Result, CheckError>;
+}
+
+/// Finds a model by name and does something with it.
+pub fn with_model<W: WithModel>(name: &str, then: W) -> Result<W::Result, CheckError> {
+    match name {
+        "register" => then.with(&Register { cas: false }),
+        "cas-register" => then.with(&Register { cas: true }),
+        "multi-register" => then.with(&MultiRegister),
+        "kv" => then.with(&Kv),
+        "versioned-register" => then.with(&VersionedRegister),
+        "set" => then.with(&Set),
+        "queue" => then.with(&Queue),
+        "unordered-queue" => then.with(&UnorderedQueue),
+        "stack" => then.with(&Stack),
+        "mutex" => then.with(&Lock::Mutex),
+        "owner-mutex" => then.with(&Lock::Owner),
+        "fenced-lock" => then.with(&Lock::Fenced),
+        "counter" => then.with(&Counter),
+        "log" => then.with(&Log),
+        _ => match permits(name) {
+            Some(permits) => then.with(&Semaphore { permits }),
             None => Err(CheckError::UnknownModel {
-                name: model.to_owned(),
+                name: name.to_owned(),
                 choices: CATALOGUE
                     .iter()
                     .map(|about| about.name)
@@ -92,6 +127,72 @@ pub fn check_history(
                     .join(", "),
             }),
         },
+    }
+}
+
+struct OneThread<'a> {
+    history: &'a History,
+    limits: Limits<'a>,
+}
+
+impl WithModel for OneThread<'_> {
+    type Result = PropertyVerdict;
+
+    fn with<M: Model>(self, model: &M) -> Result<PropertyVerdict, CheckError> {
+        check_model(model, self.history, self.limits)
+    }
+}
+
+struct Threads<'a> {
+    history: &'a History,
+    budget: Budget,
+    elapsed: &'a (dyn Fn() -> Duration + Sync),
+    threads: NonZeroUsize,
+}
+
+impl WithModel for Threads<'_> {
+    type Result = PropertyVerdict;
+
+    fn with<M: Model>(self, model: &M) -> Result<PropertyVerdict, CheckError> {
+        let Threads {
+            history,
+            budget,
+            elapsed,
+            threads,
+        } = self;
+        let parts = split(model, history)?;
+        let budget = Budget {
+            memory_bytes_max: budget.memory_bytes_max / threads,
+            ..budget
+        };
+        // The longest first, so that none is left over for one thread at the end.
+        let mut turn: Vec<usize> = (0..parts.len()).collect();
+        turn.sort_by_key(|&at| std::cmp::Reverse(parts[at].1.len()));
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let limits = Limits { budget, elapsed };
+            let mut found = Vec::new();
+            while let Some(&at) = turn.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let (key, part) = &parts[at];
+                found.push((at, decide(model, history, *key, part, limits)));
+            }
+            found
+        };
+        let mut found: Vec<(usize, Finding)> = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads.get()).map(|_| scope.spawn(work)).collect();
+            let mut found = work();
+            for other in others {
+                // A thread that panicked has found nothing, and its part would be missing: pass the panic on.
+                match other.join() {
+                    Ok(more) => found.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            found
+        });
+        found.sort_by_key(|(at, _)| *at);
+        let found = found.into_iter().map(|(at, finding)| (parts[at].0, finding));
+        Ok(combine(history, found, elapsed()))
     }
 }
 
@@ -117,42 +218,49 @@ pub fn check_model<M: Model>(
     limits: Limits<'_>,
 ) -> Result<PropertyVerdict, CheckError> {
     let parts = split(model, history)?;
-    let (mut held, mut broken, mut undecided) = (0u64, Vec::new(), Vec::new());
-    for (key, part) in &parts {
-        match decide(model, history, *key, part, limits) {
+    let found: Vec<(Val, Finding)> = (parts.iter())
+        .map(|(key, part)| (*key, decide(model, history, *key, part, limits)))
+        .collect();
+    Ok(combine(history, found.into_iter(), (limits.elapsed)()))
+}
+
+/// The verdict on the whole from those on the parts: the first violation outranks everything.
+fn combine(
+    history: &History,
+    found: impl Iterator<Item = (Val, Finding)>,
+    elapsed: Duration,
+) -> PropertyVerdict {
+    let (mut held, mut total, mut broken, mut undecided) = (0u64, 0u64, Vec::new(), Vec::new());
+    for (key, finding) in found {
+        total += 1;
+        match finding {
             Finding::Holds => held += 1,
             Finding::Broken(witness) => broken.push(witness),
-            Finding::Undecided(reason) => undecided.push((*key, reason)),
+            Finding::Undecided(reason) => undecided.push((key, reason)),
         }
     }
-    let total = parts.len() as u64;
     let unit = if total == 1 { "key" } else { "keys" };
-    let mut detail = format!(
-        "{held} of {total} {unit} linearizable, {} operations",
-        history.rows.len()
-    );
+    let mut detail = format!("{held} of {total} {unit} linearizable");
     if !broken.is_empty() {
         detail += &format!(", {} violated", broken.len());
     }
     if let Some((_, reason)) = undecided.first() {
         detail += &format!(", {} undecided: {reason}", undecided.len());
     }
-    detail += &format!(", {} ms", (limits.elapsed)().as_millis());
+    detail += &format!(", {} operations, {} ms", history.rows.len(), elapsed.as_millis());
     let verdict = match (broken.into_iter().next(), undecided.into_iter().next()) {
         (Some(witness), _) => Verdict::Violated { witness: *witness },
+        (None, Some((Val::NONE, reason))) => Verdict::Inconclusive { reason },
         (None, Some((key, reason))) => Verdict::Inconclusive {
-            reason: match key {
-                Val::NONE => reason,
-                key => format!("key {}: {reason}", history.values.json(key)),
-            },
+            reason: format!("key {}: {reason}", history.values.json(key)),
         },
         (None, None) => Verdict::Held,
     };
-    Ok(PropertyVerdict {
+    PropertyVerdict {
         property: PROPERTY.to_owned(),
         verdict,
         detail,
-    })
+    }
 }
 
 /// Parts by their key.

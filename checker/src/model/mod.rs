@@ -85,9 +85,9 @@ pub struct Operation<Op> {
 pub type Part<Op> = Vec<Operation<Op>>;
 
 /// What a system would do with one client and no faults.
-pub trait Model {
+pub trait Model: Sync {
     /// An operation together with its result. Operations that are equal must be interchangeable.
-    type Op: Clone + Eq + Hash + Debug;
+    type Op: Clone + Eq + Hash + Debug + Send + Sync;
     /// A state. States that are equal must have the same future.
     type State: Clone + Eq + Hash + Debug;
 

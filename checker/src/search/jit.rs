@@ -40,7 +40,7 @@
 //! counts only if nothing was left away, else the search starts again, wider.
 
 use super::mask::Mask;
-use super::space::{Space, Step};
+use super::space::{Asked, Kind, Numbered, Space, Step, Timed};
 use super::{Limits, Outcome};
 use crate::history::NEVER;
 use crate::history::values::{FastBuild, FastMap};
@@ -61,23 +61,37 @@ const HIDDEN: u32 = 1 << 30;
 
 /// Searches for an order of the part.
 pub fn search<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<'_>) -> Outcome {
-    let open = events(part).1;
+    let (mut numbered, kinds, timed) = Numbered::new(model, part);
+    let (events, open) = events(&timed);
+    let problem = Problem {
+        part: &timed,
+        events: &events,
+        kinds: &kinds,
+        limits,
+    };
     match open {
-        0..=64 => run_all::<M, 1>(model, part, limits),
-        65..=128 => run_all::<M, 2>(model, part, limits),
-        129..=256 => run_all::<M, 4>(model, part, limits),
-        257..=1024 => run_all::<M, 16>(model, part, limits),
+        0..=64 => run_all::<1>(problem, &mut numbered),
+        65..=256 => run_all::<4>(problem, &mut numbered),
+        257..=1024 => run_all::<16>(problem, &mut numbered),
         _ => Outcome::Exhausted(format!(
             "{open} operations are open at once, and the search takes 1024"
         )),
     }
 }
 
-fn run_all<M: Model, const N: usize>(model: &M, part: &[Operation<M::Op>], limits: Limits<'_>) -> Outcome {
+#[derive(Clone, Copy)]
+struct Problem<'a> {
+    part: &'a [Timed],
+    events: &'a [u32],
+    kinds: &'a [Kind],
+    limits: Limits<'a>,
+}
+
+fn run_all<const N: usize>(problem: Problem<'_>, asked: &mut dyn Asked) -> Outcome {
     let mut counted: Vec<u32> = Vec::new();
     let mut width = 0;
     loop {
-        let mut search = Search::<M, N>::new(model, part, &counted, WIDTHS[width], limits);
+        let mut search = Search::<N>::new(problem, asked, &counted, WIDTHS[width]);
         match search.run() {
             End::Order(order) => return Outcome::Order(order),
             End::Overused(kinds) => counted.extend(kinds),
@@ -246,9 +260,10 @@ struct Unknown {
     counted: bool,
 }
 
-struct Search<'a, M: Model, const N: usize> {
-    part: &'a [Operation<M::Op>],
-    space: Space<'a, M>,
+struct Search<'a, const N: usize> {
+    part: &'a [Timed],
+    events: &'a [u32],
+    space: Space<'a>,
     limits: Limits<'a>,
     width: usize,
     narrowed: bool,
@@ -270,18 +285,13 @@ struct Search<'a, M: Model, const N: usize> {
     trail_max: usize,
 }
 
-impl<'a, M: Model, const N: usize> Search<'a, M, N> {
-    fn new(
-        model: &'a M,
-        part: &'a [Operation<M::Op>],
-        counted: &[u32],
-        width: usize,
-        limits: Limits<'a>,
-    ) -> Self {
+impl<'a, const N: usize> Search<'a, N> {
+    fn new(problem: Problem<'a>, asked: &'a mut dyn Asked, counted: &[u32], width: usize) -> Self {
         let mut search = Search {
-            part,
-            space: Space::new(model, part.len()),
-            limits,
+            part: problem.part,
+            events: problem.events,
+            space: Space::new(asked, problem.kinds, problem.part.len()),
+            limits: problem.limits,
             width,
             narrowed: false,
             layer: Layer::new(),
@@ -316,11 +326,9 @@ impl<'a, M: Model, const N: usize> Search<'a, M, N> {
     }
 
     fn run(&mut self) -> End {
-        let (events, _) = events(self.part);
         let mut since = 0;
-        for event in events {
+        for &event in self.events {
             let position = event & !COMPLETES;
-            let operation = &self.part[position as usize];
             if event & COMPLETES == 0 {
                 self.invoke(position);
                 continue;
@@ -332,7 +340,7 @@ impl<'a, M: Model, const N: usize> Search<'a, M, N> {
                     return End::Exhausted(reason);
                 }
             }
-            let ret = operation.ret;
+            let ret = self.part[position as usize].ret;
             if let Err(reason) = self.complete(position, ret) {
                 return End::Exhausted(reason);
             }
@@ -344,8 +352,8 @@ impl<'a, M: Model, const N: usize> Search<'a, M, N> {
     }
 
     fn invoke(&mut self, position: u32) {
-        let operation = &self.part[position as usize];
-        let kind = self.space.kind_of(&operation.op);
+        let operation = self.part[position as usize];
+        let kind = operation.kind;
         if operation.ret == NEVER {
             if !self.space.kind(kind).observes {
                 let known = self.unknown_of.entry(kind).or_insert_with(|| {
@@ -677,20 +685,14 @@ impl<'a, M: Model, const N: usize> Search<'a, M, N> {
             at = self.trail[at as usize].before;
         }
         trail.reverse();
-        let mut instances: FastMap<u32, std::vec::IntoIter<u32>> = FastMap::default();
-        for unknown in &self.unknowns {
-            instances.insert(unknown.kind, Vec::new().into_iter());
-        }
-        let mut lists: FastMap<u32, Vec<u32>> = FastMap::default();
+        let mut unused: FastMap<u32, std::collections::VecDeque<u32>> = FastMap::default();
         for (position, operation) in self.part.iter().enumerate() {
-            if operation.ret == NEVER
-                && let Some(kind) = self.space.known_kind(&operation.op)
-            {
-                lists.entry(kind).or_default().push(position as u32);
+            if operation.ret == NEVER {
+                unused
+                    .entry(operation.kind)
+                    .or_default()
+                    .push_back(position as u32);
             }
-        }
-        for (kind, list) in lists {
-            instances.insert(kind, list.into_iter());
         }
         let mut overused: Vec<u32> = Vec::new();
         let mut order: Vec<u32> = Vec::with_capacity(trail.len());
@@ -700,7 +702,7 @@ impl<'a, M: Model, const N: usize> Search<'a, M, N> {
         for taken in trail {
             if taken.what & UNKNOWN != 0 {
                 let kind = taken.what & !UNKNOWN;
-                let instance = instances.get_mut(&kind).and_then(Iterator::next);
+                let instance = unused.get_mut(&kind).and_then(|unused| unused.pop_front());
                 match instance.filter(|&position| self.part[position as usize].invoke < taken.at) {
                     Some(position) => {
                         if self.space.kind(kind).overwrites {
@@ -714,11 +716,7 @@ impl<'a, M: Model, const N: usize> Search<'a, M, N> {
             } else if taken.what & HIDDEN != 0 {
                 hidden.push((visible, taken.what & !HIDDEN));
             } else {
-                let operation = &self.part[taken.what as usize];
-                let overwrites = self
-                    .space
-                    .known_kind(&operation.op)
-                    .is_some_and(|kind| self.space.kind(kind).overwrites);
+                let overwrites = self.space.kind(self.part[taken.what as usize].kind).overwrites;
                 if overwrites {
                     visible = order.len();
                 }
@@ -783,7 +781,7 @@ fn dominates<const N: usize>(
 const COMPLETES: u32 = 1 << 31;
 
 /// Invocations and completions in time order, and how many operations that complete are open at most at once.
-fn events<Op>(part: &[Operation<Op>]) -> (Vec<u32>, usize) {
+fn events(part: &[Timed]) -> (Vec<u32>, usize) {
     let mut completions: Vec<(u32, u32)> = (part.iter().enumerate())
         .filter(|(_, operation)| operation.ret != NEVER)
         .map(|(position, operation)| (operation.ret, position as u32))

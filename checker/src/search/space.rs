@@ -1,13 +1,16 @@
 //! The operations and states of a search as numbers, and what leads where, computed once each.
+//!
+//! The search itself knows numbers only, so there is one search and not one for each model; a model is asked behind
+//! [`Asked`], once for each state and kind of operation that meet.
 
 use std::hash::Hash;
 
 use crate::history::values::FastMap;
-use crate::model::Model;
+use crate::model::{Model, Operation};
 
 /// Where an operation leads from a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(super) enum Step {
     /// It is impossible there.
     No,
     /// To one state.
@@ -18,76 +21,131 @@ pub(crate) enum Step {
 
 /// What a search has to know about an operation.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kind {
+pub(super) struct Kind {
     pub observes: bool,
     pub overwrites: bool,
     pub reusable: bool,
 }
 
-const CACHE_MAX: usize = 1 << 12;
+/// An operation of the part; equal operations have equal kinds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timed {
+    pub kind: u32,
+    pub invoke: u32,
+    pub ret: u32,
+}
 
-/// Interned operations, states and steps.
-pub(crate) struct Space<'m, M: Model> {
+/// A model that is asked in numbers.
+pub(super) trait Asked {
+    /// Adds the states in which a kind of operation leaves a state.
+    fn step(&mut self, state: u32, kind: u32, next: &mut Vec<u32>);
+    /// About how much memory its states take.
+    fn bytes(&self) -> usize;
+}
+
+/// A model with its operations and states numbered. State 0 is the initial one.
+pub(super) struct Numbered<'m, M: Model> {
     model: &'m M,
-    kinds: Vec<(M::Op, Kind)>,
-    of_op: FastMap<M::Op, u32>,
+    ops: Vec<M::Op>,
     states: Vec<M::State>,
     of_state: FastMap<M::State, u32>,
+    next: Vec<M::State>,
+}
+
+impl<'m, M: Model> Numbered<'m, M> {
+    pub fn new(model: &'m M, part: &[Operation<M::Op>]) -> (Self, Vec<Kind>, Vec<Timed>) {
+        let mut of_op: FastMap<&M::Op, u32> = FastMap::default();
+        let (mut ops, mut kinds, mut timed) = (Vec::new(), Vec::new(), Vec::with_capacity(part.len()));
+        for operation in part {
+            let kind = *of_op.entry(&operation.op).or_insert_with_key(|op| {
+                ops.push((*op).clone());
+                kinds.push(Kind {
+                    observes: model.observes_only(op),
+                    overwrites: model.overwrites(op),
+                    reusable: model.reusable(op),
+                });
+                ops.len() as u32 - 1
+            });
+            timed.push(Timed {
+                kind,
+                invoke: operation.invoke,
+                ret: operation.ret,
+            });
+        }
+        let mut numbered = Numbered {
+            model,
+            ops,
+            states: Vec::new(),
+            of_state: FastMap::default(),
+            next: Vec::new(),
+        };
+        intern(&mut numbered.of_state, &mut numbered.states, model.initial());
+        (numbered, kinds, timed)
+    }
+}
+
+impl<M: Model> Asked for Numbered<'_, M> {
+    fn step(&mut self, state: u32, kind: u32, next: &mut Vec<u32>) {
+        self.model.step(
+            &self.states[state as usize],
+            &self.ops[kind as usize],
+            &mut self.next,
+        );
+        for state in self.next.drain(..) {
+            next.push(intern(&mut self.of_state, &mut self.states, state));
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.states.len() * (2 * size_of::<M::State>() + 16) + self.ops.len() * size_of::<M::Op>()
+    }
+}
+
+fn intern<T: Clone + Eq + Hash>(index: &mut FastMap<T, u32>, all: &mut Vec<T>, item: T) -> u32 {
+    if let Some(&at) = index.get(&item) {
+        return at;
+    }
+    let at = all.len() as u32;
+    all.push(item.clone());
+    index.insert(item, at);
+    at
+}
+
+const CACHE_MAX: usize = 1 << 12;
+
+/// Steps, remembered.
+pub(super) struct Space<'a> {
+    asked: &'a mut dyn Asked,
+    kinds: &'a [Kind],
     steps: FastMap<u64, Step>,
     /// Direct-mapped, in front of `steps`.
     cache: Vec<(u64, Step)>,
     several: Vec<Vec<u32>>,
-    next: Vec<M::State>,
+    next: Vec<u32>,
 }
 
-impl<'m, M: Model> Space<'m, M> {
+impl<'a> Space<'a> {
     /// For a part of so many operations.
-    pub fn new(model: &'m M, length: usize) -> Self {
-        let mut space = Space {
-            model,
-            kinds: Vec::new(),
-            of_op: FastMap::default(),
-            states: Vec::new(),
-            of_state: FastMap::default(),
+    pub fn new(asked: &'a mut dyn Asked, kinds: &'a [Kind], length: usize) -> Self {
+        let lines = (length * 4).next_power_of_two().clamp(16, CACHE_MAX);
+        Space {
+            asked,
+            kinds,
             steps: FastMap::default(),
-            cache: vec![(u64::MAX, Step::No); (length * 4).next_power_of_two().clamp(16, CACHE_MAX)],
+            cache: vec![(u64::MAX, Step::No); lines],
             several: Vec::new(),
             next: Vec::new(),
-        };
-        let initial = model.initial();
-        intern(&mut space.of_state, &mut space.states, initial);
-        space
-    }
-
-    /// The number of an operation; equal operations have the same.
-    pub fn kind_of(&mut self, op: &M::Op) -> u32 {
-        if let Some(&kind) = self.of_op.get(op) {
-            return kind;
         }
-        let kind = self.kinds.len() as u32;
-        let known = Kind {
-            observes: self.model.observes_only(op),
-            overwrites: self.model.overwrites(op),
-            reusable: self.model.reusable(op),
-        };
-        self.kinds.push((op.clone(), known));
-        self.of_op.insert(op.clone(), kind);
-        kind
-    }
-
-    /// The number of an operation that was met before.
-    pub fn known_kind(&self, op: &M::Op) -> Option<u32> {
-        self.of_op.get(op).copied()
     }
 
     pub fn kind(&self, kind: u32) -> Kind {
-        self.kinds[kind as usize].1
+        self.kinds[kind as usize]
     }
 
     pub fn step(&mut self, state: u32, kind: u32) -> Step {
         let key = u64::from(state) << 32 | u64::from(kind);
-        let line = (state.wrapping_mul(0x9E37_79B1) ^ kind.wrapping_mul(0x85EB_CA6B)) as usize >> 7
-            & (self.cache.len() - 1);
+        let mixed = state.wrapping_mul(0x9E37_79B1) ^ kind.wrapping_mul(0x85EB_CA6B);
+        let line = (mixed >> 7) as usize & (self.cache.len() - 1);
         let (cached, step) = self.cache[line];
         if cached == key {
             return step;
@@ -95,7 +153,7 @@ impl<'m, M: Model> Space<'m, M> {
         let step = match self.steps.get(&key) {
             Some(step) => *step,
             None => {
-                let step = self.compute(state, kind);
+                let step = self.ask(state, kind);
                 self.steps.insert(key, step);
                 step
             }
@@ -110,38 +168,21 @@ impl<'m, M: Model> Space<'m, M> {
     }
 
     pub fn bytes(&self) -> usize {
-        self.states.len() * (2 * size_of::<M::State>() + 16)
-            + self.steps.len() * 24
-            + self.kinds.len() * (2 * size_of::<M::Op>() + 16)
+        self.asked.bytes() + self.steps.len() * 24
     }
 
-    fn compute(&mut self, state: u32, kind: u32) -> Step {
+    fn ask(&mut self, state: u32, kind: u32) -> Step {
         self.next.clear();
-        let op = &self.kinds[kind as usize].0;
-        self.model.step(&self.states[state as usize], op, &mut self.next);
-        if self.next.len() > 1 {
-            let next = std::mem::take(&mut self.next);
-            let mut states: Vec<u32> = (next.into_iter())
-                .map(|state| intern(&mut self.of_state, &mut self.states, state))
-                .collect();
-            states.sort_unstable();
-            states.dedup();
-            self.several.push(states);
-            return Step::Several(self.several.len() as u32 - 1);
-        }
-        match self.next.pop() {
-            None => Step::No,
-            Some(state) => Step::To(intern(&mut self.of_state, &mut self.states, state)),
+        self.asked.step(state, kind, &mut self.next);
+        match *self.next.as_slice() {
+            [] => Step::No,
+            [state] => Step::To(state),
+            _ => {
+                self.next.sort_unstable();
+                self.next.dedup();
+                self.several.push(self.next.clone());
+                Step::Several(self.several.len() as u32 - 1)
+            }
         }
     }
-}
-
-fn intern<T: Clone + Eq + Hash>(index: &mut FastMap<T, u32>, all: &mut Vec<T>, item: T) -> u32 {
-    if let Some(&at) = index.get(&item) {
-        return at;
-    }
-    let at = all.len() as u32;
-    all.push(item.clone());
-    index.insert(item, at);
-    at
 }

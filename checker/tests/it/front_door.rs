@@ -1,10 +1,12 @@
 //! Whole histories through `linearizability::check`, in a tiny language: `w1` invokes a write of 1 by process 0,
 //! `.` completes what the process has open.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use duress_checker::history::Event;
-use duress_checker::linearizability::{CheckError, check};
+use duress_checker::generate::{self, Shape};
+use duress_checker::history::{Event, NEVER, Val};
+use duress_checker::linearizability::{CheckError, check, check_history, check_parallel};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
 use serde_json::{Value, json};
 
@@ -117,4 +119,48 @@ fn a_spent_budget_is_no_verdict() {
         "{verdict:?}"
     );
     assert!(verdict.detail.contains("1 undecided"), "{verdict:?}");
+}
+
+#[test]
+fn threads_change_nothing() {
+    let shape = |seed| Shape {
+        length: 300,
+        concurrency: 4,
+        info_percent: 5,
+        stale: seed % 3 == 0,
+        seed,
+    };
+    // A key for each of several histories, side by side.
+    let mut history = generate::register(shape(0), Some(3));
+    history.rows.clear();
+    for key in 0..12u32 {
+        for mut row in generate::register(shape(u64::from(key)), Some(3)).rows {
+            row.key = Val::int(u64::from(key)).unwrap();
+            row.invoke = row.invoke * 12 + key;
+            row.ret = if row.ret == NEVER {
+                NEVER
+            } else {
+                row.ret * 12 + key
+            };
+            history.rows.push(row);
+        }
+    }
+    history.rows.sort_by_key(|row| row.invoke);
+    let judge = |threads| {
+        let threads = NonZeroUsize::new(threads).unwrap();
+        check_parallel(
+            &history,
+            "cas-register",
+            Budget::default(),
+            &|| Duration::ZERO,
+            threads,
+        )
+        .unwrap()
+    };
+    let one = judge(1);
+    assert_eq!(one, judge(4));
+    assert_eq!(
+        one,
+        check_history(&history, "cas-register", Budget::default(), &|| Duration::ZERO).unwrap()
+    );
 }

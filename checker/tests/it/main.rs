@@ -1,4 +1,5 @@
 //! The checkers against slow and obvious oracles, and whole histories through the front door.
 
 mod against_brute_force;
+mod consistency;
 mod front_door;
