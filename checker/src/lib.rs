@@ -5,6 +5,7 @@
 
 pub mod certify;
 pub mod consistency;
+pub mod converged;
 pub mod evidence;
 pub mod explain;
 pub mod fast;
