@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{CatalogueEntry, Op, Workload};
 
 /// Name of the model in `duress-checker` that judges these histories.
-pub const MODEL: &str = "list";
+pub const MODEL: &str = "log";
 
 /// For `duress workloads`.
 pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
