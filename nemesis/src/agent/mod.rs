@@ -9,6 +9,7 @@
 
 mod firewall;
 mod network;
+mod outside;
 mod probe;
 pub(crate) mod processes;
 pub(crate) mod procfs;
@@ -16,7 +17,7 @@ pub mod protocol;
 
 mod client;
 
-pub use client::{AgentClient, AgentError};
+pub use client::{AgentClient, AgentEnd, AgentError};
 pub(crate) use healing::{remove_chains, wake};
 
 mod healing;
