@@ -147,6 +147,7 @@ impl Agent {
                 };
                 json!(places.iter().map(named).collect::<io::Result<Vec<_>>>()?)
             }
+            Command::CanCut { place } => json!(lock(&self.network).can_cut(&place)?),
             Command::Cut { fault, rules } => {
                 lock(&self.network).cut(fault, &rules)?;
                 json!(Took {

@@ -53,6 +53,12 @@ impl Network {
             .ok_or_else(|| io::Error::other("no iptables"))
     }
 
+    /// Fails where no iptables is to be had.
+    pub fn can_cut(&mut self, place: &Place) -> io::Result<()> {
+        let (_, netns) = open_netns(place)?;
+        self.backend(&netns).map(drop)
+    }
+
     /// Puts the rules in force, at all nodes at once. When it fails, some may be: heal the fault.
     pub fn cut(&mut self, fault: u64, rules: &[Rule]) -> io::Result<()> {
         let own = open_netns_of_self()?;
