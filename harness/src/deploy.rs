@@ -6,11 +6,12 @@ use std::sync::Arc;
 use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET};
 use duress_cluster::local::{self, Isolation, LocalCluster};
 use duress_cluster::{Cluster, ClusterError, System, bring_up};
+use duress_nemesis::{AgentClient, AgentEnd, NemesisError};
 use duress_results::rundir::RunDir;
 use tokio::time::Instant;
 
 use crate::run::Failure;
-use crate::spec::{ClusterSpec, ComposeSpec, Spec};
+use crate::spec::{AgentHome, ClusterSpec, ComposeSpec, Spec};
 
 /// Where nodes live.
 #[derive(Clone, Copy, Debug)]
@@ -31,19 +32,67 @@ impl Ground {
     }
 }
 
+/// A cluster that is up, and where to start an agent for it.
+#[derive(Clone)]
+pub struct Deployed {
+    /// Where nodes are.
+    pub cluster: Arc<dyn Cluster>,
+    /// The same, where the agent has to run in a container beside the nodes. `None`: as a child.
+    beside: Option<Arc<ComposeCluster>>,
+}
+
+/// The agent is this very program.
+const AGENT_ARGV: [&str; 2] = ["/proc/self/exe", "agent"];
+
+impl Deployed {
+    /// Starts an agent where it can reach the nodes' processes, and greets it.
+    pub async fn start_agent(&self) -> Result<AgentClient, Failure> {
+        let greeted = match &self.beside {
+            None => AgentClient::spawn(&AGENT_ARGV.map(str::to_owned)).await,
+            Some(compose) => {
+                let helper = compose.start_helper(&AGENT_ARGV[1..]).await?;
+                let ended = async move {
+                    let status = helper.ended.await.map_err(|error| error.to_string());
+                    match status.and_then(|status| status) {
+                        Ok(status) => AgentEnd {
+                            how: format!("exit status: {status}"),
+                            healed: status == 0,
+                        },
+                        Err(how) => AgentEnd { how, healed: false },
+                    }
+                };
+                AgentClient::greet(helper.input, helper.output, ended).await
+            }
+        };
+        Ok(greeted.map_err(NemesisError::from)?)
+    }
+}
+
+/// Whether the agent has to run in a container beside the nodes. A child must be root among the nodes' processes.
+async fn beside(home: AgentHome, cluster: &ComposeCluster) -> Result<bool, ClusterError> {
+    Ok(match home {
+        AgentHome::Child => false,
+        AgentHome::Container => true,
+        AgentHome::Auto => !nix::unistd::geteuid().is_root() || !cluster.sees_processes().await?,
+    })
+}
+
 /// Brings the cluster up. When this fails, nothing of it is left.
-pub async fn deploy(
-    spec: &Spec,
-    system: &System,
-    ground: Ground,
-    dir: &RunDir,
-) -> Result<Arc<dyn Cluster>, Failure> {
+pub async fn deploy(spec: &Spec, system: &System, ground: Ground, dir: &RunDir) -> Result<Deployed, Failure> {
     match (ground, &spec.cluster) {
         (Ground::Compose, ClusterSpec::Compose(compose)) => {
             let config = compose_config(compose, system, dir.path());
-            Ok(Arc::new(ComposeCluster::deploy(config).await?))
+            let cluster = Arc::new(ComposeCluster::deploy(config).await?);
+            let beside = beside(compose.agent, &cluster).await?;
+            Ok(Deployed {
+                cluster: cluster.clone(),
+                beside: beside.then_some(cluster),
+            })
         }
-        (Ground::Local(isolation), _) => sandboxes(spec, system, isolation, dir).await,
+        (Ground::Local(isolation), _) => Ok(Deployed {
+            cluster: sandboxes(spec, system, isolation, dir).await?,
+            beside: None,
+        }),
         (Ground::Compose, ClusterSpec::Local(_)) => Err(Failure::Other(
             "sandboxes were asked for, but not prepared".to_owned(),
         )),

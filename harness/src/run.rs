@@ -13,7 +13,7 @@ use duress_checker::converged;
 use duress_checker::history::FaultEvent;
 use duress_checker::liveness::Recovery;
 use duress_cluster::{Cluster, ClusterError, StatusProbe, System, wait_ready};
-use duress_nemesis::{AgentClient, EventSink, Journal, Nemesis, NemesisError, Readiness, Schedule};
+use duress_nemesis::{EventSink, Journal, Nemesis, NemesisError, Readiness, Schedule};
 use duress_results::rundir::RunDir;
 use duress_workloads::Endpoint;
 use serde_json::json;
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::client;
 use crate::contents;
-use crate::deploy::{self, Ground};
+use crate::deploy::{self, Deployed, Ground};
 use crate::judge::END;
 use crate::load::Clients;
 use crate::observer::Observer;
@@ -75,9 +75,6 @@ pub struct Run<'a> {
     pub interrupt: watch::Receiver<bool>,
 }
 
-/// The agent is this very program.
-const AGENT_ARGV: [&str; 2] = ["/proc/self/exe", "agent"];
-
 /// Between two looks at whether the run can still be recorded.
 const TROUBLE_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -92,10 +89,10 @@ impl Run<'_> {
     pub async fn drive(self) {
         let failure = match self.deploy().await {
             Err(failure) => Some(failure),
-            Ok(cluster) => {
-                let result = self.on(cluster.clone()).await;
+            Ok(deployed) => {
+                let result = self.on(&deployed).await;
                 self.progress.phase("down");
-                let down = cluster.down().await.map_err(Failure::from);
+                let down = deployed.cluster.down().await.map_err(Failure::from);
                 result.and(down).err()
             }
         };
@@ -121,20 +118,21 @@ impl Run<'_> {
         self.progress.phase(name);
     }
 
-    async fn deploy(&self) -> Result<Arc<dyn Cluster>, Failure> {
+    async fn deploy(&self) -> Result<Deployed, Failure> {
         self.phase("deploy");
         let start = Instant::now();
-        let cluster = deploy::deploy(self.spec, &self.system, self.ground, self.dir).await?;
+        let deployed = deploy::deploy(self.spec, &self.system, self.ground, self.dir).await?;
         self.progress.say(&format!(
             "{} nodes of {} are up after {:.1} s",
-            cluster.nodes().len(),
+            deployed.cluster.nodes().len(),
             self.system.name,
             start.elapsed().as_secs_f64()
         ));
-        Ok(cluster)
+        Ok(deployed)
     }
 
-    async fn on(&self, cluster: Arc<dyn Cluster>) -> Result<(), Failure> {
+    async fn on(&self, deployed: &Deployed) -> Result<(), Failure> {
+        let cluster = &deployed.cluster;
         let observer_address = cluster.observer_addresses().and_then(|list| first_v4(&list));
         let probe = StatusProbe::new(&self.system, observer_address)?;
         let observer = Observer::start(cluster.nodes(), &probe, self.dir, &self.recorder)
@@ -145,8 +143,8 @@ impl Run<'_> {
             .await
             .map_err(|missing| Failure::NeverReady { limit, missing })?;
 
-        let nemesis = self.nemesis(cluster.clone(), &observer).await?;
-        let clients = Arc::new(self.clients(&*cluster)?);
+        let nemesis = self.nemesis(deployed, &observer).await?;
+        let clients = Arc::new(self.clients(&**cluster)?);
         let (stop_load, stopped) = watch::channel(false);
         let load = tokio::spawn({
             let (clients, pace) = (clients.clone(), self.spec.load.pace());
@@ -251,10 +249,9 @@ impl Run<'_> {
         }
     }
 
-    async fn nemesis(&self, cluster: Arc<dyn Cluster>, observer: &Observer) -> Result<Nemesis, Failure> {
-        let agent = AgentClient::spawn(&AGENT_ARGV.map(str::to_owned))
-            .await
-            .map_err(NemesisError::from)?;
+    async fn nemesis(&self, deployed: &Deployed, observer: &Observer) -> Result<Nemesis, Failure> {
+        let agent = deployed.start_agent().await?;
+        let cluster = deployed.cluster.clone();
         let journal = Journal::open(&journal_path(self.dir)).map_err(NemesisError::from)?;
         let sink: EventSink = {
             let (recorder, progress) = (self.recorder.clone(), self.progress.clone());

@@ -155,9 +155,25 @@ pub struct ComposeSpec {
     /// Whether data directories shall be folders of the run's directory, as disk faults need.
     #[serde(default)]
     pub own_data: bool,
+    /// Where the agent runs.
+    #[serde(default)]
+    pub agent: AgentHome,
     /// How long the nodes may take to become ready.
     #[serde(default = "default_compose_ready")]
     pub ready: Span,
+}
+
+/// Where the agent of a compose cluster runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentHome {
+    /// As a child where the controller is root and sees the nodes' processes, else in a container.
+    #[default]
+    Auto,
+    /// As a child of the controller.
+    Child,
+    /// In a helper container beside the nodes.
+    Container,
 }
 
 fn default_compose_ready() -> Span {

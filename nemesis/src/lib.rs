@@ -23,7 +23,7 @@ pub mod schedule;
 pub mod spec;
 pub mod targets;
 
-pub use agent::{AgentClient, AgentError};
+pub use agent::{AgentClient, AgentEnd, AgentError};
 pub use fault::{EventSink, Nemesis, NemesisError, Readiness};
 pub use journal::{Journal, heal_from_journal};
 pub use kind::catalogue;

@@ -84,6 +84,11 @@ impl Engine {
         Ok(Engine { docker })
     }
 
+    /// The client itself, for what only the helper container needs.
+    pub fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
     /// Everything of one kind that has this label: `key` or `key=value`.
     pub async fn list(&self, kind: Kind, label: &str) -> Result<Vec<Thing>, ClusterError> {
         let filters = HashMap::from([("label", vec![label])]);

@@ -13,10 +13,13 @@
 //!   cluster comes up, nodes whose file wants restarts are started again by Duress instead.
 //! - [`Cluster::down`], an error while deploying, a drop, and [`heal`] after a crash all remove by the same [`sweep`].
 //!
-//! Starting an agent beside the nodes, and all faults, are left to others.
+//! - [`ComposeCluster::start_helper`] runs this very program beside the nodes, for who is not root there. What it does
+//!   there, and all faults, are left to others.
 
 mod engine;
 pub mod file;
+mod helper;
+mod pack;
 pub mod subnet;
 mod sweep;
 pub mod tool;
@@ -35,6 +38,7 @@ use tokio::time::Instant;
 pub use self::engine::Kind;
 use self::engine::{Engine, program_state};
 use self::file::{Additions, Resolved};
+pub use self::helper::Helper;
 pub use self::sweep::{CONTROLLER_LABEL, DIRECTORY_LABEL, Healed, NODE_LABEL, RUN_LABEL, Scope, heal};
 use self::tool::{Project, Tool};
 use crate::{Cluster, ClusterError, Node, Place, ProgramState, Readiness, wait_ready};
@@ -210,6 +214,30 @@ impl ComposeCluster {
                 Err(error)
             }
         }
+    }
+
+    /// Runs this program with these arguments in a container of the run's, in the PID namespace of the machine that the
+    /// engine runs on, as root. It goes down with the cluster.
+    pub async fn start_helper(&self, arguments: &[&str]) -> Result<Helper, ClusterError> {
+        let run = &self.config.run;
+        let labels = helper::labels(run, sweep::this_controller(), &self.config.directory);
+        let name = format!("{}-agent", sweep::project_name(run));
+        helper::start(&self.engine, &name, labels, arguments).await
+    }
+
+    /// Whether the nodes' processes have the numbers here that the engine knows them by: not from inside another
+    /// container, nor where the engine runs on another machine.
+    pub async fn sees_processes(&self) -> Result<bool, ClusterError> {
+        for node in &self.nodes {
+            let id = self.container_of(&node.name)?;
+            let pid = self.place(&node.name).await?.pid;
+            // Engines name control groups after containers.
+            let groups = tokio::fs::read_to_string(format!("/proc/{pid}/cgroup")).await;
+            if !groups.is_ok_and(|groups| groups.contains(&id)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The override file as it is now.

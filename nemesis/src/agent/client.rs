@@ -1,13 +1,13 @@
 //! The controller's end of the line to an agent.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{oneshot, watch};
 
 use super::protocol::{Command, Hello, Outcome, PROTOCOL_VERSION, Reply, Request};
@@ -44,25 +44,28 @@ pub enum AgentError {
 
 /// How an agent ended.
 #[derive(Clone, Debug)]
-struct End {
-    how: String,
+pub struct AgentEnd {
+    /// In words, e.g. `exit status: 0`.
+    pub how: String,
     /// It healed everything before.
-    healed: bool,
+    pub healed: bool,
 }
 
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Outcome>>>>;
 
-/// An agent, as a child process. Dropping it closes the agent's input, upon which it heals everything and exits.
+type Input = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// An agent, wherever it runs. Dropping it closes the agent's input, upon which it heals everything and exits.
 pub struct AgentClient {
-    input: tokio::sync::Mutex<Option<ChildStdin>>,
+    input: tokio::sync::Mutex<Option<Input>>,
     waiting: Waiting,
     next: std::sync::atomic::AtomicU64,
-    gone: watch::Receiver<Option<End>>,
+    gone: watch::Receiver<Option<AgentEnd>>,
     hello: Hello,
 }
 
 impl AgentClient {
-    /// Starts an agent in a process group of its own, out of a terminal's reach, and greets it.
+    /// Starts an agent as a child, in a process group of its own, out of a terminal's reach, and greets it.
     ///
     /// It must run where the cluster's client addresses are (for a local cluster, in the network namespace of its
     /// bridge): the probes that prove that clients are cut start at the agent.
@@ -87,16 +90,38 @@ impl AgentClient {
                 how: "it has no pipes".to_owned(),
             });
         };
+        let ended = async move {
+            match child.wait().await {
+                Ok(status) => AgentEnd {
+                    how: status.to_string(),
+                    healed: status.success(),
+                },
+                Err(error) => AgentEnd {
+                    how: format!("waiting for it failed: {error}"),
+                    healed: false,
+                },
+            }
+        };
+        AgentClient::greet(input, output, ended).await
+    }
+
+    /// Greets an agent that was started elsewhere. Dropping `input` must be what it sees as the end of its input, and
+    /// `ended` is awaited once `output` has ended.
+    pub async fn greet(
+        input: impl AsyncWrite + Send + Unpin + 'static,
+        output: impl AsyncRead + Send + Unpin + 'static,
+        ended: impl Future<Output = AgentEnd> + Send + 'static,
+    ) -> Result<AgentClient, AgentError> {
         let waiting = Waiting::default();
         let (gone_tx, gone) = watch::channel(None);
         tokio::spawn(read_answers(
-            child,
             BufReader::new(output),
+            ended,
             Arc::clone(&waiting),
             gone_tx,
         ));
         let mut client = AgentClient {
-            input: tokio::sync::Mutex::new(Some(input)),
+            input: tokio::sync::Mutex::new(Some(Box::new(input))),
             waiting,
             next: std::sync::atomic::AtomicU64::new(1),
             gone,
@@ -159,14 +184,14 @@ impl AgentClient {
         self.end().await.how
     }
 
-    async fn end(&self) -> End {
+    async fn end(&self) -> AgentEnd {
         let mut gone = self.gone.clone();
         let end = gone
             .wait_for(Option::is_some)
             .await
             .ok()
             .and_then(|end| end.clone());
-        end.unwrap_or_else(|| End {
+        end.unwrap_or_else(|| AgentEnd {
             how: "nobody watches it any more".to_owned(),
             healed: false,
         })
@@ -190,10 +215,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 async fn read_answers(
-    mut child: Child,
-    output: BufReader<tokio::process::ChildStdout>,
+    output: BufReader<impl AsyncRead + Unpin>,
+    ended: impl Future<Output = AgentEnd>,
     waiting: Waiting,
-    gone: watch::Sender<Option<End>>,
+    gone: watch::Sender<Option<AgentEnd>>,
 ) {
     let mut lines = output.lines();
     while let Ok(Some(line)) = lines.next_line().await {
@@ -204,16 +229,7 @@ async fn read_answers(
             let _ = asker.send(reply.outcome);
         }
     }
-    let end = match child.wait().await {
-        Ok(status) => End {
-            how: status.to_string(),
-            healed: status.success(),
-        },
-        Err(error) => End {
-            how: format!("waiting for it failed: {error}"),
-            healed: false,
-        },
-    };
+    let end = ended.await;
     gone.send_replace(Some(end));
     lock(&waiting).clear();
 }

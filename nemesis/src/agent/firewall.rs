@@ -19,9 +19,12 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 
 use nix::sched::{CloneFlags, setns};
+
+use super::outside;
 
 /// The chain that INPUT jumps to first. Chains of faults are named after it.
 const CHAIN: &str = "DURESS";
@@ -66,18 +69,24 @@ impl Family {
 }
 
 /// Which of the programs that are called iptables works here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Backend {
     suffix: &'static str,
+    /// Where the programs are, if not where the agent is.
+    outside: Option<Arc<File>>,
 }
 
 impl Backend {
     /// Asks each for its rules, the distribution's own choice first; some are installed where the kernel can't serve
     /// them.
     pub fn find() -> io::Result<Backend> {
+        let outside = outside::mounts_with("iptables-restore")?.map(Arc::new);
         let mut said = Vec::new();
         for suffix in ["", "-nft", "-legacy"] {
-            let backend = Backend { suffix };
+            let backend = Backend {
+                suffix,
+                outside: outside.clone(),
+            };
             match backend.run(
                 Family::V4,
                 "",
@@ -95,14 +104,18 @@ impl Backend {
         )))
     }
 
-    fn run(self, family: Family, tool: &str, arguments: &[&str], input: &str) -> io::Result<String> {
+    fn run(&self, family: Family, tool: &str, arguments: &[&str], input: &str) -> io::Result<String> {
         let base = match family {
             Family::V4 => "iptables",
             Family::V6 => "ip6tables",
         };
         let name = format!("{base}{}{tool}", self.suffix);
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{name}: {error}"));
-        let mut child = Command::new(&name)
+        let mut command = Command::new(&name);
+        if let Some(mounts) = &self.outside {
+            outside::enter_mounts(&mut command, mounts);
+        }
+        let mut child = command
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -127,7 +140,7 @@ impl Backend {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    fn read(self, family: Family) -> io::Result<Present> {
+    fn read(&self, family: Family) -> io::Result<Present> {
         Ok(Present::parse(&self.run(
             family,
             "-save",
@@ -136,13 +149,13 @@ impl Backend {
         )?))
     }
 
-    fn write(self, family: Family, script: &str) -> io::Result<()> {
+    fn write(&self, family: Family, script: &str) -> io::Result<()> {
         self.run(family, "-restore", &["--noflush", "-w", LOCK_WAIT_S], script)
             .map(drop)
     }
 
     /// Drops what comes from these addresses, on behalf of the fault.
-    pub fn drop_from(self, fault: u64, addresses: &[IpAddr]) -> io::Result<()> {
+    pub fn drop_from(&self, fault: u64, addresses: &[IpAddr]) -> io::Result<()> {
         for family in Family::ALL {
             let sources: Vec<&IpAddr> = addresses.iter().filter(|address| family.has(address)).collect();
             if !sources.is_empty() {
@@ -157,7 +170,7 @@ impl Backend {
 
     /// Removes the chains of one fault, or of all. Returns how many packets they had dropped, or `None` if there were
     /// none of them.
-    pub fn remove(self, fault: Option<u64>) -> io::Result<Option<u64>> {
+    pub fn remove(&self, fault: Option<u64>) -> io::Result<Option<u64>> {
         let mut dropped = None;
         for family in Family::ALL {
             let present = match self.read(family) {

@@ -9,6 +9,7 @@
 
 mod firewall;
 mod network;
+mod outside;
 mod probe;
 pub(crate) mod processes;
 pub(crate) mod procfs;
@@ -16,7 +17,7 @@ pub mod protocol;
 
 mod client;
 
-pub use client::{AgentClient, AgentError};
+pub use client::{AgentClient, AgentEnd, AgentError};
 pub(crate) use healing::{remove_chains, wake};
 
 mod healing;
@@ -146,6 +147,7 @@ impl Agent {
                 };
                 json!(places.iter().map(named).collect::<io::Result<Vec<_>>>()?)
             }
+            Command::CanCut { place } => json!(lock(&self.network).can_cut(&place)?),
             Command::Cut { fault, rules } => {
                 lock(&self.network).cut(fault, &rules)?;
                 json!(Took {

@@ -12,6 +12,7 @@ use std::thread;
 use duress_cluster::Place;
 
 use super::firewall::{Backend, within};
+use super::outside;
 use super::probe;
 use super::protocol::{Dropped, Point, Reachability, Rule};
 
@@ -47,7 +48,15 @@ impl Network {
         if self.backend.is_none() {
             self.backend = Some(within(netns, Backend::find)?);
         }
-        self.backend.ok_or_else(|| io::Error::other("no iptables"))
+        self.backend
+            .clone()
+            .ok_or_else(|| io::Error::other("no iptables"))
+    }
+
+    /// Fails where no iptables is to be had.
+    pub fn can_cut(&mut self, place: &Place) -> io::Result<()> {
+        let (_, netns) = open_netns(place)?;
+        self.backend(&netns).map(drop)
     }
 
     /// Puts the rules in force, at all nodes at once. When it fails, some may be: heal the fault.
@@ -72,6 +81,7 @@ impl Network {
             let workers: Vec<_> = opened
                 .iter()
                 .map(|(_, netns, rule)| {
+                    let backend = &backend;
                     scope.spawn(move || {
                         within(netns, || backend.drop_from(fault, &rule.drop_from)).map_err(|error| {
                             io::Error::other(format!("cut links at {}: {error}", rule.place.name))
@@ -95,7 +105,7 @@ impl Network {
 
     /// Removes the rules of a fault everywhere. What can't be removed is still remembered.
     pub fn mend(&mut self, fault: u64) -> io::Result<Vec<Dropped>> {
-        let Some(backend) = self.backend else {
+        let Some(backend) = &self.backend else {
             return Ok(Vec::new());
         };
         let broken: Vec<(u64, &Broken)> = self
@@ -192,12 +202,9 @@ impl Network {
         };
         probe::probe(
             points,
-            |point| {
-                point
-                    .place
-                    .as_ref()
-                    .map(|place| open_netns(place).map(|(_, netns)| netns))
-                    .transpose()
+            |point| match &point.place {
+                Some(place) => open_netns(place).map(|(_, netns)| Some(netns)),
+                None => outside::network_with(&point.addresses),
             },
             cut,
         )

@@ -1,8 +1,8 @@
 //! What controller and agent say to each other: one JSON object a line.
 //!
 //! ```json
-//! {"id":1,"do":"hello","version":1}
-//! {"id":1,"ok":{"version":1,"pid":4242,"boot":"6d1c…"}}
+//! {"id":1,"do":"hello","version":2}
+//! {"id":1,"ok":{"version":2,"pid":4242,"boot":"6d1c…"}}
 //! {"id":2,"do":"cut","fault":3,"rules":[{"place":{"name":"n1","pid":77,…},"drop_from":["10.9.0.2"]}]}
 //! {"id":2,"ok":{"micros":31000}}
 //! {"id":3,"do":"mend","fault":3}
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Version of the protocol. Controller and agent must agree on it to the letter.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// One line to the agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,6 +63,11 @@ pub enum Command {
     Identify {
         /// The nodes.
         places: Vec<Place>,
+    },
+    /// Finds the program that changes packet filters, or says why links can't be cut. Answer: `null`.
+    CanCut {
+        /// A node where they would be.
+        place: Place,
     },
     /// Drops packets, at each receiving node. Answer: [`Took`].
     Cut {

@@ -164,6 +164,12 @@ impl Technique for Partition {
                 absent.join("; ")
             ));
         }
+        let able = Command::CanCut {
+            place: self.rules[0].place.clone(),
+        };
+        if let Err(error) = shared.agent.call::<()>(able).await {
+            return Outcome::skipped(error.to_string());
+        }
         let at = self.rules.iter().map(|rule| rule.place.clone()).collect();
         let identified = shared.identify(at).await;
         let journaled = match identified {
