@@ -15,9 +15,12 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::path::Path;
 
+use bollard::container::LogOutput;
+use bollard::errors::Error as BollardError;
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig};
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateImageOptionsBuilder, WaitContainerOptionsBuilder,
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder,
+    WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 use tokio::io::{AsyncWriteExt, DuplexStream};
@@ -74,11 +77,7 @@ pub(super) async fn start(
     let docker = engine.docker();
     let created = docker
         .create_container(
-            Some(
-                bollard::query_parameters::CreateContainerOptionsBuilder::new()
-                    .name(name)
-                    .build(),
-            ),
+            Some(CreateContainerOptionsBuilder::new().name(name).build()),
             container(image, labels, arguments),
         )
         .await
@@ -107,22 +106,22 @@ pub(super) async fn start(
     });
     let mut from_helper = attached.output;
     let said = tokio::spawn(async move {
-        let mut complaint = String::new();
+        let mut complaint = Vec::new();
         while let Some(Ok(chunk)) = from_helper.next().await {
             match chunk {
-                bollard::container::LogOutput::StdOut { message } => {
+                LogOutput::StdOut { message } => {
                     if to_us.write_all(&message).await.is_err() {
                         break;
                     }
                 }
                 other => {
-                    complaint.push_str(&other.to_string());
+                    complaint.extend_from_slice(other.as_ref());
                     let excess = complaint.len().saturating_sub(COMPLAINT_BYTES_MAX);
-                    complaint.drain(..complaint.ceil_char_boundary(excess));
+                    complaint.drain(..excess);
                 }
             }
         }
-        complaint
+        String::from_utf8_lossy(&complaint).into_owned()
     });
     let ended = tokio::spawn(async move {
         let status = flatten(status.await);
@@ -145,7 +144,7 @@ fn exit_status(engine: Engine, id: String) -> impl Future<Output = Result<i64, S
     async move {
         match engine.docker().wait_container(&id, Some(options)).next().await {
             Some(Ok(ended)) => Ok(ended.status_code),
-            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(code),
+            Some(Err(BollardError::DockerContainerWaitError { code, .. })) => Ok(code),
             Some(Err(error)) => Err(error.to_string()),
             None => Err("the engine does not say how it ended".to_owned()),
         }
