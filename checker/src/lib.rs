@@ -14,4 +14,5 @@ pub mod history;
 pub mod linearizability;
 pub mod model;
 pub mod search;
+pub mod stream;
 pub mod verdict;
