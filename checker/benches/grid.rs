@@ -1,4 +1,5 @@
-//! How long deciding takes: `cargo bench -p duress-checker [-- FILTER]`. One thread; prints a table.
+//! How long deciding takes: `cargo bench -p duress-checker [-- FILTER]`. One thread; prints a table
+//! of the time computed.
 //!
 //! Histories are generated, one seed a cell, and decided under the usual budget of 60 s and 2 GiB. A cell shows the time
 //! and what was found. `stale` cells have one read near the end that returns an old value; with few values and many
@@ -20,13 +21,32 @@ fn peak_mib() -> u64 {
     kib.unwrap_or(0) / 1024
 }
 
+/// Nanoseconds that this thread has computed: on a machine that others use too, the clock on the wall says little.
+fn computed_nanos() -> Option<u64> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    stat.split(' ').next()?.parse().ok()
+}
+
 fn cell(history: &History, model: &str) -> String {
     // Resets the peak; where that is not allowed, peaks are those of the whole program.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let before = peak_mib();
+    let computed = computed_nanos();
     let start = Instant::now();
     let verdict = check_history(history, model, Budget::default(), &|| start.elapsed());
-    let millis = start.elapsed().as_secs_f64() * 1000.0;
+    let elapsed = start.elapsed().as_secs_f64() * 1000.0;
+    let computed = computed_nanos().zip(computed);
+    // The kernel counts in ticks of some milliseconds, so what is short is timed by the clock, the best of a few.
+    let millis = if elapsed < 100.0 {
+        let again = (0..8).map(|_| {
+            let start = Instant::now();
+            let _ = check_history(history, model, Budget::default(), &|| start.elapsed());
+            start.elapsed().as_secs_f64() * 1000.0
+        });
+        again.fold(elapsed, f64::min)
+    } else {
+        computed.map_or(elapsed, |(after, before)| (after - before) as f64 / 1e6)
+    };
     let found = match verdict.map(|verdict| verdict.verdict) {
         Ok(Verdict::Held) => "held",
         Ok(Verdict::Violated { .. }) => "violated",

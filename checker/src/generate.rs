@@ -110,7 +110,7 @@ fn simulate<Request: Copy>(
     history: &mut History,
     mut ask: impl FnMut(&mut Random) -> Request,
     mut apply: impl FnMut(Request) -> Option<Datum>,
-    row: impl Fn(Request) -> (u16, Datum),
+    row: impl Fn(Request) -> (u16, Val, Datum),
 ) {
     let mut random = Random::new(shape.seed);
     let mut clients: Vec<Client<Request>> = (0..shape.concurrency)
@@ -129,7 +129,7 @@ fn simulate<Request: Copy>(
         let Some((index, request)) = client.row else {
             if begun < shape.length {
                 let request = ask(&mut random);
-                let (f, argument) = row(request);
+                let (f, key, argument) = row(request);
                 client.row = Some((history.rows.len(), request));
                 client.applied = false;
                 history.rows.push(Row {
@@ -138,7 +138,7 @@ fn simulate<Request: Copy>(
                     f,
                     node: 0,
                     process: client.process,
-                    key: Val::NONE,
+                    key,
                     argument,
                     result: argument,
                     invoked: u64::from(position) * 1000,
@@ -240,10 +240,11 @@ pub fn register(shape: Shape, values: Option<u32>) -> History {
         }),
     };
     simulate(shape, &mut history, ask, apply, |request| match request {
-        Ask::Read => (0, Datum::NIL),
-        Ask::Write(value) => (1, Datum::one(value)),
+        Ask::Read => (0, Val::NONE, Datum::NIL),
+        Ask::Write(value) => (1, Val::NONE, Datum::one(value)),
         Ask::Cas(old, new) => (
             2,
+            Val::NONE,
             Datum {
                 first: old,
                 second: new,
@@ -298,8 +299,8 @@ pub fn queue(shape: Shape) -> History {
         Ask::Read | Ask::Cas(..) => Some(Datum::one(inside.borrow_mut().pop_front().unwrap_or(Val::NIL))),
     };
     simulate(shape, &mut history, ask, apply, |request| match request {
-        Ask::Write(value) => (0, Datum::one(value)),
-        Ask::Read | Ask::Cas(..) => (1, Datum::NIL),
+        Ask::Write(value) => (0, Val::NONE, Datum::one(value)),
+        Ask::Read | Ask::Cas(..) => (1, Val::NONE, Datum::NIL),
     });
     history
 }
@@ -340,69 +341,51 @@ pub fn set(shape: Shape) -> History {
         Ask::Read => None,
     };
     simulate(shape, &mut history, ask, apply, |request| match request {
-        Ask::Write(value) => (0, Datum::one(value)),
-        Ask::Cas(value, Val::NIL) => (1, Datum::one(value)),
-        Ask::Cas(value, _) => (2, Datum::one(value)),
-        Ask::Read => (2, Datum::NIL),
+        Ask::Write(value) => (0, Val::NONE, Datum::one(value)),
+        Ask::Cas(value, Val::NIL) => (1, Val::NONE, Datum::one(value)),
+        Ask::Cas(value, _) => (2, Val::NONE, Datum::one(value)),
+        Ask::Read => (2, Val::NONE, Datum::NIL),
     });
     history
 }
 
-/// A map of ten keys with get, put and append of short strings, a third each.
+/// A map of ten keys with get, put and append of short strings, four to one to four.
 pub fn map(shape: Shape) -> History {
+    const KEYS: usize = 10;
     let mut history = empty(&["get", "put", "append"]);
-    let keys: Vec<Val> = (0..10).filter_map(Val::int).collect();
-    let mut random = Random::new(shape.seed);
-    for (at, key) in keys.iter().enumerate() {
-        let mut part = History::default();
-        let share = Shape {
-            length: shape.length / keys.len() as u32,
-            seed: random.any(),
-            ..shape
-        };
-        let state = std::cell::RefCell::new((String::new(), 0u32));
-        let values = std::cell::RefCell::new(std::mem::take(&mut history.values));
-        let mut asked = 0;
-        let ask = |random: &mut Random| {
-            asked += 1;
-            let piece = values.borrow_mut().text(&format!("x{at} {asked} "));
-            match random.below(9) {
-                0..=3 => Ask::Read,
-                // Now and then, so that strings do not grow without end.
-                4 => Ask::Write(piece),
-                _ => Ask::Cas(piece, piece),
+    let values = std::cell::RefCell::new(std::mem::take(&mut history.values));
+    let texts = std::cell::RefCell::new(vec![String::new(); KEYS]);
+    let mut asked = 0;
+    let ask = |random: &mut Random| {
+        asked += 1;
+        let key = Val(random.below(KEYS as u64) as u32);
+        let piece = values.borrow_mut().text(&format!("x{asked} "));
+        match random.below(9) {
+            0..=3 => (key, Ask::Read),
+            // Now and then, so that strings do not grow without end.
+            4 => (key, Ask::Write(piece)),
+            _ => (key, Ask::Cas(piece, piece)),
+        }
+    };
+    let apply = |(key, request): (Val, Ask)| {
+        let text = &mut texts.borrow_mut()[key.0 as usize];
+        Some(match request {
+            Ask::Read => Datum::one(values.borrow_mut().text(text)),
+            Ask::Write(piece) => {
+                *text = values.borrow().str(piece).unwrap_or_default().to_owned();
+                Datum::one(piece)
             }
-        };
-        let apply = |request| {
-            let (text, _) = &mut *state.borrow_mut();
-            Some(match request {
-                Ask::Read => Datum::one(values.borrow_mut().text(text)),
-                Ask::Write(piece) => {
-                    *text = values.borrow().str(piece).unwrap_or_default().to_owned();
-                    Datum::one(piece)
-                }
-                Ask::Cas(piece, _) => {
-                    text.push_str(values.borrow().str(piece).unwrap_or_default());
-                    Datum::one(piece)
-                }
-            })
-        };
-        simulate(share, &mut part, ask, apply, |request| match request {
-            Ask::Read => (0, Datum::NIL),
-            Ask::Write(piece) => (1, Datum::one(piece)),
-            Ask::Cas(piece, _) => (2, Datum::one(piece)),
-        });
-        history.values = values.into_inner();
-        // The keys live side by side: events of one lie between events of the others.
-        let spread = |position: u32| position * keys.len() as u32 + at as u32;
-        history.rows.extend(part.rows.into_iter().map(|row| Row {
-            invoke: spread(row.invoke),
-            ret: if row.ret == NEVER { NEVER } else { spread(row.ret) },
-            key: *key,
-            process: row.process * keys.len() as u32 + at as u32,
-            ..row
-        }));
-    }
-    history.rows.sort_by_key(|row| row.invoke);
+            Ask::Cas(piece, _) => {
+                text.push_str(values.borrow().str(piece).unwrap_or_default());
+                Datum::one(piece)
+            }
+        })
+    };
+    simulate(shape, &mut history, ask, apply, |(key, request)| match request {
+        Ask::Read => (0, key, Datum::NIL),
+        Ask::Write(piece) => (1, key, Datum::one(piece)),
+        Ask::Cas(piece, _) => (2, key, Datum::one(piece)),
+    });
+    history.values = values.into_inner();
     history
 }

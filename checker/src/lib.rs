@@ -19,4 +19,5 @@ pub mod model;
 pub mod mutex;
 pub mod search;
 pub mod set;
+pub mod stream;
 pub mod verdict;

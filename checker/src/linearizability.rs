@@ -285,7 +285,9 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
         })?;
         let Some(op) = read else { continue };
         let at = *of_key.entry(model.part(&call)).or_insert_with_key(|key| {
-            parts.push((*key, Vec::new()));
+            // Often there is but one key. What is reserved and not used costs no memory.
+            let room = if parts.is_empty() { history.rows.len() } else { 0 };
+            parts.push((*key, Vec::with_capacity(room)));
             parts.len() - 1
         });
         parts[at].1.push(Operation {
@@ -299,6 +301,28 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
 }
 
 fn decide<M: Model>(
+    model: &M,
+    history: &History,
+    key: Val,
+    part: &Part<M::Op>,
+    limits: Limits<'_>,
+) -> Finding {
+    let Some(parts) = model.divide(part) else {
+        return decide_whole(model, history, key, part, limits);
+    };
+    let mut undecided = None;
+    for part in &parts {
+        match decide_whole(model, history, key, part, limits) {
+            Finding::Holds => {}
+            broken @ Finding::Broken(_) => return broken,
+            Finding::Undecided(reason) => undecided = undecided.or(Some(reason)),
+        }
+    }
+    undecided.map_or(Finding::Holds, Finding::Undecided)
+}
+
+/// Decides one object.
+fn decide_whole<M: Model>(
     model: &M,
     history: &History,
     key: Val,

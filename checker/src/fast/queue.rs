@@ -328,19 +328,37 @@ fn order(clock: &Clock, elements: &[Element], moments: Vec<(u32, u32)>) -> Vec<u
         next[segment as usize] += 1;
     }
     let mut order = Vec::with_capacity(clock.invokes.len());
+    let mut marks = Marks {
+        gone: vec![false; elements.len()],
+        half_ready: vec![false; elements.len()],
+    };
     for segment in 0..segments {
         let members = &members[from[segment] as usize..from[segment + 1] as usize];
         let earliest = if segment == 0 { 0 } else { moments[segment - 1].0 };
         if segment > 0 {
             order.push(moments[segment - 1].1);
         }
-        segment_order(elements, members, earliest, &mut order);
+        segment_order(elements, members, earliest, &mut marks, &mut order);
     }
     order
 }
 
+/// What was done with each element.
+struct Marks {
+    /// It has its place.
+    gone: Vec<bool>,
+    /// Its put or its take may be next; with both it is ready.
+    half_ready: Vec<bool>,
+}
+
 /// Elements of a segment in an order that respects time, and their operations, each as early as may be.
-fn segment_order(elements: &[Element], members: &[u32], earliest: u32, order: &mut Vec<u32>) {
+fn segment_order(
+    elements: &[Element],
+    members: &[u32],
+    earliest: u32,
+    marks: &mut Marks,
+    order: &mut Vec<u32>,
+) {
     let by = |key: fn(&Element) -> u32| {
         let mut sorted: Vec<u32> = members.to_vec();
         // Mostly in order already.
@@ -351,23 +369,16 @@ fn segment_order(elements: &[Element], members: &[u32], earliest: u32, order: &m
     let by_take_invoke = by(|element| element.take_invoke);
     let by_put_ret = by(|element| element.put_ret);
     let by_take_ret = by(|element| element.take_ret);
-    let mut gone = vec![
-        false;
-        elements
-            .len()
-            .min(members.iter().max().map_or(0, |&at| at as usize + 1))
-    ];
-    let mut ready_half = vec![false; gone.len()];
     let mut ready: std::collections::VecDeque<u32> = std::collections::VecDeque::new();
     let (mut put_at, mut take_at, mut put_ret_at, mut take_ret_at) = (0, 0, 0, 0);
     let mut puts: Vec<(u32, u32)> = Vec::with_capacity(members.len());
     let mut takes: Vec<(u32, u32)> = Vec::with_capacity(members.len());
     let (mut put_point, mut take_point) = (earliest, earliest);
     loop {
-        while put_ret_at < members.len() && gone[by_put_ret[put_ret_at] as usize] {
+        while put_ret_at < members.len() && marks.gone[by_put_ret[put_ret_at] as usize] {
             put_ret_at += 1;
         }
-        while take_ret_at < members.len() && gone[by_take_ret[take_ret_at] as usize] {
+        while take_ret_at < members.len() && marks.gone[by_take_ret[take_ret_at] as usize] {
             take_ret_at += 1;
         }
         let ret = |list: &[u32], at: usize, key: fn(&Element) -> u32| {
@@ -382,7 +393,7 @@ fn segment_order(elements: &[Element], members: &[u32], earliest: u32, order: &m
                     break;
                 }
                 *at += 1;
-                if std::mem::replace(&mut ready_half[element as usize], true) {
+                if std::mem::replace(&mut marks.half_ready[element as usize], true) {
                     ready.push_back(element);
                 }
             }
@@ -400,7 +411,7 @@ fn segment_order(elements: &[Element], members: &[u32], earliest: u32, order: &m
             take_ret,
         );
         let Some(next) = ready.pop_front() else { break };
-        gone[next as usize] = true;
+        marks.gone[next as usize] = true;
         let element = &elements[next as usize];
         put_point = put_point.max(element.put_invoke);
         puts.push((put_point, element.put));

@@ -86,12 +86,13 @@ fn arrange(part: &[Operation<RegisterOp>], mut groups: Groups) -> Checked<Vec<u3
     observe(part, &mut groups.all);
     link(part, &mut groups)?;
     let zones = zones(part, &groups.all)?;
-    if let Some((one, other)) = conflict(part, &groups.all, &zones) {
+    let sweep = sweep_order(part, &zones);
+    if let Some((one, other)) = conflict(&groups.all, &zones, &sweep) {
         let mut core = witnesses(part, &groups, one);
         core.extend(witnesses(part, &groups, other));
         return Err(core);
     }
-    Ok(order(part, &groups, &zones))
+    Ok(order(part, &groups, &zones, &sweep))
 }
 
 /// An unknown operation is part of a proof only together with what shows that it happened.
@@ -126,6 +127,8 @@ fn with_observers(part: &[Operation<RegisterOp>], core: Vec<u32>) -> Vec<u32> {
 struct Groups {
     all: Vec<Group>,
     of: Lookup,
+    /// For each operation that completed and left the value as it was: the group that it saw; else [`NOBODY`].
+    seen: Vec<u32>,
 }
 
 type Checked<T> = Result<T, Vec<u32>>;
@@ -135,6 +138,7 @@ fn group(part: &[Operation<RegisterOp>]) -> Option<Checked<Groups>> {
     let mut groups = Groups {
         all: vec![FRESH],
         of: Lookup::new(part.iter().flat_map(values), part.len()),
+        seen: vec![NOBODY; part.len()],
     };
     groups.of.set(Val::NIL, INITIAL);
     for (position, operation) in part.iter().enumerate() {
@@ -170,7 +174,8 @@ fn group(part: &[Operation<RegisterOp>]) -> Option<Checked<Groups>> {
         }
         let group = &mut groups.all[at as usize];
         group.observed |= known;
-        if reads(operation) {
+        if known && reads(operation) {
+            groups.seen[position] = at;
             group.read = true;
             group.read_ret_min = group.read_ret_min.min(operation.ret);
             group.read_invoke_max = group.read_invoke_max.max(operation.invoke);
@@ -424,12 +429,12 @@ fn sweep_order(part: &[Operation<RegisterOp>], zones: &[Zone]) -> Vec<u32> {
 }
 
 /// Two zones that must come before each other.
-fn conflict(part: &[Operation<RegisterOp>], groups: &[Group], zones: &[Zone]) -> Option<(Zone, Zone)> {
+fn conflict(groups: &[Group], zones: &[Zone], sweep: &[u32]) -> Option<(Zone, Zone)> {
     // The initial value holds from before the beginning until it was last seen.
     let mut forward = zones[0];
     let unseen = groups[0].after == NOBODY && !groups[0].read;
     let mut end = if unseen { None } else { Some(forward.s) };
-    for at in sweep_order(part, zones) {
+    for &at in sweep {
         let zone = zones[at as usize];
         if end.is_some_and(|end| zone.f < end) {
             return Some((forward, zone));
@@ -443,20 +448,16 @@ fn conflict(part: &[Operation<RegisterOp>], groups: &[Group], zones: &[Zone]) ->
 }
 
 /// Chain by chain, group by group: first the write, then the reads in order of invocation.
-fn order(part: &[Operation<RegisterOp>], groups: &Groups, zones: &[Zone]) -> Vec<u32> {
+fn order(part: &[Operation<RegisterOp>], groups: &Groups, zones: &[Zone], sweep: &[u32]) -> Vec<u32> {
     // Reads by group, counted and then placed.
     let mut from = vec![0u32; groups.all.len() + 1];
     let each_read = || {
-        let completed = part
+        let seen = groups
+            .seen
             .iter()
             .enumerate()
-            .filter(|(_, operation)| operation.ret != NEVER && reads(operation));
-        completed.filter_map(|(position, operation)| match operation.op {
-            RegisterOp::Read(value) | RegisterOp::Cas(value, _) => {
-                Some((position as u32, groups.of.get(value)))
-            }
-            RegisterOp::Write(_) => None,
-        })
+            .filter(|(_, group)| **group != NOBODY);
+        seen.map(|(position, group)| (position as u32, *group))
     };
     for (_, group) in each_read() {
         from[group as usize + 1] += 1;
@@ -471,7 +472,7 @@ fn order(part: &[Operation<RegisterOp>], groups: &Groups, zones: &[Zone]) -> Vec
         next[group as usize] += 1;
     }
     let mut order = Vec::with_capacity(part.len());
-    for at in std::iter::once(0).chain(sweep_order(part, zones)) {
+    for at in std::iter::once(0).chain(sweep.iter().copied()) {
         let mut group = zones[at as usize].head;
         while group != NOBODY {
             let known = &groups.all[group as usize];

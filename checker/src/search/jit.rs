@@ -48,7 +48,7 @@ use crate::model::{Model, Operation};
 use std::hash::BuildHasher;
 
 /// Widths of the searches, in configurations a layer.
-const WIDTHS: [usize; 4] = [512, 1 << 14, 1 << 19, usize::MAX];
+const WIDTHS: [usize; 5] = [128, 2048, 1 << 15, 1 << 19, usize::MAX];
 /// Layers wider than this are not searched for dominated configurations: it takes pairs.
 const DOMINANCE_WIDTH_MAX: usize = 96;
 /// How many layers pass between two looks at the budget.
@@ -76,6 +76,66 @@ pub fn search<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<'_>
         _ => Outcome::Exhausted(format!(
             "{open} operations are open at once, and the search takes 1024"
         )),
+    }
+}
+
+/// A state in which a history may stand, and how often unknown operations were used on the way there.
+pub type Standing<M> = (<M as Model>::State, Vec<(<M as Model>::Op, u32)>);
+
+/// Where a history may stand after a part that begins and ends while nothing that completes is open.
+///
+/// Unknown operations from before have to be in the part again, invoked at its beginning. The error is
+/// never [`Outcome::Order`].
+pub fn advance<M: Model>(
+    model: &M,
+    from: &[Standing<M>],
+    part: &[Operation<M::Op>],
+    limits: Limits<'_>,
+) -> Result<Vec<Standing<M>>, Outcome> {
+    let (mut numbered, kinds, timed) = Numbered::new(model, part);
+    let (events, open) = events(&timed);
+    if open > 256 {
+        return Err(Outcome::Exhausted(format!(
+            "{open} operations are open at once, and a stream takes 256"
+        )));
+    }
+    let starts: Vec<(u32, Uses)> = (from.iter())
+        .map(|(state, uses)| {
+            let mut uses: Vec<(u32, u32)> = (uses.iter())
+                .filter_map(|(op, count)| Some((numbered.kind_of(op)?, *count)))
+                .collect();
+            uses.sort_unstable();
+            (numbered.number_of(state), uses.into())
+        })
+        .collect();
+    // Every use counts: what comes later is not known yet.
+    let counted: Vec<u32> = (0..kinds.len() as u32).collect();
+    let problem = Problem {
+        part: &timed,
+        events: &events,
+        kinds: &kinds,
+        limits,
+    };
+    let mut search = Search::<4>::new(problem, &mut numbered, &counted, usize::MAX);
+    search.layer.clear();
+    for (state, uses) in starts {
+        search.start(state, uses);
+    }
+    let ended = search.pass();
+    let ends: Vec<(u32, Uses)> = (search.layer.configs.iter())
+        .map(|config| (config.state, search.uses[config.used as usize].clone()))
+        .collect();
+    match ended {
+        Some(End::Impossible { at }) => Err(Outcome::Impossible { at }),
+        Some(End::Exhausted(reason)) => Err(Outcome::Exhausted(reason)),
+        Some(End::Order(_) | End::Overused(_)) | None => Ok((ends.into_iter())
+            .map(|(state, uses)| {
+                let uses = uses
+                    .iter()
+                    .map(|&(kind, count)| (numbered.op(kind).clone(), count));
+                (numbered.state(state).clone(), uses.collect())
+            })
+            .collect()),
     }
 }
 
@@ -310,22 +370,33 @@ impl<'a, const N: usize> Search<'a, N> {
             trail: Vec::new(),
             trail_max: 1 << 16,
         };
-        let none = Uses::default();
-        search.uses.push(none.clone());
-        search.use_of.insert(none, 0);
-        search.layer.add(Config {
+        search.start(0, Uses::default());
+        search
+    }
+
+    /// Adds a configuration to the first layer.
+    fn start(&mut self, state: u32, uses: Uses) {
+        let used = self.number_of(uses);
+        self.layer.add(Config {
             done: Mask::EMPTY,
             hide: Mask::EMPTY,
-            state: 0,
-            used: 0,
+            state,
+            used,
             cost: 0,
             idle: false,
             trail: NOWHERE,
         });
-        search
     }
 
     fn run(&mut self) -> End {
+        match self.pass() {
+            Some(end) => end,
+            None => self.order(),
+        }
+    }
+
+    /// Goes through all events; `None` if something is possible at the end.
+    fn pass(&mut self) -> Option<End> {
         let mut since = 0;
         for &event in self.events {
             let position = event & !COMPLETES;
@@ -337,18 +408,18 @@ impl<'a, const N: usize> Search<'a, N> {
             if since >= LAYERS_BETWEEN_CHECKS {
                 since = 0;
                 if let Some(reason) = self.limits.exhausted(self.bytes()) {
-                    return End::Exhausted(reason);
+                    return Some(End::Exhausted(reason));
                 }
             }
             let ret = self.part[position as usize].ret;
             if let Err(reason) = self.complete(position, ret) {
-                return End::Exhausted(reason);
+                return Some(End::Exhausted(reason));
             }
             if self.layer.configs.is_empty() {
-                return End::Impossible { at: position };
+                return Some(End::Impossible { at: position });
             }
         }
-        self.order()
+        None
     }
 
     fn invoke(&mut self, position: u32) {
@@ -532,7 +603,10 @@ impl<'a, const N: usize> Search<'a, N> {
             Ok(at) => uses[at].1 += 1,
             Err(at) => uses.insert(at, (kind, 1)),
         }
-        let uses: Uses = uses.into();
+        self.number_of(uses.into())
+    }
+
+    fn number_of(&mut self, uses: Uses) -> u32 {
         if let Some(&at) = self.use_of.get(&uses) {
             return at;
         }

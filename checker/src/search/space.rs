@@ -84,6 +84,31 @@ impl<'m, M: Model> Numbered<'m, M> {
     }
 }
 
+impl<M: Model> Numbered<'_, M> {
+    /// The number of an operation of the part.
+    pub fn kind_of(&self, op: &M::Op) -> Option<u32> {
+        self.ops
+            .iter()
+            .position(|other| other == op)
+            .map(|kind| kind as u32)
+    }
+
+    /// The operation of a number.
+    pub fn op(&self, kind: u32) -> &M::Op {
+        &self.ops[kind as usize]
+    }
+
+    /// The number of a state.
+    pub fn number_of(&mut self, state: &M::State) -> u32 {
+        intern(&mut self.of_state, &mut self.states, state.clone())
+    }
+
+    /// The state of a number.
+    pub fn state(&self, number: u32) -> &M::State {
+        &self.states[number as usize]
+    }
+}
+
 impl<M: Model> Asked for Numbered<'_, M> {
     fn step(&mut self, state: u32, kind: u32, next: &mut Vec<u32>) {
         self.model.step(

@@ -73,6 +73,14 @@ fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
             Outcome::Exhausted(reason) => panic!("{name}, seed {seed}: {reason}"),
         }
     }
+    if let Some(parts) = model.divide(part) {
+        let each = parts
+            .iter()
+            .enumerate()
+            .map(|(at, part)| agree(model, part, seed * 1000 + at as u64));
+        let all = each.fold(true, |all, holds| all & holds);
+        assert_eq!(all, truth, "divided, seed {seed}: {part:#?}");
+    }
     match model.decide(part) {
         Some(Fast::Order(order)) => {
             assert!(

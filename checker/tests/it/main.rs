@@ -3,3 +3,5 @@
 mod against_brute_force;
 mod consistency;
 mod front_door;
+mod parsers;
+mod stream;

@@ -1,0 +1,88 @@
+//! A short run of what the targets under `fuzz/` do for as long as they are let.
+//!
+//! `DURESS_FUZZ` sets how many inputs a parser.
+
+use duress_checker::formats::edn::Reader;
+use duress_checker::formats::{Format, read, read_history};
+use duress_checker::generate::Random;
+use duress_checker::history::{History, jsonl};
+
+use crate::against_brute_force::rounds;
+
+const SEEDS: [&str; 6] = [
+    include_str!("../../fuzz/corpus/jsonl/pair"),
+    include_str!("../../fuzz/corpus/edn/vector"),
+    include_str!("../../fuzz/corpus/formats/log"),
+    include_str!("../../fuzz/corpus/formats/json"),
+    r#"{"index":0,"time":0,"process":"nemesis","type":"info","f":"x","value":{"a":[1,{"b":null}]},"extra":-1.5e3}"#,
+    "{:process 1 :type :ok :f :read :value [7 nil]}",
+];
+
+/// Cuts, doubles, swaps and replaces a few pieces.
+fn mutate(random: &mut Random) -> Vec<u8> {
+    let mut bytes = SEEDS[random.below(SEEDS.len() as u64) as usize]
+        .as_bytes()
+        .to_vec();
+    for _ in 0..random.below(5) {
+        let at = random.below(bytes.len() as u64 + 1) as usize;
+        match random.below(4) {
+            0 => bytes.truncate(at),
+            1 => {
+                let to = (at + random.below(20) as usize).min(bytes.len());
+                let piece = bytes[at..to].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            2 => {
+                let to = (at + random.below(4) as usize).min(bytes.len());
+                bytes.drain(at..to);
+            }
+            _ => {
+                let letters = b"{}[]()\":,\\ \n#;_-.019eENntf\x00\xff";
+                bytes.insert(at, letters[random.below(letters.len() as u64) as usize]);
+            }
+        }
+    }
+    bytes
+}
+
+fn shown(history: &History) -> Vec<String> {
+    let rows = 0..history.rows.len() as u32;
+    rows.map(|row| format!("{:?}", history.witness_op(row, String::new())))
+        .collect()
+}
+
+#[test]
+fn both_readers_of_jsonl_agree_on_any_bytes() {
+    let mut read = 0;
+    for seed in 0..rounds() {
+        let bytes = mutate(&mut Random::new(seed));
+        let quick = jsonl::read_history(&bytes);
+        let slow = jsonl::read_events(&bytes)
+            .ok()
+            .and_then(|events| History::from_events(&events).ok());
+        read += u64::from(slow.is_some());
+        assert_eq!(
+            quick.ok().as_ref().map(shown),
+            slow.as_ref().map(shown),
+            "seed {seed}: {}",
+            String::from_utf8_lossy(&bytes)
+        );
+    }
+    assert!(read * 20 > rounds(), "{read} inputs were histories");
+}
+
+#[test]
+fn no_bytes_make_a_reader_panic() {
+    for seed in 0..rounds() {
+        let bytes = mutate(&mut Random::new(seed));
+        for format in [Format::Guess, Format::Json, Format::Edn, Format::Log] {
+            let _ = read(&bytes, format);
+        }
+        let _ = read_history(&bytes, Format::Guess);
+        let mut reader = Reader::new(&bytes);
+        let forms = (0..=bytes.len())
+            .take_while(|_| matches!(reader.next_form(), Ok(Some(_))))
+            .count();
+        assert!(forms <= bytes.len(), "seed {seed}: more forms than bytes");
+    }
+}

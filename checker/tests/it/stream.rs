@@ -1,0 +1,103 @@
+//! A stream says what the whole history says, and keeps little.
+
+use std::time::Duration;
+
+use duress_checker::generate::{self, Random, Shape};
+use duress_checker::history::{Event, EventType, History, NEVER, Process};
+use duress_checker::linearizability::check;
+use duress_checker::model::register::Register;
+use duress_checker::stream::{News, Stream};
+use duress_checker::verdict::{Budget, Verdict};
+
+/// The events that a generated history stands for.
+fn events(history: &History) -> Vec<Event> {
+    let mut events = Vec::new();
+    for row in 0..history.rows.len() as u32 {
+        let (shown, times) = (history.witness_op(row, String::new()), history.rows[row as usize]);
+        let event = |position: u32, kind, value| Event {
+            index: u64::from(position),
+            time: u64::from(position),
+            process: Process::Client(shown.process),
+            kind,
+            f: shown.f.clone(),
+            key: None,
+            value,
+            node: None,
+            attempts: Vec::new(),
+            error: None,
+            extra: serde_json::Map::new(),
+        };
+        events.push(event(times.invoke, EventType::Invoke, shown.value.clone()));
+        if times.ret != NEVER {
+            events.push(event(
+                times.ret,
+                EventType::Ok,
+                shown.result.clone().unwrap_or_default(),
+            ));
+        } else {
+            events.push(event(times.invoke + 1, EventType::Info, shown.value.clone()));
+        }
+    }
+    events.sort_by_key(|event| event.index);
+    events
+}
+
+#[test]
+fn a_stream_finds_what_the_whole_check_finds() {
+    let model = Register { cas: true };
+    let (mut held, mut violated) = (0, 0);
+    for seed in 0..300 {
+        let mut random = Random::new(seed);
+        let shape = Shape {
+            length: 30,
+            concurrency: 2,
+            info_percent: [0, 5][random.below(2) as usize],
+            stale: random.percent(60),
+            seed,
+        };
+        let events = events(&generate::register(shape, Some(6)));
+        let whole = check(&events, "cas-register", Budget::default(), &|| Duration::ZERO).unwrap();
+        let mut stream = Stream::new(&model, Budget::default());
+        let mut news = News::Fine;
+        for event in &events {
+            let more = stream.push(event, &|| Duration::ZERO).unwrap();
+            if news == News::Fine {
+                news = more;
+            }
+        }
+        let last = stream.finish(&|| Duration::ZERO).unwrap();
+        if news == News::Fine {
+            news = last;
+        }
+        match whole.verdict {
+            Verdict::Held => {
+                held += 1;
+                assert_eq!(news, News::Fine, "seed {seed}");
+            }
+            _ => {
+                violated += 1;
+                assert!(matches!(news, News::Violated { .. }), "seed {seed}: {news:?}");
+            }
+        }
+    }
+    assert!(held > 30 && violated > 30, "{held} held, {violated} violated");
+}
+
+#[test]
+fn a_stream_forgets() {
+    let shape = Shape {
+        length: 20_000,
+        concurrency: 3,
+        info_percent: 0,
+        stale: false,
+        seed: 1,
+    };
+    let model = Register { cas: true };
+    let mut stream = Stream::new(&model, Budget::default());
+    let mut kept_max = 0;
+    for event in events(&generate::register(shape, None)) {
+        assert_eq!(stream.push(&event, &|| Duration::ZERO).unwrap(), News::Fine);
+        kept_max = kept_max.max(stream.kept());
+    }
+    assert!(kept_max < 500, "{kept_max} operations were kept");
+}
