@@ -33,7 +33,7 @@ pub(super) fn pack_self() -> io::Result<Packed> {
     let program = fs::read("/proc/self/exe")?;
     let mut files = BTreeMap::new();
     if let Some(loader) = loader(&program) {
-        files.insert(loader.to_owned(), fs::read(&loader)?);
+        files.insert(loader.to_owned(), fs::read(loader)?);
         for library in mapped_libraries(&fs::read_to_string("/proc/self/maps")?) {
             let content = fs::read(&library)?;
             for name in names_of(&library) {
