@@ -34,14 +34,11 @@ fn a_fault_that_cannot_be_injected_is_inconclusive() {
     let bench = Bench::new(&spec);
     // Everything that the cluster needs, and no iptables.
     let tools = tempfile::tempdir().expect("a temporary directory");
-    for tool in ["ip"] {
-        let real = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
-            .map(|dir| std::path::Path::new(dir).join(tool))
-            .into_iter()
-            .find(|path| path.exists())
-            .expect("iproute2 is installed");
-        std::os::unix::fs::symlink(real, tools.path().join(tool)).expect("a link");
-    }
+    let ip = (["/usr/sbin", "/sbin", "/usr/bin", "/bin"].iter())
+        .map(|dir| std::path::Path::new(dir).join("ip"))
+        .find(|path| path.exists())
+        .expect("iproute2 is installed");
+    std::os::unix::fs::symlink(ip, tools.path().join("ip")).expect("a link");
     let output = bench
         .run_command(1)
         .env("PATH", tools.path())
