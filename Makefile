@@ -27,9 +27,10 @@ build:
 	@scripts/setup build
 	$(CARGO) build --release
 
-demo: build
-	@scripts/setup run
-	@scripts/demo $(DURESS)
+demo:
+	@scripts/setup build run
+	$(CARGO) build --profile demo
+	@scripts/demo target/demo/duress
 
 test:
 	@scripts/setup build run test

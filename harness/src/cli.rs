@@ -22,6 +22,18 @@ const EXIT_CODES: &str = "Exit codes:
   3   harness failure: the test could not be run or trusted
   64  the command line or the spec is wrong";
 
+/// The example, and what each model takes.
+fn check_help() -> String {
+    let mut help =
+        "Example:\n  duress check results/runs/latest/history.jsonl --model cas-register\n\nModels:\n"
+            .to_owned();
+    for about in duress_checker::model::CATALOGUE {
+        help.push_str(&format!("  {:<19} {}\n", about.name, about.takes));
+    }
+    help.push_str("\nFormats: history.jsonl, Jepsen's EDN and JSON, logs of Jepsen tests.");
+    help
+}
+
 /// Everything that `duress` does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -29,7 +41,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  duress run cluster/systems/specimen/register.toml --seed 7")]
     Run(RunArgs),
     /// Judge a history from anywhere
-    #[command(after_help = "Example:\n  duress check results/runs/latest/history.jsonl --model cas-register")]
+    #[command(after_help = check_help())]
     Check(CheckArgs),
     /// Write report.html, junit.xml and verdict.json of a run again, also of one that was cut off
     #[command(after_help = "Example:\n  duress report results/runs/latest")]

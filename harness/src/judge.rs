@@ -12,11 +12,13 @@
 //!
 //! The phase `end` says that nothing was cut off.
 
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use duress_checker::evidence::{Evidence, Needs, Requirement};
-use duress_checker::history::{Event, Process};
+use duress_checker::history::{Event, History, Process};
 use duress_checker::invariants::{self, Restarts, Series};
+use duress_checker::linearizability::CheckError;
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
 use duress_checker::{converged, linearizability, liveness, mutex, set};
 use duress_results::verdict_file::{Overall, Phase, VERDICT_FORMAT, VerdictFile};
@@ -52,7 +54,11 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
     let elapsed = || -> Duration { start.elapsed() };
     let properties: Vec<PropertyVerdict> = (spec.properties.iter())
         .map(|property| match property {
-            Property::Linearizable => linearizability::check(history, facts.model, budget, &elapsed)
+            Property::Linearizable => History::from_events(history)
+                .map_err(CheckError::from)
+                .and_then(|history| {
+                    linearizability::check_parallel(&history, facts.model, budget, &elapsed, threads())
+                })
                 .unwrap_or_else(|error| PropertyVerdict {
                     property: property.name().to_owned(),
                     verdict: Verdict::Inconclusive {
@@ -115,6 +121,11 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
         cluster: describe(spec),
         reproduce: facts.reproduce,
     }
+}
+
+/// How many threads checkers get.
+pub fn threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Seed and all that the first event of a history says of its run.

@@ -61,6 +61,12 @@ fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
         memory_bytes_max: args.memory_mib << 20,
     };
     let start = Instant::now();
-    linearizability::check_history(&history, &args.model, budget, &|| start.elapsed())
-        .map_err(|source| CheckFailure::Check { path, source })
+    linearizability::check_parallel(
+        &history,
+        &args.model,
+        budget,
+        &|| start.elapsed(),
+        crate::judge::threads(),
+    )
+    .map_err(|source| CheckFailure::Check { path, source })
 }
