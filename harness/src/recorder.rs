@@ -84,6 +84,16 @@ impl Recorder {
                 path: path.to_owned(),
                 source,
             })?;
+        let (recorder, writer) = Recorder::over(file, path);
+        recorder.note(
+            "run",
+            json!({"format": HISTORY_FORMAT, "name": name, "seed": seed, "started": started}),
+        );
+        Ok((recorder, writer))
+    }
+
+    /// Records into a file that is open; `path` is for error messages.
+    fn over(file: File, path: &Path) -> (Arc<Recorder>, Writer) {
         let (queue, events) = sync_channel(QUEUE_LENGTH);
         let broken = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
@@ -106,11 +116,7 @@ impl Recorder {
             info: AtomicU64::new(0),
             broken,
         });
-        recorder.note(
-            "run",
-            json!({"format": HISTORY_FORMAT, "name": name, "seed": seed, "started": started}),
-        );
-        Ok((recorder, Writer { thread }))
+        (recorder, Writer { thread })
     }
 
     /// Whether the history can no longer be written: the run must end.
@@ -311,34 +317,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_noticed() {
-        let (recorder, writer) = {
-            let (queue, events) = sync_channel(8);
-            let broken = Arc::new(AtomicBool::new(false));
-            let full = File::options().write(true).open("/dev/full").expect("/dev/full");
-            let thread = std::thread::spawn({
-                let broken = broken.clone();
-                move || {
-                    let result = write_events(events, BufWriter::new(full));
-                    broken.store(true, Ordering::Release);
-                    result.map_err(|source| RecordError {
-                        path: "/dev/full".into(),
-                        source,
-                    })
-                }
-            });
-            let recorder = Recorder {
-                start: Instant::now(),
-                line: Mutex::new(Line {
-                    next_index: 0,
-                    queue: Some(queue),
-                }),
-                ok: AtomicU64::new(0),
-                fail: AtomicU64::new(0),
-                info: AtomicU64::new(0),
-                broken,
-            };
-            (recorder, Writer { thread })
-        };
+        let full = File::options().write(true).open("/dev/full").expect("/dev/full");
+        let (recorder, writer) = Recorder::over(full, Path::new("/dev/full"));
         recorder.invoke(0, &write(1), None);
         let error = writer.finish(&recorder).expect_err("no space");
         assert!(error.to_string().starts_with("write /dev/full: "), "{error}");
