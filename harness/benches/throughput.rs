@@ -72,7 +72,7 @@ fn measure(address: SocketAddr, pace: Pace) -> (Tally, Vec<u64>) {
         budget_ratio: 1.0,
         tokens: true,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
@@ -87,7 +87,7 @@ fn measure(address: SocketAddr, pace: Pace) -> (Tally, Vec<u64>) {
             node: "stub".to_owned(),
             address,
         }];
-        let clients = Arc::new(Clients::new(
+        let clients = Clients::new(
             Box::new(service),
             endpoints,
             policy,
@@ -95,7 +95,8 @@ fn measure(address: SocketAddr, pace: Pace) -> (Tally, Vec<u64>) {
             Box::new(workload),
             recorder.clone(),
             1,
-        ));
+        );
+        let clients = Arc::new(clients.expect("threads"));
         let (stop, stopped) = watch::channel(false);
         let load = tokio::spawn(async move { clients.run(pace, stopped).await });
         tokio::time::sleep(LENGTH).await;

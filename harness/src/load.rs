@@ -4,6 +4,9 @@
 //! *Open loop*: so many operations a second, whether answered or not. Latency counts from the moment at which an
 //! operation should have begun, so that a system which stands still can't hide it (Tene's coordinated omission).
 //!
+//! Clients have threads of their own, half as many as the machine has cores and at least one: whatever else the controller
+//! does then never counts as latency of the system, and the rest of the machine is left to it.
+//!
 //! A process whose operation ends `info` is retired: its number is never used again, since nobody knows whether it
 //! still runs.
 
@@ -15,6 +18,7 @@ use duress_workloads::retry::{Clock, RetryBudget, RetryPolicy, Routing, Session}
 use duress_workloads::{Endpoint, Op, Service, Token, Workload};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -56,10 +60,41 @@ pub struct Clients {
     budget: RetryBudget,
     processes: AtomicU64,
     seed: u64,
+    threads: Threads,
+}
+
+/// The clients' own threads, which end with the clients.
+struct Threads {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Threads {
+    fn start() -> std::io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads((cores / 2).max(1))
+            .thread_name("duress-clients")
+            .enable_all()
+            .build()?;
+        Ok(Threads {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        })
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Whoever drops it may be a task, which must not wait for threads to end.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Clients {
-    /// Clients of `service` that ask what `workload` says.
+    /// Clients of `service` that ask what `workload` says. Fails when the machine gives no more threads.
     pub fn new(
         service: Box<dyn Service>,
         endpoints: Vec<Endpoint>,
@@ -68,8 +103,8 @@ impl Clients {
         workload: Box<dyn Workload>,
         recorder: Arc<Recorder>,
         seed: u64,
-    ) -> Self {
-        Clients {
+    ) -> std::io::Result<Self> {
+        Ok(Clients {
             service,
             endpoints,
             policy,
@@ -79,7 +114,8 @@ impl Clients {
             budget: RetryBudget::new(policy.budget_ratio),
             processes: AtomicU64::new(0),
             seed,
-        }
+            threads: Threads::start()?,
+        })
     }
 
     /// Asks until `stop` turns true and every outstanding operation has ended.
@@ -91,10 +127,10 @@ impl Clients {
         let beats = pacer.as_ref().map(|pacer| pacer.beats.clone());
         let mut tasks = JoinSet::new();
         for slot in 0..processes {
-            tasks.spawn(
-                self.clone()
-                    .process_loop(slot as u64, beats.clone(), stop.clone()),
-            );
+            let process = self
+                .clone()
+                .process_loop(slot as u64, beats.clone(), stop.clone());
+            tasks.spawn_on(process, &self.threads.handle);
         }
         // Fails when the sender is gone, which means stop as well.
         let _ = stop.wait_for(|stop| *stop).await;
@@ -108,7 +144,15 @@ impl Clients {
 
     /// Asks each of the workload's final operations until it is answered or `deadline` has passed. Returns how many of
     /// how many were answered.
-    pub async fn final_ops(&self, deadline: Instant) -> (usize, usize) {
+    pub async fn final_ops(self: &Arc<Self>, deadline: Instant) -> (usize, usize) {
+        let clients = self.clone();
+        (self.threads.handle)
+            .spawn(async move { clients.ask_final_ops(deadline).await })
+            .await
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    async fn ask_final_ops(&self, deadline: Instant) -> (usize, usize) {
         let ops = self
             .workload
             .lock()

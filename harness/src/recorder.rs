@@ -1,15 +1,14 @@
 //! Writes the history while it happens.
 //!
 //! Every event gets its time and its index under one lock, so that the order of lines is the order of time. A thread of
-//! its own serialises and writes them; what was recorded more than [`FLUSH_INTERVAL`] ago survives a `kill -9` of the
-//! controller.
+//! its own takes them away in batches, serialises and writes them, so that recording costs clients neither a system call
+//! nor a switch of threads. What was recorded more than [`FLUSH_INTERVAL`] ago survives a `kill -9` of the controller.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,8 +20,8 @@ use serde_json::{Map, Value, json};
 /// Events that may wait for the writer. When the disk is slower than that, the load waits, and nothing is dropped.
 const QUEUE_LENGTH: usize = 1 << 16;
 
-/// How long an event may stay in a buffer.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
+/// How long an event may stay in memory.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(25);
 
 /// Why a history could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -47,17 +46,52 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Recorder {
     start: Instant,
-    line: Mutex<Line>,
+    queue: Arc<Queue>,
     ok: AtomicU64,
     fail: AtomicU64,
     info: AtomicU64,
-    broken: Arc<AtomicBool>,
 }
 
-#[derive(Debug)]
-struct Line {
+/// Where events wait for the writer.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// The writer is told here that the history ends, and that the queue is full.
+    work: Condvar,
+    /// Who records is told here that there is room again.
+    room: Condvar,
+    /// Nothing can be written any more.
+    broken: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
     next_index: u64,
-    queue: Option<SyncSender<Event>>,
+    events: Vec<Event>,
+    closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Takes what waits, after at most [`FLUSH_INTERVAL`], and says whether more may come.
+    fn take(&self, batch: &mut Vec<Event>) -> bool {
+        let (mut waiting, _) = self
+            .work
+            .wait_timeout_while(self.lock(), FLUSH_INTERVAL, |waiting| {
+                !waiting.closed && waiting.events.len() < QUEUE_LENGTH
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut waiting.events, batch);
+        self.room.notify_all();
+        !waiting.closed
+    }
 }
 
 /// The thread that writes. [`Writer::finish`] ends it.
@@ -94,34 +128,33 @@ impl Recorder {
 
     /// Records into a file that is open; `path` is for error messages.
     fn over(file: File, path: &Path) -> (Arc<Recorder>, Writer) {
-        let (queue, events) = sync_channel(QUEUE_LENGTH);
-        let broken = Arc::new(AtomicBool::new(false));
+        let queue = Arc::new(Queue::default());
         let thread = std::thread::spawn({
-            let path = path.to_owned();
-            let broken = broken.clone();
+            let (path, queue) = (path.to_owned(), queue.clone());
             move || {
-                let result = write_events(events, BufWriter::with_capacity(1 << 16, file));
-                broken.store(result.is_err(), Ordering::Release);
+                let result = write_events(&queue, BufWriter::with_capacity(1 << 16, file));
+                if result.is_err() {
+                    queue.broken.store(true, Ordering::Release);
+                    // Who waits for room must not wait for ever.
+                    let _waiting = queue.lock();
+                    queue.room.notify_all();
+                }
                 result.map_err(|source| RecordError { path, source })
             }
         });
         let recorder = Arc::new(Recorder {
             start: Instant::now(),
-            line: Mutex::new(Line {
-                next_index: 0,
-                queue: Some(queue),
-            }),
+            queue,
             ok: AtomicU64::new(0),
             fail: AtomicU64::new(0),
             info: AtomicU64::new(0),
-            broken,
         });
         (recorder, Writer { thread })
     }
 
     /// Whether the history can no longer be written: the run must end.
     pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
+        self.queue.is_broken()
     }
 
     /// When the run began.
@@ -182,13 +215,23 @@ impl Recorder {
     }
 
     fn record(&self, mut event: Event) {
-        let mut line = self.line.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        event.index = line.next_index;
+        let queue = &*self.queue;
+        let mut waiting = queue
+            .room
+            .wait_while(queue.lock(), |waiting| {
+                waiting.events.len() >= QUEUE_LENGTH && !queue.is_broken()
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        // Who uses the recorder learns from `is_broken` and `Writer::finish`.
+        if waiting.closed || queue.is_broken() {
+            return;
+        }
+        event.index = waiting.next_index;
         event.time = self.now();
-        line.next_index += 1;
-        if let Some(queue) = &line.queue {
-            // Fails only when the writer has given up, which `is_broken` and `Writer::finish` tell.
-            let _ = queue.send(event);
+        waiting.next_index += 1;
+        waiting.events.push(event);
+        if waiting.events.len() == QUEUE_LENGTH {
+            queue.work.notify_one();
         }
     }
 }
@@ -202,11 +245,8 @@ impl Clock for Recorder {
 impl Writer {
     /// Ends the history: what is recorded from now on is lost. Returns when everything before is on disk.
     pub fn finish(self, recorder: &Recorder) -> Result<(), RecordError> {
-        recorder
-            .line
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .queue = None;
+        recorder.queue.lock().closed = true;
+        recorder.queue.work.notify_one();
         self.thread
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -229,24 +269,19 @@ fn event(process: Process, kind: EventType, f: &str) -> Event {
     }
 }
 
-fn write_events(events: Receiver<Event>, mut file: BufWriter<File>) -> std::io::Result<()> {
-    let mut flushed = Instant::now();
+fn write_events(queue: &Queue, mut file: BufWriter<File>) -> std::io::Result<()> {
+    let mut batch = Vec::new();
     loop {
-        match events.recv_timeout(FLUSH_INTERVAL) {
-            Ok(event) => {
-                serde_json::to_writer(&mut file, &event)?;
-                file.write_all(b"\n")?;
-                if flushed.elapsed() < FLUSH_INTERVAL {
-                    continue;
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
+        let more = queue.take(&mut batch);
+        for event in batch.drain(..) {
+            serde_json::to_writer(&mut file, &event)?;
+            file.write_all(b"\n")?;
         }
         file.flush()?;
-        flushed = Instant::now();
+        if !more {
+            return file.into_inner().map_err(|error| error.into_error())?.sync_all();
+        }
     }
-    file.into_inner().map_err(|error| error.into_error())?.sync_all()
 }
 
 #[cfg(test)]

@@ -287,7 +287,7 @@ impl Run<'_> {
             .collect();
         let asks = &self.spec.client;
         let recorder = self.recorder.clone();
-        Ok(Clients::new(
+        Clients::new(
             service,
             endpoints,
             asks.policy(),
@@ -295,7 +295,8 @@ impl Run<'_> {
             workload,
             recorder,
             self.seed,
-        ))
+        )
+        .map_err(|error| Failure::Other(format!("start the clients' threads: {error}")))
     }
 }
 
