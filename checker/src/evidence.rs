@@ -129,6 +129,11 @@ impl Evidence {
                 evidence.faults_planned,
                 evidence.faults_verified,
             );
+            evidence.require(
+                "faults proven to have been healed",
+                evidence.faults_planned,
+                evidence.faults_healed,
+            );
         }
         evidence
     }
@@ -178,4 +183,94 @@ impl Evidence {
 fn installed(step: &Option<FaultEvent>) -> bool {
     step.as_ref()
         .is_some_and(|event| event.result == StepResult::Installed)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NEEDS: Needs = Needs {
+        ok_min: 1,
+        ok_of_each_f_min: 1,
+        faults_verified: true,
+    };
+
+    fn event(process: Process, kind: EventType, f: &str, value: serde_json::Value) -> Event {
+        let (process, kind) = (json!(process), json!(kind));
+        serde_json::from_value(
+            json!({"index": 0, "time": 0, "process": process, "type": kind, "f": f, "value": value}),
+        )
+        .expect("an event")
+    }
+
+    fn operation(f: &str, end: EventType) -> [Event; 2] {
+        [EventType::Invoke, end].map(|kind| event(Process::Client(0), kind, f, json!(1)))
+    }
+
+    fn step(id: u64, step: &str, result: &str) -> Event {
+        let value =
+            json!({"id": id, "step": step, "targets": ["n1"], "result": result, "detail": "as probed"});
+        event(Process::Nemesis, EventType::Info, "pause", value)
+    }
+
+    fn unmet(history: &[Event]) -> Vec<String> {
+        let evidence = Evidence::of(history, NEEDS);
+        let unmet = evidence
+            .requirements
+            .into_iter()
+            .filter(|requirement| !requirement.met);
+        unmet
+            .map(|requirement| {
+                format!(
+                    "{}: {} of {}",
+                    requirement.what, requirement.seen, requirement.needed
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_operation_of_each_kind_and_a_fault_proven_twice_suffice() {
+        let mut history = operation("read", EventType::Ok).to_vec();
+        history.extend(
+            ["prepare", "inject", "verify", "heal", "verify-healed"].map(|name| step(0, name, "installed")),
+        );
+        assert_eq!(unmet(&history), Vec::<String>::new());
+        assert_eq!(Evidence::of(&history, NEEDS).shortfall(), None);
+    }
+
+    #[test]
+    fn nothing_done_is_no_evidence() {
+        assert_eq!(unmet(&[]), ["ok operations: 0 of 1"]);
+        let history = [
+            operation("read", EventType::Ok),
+            operation("cas", EventType::Info),
+        ]
+        .concat();
+        assert_eq!(unmet(&history), ["ok cas operations: 0 of 1"]);
+    }
+
+    #[test]
+    fn a_fault_that_never_bit_or_was_never_mended_is_named_and_counted() {
+        let mut history = operation("read", EventType::Ok).to_vec();
+        for id in 0..10 {
+            history.extend(["prepare", "inject"].map(|name| step(id, name, "installed")));
+            history.push(step(
+                id,
+                "verify",
+                if id == 0 { "installed" } else { "indeterminate" },
+            ));
+        }
+        let unmet = unmet(&history);
+        assert_eq!(unmet[0], "fault 0 (pause) healed: no verification of proven");
+        assert_eq!(unmet[1], "fault 1 (pause) bit: as probed of proven");
+        assert_eq!(unmet.len(), UNPROVEN_MAX + 2, "{unmet:?}");
+        let counted = [
+            "faults proven to have bitten: 1 of 10",
+            "faults proven to have been healed: 0 of 10",
+        ];
+        assert_eq!(unmet[UNPROVEN_MAX..], counted);
+    }
 }

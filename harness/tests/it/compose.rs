@@ -4,6 +4,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::host::{Bench, DURESS, HostState, duress, start_until, wait_for};
 
 const ETCD: &str = concat!(
@@ -155,6 +158,28 @@ fn heal_removes_what_a_killed_controller_left() {
     assert!(said.contains("removed container"), "{said}");
     assert_eq!(on_engine(&run), Vec::<String>::new());
     before.wait_until_back(&bench, Duration::from_secs(10));
+}
+
+#[test]
+fn ctrl_c_under_a_fault_heals_judges_and_leaves_nothing() {
+    if !engine_or_skip() {
+        return;
+    }
+    let before = HostState::now();
+    for agent in ["", IN_CONTAINER] {
+        let bench = Bench::new(&spec_with(Path::new(ETCD), agent, REGISTERS));
+        let mut child = start_until(&bench, 3, "\"verify\"");
+        let run = bench.latest();
+        assert!(!on_engine(&run).is_empty(), "nothing runs that could be left");
+        kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).expect("SIGINT");
+        assert_eq!(child.wait().expect("an end").code(), Some(2), "agent {agent:?}");
+        let verdict = bench.verdict();
+        assert_eq!(verdict["cut_short"], true);
+        assert_eq!(verdict["evidence"]["faults_verified"], 1, "{verdict}");
+        assert_eq!(verdict["evidence"]["faults_healed"], 1, "{verdict}");
+        assert_eq!(on_engine(&run), Vec::<String>::new());
+        before.wait_until_back(&bench, Duration::from_secs(10));
+    }
 }
 
 const ALL_FAULTS: &str = r#"
