@@ -5,8 +5,11 @@
 //! ```text
 //!   12.0 s  faults      398 ops/s  ok 4,512  fail 201  info 3  | partition leader (n2)
 //! ```
+//!
+//! `duress.log` keeps all that was said, whether or not anybody watched, each line with the seconds since the run began.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,9 +24,11 @@ const LIVE_INTERVAL: Duration = Duration::from_millis(500);
 /// Between two lines where output is no terminal.
 const QUIET_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Shows how a run goes, on standard error.
+/// Shows how a run goes, on standard error and in `duress.log`.
 #[derive(Debug)]
 pub struct Progress {
+    recorder: Arc<Recorder>,
+    log: File,
     state: Mutex<State>,
     live: bool,
     quiet: bool,
@@ -37,8 +42,8 @@ struct State {
 }
 
 impl Progress {
-    /// Shows nothing at all when `quiet`.
-    pub fn new(quiet: bool) -> Arc<Self> {
+    /// Shows the run that `recorder` records. On standard error nothing at all when `quiet`; `log` gets it either way.
+    pub fn new(recorder: Arc<Recorder>, log: File, quiet: bool) -> Arc<Self> {
         let live = std::io::stderr().is_terminal();
         let state = State {
             phase: String::new(),
@@ -46,6 +51,8 @@ impl Progress {
             shown: None,
         };
         Arc::new(Progress {
+            recorder,
+            log,
             state: Mutex::new(state),
             live,
             quiet,
@@ -54,6 +61,7 @@ impl Progress {
 
     /// A sentence that stays.
     pub fn say(&self, sentence: &str) {
+        self.log(sentence);
         if !self.quiet {
             let clear = if self.live { "\r\x1b[K" } else { "" };
             // A terminal that went away is no reason to end a run.
@@ -61,8 +69,15 @@ impl Progress {
         }
     }
 
+    fn log(&self, sentence: &str) {
+        let time = self.recorder.start().elapsed().as_secs_f64();
+        // A disk that takes no log takes no history either, and that ends the run.
+        let _ = (&self.log).write_all(format!("{time:>9.3} {sentence}\n").as_bytes());
+    }
+
     /// A new part of the run begins.
     pub fn phase(&self, name: &str) {
+        self.log(&format!("phase {name}"));
         self.state.lock().unwrap_or_else(PoisonError::into_inner).phase = name.to_owned();
     }
 
@@ -81,23 +96,30 @@ impl Progress {
             _ => {}
         }
         drop(state);
-        let worth_saying = fault.result != StepResult::Installed;
-        if worth_saying {
-            self.say(&format!(
-                "fault {} ({kind}) {:?}: {}",
-                fault.id, fault.step, fault.detail
-            ));
+        let sentence = format!(
+            "fault {} ({kind} {}) {:?} {:?}: {}",
+            fault.id,
+            fault.targets.join(","),
+            fault.step,
+            fault.result,
+            fault.detail
+        );
+        let as_planned = fault.result == StepResult::Installed;
+        if as_planned {
+            self.log(&sentence)
+        } else {
+            self.say(&sentence)
         }
     }
 
     /// Shows the run until it is dropped.
-    pub async fn follow(self: Arc<Self>, recorder: Arc<Recorder>) {
+    pub async fn follow(self: Arc<Self>) {
         let interval = if self.live { LIVE_INTERVAL } else { QUIET_INTERVAL };
         let mut tick = tokio::time::interval(interval);
         tick.tick().await;
         loop {
             tick.tick().await;
-            self.show(&recorder);
+            self.show();
         }
     }
 
@@ -108,7 +130,8 @@ impl Progress {
         }
     }
 
-    fn show(&self, recorder: &Recorder) {
+    fn show(&self) {
+        let recorder = &*self.recorder;
         if self.quiet {
             return;
         }

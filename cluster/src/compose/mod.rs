@@ -16,29 +16,32 @@
 //! - [`ComposeCluster::start_helper`] runs this very program beside the nodes, for who is not root there. What it does
 //!   there, and all faults, are left to others.
 
+mod container;
 mod engine;
 pub mod file;
 mod helper;
 mod pack;
+mod plan;
 pub mod subnet;
 mod sweep;
 pub mod tool;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::models::ContainerInspectResponse;
 use tokio::time::Instant;
 
+use self::container::{data_on_host, endpoints, is_network, lives, source_address};
 pub use self::engine::Kind;
 use self::engine::{Engine, program_state};
 use self::file::{Additions, Resolved};
 pub use self::helper::Helper;
+use self::plan::{absolute, ensure_images, no_image, plan, resolve};
 pub use self::sweep::{CONTROLLER_LABEL, DIRECTORY_LABEL, Healed, NODE_LABEL, RUN_LABEL, Scope, heal};
 use self::tool::{Project, Tool};
 use crate::{Cluster, ClusterError, Node, Place, ProgramState, Readiness, wait_ready};
@@ -137,7 +140,6 @@ impl ComposeConfig {
 const OVERRIDE_FILE: &str = "compose.override.yaml";
 /// Bringing a project up may mean building its images.
 const UP_TIME_MAX: Duration = Duration::from_secs(600);
-const CONFIG_TIME_MAX: Duration = Duration::from_secs(60);
 const HEALTH_PAUSE: Duration = Duration::from_millis(100);
 /// Before a node that ended while it came up is started again.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
@@ -588,175 +590,10 @@ impl Drop for ComposeCluster {
     }
 }
 
-async fn resolve(tool: &Tool, config: &ComposeConfig) -> Result<Resolved, ClusterError> {
-    if !config.file.is_file() {
-        return Err(ClusterError::Unsupported {
-            what: format!("use the compose file {}", config.file.display()),
-            why: "there is no such file".to_owned(),
-        });
-    }
-    let yaml = tool.run(&config.project(), &["config"], CONFIG_TIME_MAX).await?;
-    let resolved = Resolved::parse(&yaml).map_err(|error| ClusterError::Unsupported {
-        what: format!("understand the compose file {}", config.file.display()),
-        why: error,
-    })?;
-    config
-        .nodes
-        .iter()
-        .try_for_each(|node| resolved.check_node(node))?;
-    resolved.shared_network(&config.nodes, config.network.as_deref())?;
-    Ok(resolved)
-}
-
-/// Decides all that the override file says.
-async fn plan(
-    engine: &Engine,
-    config: &ComposeConfig,
-    resolved: &Resolved,
-    attempt: u32,
-) -> Result<Additions, ClusterError> {
-    let mut taken = engine.subnets().await?;
-    let routes = tokio::fs::read_to_string("/proc/net/route")
-        .await
-        .unwrap_or_default();
-    taken.extend(subnet::routed(&routes));
-    let start = spread(&config.run).wrapping_add(attempt.wrapping_mul(977));
-    let directory = absolute(&config.directory)?;
-    let data_folder = |node: &String| (node.clone(), directory.join("data").join(node));
-    Ok(Additions {
-        project: sweep::project_name(&config.run),
-        nodes: config.nodes.clone(),
-        labels: BTreeMap::from([
-            (RUN_LABEL.to_owned(), config.run.clone()),
-            (CONTROLLER_LABEL.to_owned(), sweep::this_controller()),
-            // `$` would be taken for a variable.
-            (
-                DIRECTORY_LABEL.to_owned(),
-                directory.to_string_lossy().replace('$', "$$"),
-            ),
-        ]),
-        node_label: NODE_LABEL.to_owned(),
-        addresses: resolved.choose_addresses(&config.nodes, &taken, start)?,
-        data: (config.data.clone().filter(|_| config.own_data))
-            .map(|path| (path, config.nodes.iter().map(data_folder).collect())),
-        images: BTreeMap::new(),
-    })
-}
-
-/// Sees to it that every image is there that the file does not say how to build.
-async fn ensure_images(
-    engine: &Engine,
-    tool: &Tool,
-    project: &Project,
-    resolved: &Resolved,
-) -> Result<(), ClusterError> {
-    for (service, image) in resolved.images() {
-        if engine.has_image(image).await? {
-            continue;
-        }
-        if let Err(error) = tool
-            .run(project, &["pull", "--quiet", service], UP_TIME_MAX)
-            .await
-        {
-            let said = std::error::Error::source(&error)
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            return Err(no_image(
-                image,
-                service,
-                &format!("it is not here and can't be pulled ({said})"),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn no_image(image: &str, service: &str, why: &str) -> ClusterError {
-    ClusterError::Unsupported {
-        what: format!("use image {image} for {service}"),
-        why: format!("{why}; build it first: `make images` builds those that ship with Duress"),
-    }
-}
-
 /// The engine's words for "somebody else has this subnet", by several versions.
 fn is_overlap(error: &ClusterError) -> bool {
     let said = std::error::Error::source(error).map(|source| source.to_string().to_lowercase());
     said.is_some_and(|said| said.contains("overlap") || said.contains("conflicts with network"))
-}
-
-/// A number from a name, so that runs begin their search for subnets in different places (FNV-1a).
-fn spread(name: &str) -> u32 {
-    name.bytes().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
-}
-
-type Endpoint = bollard::models::EndpointSettings;
-
-/// A container's networks, by the engine's names.
-fn endpoints(container: &ContainerInspectResponse) -> impl Iterator<Item = (&String, &Endpoint)> {
-    container
-        .network_settings
-        .iter()
-        .filter_map(|settings| settings.networks.as_ref())
-        .flatten()
-}
-
-/// Whether the engine's name of a network is that of the file's network: ours, or an external one's own.
-fn is_network(on_engine: &str, in_file: &str, project: &Project) -> bool {
-    on_engine == format!("{}_{in_file}", project.name) || on_engine == in_file
-}
-
-/// Whether a process runs, as far as its state in /proc says: a zombie does not.
-fn lives(pid: i64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-}
-
-/// The address that requests from this machine to another one come from. Nothing is sent: connecting a datagram socket
-/// only asks the routing table. (The engine itself does not always tell the gateway of an internal network.)
-fn source_address(destination: IpAddr) -> Result<IpAddr, ClusterError> {
-    let any: IpAddr = match destination {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let asked = UdpSocket::bind((any, 0)).and_then(|socket| {
-        socket.connect((destination, 9))?;
-        socket.local_addr()
-    });
-    asked
-        .map(|address| address.ip())
-        .map_err(|source| ClusterError::Io {
-            what: format!("find the way from this machine to {destination}"),
-            source,
-        })
-}
-
-/// A path in a container as seen on the engine's machine: under the mount that it is on, or through the process.
-fn data_on_host(container: &ContainerInspectResponse, path: &str, pid: u32) -> PathBuf {
-    let path = Path::new(path);
-    let mounts = container.mounts.iter().flatten().filter_map(|mount| {
-        let below = path.strip_prefix(mount.destination.as_deref()?).ok()?;
-        Some((
-            below,
-            mount.source.as_deref().filter(|source| !source.is_empty())?,
-        ))
-    });
-    match mounts.min_by_key(|(below, _)| below.components().count()) {
-        Some((below, source)) => Path::new(source).join(below),
-        None => Path::new("/proc")
-            .join(pid.to_string())
-            .join("root")
-            .join(path.strip_prefix("/").unwrap_or(path)),
-    }
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, ClusterError> {
-    std::path::absolute(path).map_err(|source| ClusterError::Io {
-        what: format!("resolve {}", path.display()),
-        source,
-    })
 }
 
 async fn make_folder(folder: &Path) -> Result<(), ClusterError> {

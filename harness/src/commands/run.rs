@@ -1,5 +1,6 @@
 //! `duress run`: deploy, break, check, report.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,11 +64,11 @@ pub fn main(args: &RunArgs) -> ExitCode {
     };
 
     let started = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let (dir, recorder, writer) = match prepare(args, &spec, seed, &started, &schedule) {
+    let (dir, log, recorder, writer) = match prepare(args, &spec, seed, &started, &schedule) {
         Ok(prepared) => prepared,
         Err(error) => return fail(&*error, exit::HARNESS_FAILURE),
     };
-    let progress = Progress::new(args.quiet);
+    let progress = Progress::new(recorder.clone(), log, args.quiet);
     progress.say(&format!(
         "{} seed {seed}, {} faults planned",
         spec.name,
@@ -81,7 +82,7 @@ pub fn main(args: &RunArgs) -> ExitCode {
             checking.clone(),
             dir.path().to_owned(),
         ));
-        let shown = tokio::spawn(progress.clone().follow(recorder.clone()));
+        let shown = tokio::spawn(progress.clone().follow());
         let run = Run {
             spec: &spec,
             seed,
@@ -135,7 +136,7 @@ fn resolve(args: &RunArgs) -> Result<Spec, SpecError> {
     Ok(spec)
 }
 
-type Prepared = (RunDir, Arc<Recorder>, crate::recorder::Writer);
+type Prepared = (RunDir, File, Arc<Recorder>, crate::recorder::Writer);
 
 fn prepare(
     args: &RunArgs,
@@ -151,7 +152,9 @@ fn prepare(
     dir.write_spec(&toml::to_string(spec).map_err(|error| Trouble(error.to_string()))?)?;
     dir.write_schedule(schedule)?;
     let (recorder, writer) = Recorder::create(&dir.history(), &spec.name, seed, started)?;
-    Ok((dir, recorder, writer))
+    let log = File::create(dir.log())
+        .map_err(|error| Trouble(format!("create {}: {error}", dir.log().display())))?;
+    Ok((dir, log, recorder, writer))
 }
 
 /// The first Ctrl-C (or SIGTERM) ends the run in order. The second, or one while the history is being checked, ends

@@ -93,6 +93,11 @@ fn a_correct_system_holds_under_faults_that_are_proven() {
     ] {
         assert!(bench.latest().join(file).is_file(), "{file} is missing");
     }
+    let log = std::fs::read_to_string(bench.latest().join("duress.log")).expect("a log");
+    assert!(
+        log.contains("phase recovery") && log.contains("VerifyHealed Installed"),
+        "{log}"
+    );
     before.wait_until_back(&bench, Duration::from_secs(10));
 }
 

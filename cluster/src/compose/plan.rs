@@ -1,0 +1,120 @@
+//! What is decided before anything is brought up: the file as the tool understands it, all that the override says, images.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::file::{Additions, Resolved};
+use super::tool::{Project, Tool};
+use super::{
+    CONTROLLER_LABEL, ComposeConfig, DIRECTORY_LABEL, NODE_LABEL, RUN_LABEL, UP_TIME_MAX, subnet, sweep,
+};
+use crate::ClusterError;
+
+const CONFIG_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Reads the file as the tool understands it, and makes sure that its nodes can be nodes.
+pub async fn resolve(tool: &Tool, config: &ComposeConfig) -> Result<Resolved, ClusterError> {
+    if !config.file.is_file() {
+        return Err(ClusterError::Unsupported {
+            what: format!("use the compose file {}", config.file.display()),
+            why: "there is no such file".to_owned(),
+        });
+    }
+    let yaml = tool.run(&config.project(), &["config"], CONFIG_TIME_MAX).await?;
+    let resolved = Resolved::parse(&yaml).map_err(|error| ClusterError::Unsupported {
+        what: format!("understand the compose file {}", config.file.display()),
+        why: error,
+    })?;
+    config
+        .nodes
+        .iter()
+        .try_for_each(|node| resolved.check_node(node))?;
+    resolved.shared_network(&config.nodes, config.network.as_deref())?;
+    Ok(resolved)
+}
+
+/// Decides all that the override file says.
+pub async fn plan(
+    engine: &Engine,
+    config: &ComposeConfig,
+    resolved: &Resolved,
+    attempt: u32,
+) -> Result<Additions, ClusterError> {
+    let mut taken = engine.subnets().await?;
+    let routes = tokio::fs::read_to_string("/proc/net/route")
+        .await
+        .unwrap_or_default();
+    taken.extend(subnet::routed(&routes));
+    let start = spread(&config.run).wrapping_add(attempt.wrapping_mul(977));
+    let directory = absolute(&config.directory)?;
+    let data_folder = |node: &String| (node.clone(), directory.join("data").join(node));
+    Ok(Additions {
+        project: sweep::project_name(&config.run),
+        nodes: config.nodes.clone(),
+        labels: BTreeMap::from([
+            (RUN_LABEL.to_owned(), config.run.clone()),
+            (CONTROLLER_LABEL.to_owned(), sweep::this_controller()),
+            // `$` would be taken for a variable.
+            (
+                DIRECTORY_LABEL.to_owned(),
+                directory.to_string_lossy().replace('$', "$$"),
+            ),
+        ]),
+        node_label: NODE_LABEL.to_owned(),
+        addresses: resolved.choose_addresses(&config.nodes, &taken, start)?,
+        data: (config.data.clone().filter(|_| config.own_data))
+            .map(|path| (path, config.nodes.iter().map(data_folder).collect())),
+        images: BTreeMap::new(),
+    })
+}
+
+/// Sees to it that every image is there that the file does not say how to build.
+pub async fn ensure_images(
+    engine: &Engine,
+    tool: &Tool,
+    project: &Project,
+    resolved: &Resolved,
+) -> Result<(), ClusterError> {
+    for (service, image) in resolved.images() {
+        if engine.has_image(image).await? {
+            continue;
+        }
+        if let Err(error) = tool
+            .run(project, &["pull", "--quiet", service], UP_TIME_MAX)
+            .await
+        {
+            let said = std::error::Error::source(&error)
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            return Err(no_image(
+                image,
+                service,
+                &format!("it is not here and can't be pulled ({said})"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub fn no_image(image: &str, service: &str, why: &str) -> ClusterError {
+    ClusterError::Unsupported {
+        what: format!("use image {image} for {service}"),
+        why: format!("{why}; build it first: `make images` builds those that ship with Duress"),
+    }
+}
+
+/// A number from a name, so that runs begin their search for subnets in different places (FNV-1a).
+fn spread(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+pub fn absolute(path: &Path) -> Result<PathBuf, ClusterError> {
+    std::path::absolute(path).map_err(|source| ClusterError::Io {
+        what: format!("resolve {}", path.display()),
+        source,
+    })
+}
