@@ -3,6 +3,7 @@
 # make bench   how fast the harness and the checkers are
 # make images  container images of the systems that ship with Duress
 # make calibrate   what is detected, how reliably: writes docs/calibration.md
+# make calibrate-etcd   the same with etcd in containers: writes docs/calibration-etcd.md
 
 CARGO ?= cargo
 DURESS = target/release/duress
@@ -18,7 +19,7 @@ endif
 .DEFAULT_GOAL := help
 include cluster/systems/images.mk
 
-.PHONY: help demo test bench calibrate build clean
+.PHONY: help demo test bench calibrate calibrate-etcd build clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -48,6 +49,10 @@ bench:
 calibrate: build
 	@scripts/setup run
 	$(DURESS) calibrate $(SPECIMEN) --out docs/calibration.md
+
+calibrate-etcd: build images
+	@scripts/setup run
+	$(DURESS) calibrate cluster/systems/etcd --seeds 10 --defect-seeds 5 --out docs/calibration-etcd.md
 
 clean:
 	$(CARGO) clean

@@ -3,7 +3,7 @@
 //! Every spec in the folder must be held on every seed: anything else is a false alarm or a run without worth. Every spec
 //! in its subfolder `defects` must be violated. Each run is a process of its own, as a user would start it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -247,41 +247,62 @@ fn table(series: &[Series], args: &CalibrateArgs) -> String {
         ));
     }
     text.push_str(
-        "\n### Planted defects: must be found\n\n\
-         | defect | what it does | runs | found | seconds of load until the violation, median | length of the part under faults |\n\
-         |---|---|---|---|---|---|\n",
+        "\n### Known defects: must be found\n\n\
+         | defect | what it is | violated | runs | found | seconds of load until the violation, median | length of the part under faults |\n\
+         |---|---|---|---|---|---|---|\n",
     );
     for series in series.iter().filter(|series| series.defect) {
-        let name = series.spec.defects().join(", ");
-        let what = Defect::ALL
-            .iter()
-            .find(|defect| defect.name() == name)
-            .map_or("", |defect| defect.what());
+        let (name, what) = defect(&series.spec);
         let seconds = median(series, seconds_to_violation);
         text.push_str(&format!(
-            "| `{name}` | {what} | {} | {} | {} | {} |\n",
+            "| `{name}` | {what} | {} | {} | {} | {} | {} |\n",
+            properties_violated(series),
             series.runs.len(),
             count(series, Overall::Violated),
             seconds.map_or("–".to_owned(), |seconds| format!("{seconds:.1}")),
             series.spec.time.faults,
         ));
     }
-    if args.only.is_none() {
-        for defect in Defect::ALL {
-            let measured = series
-                .iter()
-                .any(|series| series.spec.defects().iter().any(|name| name == defect.name()));
-            if !measured {
-                text.push_str(&format!(
-                    "| `{}` | {} | 0 | not measured: revealed by {} | – | – |\n",
-                    defect.name(),
-                    defect.what(),
-                    defect.revealed_by()
-                ));
-            }
+    let planted = |name: &str| {
+        let defects = |series: &Series| series.spec.defects().iter().any(|defect| defect == name);
+        series.iter().any(defects)
+    };
+    // A folder of specs for the specimen has to account for all that can be planted in it.
+    if args.only.is_none() && Defect::ALL.iter().any(|defect| planted(defect.name())) {
+        for defect in Defect::ALL.iter().filter(|defect| !planted(defect.name())) {
+            text.push_str(&format!(
+                "| `{}` | {} | – | 0 | not measured: revealed by {} | – | – |\n",
+                defect.name(),
+                defect.what(),
+                defect.revealed_by()
+            ));
         }
     }
     text
+}
+
+/// Name of what a spec is to find, and what it is.
+fn defect(spec: &Spec) -> (String, String) {
+    let planted = spec.defects().join(", ");
+    match Defect::ALL.iter().find(|defect| defect.name() == planted) {
+        Some(defect) => (planted, defect.what().to_owned()),
+        None => (spec.name.clone(), spec.description.clone()),
+    }
+}
+
+/// Names of the properties that any run of a series violated.
+fn properties_violated(series: &Series) -> String {
+    let properties = (series.runs.iter())
+        .filter_map(|(_, run)| run.as_ref().ok())
+        .flat_map(|verdict| &verdict.properties);
+    let violated: BTreeSet<&str> = properties
+        .filter(|property| matches!(property.verdict, Verdict::Violated { .. }))
+        .map(|property| property.property.as_str())
+        .collect();
+    if violated.is_empty() {
+        return "–".to_owned();
+    }
+    violated.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 fn page(table: &str, args: &CalibrateArgs) -> String {
@@ -289,8 +310,8 @@ fn page(table: &str, args: &CalibrateArgs) -> String {
     format!(
         "# Calibration\n\n\
          How often Duress raises a false alarm on a correct system, and how often it finds a defect that is known to be\n\
-         there. Written by `make calibrate` (`duress calibrate {} --seeds {} --defect-seeds {} --jobs {}`), seeds from {}, on a\n\
-         machine with {cores} cores. Each row is a spec in that folder; any of its runs can be done again with\n\
+         there. Written by `duress calibrate {} --seeds {} --defect-seeds {} --jobs {}`, seeds from {}, on a machine with\n\
+         {cores} cores. Each row is a spec in that folder; any of its runs can be done again with\n\
          `duress run SPEC --seed N`.\n\n{table}",
         args.specs.display(),
         args.seeds,
