@@ -122,7 +122,12 @@ impl System {
             },
             status: Some(StatusKind::Http),
             durability: Durability::Disk,
-            compose: None,
+            compose: Some(ComposeSystem {
+                data: "/data".into(),
+                version_variable: "SPECIMEN_VERSION".into(),
+                version_default: env!("CARGO_PKG_VERSION").into(),
+                versions: vec![env!("CARGO_PKG_VERSION").into()],
+            }),
         }
     }
 

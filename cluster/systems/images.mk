@@ -12,9 +12,19 @@ etcd-3.4   := --file $(SYSTEMS)/etcd/Dockerfile.debian
 etcd-3.5.0 := --build-arg ETCD=3.5.0
 etcd-3.5.1 := --build-arg ETCD=3.5.1
 
-.PHONY: images image-base $(ETCD_VERSIONS:%=image-etcd-%)
+# The specimen is of this very version: its image is made anew each time, from whatever the sources are now.
+SPECIMEN_IMAGE := duress/specimen:$(shell sed -n 's/^version = "\(.*\)"/\1/p' $(SYSTEMS)/../../Cargo.toml)
 
-images: $(ETCD_VERSIONS:%=image-etcd-%)
+.PHONY: images image-base image-specimen $(ETCD_VERSIONS:%=image-etcd-%)
+
+images: image-specimen $(ETCD_VERSIONS:%=image-etcd-%)
+
+# A static program, so that nothing else has to be in the image.
+image-specimen:
+	@echo "image: building $(SPECIMEN_IMAGE)" >&2
+	cd $(SYSTEMS)/../.. && cargo rustc --quiet -p duress-specimen --bin duress-specimen --profile demo -- -C target-feature=+crt-static
+	@tar --create --directory $(SYSTEMS)/specimen/containers Dockerfile --directory $(or $(CARGO_TARGET_DIR),$(CURDIR)/$(SYSTEMS)/../../target)/demo duress-specimen \
+	  | docker build --quiet --tag $(SPECIMEN_IMAGE) - >/dev/null
 
 image-base:
 	@FORCE=$(FORCE) $(SYSTEMS)/base/make-base.sh

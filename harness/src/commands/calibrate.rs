@@ -20,6 +20,9 @@ use crate::spec::{Spec, SpecError};
 /// In how many of ten runs a planted defect has to be found.
 const DETECTION_MIN: f64 = 0.9;
 
+/// What a system is: lies beside its specs, and is none.
+const SYSTEM_FILE: &str = "system.toml";
+
 #[derive(Debug, thiserror::Error)]
 enum CalibrateError {
     #[error("read folder {path}: {source}")]
@@ -139,7 +142,8 @@ fn specs_in(folder: &Path) -> Result<Vec<PathBuf>, CalibrateError> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+        if is_toml && !path.ends_with(SYSTEM_FILE) {
             paths.push(path);
         }
     }

@@ -14,6 +14,11 @@ const ETCD: &str = concat!(
     "/../cluster/systems/etcd/compose-3.yaml"
 );
 
+const SPECIMEN: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../cluster/systems/specimen/containers/compose.yaml"
+);
+
 /// Three members of etcd; `rest` says what is claimed, asked and broken.
 fn spec(rest: &str) -> String {
     spec_with(Path::new(ETCD), "", rest)
@@ -70,10 +75,11 @@ fn engine_or_skip() -> bool {
             .status();
         status.is_ok_and(|status| status.success())
     };
-    if works(&["image", "inspect", "duress/etcd:3.5.1"]) {
+    let specimen = concat!("duress/specimen:", env!("CARGO_PKG_VERSION"));
+    if works(&["image", "inspect", "duress/etcd:3.5.1", specimen]) {
         return true;
     }
-    let missing = "there is no container engine with the image duress/etcd:3.5.1; run `make images`";
+    let missing = "there is no container engine with the images of etcd and the specimen; run `make images`";
     assert!(
         std::env::var_os("CI").is_none(),
         "in CI this must run, but {missing}"
@@ -121,6 +127,51 @@ fn etcd_keeps_its_promise_under_faults_that_are_verified_and_nothing_is_left() {
         assert!(log.contains("etcd"), "{node} wrote nothing");
     }
     before.wait_until_back(&bench, Duration::from_secs(10));
+}
+
+/// Five nodes of the specimen whose image holds one program and nothing else, told `arguments`.
+fn specimen(arguments: &str, rest: &str) -> String {
+    let file = Path::new(SPECIMEN).canonicalize().expect("the compose file");
+    format!(
+        "name = \"specimen\"\nproperties = [\"linearizable\"]\n[cluster.compose]\nsystem = \"specimen\"\nfile = {file:?}\n\
+         nodes = [\"n1\", \"n2\", \"n3\", \"n4\", \"n5\"]\nvariables = {{ SPECIMEN_ARGS = {arguments:?} }}\n{rest}"
+    )
+}
+
+#[test]
+fn nodes_whose_image_holds_nothing_but_the_program_are_broken_as_any_other() {
+    if !engine_or_skip() {
+        return;
+    }
+    let faults = |kinds: &[&str]| {
+        let fault = |(number, kind): (usize, &&str)| {
+            format!(
+                "[[faults.at]]\nat = \"{}s\"\nlength = \"2s\"\n{kind}\n",
+                1 + 5 * number
+            )
+        };
+        kinds.iter().enumerate().map(fault).collect::<String>()
+    };
+    let cut = "kind = \"partition\"\nshape = \"majority-minority\"";
+    let common =
+        "[evidence]\nok = 200\nok-of-each = 10\n[workload.register]\nkeys = 4\n[load.open]\nrate = 100\n";
+    let others = [
+        "kind = \"kill\"\ntargets = \"leader\"",
+        "kind = \"pause\"\ntargets = \"one\"",
+    ];
+    let rest = format!(
+        "{common}[time]\nwarm-up = \"1s\"\nfaults = \"15s\"\n{}",
+        faults(&[cut, others[0], others[1]])
+    );
+    let verdict = Bench::new(&specimen("", &rest)).run(2, 0);
+    assert_eq!(verdict["evidence"]["faults_verified"], 3, "{verdict}");
+
+    let rest = format!(
+        "[client]\nrouting = \"any\"\n{common}[time]\nwarm-up = \"1s\"\nfaults = \"5s\"\n{}",
+        faults(&[cut])
+    );
+    let verdict = Bench::new(&specimen("--defect stale-read", &rest)).run(2, 1);
+    assert_eq!(verdict["overall"], "violated");
 }
 
 #[test]
