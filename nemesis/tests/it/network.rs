@@ -1,6 +1,7 @@
 //! Cutting links: the agent's rules, its probes, and what they leave alone.
 
 use duress_cluster::Place;
+use duress_nemesis::agent::AgentClient;
 use duress_nemesis::agent::protocol::{Command, Dropped, Hello, Point, Reachability, Rule, Took};
 use std::time::Instant;
 
@@ -17,6 +18,18 @@ fn rule(lab: &Lab, at: usize, from: &[usize]) -> Rule {
     }
 }
 
+async fn cut(agent: &AgentClient, fault: u64, rules: Vec<Rule>) {
+    agent.call::<Took>(Command::Cut { fault, rules }).await.unwrap();
+}
+
+async fn mend(agent: &AgentClient, fault: u64) -> Vec<Dropped> {
+    agent.call(Command::Mend { fault }).await.unwrap()
+}
+
+async fn probe(lab: &Lab, agent: &AgentClient) -> Reachability {
+    agent.call(Command::Probe { points: lab.points() }).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_partition_of_five_is_cut_and_proven_in_half_a_second() {
     let lab = Lab::new(5);
@@ -25,11 +38,8 @@ async fn a_partition_of_five_is_cut_and_proven_in_half_a_second() {
     let rules: Vec<Rule> = (1..=5)
         .map(|at| rule(&lab, at, if at <= 2 { &[3, 4, 5] } else { &[1, 2] }))
         .collect();
-    agent
-        .call::<Took>(Command::Cut { fault: 1, rules })
-        .await
-        .unwrap();
-    let seen: Reachability = agent.call(Command::Probe { points: lab.points() }).await.unwrap();
+    cut(&agent, 1, rules).await;
+    let seen = probe(&lab, &agent).await;
     let took = began.elapsed();
     assert_eq!(seen.links.len(), 5 * 4 * 2);
     assert_eq!(silent(&seen).len(), 2 * 3 * 2 * 2);
@@ -54,10 +64,10 @@ async fn a_partition_of_five_is_cut_and_proven_in_half_a_second() {
         assert_eq!(lab.hears(from, to, false), heard, "n{from} to n{to}, IPv4");
         assert_eq!(lab.hears(from, to, true), heard, "n{from} to n{to}, IPv6");
     }
-    let dropped: Vec<Dropped> = agent.call(Command::Mend { fault: 1 }).await.unwrap();
+    let dropped = mend(&agent, 1).await;
     assert_eq!(dropped.len(), 5);
     assert!(dropped.iter().all(|node| node.packets > 0), "{dropped:?}");
-    let seen: Reachability = agent.call(Command::Probe { points: lab.points() }).await.unwrap();
+    let seen = probe(&lab, &agent).await;
     assert_eq!(silent(&seen), [""; 0]);
     assert!(lab.hears(1, 3, false) && lab.hears(3, 1, true));
 }
@@ -66,17 +76,11 @@ async fn a_partition_of_five_is_cut_and_proven_in_half_a_second() {
 async fn one_way_is_one_way() {
     let lab = Lab::new(2);
     let agent = lab.agent().await;
-    agent
-        .call::<Took>(Command::Cut {
-            fault: 7,
-            rules: vec![rule(&lab, 2, &[1])],
-        })
-        .await
-        .unwrap();
+    cut(&agent, 7, vec![rule(&lab, 2, &[1])]).await;
     // Neighbours must be found anew, as they would be some time after the cut.
     lab.at(1, "ip neigh flush all; ip -6 neigh flush all");
     lab.at(2, "ip neigh flush all; ip -6 neigh flush all");
-    let seen: Reachability = agent.call(Command::Probe { points: lab.points() }).await.unwrap();
+    let seen = probe(&lab, &agent).await;
     assert_eq!(silent(&seen), ["n1>n2/4", "n1>n2/6"]);
     assert!(lab.hears(2, 1, false) && lab.hears(2, 1, true));
     assert!(!lab.hears(1, 2, false) && !lab.hears(1, 2, true));
@@ -92,38 +96,20 @@ async fn foreign_rules_survive_and_overlapping_faults_heal_on_their_own() {
     );
     let before = lab.rules(1);
     let agent = lab.agent().await;
-    agent
-        .call::<Took>(Command::Cut {
-            fault: 1,
-            rules: vec![rule(&lab, 1, &[2])],
-        })
-        .await
-        .unwrap();
-    agent
-        .call::<Took>(Command::Cut {
-            fault: 12,
-            rules: vec![rule(&lab, 1, &[3]), rule(&lab, 3, &[1])],
-        })
-        .await
-        .unwrap();
+    cut(&agent, 1, vec![rule(&lab, 1, &[2])]).await;
+    cut(&agent, 12, vec![rule(&lab, 1, &[3]), rule(&lab, 3, &[1])]).await;
     for line in before.lines() {
         assert!(lab.rules(1).contains(line), "{line} is gone");
     }
-    let seen: Reachability = agent.call(Command::Probe { points: lab.points() }).await.unwrap();
+    let seen = probe(&lab, &agent).await;
     assert_eq!(
         silent(&seen),
         ["n1>n3/4", "n1>n3/6", "n2>n1/4", "n2>n1/6", "n3>n1/4", "n3>n1/6"]
     );
-    agent
-        .call::<Vec<Dropped>>(Command::Mend { fault: 1 })
-        .await
-        .unwrap();
-    let seen: Reachability = agent.call(Command::Probe { points: lab.points() }).await.unwrap();
+    mend(&agent, 1).await;
+    let seen = probe(&lab, &agent).await;
     assert_eq!(silent(&seen), ["n1>n3/4", "n1>n3/6", "n3>n1/4", "n3>n1/6"]);
-    agent
-        .call::<Vec<Dropped>>(Command::Mend { fault: 12 })
-        .await
-        .unwrap();
+    mend(&agent, 12).await;
     assert_eq!(lab.rules(1), before);
 }
 
@@ -135,10 +121,7 @@ async fn clients_are_cut_and_observers_are_not() {
         place: lab.place(1),
         drop_from: vec![CLIENTS.parse().unwrap()],
     }];
-    agent
-        .call::<Took>(Command::Cut { fault: 1, rules })
-        .await
-        .unwrap();
+    cut(&agent, 1, rules).await;
     let mut points = lab.points();
     for (name, address) in [("clients", CLIENTS), ("observers", OBSERVERS)] {
         points.push(Point {
@@ -155,25 +138,16 @@ async fn clients_are_cut_and_observers_are_not() {
 async fn rules_removed_behind_its_back_are_noticed() {
     let lab = Lab::new(2);
     let agent = lab.agent().await;
-    agent
-        .call::<Took>(Command::Cut {
-            fault: 1,
-            rules: vec![rule(&lab, 1, &[2])],
-        })
-        .await
-        .unwrap();
+    cut(&agent, 1, vec![rule(&lab, 1, &[2])]).await;
     lab.at(1, "iptables -F; ip6tables -F");
-    let seen: Reachability = agent.call(Command::Probe { points: lab.points() }).await.unwrap();
+    let seen = probe(&lab, &agent).await;
     let lies: Vec<_> = seen
         .links
         .iter()
         .filter(|link| link.cut && link.heard > 0)
         .collect();
     assert_eq!(lies.len(), 2, "{:?}", seen.links);
-    agent
-        .call::<Vec<Dropped>>(Command::Mend { fault: 1 })
-        .await
-        .unwrap();
+    mend(&agent, 1).await;
     assert!(!lab.rules(1).contains("DURESS"));
 }
 
@@ -181,13 +155,7 @@ async fn rules_removed_behind_its_back_are_noticed() {
 async fn the_end_of_input_heals() {
     let lab = Lab::new(2);
     let agent = lab.agent().await;
-    agent
-        .call::<Took>(Command::Cut {
-            fault: 1,
-            rules: vec![rule(&lab, 1, &[2]), rule(&lab, 2, &[1])],
-        })
-        .await
-        .unwrap();
+    cut(&agent, 1, vec![rule(&lab, 1, &[2]), rule(&lab, 2, &[1])]).await;
     assert!(lab.rules(1).contains("DURESS-1"));
     agent.close().await.unwrap();
     assert!(!lab.rules(1).contains("DURESS") && !lab.rules(2).contains("DURESS"));
@@ -198,13 +166,7 @@ async fn the_end_of_input_heals() {
 async fn a_terminal_does_not_reach_it_and_sigterm_heals() {
     let lab = Lab::new(2);
     let agent = lab.agent().await;
-    agent
-        .call::<Took>(Command::Cut {
-            fault: 1,
-            rules: vec![rule(&lab, 1, &[2])],
-        })
-        .await
-        .unwrap();
+    cut(&agent, 1, vec![rule(&lab, 1, &[2])]).await;
     let pid = agent.hello().pid;
     super::lab::sh(&format!("kill -INT {pid}; kill -HUP {pid}"));
     assert!(
@@ -241,20 +203,8 @@ async fn the_own_network_is_never_touched() {
 async fn a_node_that_comes_back_elsewhere_is_cut_there_again() {
     let lab = Lab::new(3);
     let agent = lab.agent().await;
-    agent
-        .call::<Took>(Command::Cut {
-            fault: 4,
-            rules: vec![rule(&lab, 1, &[2])],
-        })
-        .await
-        .unwrap();
-    agent
-        .call::<Took>(Command::Cut {
-            fault: 5,
-            rules: vec![rule(&lab, 1, &[2])],
-        })
-        .await
-        .unwrap();
+    cut(&agent, 4, vec![rule(&lab, 1, &[2])]).await;
+    cut(&agent, 5, vec![rule(&lab, 1, &[2])]).await;
     // As if n1's container had been started again, and now were where n3 is.
     let back = Place {
         name: "n1".into(),
@@ -276,15 +226,9 @@ async fn a_node_that_comes_back_elsewhere_is_cut_there_again() {
         "it is there already"
     );
     assert!(!lab.hears(2, 3, false) && !lab.hears(2, 3, true));
-    agent
-        .call::<Vec<Dropped>>(Command::Mend { fault: 4 })
-        .await
-        .unwrap();
+    mend(&agent, 4).await;
     assert!(!lab.hears(2, 3, false));
-    agent
-        .call::<Vec<Dropped>>(Command::Mend { fault: 5 })
-        .await
-        .unwrap();
+    mend(&agent, 5).await;
     assert!(lab.hears(2, 3, false));
     assert!(!lab.rules(3).contains("DURESS"));
 }
