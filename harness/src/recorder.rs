@@ -351,6 +351,32 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_disk_makes_the_load_wait_and_nothing_is_dropped() {
+        const EVENTS: usize = 3 * QUEUE_LENGTH;
+        let (reader, disk) = std::io::pipe().expect("a pipe");
+        let (recorder, writer) =
+            Recorder::over(File::from(std::os::fd::OwnedFd::from(disk)), Path::new("a pipe"));
+        let load = std::thread::spawn({
+            let recorder = recorder.clone();
+            move || (0..EVENTS).for_each(|number| recorder.invoke(number as u64, &write(1), None))
+        });
+        // Nobody reads yet, so the writer stands still with what it took first.
+        while recorder.queue.lock().events.len() < QUEUE_LENGTH {
+            std::thread::yield_now();
+        }
+        assert!(!load.is_finished());
+        assert_eq!(recorder.queue.lock().events.len(), QUEUE_LENGTH);
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(reader)).take(EVENTS);
+        for (index, line) in lines.enumerate() {
+            let event: Event = serde_json::from_str(&line.expect("a line")).expect("an event");
+            assert_eq!(event.index, index as u64);
+        }
+        load.join().expect("the load ends");
+        // A pipe can't be synced.
+        writer.finish(&recorder).expect_err("no disk");
+    }
+
+    #[test]
     fn a_full_disk_is_noticed() {
         let full = File::options().write(true).open("/dev/full").expect("/dev/full");
         let (recorder, writer) = Recorder::over(full, Path::new("/dev/full"));
