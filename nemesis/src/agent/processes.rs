@@ -162,9 +162,13 @@ pub fn list(places: &[Place]) -> io::Result<Vec<Processes>> {
     places
         .iter()
         .map(|place| {
-            // A container whose program ended has no namespaces left to look into.
-            let gone = procfs::stat(place.pid).is_none_or(|stat| !alive(stat.state));
-            let processes = if gone { Vec::new() } else { procfs::members(place)? };
+            let gone = || procfs::stat(place.pid).is_none_or(|stat| !alive(stat.state));
+            let processes = match procfs::members(place) {
+                // A container whose program ended has no namespaces left to look into. It may end at any moment, so it
+                // is asked only now.
+                Err(_) if gone() => Vec::new(),
+                members => members?,
+            };
             Ok(Processes {
                 node: place.name.clone(),
                 processes,
@@ -210,5 +214,39 @@ pub fn end(ending: Ending, places: &[Place]) -> io::Result<Vec<Processes>> {
             )));
         }
         thread::sleep(LOOK_AGAIN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kill comes at every point of the look, some microseconds further each time.
+    #[test]
+    fn a_program_that_ends_while_it_is_looked_at_is_just_gone() {
+        for round in 0..400 {
+            let mut program = std::process::Command::new("sleep")
+                .arg("1000")
+                .spawn()
+                .expect("sleep");
+            let place = Place {
+                name: "n1".to_owned(),
+                pid: program.id(),
+                keeper: false,
+                addresses: vec![],
+                data: None,
+            };
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    thread::sleep(Duration::from_micros(round));
+                    program.kill().expect("a living program");
+                    program.wait().expect("a dead program");
+                });
+                while !list(std::slice::from_ref(&place)).expect("a list")[0]
+                    .processes
+                    .is_empty()
+                {}
+            });
+        }
     }
 }
