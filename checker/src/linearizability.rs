@@ -13,7 +13,7 @@ use crate::explain;
 use crate::fast::Fast;
 use crate::history::values::FastMap;
 use crate::history::{Event, History, HistoryError, Val};
-use crate::model::collections::{Queue, Set, Stack, UnorderedQueue};
+use crate::model::collections::{Queue, Set};
 use crate::model::kv::Kv;
 use crate::model::locks::{Lock, Semaphore};
 use crate::model::multi_register::MultiRegister;
@@ -108,9 +108,9 @@ pub fn with_model<W: WithModel>(name: &str, then: W) -> Result<W::Result, CheckE
         "kv" => then.with(&Kv),
         "versioned-register" => then.with(&VersionedRegister),
         "set" => then.with(&Set),
-        "queue" => then.with(&Queue),
-        "unordered-queue" => then.with(&UnorderedQueue),
-        "stack" => then.with(&Stack),
+        "queue" => then.with(&Queue::Fifo),
+        "unordered-queue" => then.with(&Queue::Unordered),
+        "stack" => then.with(&Queue::Lifo),
         "mutex" => then.with(&Lock::Mutex),
         "owner-mutex" => then.with(&Lock::Owner),
         "fenced-lock" => then.with(&Lock::Fenced),

@@ -104,6 +104,12 @@ pub trait Model: Sync {
     /// Adds every state in which the operation may leave a state; none, if its result is impossible there.
     fn step(&self, state: &Self::State, op: &Self::Op, next: &mut Vec<Self::State>);
 
+    /// Puts an operation into effect in place and says whether that was possible; if not, the state is of no use any
+    /// more. `None`, and nothing done: [`step`](Model::step) knows. For states that are dear to copy.
+    fn apply(&self, _state: &mut Self::State, _op: &Self::Op) -> Option<bool> {
+        None
+    }
+
     /// Which part of the history the operation belongs to. Parts must be independent objects: a history is
     /// linearizable exactly if each of them is (Herlihy and Wing, TOPLAS 1990, theorem 1).
     fn part(&self, call: &Call<'_>) -> Val {

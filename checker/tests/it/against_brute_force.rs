@@ -8,7 +8,7 @@ use duress_checker::certify::{brute_force, order_holds};
 use duress_checker::fast::Fast;
 use duress_checker::generate::{Random, small};
 use duress_checker::history::Val;
-use duress_checker::model::collections::{Queue, QueueOp, Set, SetOp, Stack, UnorderedQueue};
+use duress_checker::model::collections::{Queue, QueueOp, Set, SetOp};
 use duress_checker::model::kv::{Content, Kv, KvOp, Print};
 use duress_checker::model::locks::{Lock, LockOp, Permits, Semaphore};
 use duress_checker::model::multi_register::{Micro, MultiRegister};
@@ -269,13 +269,13 @@ fn fresh_queue_op(taken: &mut u64, put: &mut u64, random: &mut Random, unknown: 
 
 #[test]
 fn queue() {
-    fuzz(&Queue, some_queue_op);
+    fuzz(&Queue::Fifo, some_queue_op);
 }
 
 #[test]
 fn queue_of_different_elements() {
     let (mut taken, mut put) = (0, 0);
-    fuzz(&Queue, |random, unknown| {
+    fuzz(&Queue::Fifo, |random, unknown| {
         if put > 3 {
             (taken, put) = (0, 0);
         }
@@ -285,12 +285,12 @@ fn queue_of_different_elements() {
 
 #[test]
 fn unordered_queue() {
-    fuzz(&UnorderedQueue, some_queue_op);
+    fuzz(&Queue::Unordered, some_queue_op);
 }
 
 #[test]
 fn stack() {
-    fuzz(&Stack, some_queue_op);
+    fuzz(&Queue::Lifo, some_queue_op);
 }
 
 #[test]
