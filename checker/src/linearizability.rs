@@ -270,6 +270,7 @@ pub type Parts<Op> = Vec<(Val, Part<Op>)>;
 pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, CheckError> {
     let mut parts: Parts<M::Op> = Vec::new();
     let mut of_key: FastMap<Val, usize> = FastMap::default();
+    let mut last = (Val::NONE, 0);
     for (row, entry) in history.rows.iter().enumerate() {
         let call = Call {
             f: &history.functions[entry.f as usize],
@@ -284,13 +285,18 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
             reason,
         })?;
         let Some(op) = read else { continue };
-        let at = *of_key.entry(model.part(&call)).or_insert_with_key(|key| {
-            // Often there is but one key. What is reserved and not used costs no memory.
-            let room = if parts.is_empty() { history.rows.len() } else { 0 };
-            parts.push((*key, Vec::with_capacity(room)));
-            parts.len() - 1
-        });
-        parts[at].1.push(Operation {
+        let key = model.part(&call);
+        // Often there is but one key.
+        if parts.is_empty() || last.0 != key {
+            let at = *of_key.entry(key).or_insert_with(|| {
+                // What is reserved and not used costs no memory.
+                let room = if parts.is_empty() { history.rows.len() } else { 0 };
+                parts.push((key, Vec::with_capacity(room)));
+                parts.len() - 1
+            });
+            last = (key, at);
+        }
+        parts[last.1].1.push(Operation {
             op,
             invoke: entry.invoke,
             ret: entry.ret,

@@ -18,7 +18,7 @@ use crate::model::collections::SetOp;
 use crate::model::{Operation, Part};
 
 /// Splits a part by element, leaving out the elements whose order is found and holds; `None` if somebody read the whole
-/// set.
+/// set, or if there is but one element.
 pub fn divide(part: &[Operation<SetOp>]) -> Option<Vec<Part<SetOp>>> {
     if part.iter().any(|operation| operation.op.element().is_none()) {
         return None;
@@ -49,18 +49,27 @@ pub fn divide(part: &[Operation<SetOp>]) -> Option<Vec<Part<SetOp>>> {
     }
     let mut scratch = Scratch::default();
     let mut taken = vec![false; part.len()];
-    let left = from.windows(2).map(|range| &members[range[0] as usize..range[1] as usize]);
+    let left = from
+        .windows(2)
+        .map(|range| &members[range[0] as usize..range[1] as usize]);
     let left = left.filter(|members| {
         decide_element(part, members, &mut scratch) != Some(true)
             || !holds(part, members, &scratch.order, &mut taken)
     });
-    Some(left.map(|members| members.iter().map(|&at| part[at as usize].clone()).collect()).collect())
+    let left: Vec<Part<SetOp>> = left
+        .map(|members| members.iter().map(|&at| part[at as usize].clone()).collect())
+        .collect();
+    // One element that is not decided is not divided either.
+    (left.first().is_none_or(|first| first.len() < part.len())).then_some(left)
 }
 
 /// Decides the operations on one element, if it is added and removed at most once each.
 pub fn decide(part: &[Operation<SetOp>]) -> Option<Fast> {
     let element = part.first()?.op.element()?;
-    if part.iter().any(|operation| operation.op.element() != Some(element)) {
+    if part
+        .iter()
+        .any(|operation| operation.op.element() != Some(element))
+    {
         return None;
     }
     let members: Vec<u32> = (0..part.len() as u32).collect();
@@ -88,7 +97,9 @@ fn holds(part: &[Operation<SetOp>], members: &[u32], order: &[u32], taken: &mut 
             SetOp::Contains(..) | SetOp::Read(_) => return false,
         }
     }
-    members.iter().all(|&at| taken[at as usize] || part[at as usize].ret == NEVER)
+    members
+        .iter()
+        .all(|&at| taken[at as usize] || part[at as usize].ret == NEVER)
 }
 
 /// Memory for one element after another.

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 
 use super::{Call, Model, Operation, Part};
-use crate::fast::{Fast, queue, set};
+use crate::fast::{Fast, gset, queue, set, stack};
 use crate::history::{Datum, Val};
 
 fn single(datum: Datum, what: &str) -> Result<Val, String> {
@@ -138,7 +138,11 @@ impl Model for Set {
     }
 
     fn decide(&self, part: &[Operation<SetOp>]) -> Option<Fast> {
-        set::decide(part)
+        set::decide(part).or_else(|| gset::decide(part))
+    }
+
+    fn focus(&self, core: &[Operation<SetOp>]) -> Option<Part<SetOp>> {
+        gset::focus(core)
     }
 }
 
@@ -285,7 +289,8 @@ impl Model for Queue {
     fn decide(&self, part: &[Operation<QueueOp>]) -> Option<Fast> {
         match self {
             Queue::Fifo => queue::decide(part),
-            Queue::Unordered | Queue::Lifo => None,
+            Queue::Lifo => stack::decide(part),
+            Queue::Unordered => None,
         }
     }
 }

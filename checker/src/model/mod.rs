@@ -152,6 +152,13 @@ pub trait Model: Sync {
     fn decide(&self, _part: &[Operation<Self::Op>]) -> Option<Fast> {
         None
     }
+
+    /// What some operations of a part that [`decide`](Model::decide) decided say about a smaller object of their own,
+    /// e.g. reads of a whole set about the elements that are added among them. If the part is linearizable, so must
+    /// this be.
+    fn focus(&self, _core: &[Operation<Self::Op>]) -> Option<Part<Self::Op>> {
+        None
+    }
 }
 
 /// One line about a model, for the command line.

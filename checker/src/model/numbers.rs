@@ -6,7 +6,8 @@
 //! | `log` | `append v` → nothing, its offset, or `[offset, v]`; `read` → `[v, …]`, all of it |
 //! | `versioned-register` | as etcd has it: `read` → `[version, v]`, `write [null, v]` → `[version, v]`, `cas [null, [old, new]]` → `[version, [old, new]]`; versions may be `null`: not known |
 
-use super::{Call, Model};
+use super::{Call, Model, Operation, Part};
+use crate::fast::{Fast, counter, log, versions};
 use crate::history::{Datum, Val};
 
 /// An operation on a counter.
@@ -62,6 +63,10 @@ impl Model for Counter {
 
     fn observes_only(&self, op: &CounterOp) -> bool {
         matches!(op, CounterOp::Read(_) | CounterOp::Add(0))
+    }
+
+    fn decide(&self, part: &[Operation<CounterOp>]) -> Option<Fast> {
+        counter::decide(part)
     }
 }
 
@@ -121,16 +126,33 @@ impl Model for Log {
     }
 
     fn step(&self, state: &Vec<Val>, op: &LogOp, next: &mut Vec<Vec<Val>>) {
-        match op {
-            LogOp::Append(_, Some(offset)) if *offset != state.len() as i64 => {}
-            LogOp::Append(value, _) => next.push([state.as_slice(), &[*value]].concat()),
-            LogOp::Read(found) if **found == **state => next.push(state.clone()),
-            LogOp::Read(_) => {}
+        let mut state = state.clone();
+        if self.apply(&mut state, op) == Some(true) {
+            next.push(state);
         }
+    }
+
+    fn apply(&self, state: &mut Vec<Val>, op: &LogOp) -> Option<bool> {
+        Some(match op {
+            LogOp::Append(_, Some(offset)) if *offset != state.len() as i64 => false,
+            LogOp::Append(value, _) => {
+                state.push(*value);
+                true
+            }
+            LogOp::Read(found) => **found == **state,
+        })
     }
 
     fn observes_only(&self, op: &LogOp) -> bool {
         matches!(op, LogOp::Read(_))
+    }
+
+    fn decide(&self, part: &[Operation<LogOp>]) -> Option<Fast> {
+        log::decide(part)
+    }
+
+    fn focus(&self, core: &[Operation<LogOp>]) -> Option<Part<LogOp>> {
+        Some(log::focus(core))
     }
 }
 
@@ -236,5 +258,13 @@ impl Model for VersionedRegister {
             Versioned::Read(value) | Versioned::Cas(value, _) => Some(value),
             Versioned::Write(_) => None,
         }
+    }
+
+    fn decide(&self, part: &[Operation<VersionedOp>]) -> Option<Fast> {
+        versions::decide(part)
+    }
+
+    fn focus(&self, core: &[Operation<VersionedOp>]) -> Option<Part<VersionedOp>> {
+        versions::focus(core)
     }
 }

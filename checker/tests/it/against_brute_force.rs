@@ -34,7 +34,7 @@ pub fn value(random: &mut Random, bound: u64) -> Val {
     }
 }
 
-fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
+pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
     let budget = Budget {
         memory_bytes_max: 64 << 20,
         ..Budget::default()
@@ -102,10 +102,21 @@ fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
         }
         None => {}
     }
+    if truth && model.decide(part).is_some() {
+        // What is said of some of the operations must be true of them too.
+        let mut random = Random::new(!seed);
+        let some: Part<M::Op> = part.iter().filter(|_| random.percent(60)).cloned().collect();
+        if let Some(focused) = model.focus(&some) {
+            assert!(
+                brute_force(model, &focused),
+                "focus, seed {seed}: {focused:#?} is impossible, {part:#?} is not"
+            );
+        }
+    }
     truth
 }
 
-fn fuzz<M: Model>(model: &M, mut op: impl FnMut(&mut Random, bool) -> M::Op) {
+pub fn fuzz<M: Model>(model: &M, mut op: impl FnMut(&mut Random, bool) -> M::Op) {
     let (mut held, mut broken) = (0, 0);
     for seed in 0..rounds() {
         let mut random = Random::new(seed);
