@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::certify;
-use crate::explain;
+use crate::explain::{self, Broken};
 use crate::fast::Fast;
 use crate::history::values::FastMap;
 use crate::history::{Event, History, HistoryError, Val};
@@ -342,9 +342,16 @@ fn decide_whole<M: Model>(
         // An order that does not hold is no answer; the search decides.
         Some(Fast::Order(_)) | None => {}
     }
+    let broken = Broken {
+        model,
+        history,
+        key,
+        part,
+        limits,
+    };
     if let Some(core) = suspects {
         let core: Part<M::Op> = core.iter().map(|&at| part[at as usize].clone()).collect();
-        if let Some(witness) = explain::witness(model, history, key, core, limits) {
+        if let Some(witness) = broken.witness(core) {
             return Finding::Broken(Box::new(witness));
         }
     }
@@ -352,7 +359,7 @@ fn decide_whole<M: Model>(
         Outcome::Order(_) => Finding::Holds,
         Outcome::Impossible { at } => {
             let prefix = explain::prefix(part, part[at as usize].ret);
-            match explain::witness(model, history, key, prefix, limits) {
+            match broken.witness(prefix) {
                 Some(witness) => Finding::Broken(Box::new(witness)),
                 None => {
                     Finding::Undecided("the search contradicts itself: please report this history".to_owned())

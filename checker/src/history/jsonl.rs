@@ -295,7 +295,7 @@ mod tests {
         let quick = read_history(LINES.as_bytes()).unwrap();
         let slow = History::from_events(&read_events(LINES.as_bytes()).unwrap()).unwrap();
         assert_eq!(quick.rows.len(), 2);
-        assert_eq!(quick.failed, 1);
+        assert_eq!(quick.failures.len(), 1);
         for history in [&quick, &slow] {
             let write = history.witness_op(0, String::new());
             assert_eq!((write.index, write.process, write.f.as_str()), (1, 3, "write"));

@@ -11,9 +11,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Call, Model, Operation, Part};
+use super::{Call, Model, Operation, Part, show_list};
 use crate::fast::{Fast, gset, queue, set, stack};
-use crate::history::{Datum, Val};
+use crate::history::{Datum, Val, Values};
 
 fn single(datum: Datum, what: &str) -> Result<Val, String> {
     datum
@@ -131,6 +131,10 @@ impl Model for Set {
             SetOp::Contains(value, true) => Some(*value),
             _ => None,
         }
+    }
+
+    fn show(&self, state: &Vec<Val>, values: &Values) -> String {
+        show_list(state.iter().copied(), values)
     }
 
     fn divide(&self, part: &[Operation<SetOp>]) -> Option<Vec<Part<SetOp>>> {
@@ -284,6 +288,10 @@ impl Model for Queue {
             QueueOp::Take(value) => Some(*value),
             _ => None,
         }
+    }
+
+    fn show(&self, state: &VecDeque<Val>, values: &Values) -> String {
+        show_list(state.iter().copied(), values)
     }
 
     fn decide(&self, part: &[Operation<QueueOp>]) -> Option<Fast> {

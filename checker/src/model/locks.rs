@@ -11,7 +11,7 @@
 
 use super::{Call, Model, Operation};
 use crate::fast::{Fast, lock};
-use crate::history::Val;
+use crate::history::{Val, Values};
 
 /// Acquiring or releasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,6 +105,10 @@ impl Model for Lock {
         *self != Lock::Fenced
     }
 
+    fn show(&self, state: &Held, _values: &Values) -> String {
+        if state.by.is_some() { "it held" } else { "it free" }.to_owned()
+    }
+
     fn decide(&self, part: &[Operation<LockOp>]) -> Option<Fast> {
         match self {
             Lock::Mutex => Some(lock::balance(part, 1, |op| matches!(op, LockOp::Acquire(..)))),
@@ -168,6 +172,10 @@ impl Model for Semaphore {
         if (0..=self.permits).contains(&after) {
             next.push(after);
         }
+    }
+
+    fn show(&self, used: &i64, _values: &Values) -> String {
+        format!("{used} of {} permits taken", self.permits)
     }
 
     fn decide(&self, part: &[Operation<Permits>]) -> Option<Fast> {

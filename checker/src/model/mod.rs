@@ -143,6 +143,11 @@ pub trait Model: Sync {
         None
     }
 
+    /// A state as a person reads it.
+    fn show(&self, state: &Self::State, _values: &Values) -> String {
+        format!("{state:?}")
+    }
+
     /// Splits a part into independent objects once more, where all of its operations have to be known for that.
     fn divide(&self, _part: &[Operation<Self::Op>]) -> Option<Vec<Part<Self::Op>>> {
         None
@@ -159,6 +164,22 @@ pub trait Model: Sync {
     fn focus(&self, _core: &[Operation<Self::Op>]) -> Option<Part<Self::Op>> {
         None
     }
+}
+
+/// A list of values as a person reads it: the end of it, if it is long.
+fn show_list(items: impl ExactSizeIterator<Item = Val>, values: &Values) -> String {
+    const SHOWN_MAX: usize = 8;
+    let left_out = items.len().saturating_sub(SHOWN_MAX);
+    let shown: Vec<String> = items
+        .skip(left_out)
+        .map(|item| values.json(item).to_string())
+        .collect();
+    let more = if left_out > 0 {
+        format!("{left_out} more, ")
+    } else {
+        String::new()
+    };
+    format!("[{more}{}]", shown.join(", "))
 }
 
 /// One line about a model, for the command line.

@@ -6,9 +6,9 @@
 //! | `log` | `append v` → nothing, its offset, or `[offset, v]`; `read` → `[v, …]`, all of it |
 //! | `versioned-register` | as etcd has it: `read` → `[version, v]`, `write [null, v]` → `[version, v]`, `cas [null, [old, new]]` → `[version, [old, new]]`; versions may be `null`: not known |
 
-use super::{Call, Model, Operation, Part};
+use super::{Call, Model, Operation, Part, show_list};
 use crate::fast::{Fast, counter, log, versions};
-use crate::history::{Datum, Val};
+use crate::history::{Datum, Val, Values};
 
 /// An operation on a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +147,10 @@ impl Model for Log {
         matches!(op, LogOp::Read(_))
     }
 
+    fn show(&self, state: &Vec<Val>, values: &Values) -> String {
+        show_list(state.iter().copied(), values)
+    }
+
     fn decide(&self, part: &[Operation<LogOp>]) -> Option<Fast> {
         log::decide(part)
     }
@@ -258,6 +262,10 @@ impl Model for VersionedRegister {
             Versioned::Read(value) | Versioned::Cas(value, _) => Some(value),
             Versioned::Write(_) => None,
         }
+    }
+
+    fn show(&self, (version, value): &(i64, Val), values: &Values) -> String {
+        format!("version {version}, {}", values.json(*value))
     }
 
     fn decide(&self, part: &[Operation<VersionedOp>]) -> Option<Fast> {
