@@ -13,6 +13,7 @@ mod lookup;
 pub mod queue;
 pub mod set;
 pub mod stack;
+mod tree;
 pub mod versions;
 pub mod zones;
 

@@ -13,22 +13,19 @@
 
 use super::Fast;
 use super::lookup::{Lookup, NOBODY};
-use crate::history::NEVER;
+use crate::history::{NEVER, Val};
 use crate::model::collections::SetOp;
 use crate::model::{Operation, Part};
 
 /// Splits a part by element, leaving out the elements whose order is found and holds; `None` if somebody read the whole
 /// set, or if there is but one element.
 pub fn divide(part: &[Operation<SetOp>]) -> Option<Vec<Part<SetOp>>> {
-    if part.iter().any(|operation| operation.op.element().is_none()) {
-        return None;
-    }
-    let each = || part.iter().filter_map(|operation| operation.op.element());
-    let mut of = Lookup::new(each(), part.len());
+    let values: Vec<Val> = part.iter().map(|operation| operation.op.element()).collect::<Option<_>>()?;
+    let mut of = Lookup::new(values.iter().copied(), part.len());
     // The operations on each element: counted, then placed.
     let mut from: Vec<u32> = vec![0];
     let mut elements = Vec::with_capacity(part.len());
-    for value in each() {
+    for value in values {
         let mut at = of.get(value);
         if at == NOBODY {
             at = from.len() as u32 - 1;

@@ -167,7 +167,10 @@ fn quick(line: &[u8], builder: &mut Builder) -> Result<Option<Raw>, Fault> {
                     scan.plain_str()?;
                 }
             }
-            _ => scan.skip_value()?,
+            _ => {
+                std::str::from_utf8(name).map_err(|_| Fault)?;
+                scan.skip_value()?;
+            }
         }
         match scan.next()? {
             b',' => {}

@@ -244,7 +244,7 @@ fn set_that_grows() {
 
 #[test]
 fn stack_of_different_elements() {
-    paths(&Queue::Lifo, 30, |random| {
+    paths(&Queue::Lifo, 60, |random| {
         let (length, width, info) = shape(random);
         let mut fresh = 0;
         let mut part = small(random, length, width, info, |random, unknown| {
