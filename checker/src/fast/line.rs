@@ -62,20 +62,18 @@ pub(super) fn arrange<Op>(part: &[Operation<Op>], line: &Line) -> Result<Vec<u32
     let mut arriving = line.free.iter().copied().peekable();
     let mut waiting: BinaryHeap<Reverse<(u32, u32)>> = BinaryHeap::new();
     let ret = |at: u32| part[at as usize].ret;
-    for at in 0..last {
-        if filled[at] != NOBODY {
-            continue;
-        }
-        while let Some(new) = arriving.next_if(|&new| part[new as usize].invoke < bounds.upper[at].0) {
+    let each = filled.iter_mut().zip(&bounds.lower).zip(&bounds.upper);
+    for ((slot, lower), upper) in each.filter(|((slot, _), _)| **slot == NOBODY) {
+        while let Some(new) = arriving.next_if(|&new| part[new as usize].invoke < upper.0) {
             waiting.push(Reverse((ret(new), new)));
         }
         let Some(Reverse((deadline, taken))) = waiting.pop() else {
-            return Err(Conflict::Starved(bounds.upper[at].1));
+            return Err(Conflict::Starved(upper.1));
         };
-        if deadline < bounds.lower[at].0 {
-            return Err(Conflict::Crowded(bounds.lower[at].1));
+        if deadline < lower.0 {
+            return Err(Conflict::Crowded(lower.1));
         }
-        filled[at] = taken;
+        *slot = taken;
     }
     let mut rest: Vec<u32> = waiting
         .into_iter()

@@ -20,7 +20,10 @@ use crate::model::{Operation, Part};
 /// Splits a part by element, leaving out the elements whose order is found and holds; `None` if somebody read the whole
 /// set, or if there is but one element.
 pub fn divide(part: &[Operation<SetOp>]) -> Option<Vec<Part<SetOp>>> {
-    let values: Vec<Val> = part.iter().map(|operation| operation.op.element()).collect::<Option<_>>()?;
+    let values: Vec<Val> = part
+        .iter()
+        .map(|operation| operation.op.element())
+        .collect::<Option<_>>()?;
     let mut of = Lookup::new(values.iter().copied(), part.len());
     // The operations on each element: counted, then placed.
     let mut from: Vec<u32> = vec![0];

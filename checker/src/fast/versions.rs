@@ -208,7 +208,7 @@ pub fn focus(core: &[Operation<VersionedOp>]) -> Option<Part<VersionedOp>> {
                 version: Some(among(version?)?),
                 what,
             },
-            ..operation.clone()
+            ..*operation
         })
     });
     focused.collect()
