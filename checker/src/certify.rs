@@ -20,6 +20,14 @@ pub fn order_holds<M: Model>(model: &M, part: &[Operation<M::Op>], order: &[u32]
             return false;
         }
         invoked_max = invoked_max.max(operation.invoke);
+        if let [state] = states.as_mut_slice()
+            && let Some(possible) = model.apply(state, &operation.op)
+        {
+            if !possible {
+                return false;
+            }
+            continue;
+        }
         for state in &states {
             model.step(state, &operation.op, &mut next);
             all.append(&mut next);

@@ -280,27 +280,81 @@ fn stale_read(history: &mut History) {
 
 /// A FIFO queue of different elements: as many enqueued as dequeued, about.
 pub fn queue(shape: Shape) -> History {
-    let mut history = empty(&["enqueue", "dequeue"]);
-    let inside = std::cell::RefCell::new(std::collections::VecDeque::new());
-    let mut put = 0;
-    let ask = |random: &mut Random| {
-        if random.percent(52) {
-            put += 1;
-            Ask::Write(Val(put))
-        } else {
-            Ask::Read
-        }
-    };
-    let apply = |request| match request {
-        Ask::Write(value) => {
-            inside.borrow_mut().push_back(value);
+    let mut inside = std::collections::VecDeque::new();
+    two(shape, ["enqueue", "dequeue"], 52, |put| match put {
+        Some(value) => {
+            inside.push_back(value);
             Some(Datum::one(value))
         }
-        Ask::Read | Ask::Cas(..) => Some(Datum::one(inside.borrow_mut().pop_front().unwrap_or(Val::NIL))),
+        None => Some(Datum::one(inside.pop_front().unwrap_or(Val::NIL))),
+    })
+}
+
+/// A stack of different elements, the same.
+pub fn stack(shape: Shape) -> History {
+    let mut inside = Vec::new();
+    two(shape, ["push", "pop"], 52, |put| match put {
+        Some(value) => {
+            inside.push(value);
+            Some(Datum::one(value))
+        }
+        None => Some(Datum::one(inside.pop().unwrap_or(Val::NIL))),
+    })
+}
+
+/// A counter: increments and reads.
+pub fn counter(shape: Shape) -> History {
+    let mut count = 0;
+    let mut history = two(shape, ["inc", "read"], 50, |inc| {
+        count += u32::from(inc.is_some());
+        Some(Datum::one(Val(count)))
+    });
+    for row in &mut history.rows {
+        // By one, not by the number of the request.
+        if row.f == 0 {
+            (row.argument, row.result) = (Datum::NIL, Datum::NIL);
+        }
+    }
+    history
+}
+
+/// A log of different values that answers with the offset, and is not read.
+pub fn log(shape: Shape) -> History {
+    let mut length = 0;
+    two(shape, ["append", "read"], 100, |_| {
+        length += 1;
+        Some(Datum::one(Val(length - 1)))
+    })
+}
+
+/// A mutex that is asked for whether it is free or not.
+pub fn mutex(shape: Shape) -> History {
+    let mut held = false;
+    two(shape, ["acquire", "release"], 50, |acquire| {
+        let possible = held != acquire.is_some();
+        held = acquire.is_some();
+        possible.then_some(Datum::NIL)
+    })
+}
+
+/// An object that is asked for two things; so many in a hundred are the first, each with a number of its own.
+fn two(
+    shape: Shape,
+    functions: [&str; 2],
+    first_percent: u64,
+    mut apply: impl FnMut(Option<Val>) -> Option<Datum>,
+) -> History {
+    let mut history = empty(&functions);
+    let mut asked = 0;
+    let ask = |random: &mut Random| {
+        random.percent(first_percent).then(|| {
+            asked += 1;
+            Val(asked)
+        })
     };
-    simulate(shape, &mut history, ask, apply, |request| match request {
-        Ask::Write(value) => (0, Val::NONE, Datum::one(value)),
-        Ask::Read | Ask::Cas(..) => (1, Val::NONE, Datum::NIL),
+    simulate(shape, &mut history, ask, &mut apply, |first| match first {
+        Some(value) => (0, Val::NONE, Datum::one(value)),
+        None => (1, Val::NONE, Datum::NIL),
     });
     history
 }

@@ -123,6 +123,7 @@ fn violated(property: &str, summary: String) -> PropertyVerdict {
         key: None,
         operations: Vec::new(),
         minimal: true,
+        reached: None,
     };
     PropertyVerdict {
         property: property.to_owned(),

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::certify;
-use crate::explain;
+use crate::explain::{self, Broken};
 use crate::fast::Fast;
 use crate::history::values::FastMap;
 use crate::history::{Event, History, HistoryError, Val};
-use crate::model::collections::{Queue, Set, Stack, UnorderedQueue};
+use crate::model::collections::{Queue, Set};
 use crate::model::kv::Kv;
 use crate::model::locks::{Lock, Semaphore};
 use crate::model::multi_register::MultiRegister;
@@ -108,9 +108,9 @@ pub fn with_model<W: WithModel>(name: &str, then: W) -> Result<W::Result, CheckE
         "kv" => then.with(&Kv),
         "versioned-register" => then.with(&VersionedRegister),
         "set" => then.with(&Set),
-        "queue" => then.with(&Queue),
-        "unordered-queue" => then.with(&UnorderedQueue),
-        "stack" => then.with(&Stack),
+        "queue" => then.with(&Queue::Fifo),
+        "unordered-queue" => then.with(&Queue::Unordered),
+        "stack" => then.with(&Queue::Lifo),
         "mutex" => then.with(&Lock::Mutex),
         "owner-mutex" => then.with(&Lock::Owner),
         "fenced-lock" => then.with(&Lock::Fenced),
@@ -270,6 +270,7 @@ pub type Parts<Op> = Vec<(Val, Part<Op>)>;
 pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, CheckError> {
     let mut parts: Parts<M::Op> = Vec::new();
     let mut of_key: FastMap<Val, usize> = FastMap::default();
+    let mut last = (Val::NONE, 0);
     for (row, entry) in history.rows.iter().enumerate() {
         let call = Call {
             f: &history.functions[entry.f as usize],
@@ -284,13 +285,18 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
             reason,
         })?;
         let Some(op) = read else { continue };
-        let at = *of_key.entry(model.part(&call)).or_insert_with_key(|key| {
-            // Often there is but one key. What is reserved and not used costs no memory.
-            let room = if parts.is_empty() { history.rows.len() } else { 0 };
-            parts.push((*key, Vec::with_capacity(room)));
-            parts.len() - 1
-        });
-        parts[at].1.push(Operation {
+        let key = model.part(&call);
+        // Often there is but one key.
+        if parts.is_empty() || last.0 != key {
+            let at = *of_key.entry(key).or_insert_with(|| {
+                // What is reserved and not used costs no memory.
+                let room = if parts.is_empty() { history.rows.len() } else { 0 };
+                parts.push((key, Vec::with_capacity(room)));
+                parts.len() - 1
+            });
+            last = (key, at);
+        }
+        parts[last.1].1.push(Operation {
             op,
             invoke: entry.invoke,
             ret: entry.ret,
@@ -336,9 +342,16 @@ fn decide_whole<M: Model>(
         // An order that does not hold is no answer; the search decides.
         Some(Fast::Order(_)) | None => {}
     }
+    let broken = Broken {
+        model,
+        history,
+        key,
+        part,
+        limits,
+    };
     if let Some(core) = suspects {
         let core: Part<M::Op> = core.iter().map(|&at| part[at as usize].clone()).collect();
-        if let Some(witness) = explain::witness(model, history, key, core, limits) {
+        if let Some(witness) = broken.witness(core) {
             return Finding::Broken(Box::new(witness));
         }
     }
@@ -346,7 +359,7 @@ fn decide_whole<M: Model>(
         Outcome::Order(_) => Finding::Holds,
         Outcome::Impossible { at } => {
             let prefix = explain::prefix(part, part[at as usize].ret);
-            match explain::witness(model, history, key, prefix, limits) {
+            match broken.witness(prefix) {
                 Some(witness) => Finding::Broken(Box::new(witness)),
                 None => {
                     Finding::Undecided("the search contradicts itself: please report this history".to_owned())

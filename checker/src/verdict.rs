@@ -49,6 +49,24 @@ pub struct Witness {
     /// False where the operations are not minimal, because the budget for minimising ran out.
     #[serde(default)]
     pub minimal: bool,
+    /// How far the history of the object can be explained, where that was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<Reached>,
+}
+
+/// How far a history that is impossible as a whole can be explained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// Index of the completion with which the shortest impossible prefix ends.
+    pub fails_at: u64,
+    /// How many operations an order that explains everything before it has.
+    pub ordered: u64,
+    /// The last of that order, by the index of the invocation.
+    pub order: Vec<u64>,
+    /// What the object may hold after it; there may be others.
+    pub states: Vec<String>,
+    /// All of this in a sentence.
+    pub sentence: String,
 }
 
 /// One operation of a [`Witness`].

@@ -4,9 +4,17 @@
 //! general search stands behind all of them. Each gives a witness order or a core, so that its answer can be checked
 //! by [`crate::certify`] without trusting it.
 
+pub mod counter;
+pub mod gset;
+mod line;
+pub mod lock;
+pub mod log;
 mod lookup;
 pub mod queue;
 pub mod set;
+pub mod stack;
+mod tree;
+pub mod versions;
 pub mod zones;
 
 /// What a path without search found. Numbers are positions in the part.

@@ -16,6 +16,9 @@
 //! The order that proves a history: moments at which the queue was empty cut it into segments; within one, an element
 //! is next when none that is left must come before it.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+
 use super::Fast;
 use super::lookup::{Lookup, NOBODY};
 use crate::history::NEVER;
@@ -321,97 +324,140 @@ fn order(clock: &Clock, elements: &[Element], moments: Vec<(u32, u32)>) -> Vec<u
     for at in 1..from.len() {
         from[at] += from[at - 1];
     }
-    let mut members = vec![0u32; elements.len()];
-    let mut next = from.clone();
-    for (at, &segment) in segment_of.iter().enumerate() {
-        members[next[segment as usize] as usize] = at as u32;
-        next[segment as usize] += 1;
-    }
+    let sorting = Sorting {
+        elements,
+        segment_of: &segment_of,
+        from: &from,
+        end: clock.end as usize,
+    };
+    let sorted = Sorted {
+        put_invoke: sorting.by(|element| element.put_invoke),
+        put_ret: sorting.by(|element| element.put_ret),
+        take_invoke: sorting.by(|element| element.take_invoke),
+        take_ret: sorting.by(|element| element.take_ret),
+    };
     let mut order = Vec::with_capacity(clock.invokes.len());
-    let mut marks = Marks {
+    let mut scratch = Scratch {
         gone: vec![false; elements.len()],
         half_ready: vec![false; elements.len()],
+        ready: VecDeque::new(),
+        puts: Vec::new(),
+        takes: Vec::new(),
     };
     for segment in 0..segments {
-        let members = &members[from[segment] as usize..from[segment + 1] as usize];
+        let range = from[segment] as usize..from[segment + 1] as usize;
         let earliest = if segment == 0 { 0 } else { moments[segment - 1].0 };
         if segment > 0 {
             order.push(moments[segment - 1].1);
         }
-        segment_order(elements, members, earliest, &mut marks, &mut order);
+        segment_order(elements, &sorted, range, earliest, &mut scratch, &mut order);
     }
     order
 }
 
-/// What was done with each element.
-struct Marks {
+/// Elements segment by segment, those of one in order of an event of theirs.
+struct Sorted {
+    put_invoke: Vec<u32>,
+    put_ret: Vec<u32>,
+    take_invoke: Vec<u32>,
+    take_ret: Vec<u32>,
+}
+
+struct Sorting<'a> {
+    elements: &'a [Element],
+    segment_of: &'a [u32],
+    /// Where each segment begins.
+    from: &'a [u32],
+    end: usize,
+}
+
+impl Sorting<'_> {
+    /// Linear: every event is that of one element, and what never happens comes last.
+    fn by(&self, key: impl Fn(&Element) -> u32) -> Vec<u32> {
+        let mut at_event = vec![NOBODY; self.end + 1];
+        let mut last: Vec<(u32, u32)> = Vec::new();
+        for (at, element) in self.elements.iter().enumerate() {
+            let event = key(element);
+            match at_event.get_mut(event as usize) {
+                Some(slot) => *slot = at as u32,
+                None => last.push((event, at as u32)),
+            }
+        }
+        last.sort_unstable();
+        let mut next = self.from.to_vec();
+        let mut sorted = vec![0u32; self.elements.len()];
+        let known = at_event.into_iter().filter(|&at| at != NOBODY);
+        for at in known.chain(last.into_iter().map(|(_, at)| at)) {
+            let slot = &mut next[self.segment_of[at as usize] as usize];
+            sorted[*slot as usize] = at;
+            *slot += 1;
+        }
+        sorted
+    }
+}
+
+/// What was done with each element, and memory for one segment after another.
+struct Scratch {
     /// It has its place.
     gone: Vec<bool>,
     /// Its put or its take may be next; with both it is ready.
     half_ready: Vec<bool>,
+    ready: VecDeque<u32>,
+    /// By the point at which they take effect.
+    puts: Vec<(u32, u32)>,
+    takes: Vec<(u32, u32)>,
 }
 
 /// Elements of a segment in an order that respects time, and their operations, each as early as may be.
 fn segment_order(
     elements: &[Element],
-    members: &[u32],
+    sorted: &Sorted,
+    range: Range<usize>,
     earliest: u32,
-    marks: &mut Marks,
+    scratch: &mut Scratch,
     order: &mut Vec<u32>,
 ) {
-    let by = |key: fn(&Element) -> u32| {
-        let mut sorted: Vec<u32> = members.to_vec();
-        // Mostly in order already.
-        sorted.sort_by_key(|&at| key(&elements[at as usize]));
-        sorted
-    };
-    let by_put_invoke = by(|element| element.put_invoke);
-    let by_take_invoke = by(|element| element.take_invoke);
-    let by_put_ret = by(|element| element.put_ret);
-    let by_take_ret = by(|element| element.take_ret);
-    let mut ready: std::collections::VecDeque<u32> = std::collections::VecDeque::new();
-    let (mut put_at, mut take_at, mut put_ret_at, mut take_ret_at) = (0, 0, 0, 0);
-    let mut puts: Vec<(u32, u32)> = Vec::with_capacity(members.len());
-    let mut takes: Vec<(u32, u32)> = Vec::with_capacity(members.len());
+    let Scratch {
+        gone,
+        half_ready,
+        ready,
+        puts,
+        takes,
+    } = scratch;
+    puts.clear();
+    takes.clear();
+    let mut put_invokes = sorted.put_invoke[range.clone()].iter().peekable();
+    let mut take_invokes = sorted.take_invoke[range.clone()].iter().peekable();
+    let mut put_rets = sorted.put_ret[range.clone()].iter().peekable();
+    let mut take_rets = sorted.take_ret[range].iter().peekable();
     let (mut put_point, mut take_point) = (earliest, earliest);
     loop {
-        while put_ret_at < members.len() && marks.gone[by_put_ret[put_ret_at] as usize] {
-            put_ret_at += 1;
-        }
-        while take_ret_at < members.len() && marks.gone[by_take_ret[take_ret_at] as usize] {
-            take_ret_at += 1;
-        }
-        let ret = |list: &[u32], at: usize, key: fn(&Element) -> u32| {
-            list.get(at).map(|&at| key(&elements[at as usize]))
-        };
-        let put_ret = ret(&by_put_ret, put_ret_at, |element| element.put_ret).unwrap_or(NEVER);
-        let take_ret = ret(&by_take_ret, take_ret_at, |element| element.take_ret).unwrap_or(NEVER);
-        let mut arrived = |list: &[u32], at: &mut usize, invoke: fn(&Element) -> u32, limit: u32| {
-            while let Some(&element) = list.get(*at) {
-                let invoke = invoke(&elements[element as usize]);
-                if invoke > limit || (invoke == limit && limit != NEVER) {
-                    break;
-                }
-                *at += 1;
-                if std::mem::replace(&mut marks.half_ready[element as usize], true) {
-                    ready.push_back(element);
-                }
+        while put_rets.next_if(|&&at| gone[at as usize]).is_some() {}
+        while take_rets.next_if(|&&at| gone[at as usize]).is_some() {}
+        let put_ret = put_rets
+            .peek()
+            .map_or(NEVER, |&&at| elements[at as usize].put_ret);
+        let take_ret = take_rets
+            .peek()
+            .map_or(NEVER, |&&at| elements[at as usize].take_ret);
+        let before = |invoke: u32, limit: u32| invoke < limit || limit == NEVER;
+        let mut arrived = |element: u32| {
+            if std::mem::replace(&mut half_ready[element as usize], true) {
+                ready.push_back(element);
             }
         };
-        arrived(
-            &by_put_invoke,
-            &mut put_at,
-            |element| element.put_invoke,
-            put_ret.min(take_ret),
-        );
-        arrived(
-            &by_take_invoke,
-            &mut take_at,
-            |element| element.take_invoke,
-            take_ret,
-        );
+        let limit = put_ret.min(take_ret);
+        while let Some(&element) = put_invokes.next_if(|&&at| before(elements[at as usize].put_invoke, limit))
+        {
+            arrived(element);
+        }
+        while let Some(&element) =
+            take_invokes.next_if(|&&at| before(elements[at as usize].take_invoke, take_ret))
+        {
+            arrived(element);
+        }
         let Some(next) = ready.pop_front() else { break };
-        marks.gone[next as usize] = true;
+        gone[next as usize] = true;
         let element = &elements[next as usize];
         put_point = put_point.max(element.put_invoke);
         puts.push((put_point, element.put));
@@ -421,7 +467,7 @@ fn segment_order(
         }
     }
     // Of a put and a take at one point the put is first: its element may be the one that is taken.
-    let (mut puts, mut takes) = (puts.into_iter().peekable(), takes.into_iter().peekable());
+    let (mut puts, mut takes) = (puts.iter().peekable(), takes.iter().peekable());
     loop {
         let put_first = match (puts.peek(), takes.peek()) {
             (Some(put), Some(take)) => put.0 <= take.0,

@@ -13,46 +13,109 @@
 
 use super::Fast;
 use super::lookup::{Lookup, NOBODY};
-use crate::history::NEVER;
+use crate::history::{NEVER, Val};
 use crate::model::collections::SetOp;
 use crate::model::{Operation, Part};
 
-/// Splits a part by element; `None` if somebody read the whole set, or there is but one element.
+/// Splits a part by element, leaving out the elements whose order is found and holds; `None` if somebody read the whole
+/// set, or if there is but one element.
 pub fn divide(part: &[Operation<SetOp>]) -> Option<Vec<Part<SetOp>>> {
-    let element = |operation: &Operation<SetOp>| match operation.op {
-        SetOp::Add(value) | SetOp::Remove(value) | SetOp::Contains(value, _) => Some(value),
-        SetOp::Read(_) => None,
-    };
-    if part.iter().any(|operation| element(operation).is_none()) {
-        return None;
-    }
-    let mut of = Lookup::new(part.iter().filter_map(element), part.len());
-    let mut parts: Vec<Part<SetOp>> = Vec::new();
-    for operation in part {
-        let Some(value) = element(operation) else { continue };
+    let values: Vec<Val> = part
+        .iter()
+        .map(|operation| operation.op.element())
+        .collect::<Option<_>>()?;
+    let mut of = Lookup::new(values.iter().copied(), part.len());
+    // The operations on each element: counted, then placed.
+    let mut from: Vec<u32> = vec![0];
+    let mut elements = Vec::with_capacity(part.len());
+    for value in values {
         let mut at = of.get(value);
         if at == NOBODY {
-            at = parts.len() as u32;
+            at = from.len() as u32 - 1;
             of.set(value, at);
-            parts.push(Vec::with_capacity(4));
+            from.push(0);
         }
-        parts[at as usize].push(operation.clone());
+        from[at as usize + 1] += 1;
+        elements.push(at);
     }
-    (parts.len() > 1).then_some(parts)
+    for at in 1..from.len() {
+        from[at] += from[at - 1];
+    }
+    let mut next = from.clone();
+    let mut members = vec![0u32; part.len()];
+    for (position, &element) in elements.iter().enumerate() {
+        members[next[element as usize] as usize] = position as u32;
+        next[element as usize] += 1;
+    }
+    let mut scratch = Scratch::default();
+    let mut taken = vec![false; part.len()];
+    let left = from
+        .windows(2)
+        .map(|range| &members[range[0] as usize..range[1] as usize]);
+    let left = left.filter(|members| {
+        decide_element(part, members, &mut scratch) != Some(true)
+            || !holds(part, members, &scratch.order, &mut taken)
+    });
+    let left: Vec<Part<SetOp>> = left
+        .map(|members| members.iter().map(|&at| part[at as usize].clone()).collect())
+        .collect();
+    // One element that is not decided is not divided either.
+    (left.first().is_none_or(|first| first.len() < part.len())).then_some(left)
 }
 
 /// Decides the operations on one element, if it is added and removed at most once each.
 pub fn decide(part: &[Operation<SetOp>]) -> Option<Fast> {
-    let mut life = Life::default();
-    let mut element = None;
-    for (position, operation) in part.iter().enumerate() {
-        let (SetOp::Add(value) | SetOp::Remove(value) | SetOp::Contains(value, _)) = operation.op else {
-            return None;
-        };
-        if element.is_some_and(|element| element != value) {
-            return None;
+    let element = part.first()?.op.element()?;
+    if part
+        .iter()
+        .any(|operation| operation.op.element() != Some(element))
+    {
+        return None;
+    }
+    let members: Vec<u32> = (0..part.len() as u32).collect();
+    let mut scratch = Scratch::default();
+    Some(match decide_element(part, &members, &mut scratch)? {
+        true => Fast::Order(scratch.order),
+        false => Fast::Core(members),
+    })
+}
+
+/// Whether an order (positions in the part) explains the operations on one element: [`crate::certify`] for this one
+/// case, without memory of its own.
+fn holds(part: &[Operation<SetOp>], members: &[u32], order: &[u32], taken: &mut [bool]) -> bool {
+    let (mut present, mut invoked_max) = (false, 0);
+    for &at in order {
+        let operation = &part[at as usize];
+        if std::mem::replace(&mut taken[at as usize], true) || operation.ret < invoked_max {
+            return false;
         }
-        element = Some(value);
+        invoked_max = invoked_max.max(operation.invoke);
+        match operation.op {
+            SetOp::Add(_) => present = true,
+            SetOp::Remove(_) => present = false,
+            SetOp::Contains(_, found) if found == present => {}
+            SetOp::Contains(..) | SetOp::Read(_) => return false,
+        }
+    }
+    members
+        .iter()
+        .all(|&at| taken[at as usize] || part[at as usize].ret == NEVER)
+}
+
+/// Memory for one element after another.
+#[derive(Default)]
+struct Scratch {
+    order: Vec<u32>,
+    found: Vec<u32>,
+    gone: Vec<u32>,
+}
+
+/// Whether the operations at some positions, all on one element, can be explained; then the scratch has the order.
+/// `None` if the element is added or removed more than once.
+fn decide_element(part: &[Operation<SetOp>], members: &[u32], scratch: &mut Scratch) -> Option<bool> {
+    let mut life = Life::default();
+    for &position in members {
+        let operation = &part[position as usize];
         let slot = match operation.op {
             SetOp::Add(_) => &mut life.add,
             SetOp::Remove(_) => &mut life.remove,
@@ -64,7 +127,7 @@ pub fn decide(part: &[Operation<SetOp>]) -> Option<Fast> {
             }
             SetOp::Contains(_, false) | SetOp::Read(_) => continue,
         };
-        if slot.replace(position as u32).is_some() {
+        if slot.replace(position).is_some() {
             return None;
         }
     }
@@ -73,13 +136,13 @@ pub fn decide(part: &[Operation<SetOp>]) -> Option<Fast> {
     for add in choices(life.add, known(life.add)) {
         for remove in choices(life.remove, known(life.remove)) {
             for removed_first in [false, true] {
-                if let Some(order) = live(part, &life, add, remove, removed_first) {
-                    return Some(Fast::Order(order));
+                if live(part, members, &life, add, remove, removed_first, scratch).is_some() {
+                    return Some(true);
                 }
             }
         }
     }
-    Some(Fast::Core((0..part.len() as u32).collect()))
+    Some(false)
 }
 
 fn choices(at: Option<u32>, known: bool) -> impl Iterator<Item = Option<u32>> {
@@ -111,21 +174,25 @@ impl Bound {
     }
 }
 
-/// The order of one life, if it explains everything.
+/// Puts the order of one life into the scratch, if it explains everything.
 fn live(
     part: &[Operation<SetOp>],
+    members: &[u32],
     life: &Life,
     add: Option<u32>,
     remove: Option<u32>,
     removed_first: bool,
-) -> Option<Vec<u32>> {
+    scratch: &mut Scratch,
+) -> Option<()> {
+    let Scratch { order, found, gone } = scratch;
+    order.clear();
+    found.clear();
+    gone.clear();
     let Some(add) = add else {
         // It never was there.
-        if life.found_invoke_max.is_some() {
-            return None;
-        }
-        let there = (0..part.len() as u32).filter(|&at| part[at as usize].ret != NEVER);
-        return Some(there.collect());
+        let there = members.iter().filter(|&&at| part[at as usize].ret != NEVER);
+        order.extend(there);
+        return life.found_invoke_max.is_none().then_some(());
     };
     let addition = &part[add as usize];
     let x_max = life.found_ret_min.min(addition.ret).0;
@@ -150,20 +217,16 @@ fn live(
             if y_min >= removal.ret {
                 return None;
             }
-            (x_max - 1, Some(y_min))
+            // If the limits cross, the element comes and goes at one point.
+            ((x_max - 1).min(y_min), Some(y_min))
         }
         None if removed_first => return None,
         None => (x_max - 1, None),
     };
-    let (x, y) = match y {
-        // The limits cross, and the element comes and goes at one point.
-        Some(y) if y < x => (y, Some(y)),
-        other => (x, other),
-    };
-    let mut stages: [Vec<u32>; 3] = Default::default();
-    let mut gone: Vec<u32> = Vec::new();
-    for (position, operation) in part.iter().enumerate() {
-        let position = position as u32;
+    // Who saw nothing before the addition, and where the removal came first, it, by invocation; then the addition, who
+    // found it, the removal, and who saw nothing after it.
+    for &position in members {
+        let operation = &part[position as usize];
         match operation.op {
             SetOp::Contains(..) if operation.ret == NEVER => {}
             SetOp::Contains(_, true) => {
@@ -171,26 +234,22 @@ fn live(
                 if operation.ret <= x || y.is_some_and(|y| operation.invoke > y) {
                     return None;
                 }
-                stages[1].push(position);
+                found.push(position);
             }
-            SetOp::Contains(_, false) if operation.invoke <= x => stages[0].push(position),
+            SetOp::Contains(_, false) if operation.invoke <= x => order.push(position),
             SetOp::Contains(_, false) => match y {
                 Some(y) if operation.ret > y => gone.push(position),
                 _ => return None,
             },
+            SetOp::Remove(_) if removed_first && Some(position) == remove => order.push(position),
             SetOp::Add(_) | SetOp::Remove(_) | SetOp::Read(_) => {}
         }
     }
-    let mut order = std::mem::take(&mut stages[0]);
-    if removed_first && let Some(remove) = remove {
-        order.push(remove);
-        order.sort_unstable();
-    }
     order.push(add);
-    order.append(&mut stages[1]);
-    if !removed_first && let Some(remove) = remove {
-        order.push(remove);
+    order.append(found);
+    if !removed_first {
+        order.extend(remove);
     }
-    order.append(&mut gone);
-    Some(order)
+    order.append(gone);
+    Some(())
 }

@@ -3,7 +3,7 @@
 //! Built from events (`History::from_events`) or straight from the bytes of a `history.jsonl`
 //! ([`super::jsonl::read_history`]), which never holds an [`Event`] and so reads a million operations in about a
 //! second. An operation is `invoke` and `ret`, positions in the history; one that never completed, or completed
-//! `info`, has `ret` = [`NEVER`]. Failed operations are counted and left out: they did not happen. Of the events of
+//! `info`, has `ret` = [`NEVER`]. Failed operations did not happen and stand apart. Of the events of
 //! the nemesis nothing is kept.
 //!
 //! What the values mean is left to the models.
@@ -127,8 +127,8 @@ pub struct History {
     pub functions: Vec<String>,
     /// Nodes that answered.
     pub nodes: Vec<String>,
-    /// Operations that failed and are left out.
-    pub failed: u64,
+    /// Operations that failed: they did not happen, yet an explanation may need them. Their `ret` means nothing.
+    pub failures: Vec<Row>,
     /// Where the index of an event is not its position: all of them.
     pub(super) indices: Option<Vec<u64>>,
 }
@@ -287,14 +287,16 @@ impl Builder {
     }
 
     pub fn finish(mut self) -> History {
-        let before = self.history.rows.len();
+        let failures = &mut self.history.failures;
         self.history.rows.retain_mut(|row| {
             if row.ret == OPEN {
                 row.ret = NEVER;
             }
+            if row.ret == FAILED {
+                failures.push(*row);
+            }
             row.ret != FAILED
         });
-        self.history.failed = (before - self.history.rows.len()) as u64;
         self.history
     }
 }

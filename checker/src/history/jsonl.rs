@@ -167,7 +167,10 @@ fn quick(line: &[u8], builder: &mut Builder) -> Result<Option<Raw>, Fault> {
                     scan.plain_str()?;
                 }
             }
-            _ => scan.skip_value()?,
+            _ => {
+                std::str::from_utf8(name).map_err(|_| Fault)?;
+                scan.skip_value()?;
+            }
         }
         match scan.next()? {
             b',' => {}
@@ -295,7 +298,7 @@ mod tests {
         let quick = read_history(LINES.as_bytes()).unwrap();
         let slow = History::from_events(&read_events(LINES.as_bytes()).unwrap()).unwrap();
         assert_eq!(quick.rows.len(), 2);
-        assert_eq!(quick.failed, 1);
+        assert_eq!(quick.failures.len(), 1);
         for history in [&quick, &slow] {
             let write = history.witness_op(0, String::new());
             assert_eq!((write.index, write.process, write.f.as_str()), (1, 3, "write"));

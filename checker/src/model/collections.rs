@@ -9,9 +9,11 @@
 //!
 //! All begin empty. An unknown `dequeue` or `pop` may have taken whatever it found.
 
-use super::{Call, Model, Operation, Part};
-use crate::fast::{Fast, queue, set};
-use crate::history::{Datum, Val};
+use std::collections::VecDeque;
+
+use super::{Call, Model, Operation, Part, show_list};
+use crate::fast::{Fast, gset, queue, set, stack};
+use crate::history::{Datum, Val, Values};
 
 fn single(datum: Datum, what: &str) -> Result<Val, String> {
     datum
@@ -30,6 +32,16 @@ pub enum SetOp {
     Contains(Val, bool),
     /// Found exactly these, in order of their names.
     Read(Box<[Val]>),
+}
+
+impl SetOp {
+    /// The element that it is about; `None`: the whole set.
+    pub fn element(&self) -> Option<Val> {
+        match self {
+            SetOp::Add(value) | SetOp::Remove(value) | SetOp::Contains(value, _) => Some(*value),
+            SetOp::Read(_) => None,
+        }
+    }
 }
 
 /// A set.
@@ -80,6 +92,12 @@ impl Model for Set {
 
     fn step(&self, state: &Vec<Val>, op: &SetOp, next: &mut Vec<Vec<Val>>) {
         let mut state = state.clone();
+        if self.apply(&mut state, op) == Some(true) {
+            next.push(state);
+        }
+    }
+
+    fn apply(&self, state: &mut Vec<Val>, op: &SetOp) -> Option<bool> {
         match op {
             SetOp::Add(value) => {
                 if let Err(at) = state.binary_search(value) {
@@ -91,11 +109,10 @@ impl Model for Set {
                     state.remove(at);
                 }
             }
-            SetOp::Contains(value, found) if state.binary_search(value).is_ok() != *found => return,
-            SetOp::Read(elements) if **elements != *state => return,
-            SetOp::Contains(..) | SetOp::Read(_) => {}
+            SetOp::Contains(value, found) => return Some(state.binary_search(value).is_ok() == *found),
+            SetOp::Read(elements) => return Some(**elements == **state),
         }
-        next.push(state);
+        Some(true)
     }
 
     fn observes_only(&self, op: &SetOp) -> bool {
@@ -116,12 +133,20 @@ impl Model for Set {
         }
     }
 
+    fn show(&self, state: &Vec<Val>, values: &Values) -> String {
+        show_list(state.iter().copied(), values)
+    }
+
     fn divide(&self, part: &[Operation<SetOp>]) -> Option<Vec<Part<SetOp>>> {
         set::divide(part)
     }
 
     fn decide(&self, part: &[Operation<SetOp>]) -> Option<Fast> {
-        set::decide(part)
+        set::decide(part).or_else(|| gset::decide(part))
+    }
+
+    fn focus(&self, core: &[Operation<SetOp>]) -> Option<Part<SetOp>> {
+        gset::focus(core)
     }
 }
 
@@ -138,62 +163,113 @@ pub enum QueueOp {
     TakeAny,
 }
 
-/// Reads a queue's or a stack's operation.
-fn take_or_put(call: &Call<'_>, put: &str, take: &str) -> Result<Option<QueueOp>, String> {
-    match call.result {
-        _ if call.f == put => single(call.argument, put).map(|value| Some(QueueOp::Put(value))),
-        None if call.f == take => Ok(Some(QueueOp::TakeAny)),
-        Some(result) if call.f == take => match single(result, take)? {
-            Val::NIL => Ok(Some(QueueOp::Empty)),
-            value => Ok(Some(QueueOp::Take(value))),
-        },
-        _ => Err(format!("it takes {put} and {take}, not {}", call.f)),
-    }
-}
-
-fn put_value(op: &QueueOp) -> Option<Val> {
-    match op {
-        QueueOp::Put(value) => Some(*value),
-        _ => None,
-    }
-}
-
-fn taken_value(op: &QueueOp) -> Option<Val> {
-    match op {
-        QueueOp::Take(value) => Some(*value),
-        _ => None,
-    }
-}
-
-/// A FIFO queue.
+/// What elements are put into and taken out of, by which of them comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Queue;
+pub enum Queue {
+    /// The oldest.
+    Fifo,
+    /// Any.
+    Unordered,
+    /// The newest: a stack.
+    Lifo,
+}
+
+impl Queue {
+    /// What putting and taking are called.
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Queue::Fifo | Queue::Unordered => ("enqueue", "dequeue"),
+            Queue::Lifo => ("push", "pop"),
+        }
+    }
+
+    /// Where an element that comes out is, if it can.
+    fn find(self, state: &VecDeque<Val>, value: Val) -> Option<usize> {
+        match self {
+            Queue::Fifo => (state.front() == Some(&value)).then_some(0),
+            Queue::Unordered => state.binary_search(&value).ok(),
+            Queue::Lifo => (state.back() == Some(&value)).then(|| state.len() - 1),
+        }
+    }
+
+    fn put(self, state: &mut VecDeque<Val>, value: Val) {
+        let at = match self {
+            Queue::Unordered => state.partition_point(|other| *other < value),
+            Queue::Fifo | Queue::Lifo => state.len(),
+        };
+        state.insert(at, value);
+    }
+}
 
 impl Model for Queue {
     type Op = QueueOp;
-    /// Oldest first.
-    type State = Vec<Val>;
+    /// Oldest first; of an unordered queue in order of their names.
+    type State = VecDeque<Val>;
 
     fn name(&self) -> &'static str {
-        "queue"
+        match self {
+            Queue::Fifo => "queue",
+            Queue::Unordered => "unordered-queue",
+            Queue::Lifo => "stack",
+        }
     }
 
     fn operation(&self, call: &Call<'_>) -> Result<Option<QueueOp>, String> {
-        take_or_put(call, "enqueue", "dequeue")
-    }
-
-    fn initial(&self) -> Vec<Val> {
-        Vec::new()
-    }
-
-    fn step(&self, state: &Vec<Val>, op: &QueueOp, next: &mut Vec<Vec<Val>>) {
-        match op {
-            QueueOp::Put(value) => next.push([state.as_slice(), &[*value]].concat()),
-            QueueOp::Take(value) if state.first() == Some(value) => next.push(state[1..].to_vec()),
-            QueueOp::Empty if state.is_empty() => next.push(Vec::new()),
-            QueueOp::TakeAny => next.push(state.get(1..).unwrap_or_default().to_vec()),
-            QueueOp::Take(_) | QueueOp::Empty => {}
+        let (put, take) = self.words();
+        match call.result {
+            _ if call.f == put => single(call.argument, put).map(|value| Some(QueueOp::Put(value))),
+            None if call.f == take => Ok(Some(QueueOp::TakeAny)),
+            Some(result) if call.f == take => match single(result, take)? {
+                Val::NIL => Ok(Some(QueueOp::Empty)),
+                value => Ok(Some(QueueOp::Take(value))),
+            },
+            _ => Err(format!("it takes {put} and {take}, not {}", call.f)),
         }
+    }
+
+    fn initial(&self) -> VecDeque<Val> {
+        VecDeque::new()
+    }
+
+    fn step(&self, state: &VecDeque<Val>, op: &QueueOp, next: &mut Vec<VecDeque<Val>>) {
+        let choices = match op {
+            QueueOp::TakeAny if *self == Queue::Unordered => 0..state.len(),
+            QueueOp::TakeAny if *self == Queue::Lifo => state.len().saturating_sub(1)..state.len(),
+            QueueOp::TakeAny => 0..state.len().min(1),
+            QueueOp::Take(value) => match self.find(state, *value) {
+                Some(at) => at..at + 1,
+                None => return,
+            },
+            QueueOp::Empty if !state.is_empty() => return,
+            QueueOp::Empty | QueueOp::Put(_) => 0..0,
+        };
+        if choices.is_empty() {
+            let mut after = state.clone();
+            if let QueueOp::Put(value) = op {
+                self.put(&mut after, *value);
+            }
+            next.push(after);
+        }
+        next.extend(choices.map(|at| {
+            let mut after = state.clone();
+            after.remove(at);
+            after
+        }));
+    }
+
+    fn apply(&self, state: &mut VecDeque<Val>, op: &QueueOp) -> Option<bool> {
+        match op {
+            QueueOp::Put(value) => self.put(state, *value),
+            QueueOp::Empty => return Some(state.is_empty()),
+            QueueOp::Take(value) => {
+                let found = self.find(state, *value);
+                return Some(found.and_then(|at| state.remove(at)).is_some());
+            }
+            QueueOp::TakeAny if *self == Queue::Unordered => return None,
+            QueueOp::TakeAny if *self == Queue::Lifo => drop(state.pop_back()),
+            QueueOp::TakeAny => drop(state.pop_front()),
+        }
+        Some(true)
     }
 
     fn observes_only(&self, op: &QueueOp) -> bool {
@@ -201,110 +277,28 @@ impl Model for Queue {
     }
 
     fn produces(&self, op: &QueueOp) -> Option<Val> {
-        put_value(op)
+        match op {
+            QueueOp::Put(value) => Some(*value),
+            _ => None,
+        }
     }
 
     fn needs(&self, op: &QueueOp) -> Option<Val> {
-        taken_value(op)
+        match op {
+            QueueOp::Take(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    fn show(&self, state: &VecDeque<Val>, values: &Values) -> String {
+        show_list(state.iter().copied(), values)
     }
 
     fn decide(&self, part: &[Operation<QueueOp>]) -> Option<Fast> {
-        queue::decide(part)
-    }
-}
-
-/// A queue out of which elements come in any order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnorderedQueue;
-
-impl Model for UnorderedQueue {
-    type Op = QueueOp;
-    /// In order of their names.
-    type State = Vec<Val>;
-
-    fn name(&self) -> &'static str {
-        "unordered-queue"
-    }
-
-    fn operation(&self, call: &Call<'_>) -> Result<Option<QueueOp>, String> {
-        take_or_put(call, "enqueue", "dequeue")
-    }
-
-    fn initial(&self) -> Vec<Val> {
-        Vec::new()
-    }
-
-    fn step(&self, state: &Vec<Val>, op: &QueueOp, next: &mut Vec<Vec<Val>>) {
-        let without = |at: usize| [&state[..at], &state[at + 1..]].concat();
-        match op {
-            QueueOp::Put(value) => {
-                let mut state = state.clone();
-                let at = state.partition_point(|other| other < value);
-                state.insert(at, *value);
-                next.push(state);
-            }
-            QueueOp::Take(value) => next.extend(state.binary_search(value).ok().map(without)),
-            QueueOp::Empty if state.is_empty() => next.push(Vec::new()),
-            QueueOp::Empty => {}
-            QueueOp::TakeAny if state.is_empty() => next.push(Vec::new()),
-            QueueOp::TakeAny => next.extend((0..state.len()).map(without)),
+        match self {
+            Queue::Fifo => queue::decide(part),
+            Queue::Lifo => stack::decide(part),
+            Queue::Unordered => None,
         }
-    }
-
-    fn observes_only(&self, op: &QueueOp) -> bool {
-        matches!(op, QueueOp::Empty)
-    }
-
-    fn produces(&self, op: &QueueOp) -> Option<Val> {
-        put_value(op)
-    }
-
-    fn needs(&self, op: &QueueOp) -> Option<Val> {
-        taken_value(op)
-    }
-}
-
-/// A stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stack;
-
-impl Model for Stack {
-    type Op = QueueOp;
-    /// Oldest first.
-    type State = Vec<Val>;
-
-    fn name(&self) -> &'static str {
-        "stack"
-    }
-
-    fn operation(&self, call: &Call<'_>) -> Result<Option<QueueOp>, String> {
-        take_or_put(call, "push", "pop")
-    }
-
-    fn initial(&self) -> Vec<Val> {
-        Vec::new()
-    }
-
-    fn step(&self, state: &Vec<Val>, op: &QueueOp, next: &mut Vec<Vec<Val>>) {
-        let below = &state[..state.len().saturating_sub(1)];
-        match op {
-            QueueOp::Put(value) => next.push([state.as_slice(), &[*value]].concat()),
-            QueueOp::Take(value) if state.last() == Some(value) => next.push(below.to_vec()),
-            QueueOp::Empty if state.is_empty() => next.push(Vec::new()),
-            QueueOp::TakeAny => next.push(below.to_vec()),
-            QueueOp::Take(_) | QueueOp::Empty => {}
-        }
-    }
-
-    fn observes_only(&self, op: &QueueOp) -> bool {
-        matches!(op, QueueOp::Empty)
-    }
-
-    fn produces(&self, op: &QueueOp) -> Option<Val> {
-        put_value(op)
-    }
-
-    fn needs(&self, op: &QueueOp) -> Option<Val> {
-        taken_value(op)
     }
 }

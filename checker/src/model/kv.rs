@@ -145,6 +145,14 @@ impl Model for Kv {
         matches!(op, KvOp::Put(..) | KvOp::Delete)
     }
 
+    fn show(&self, state: &Content, values: &Values) -> String {
+        match state {
+            Content::Absent => "nothing".to_owned(),
+            Content::Value(value) => values.json(*value).to_string(),
+            Content::Text(text) => format!("a text of {} bytes", text.length),
+        }
+    }
+
     fn produces(&self, op: &KvOp) -> Option<Val> {
         match op {
             KvOp::Put(_, value) => Some(*value),

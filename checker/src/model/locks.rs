@@ -9,8 +9,9 @@
 //!
 //! All begin free. None may be acquired twice, and what is not held can't be released.
 
-use super::{Call, Model};
-use crate::history::Val;
+use super::{Call, Model, Operation};
+use crate::fast::{Fast, lock};
+use crate::history::{Val, Values};
 
 /// Acquiring or releasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,6 +104,18 @@ impl Model for Lock {
     fn reusable(&self, _op: &LockOp) -> bool {
         *self != Lock::Fenced
     }
+
+    fn show(&self, state: &Held, _values: &Values) -> String {
+        if state.by.is_some() { "it held" } else { "it free" }.to_owned()
+    }
+
+    fn decide(&self, part: &[Operation<LockOp>]) -> Option<Fast> {
+        match self {
+            Lock::Mutex => Some(lock::balance(part, 1, |op| matches!(op, LockOp::Acquire(..)))),
+            Lock::Owner => lock::holds(part, false),
+            Lock::Fenced => lock::holds(part, true),
+        }
+    }
 }
 
 /// A semaphore.
@@ -159,5 +172,14 @@ impl Model for Semaphore {
         if (0..=self.permits).contains(&after) {
             next.push(after);
         }
+    }
+
+    fn show(&self, used: &i64, _values: &Values) -> String {
+        format!("{used} of {} permits taken", self.permits)
+    }
+
+    fn decide(&self, part: &[Operation<Permits>]) -> Option<Fast> {
+        let single = self.permits > 0 && part.iter().all(|operation| operation.op.0.abs() == 1);
+        single.then(|| lock::balance(part, self.permits, |op| op.0 > 0))
     }
 }

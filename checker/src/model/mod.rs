@@ -104,6 +104,12 @@ pub trait Model: Sync {
     /// Adds every state in which the operation may leave a state; none, if its result is impossible there.
     fn step(&self, state: &Self::State, op: &Self::Op, next: &mut Vec<Self::State>);
 
+    /// Puts an operation into effect in place and says whether that was possible; if not, the state is of no use any
+    /// more. `None`, and nothing done: [`step`](Model::step) knows. For states that are dear to copy.
+    fn apply(&self, _state: &mut Self::State, _op: &Self::Op) -> Option<bool> {
+        None
+    }
+
     /// Which part of the history the operation belongs to. Parts must be independent objects: a history is
     /// linearizable exactly if each of them is (Herlihy and Wing, TOPLAS 1990, theorem 1).
     fn part(&self, call: &Call<'_>) -> Val {
@@ -137,6 +143,11 @@ pub trait Model: Sync {
         None
     }
 
+    /// A state as a person reads it.
+    fn show(&self, state: &Self::State, _values: &Values) -> String {
+        format!("{state:?}")
+    }
+
     /// Splits a part into independent objects once more, where all of its operations have to be known for that.
     fn divide(&self, _part: &[Operation<Self::Op>]) -> Option<Vec<Part<Self::Op>>> {
         None
@@ -146,6 +157,29 @@ pub trait Model: Sync {
     fn decide(&self, _part: &[Operation<Self::Op>]) -> Option<Fast> {
         None
     }
+
+    /// What some operations of a part that [`decide`](Model::decide) decided say about a smaller object of their own,
+    /// e.g. reads of a whole set about the elements that are added among them. If the part is linearizable, so must
+    /// this be.
+    fn focus(&self, _core: &[Operation<Self::Op>]) -> Option<Part<Self::Op>> {
+        None
+    }
+}
+
+/// A list of values as a person reads it: the end of it, if it is long.
+fn show_list(items: impl ExactSizeIterator<Item = Val>, values: &Values) -> String {
+    const SHOWN_MAX: usize = 8;
+    let left_out = items.len().saturating_sub(SHOWN_MAX);
+    let shown: Vec<String> = items
+        .skip(left_out)
+        .map(|item| values.json(item).to_string())
+        .collect();
+    let more = if left_out > 0 {
+        format!("{left_out} more, ")
+    } else {
+        String::new()
+    };
+    format!("[{more}{}]", shown.join(", "))
 }
 
 /// One line about a model, for the command line.

@@ -75,6 +75,13 @@ impl Model for MultiRegister {
         next.push(state);
     }
 
+    fn show(&self, state: &Self::State, values: &Values) -> String {
+        let each = state
+            .iter()
+            .map(|&(name, value)| format!("{} = {}", values.json(name), values.json(value)));
+        format!("{{{}}}", each.collect::<Vec<_>>().join(", "))
+    }
+
     /// Transactions tie the registers together.
     fn part(&self, _call: &Call<'_>) -> Val {
         Val::NONE

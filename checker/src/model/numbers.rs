@@ -6,8 +6,9 @@
 //! | `log` | `append v` → nothing, its offset, or `[offset, v]`; `read` → `[v, …]`, all of it |
 //! | `versioned-register` | as etcd has it: `read` → `[version, v]`, `write [null, v]` → `[version, v]`, `cas [null, [old, new]]` → `[version, [old, new]]`; versions may be `null`: not known |
 
-use super::{Call, Model};
-use crate::history::{Datum, Val};
+use super::{Call, Model, Operation, Part, show_list};
+use crate::fast::{Fast, counter, log, versions};
+use crate::history::{Datum, Val, Values};
 
 /// An operation on a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +63,10 @@ impl Model for Counter {
 
     fn observes_only(&self, op: &CounterOp) -> bool {
         matches!(op, CounterOp::Read(_) | CounterOp::Add(0))
+    }
+
+    fn decide(&self, part: &[Operation<CounterOp>]) -> Option<Fast> {
+        counter::decide(part)
     }
 }
 
@@ -121,16 +126,37 @@ impl Model for Log {
     }
 
     fn step(&self, state: &Vec<Val>, op: &LogOp, next: &mut Vec<Vec<Val>>) {
-        match op {
-            LogOp::Append(_, Some(offset)) if *offset != state.len() as i64 => {}
-            LogOp::Append(value, _) => next.push([state.as_slice(), &[*value]].concat()),
-            LogOp::Read(found) if **found == **state => next.push(state.clone()),
-            LogOp::Read(_) => {}
+        let mut state = state.clone();
+        if self.apply(&mut state, op) == Some(true) {
+            next.push(state);
         }
+    }
+
+    fn apply(&self, state: &mut Vec<Val>, op: &LogOp) -> Option<bool> {
+        Some(match op {
+            LogOp::Append(_, Some(offset)) if *offset != state.len() as i64 => false,
+            LogOp::Append(value, _) => {
+                state.push(*value);
+                true
+            }
+            LogOp::Read(found) => **found == **state,
+        })
     }
 
     fn observes_only(&self, op: &LogOp) -> bool {
         matches!(op, LogOp::Read(_))
+    }
+
+    fn show(&self, state: &Vec<Val>, values: &Values) -> String {
+        show_list(state.iter().copied(), values)
+    }
+
+    fn decide(&self, part: &[Operation<LogOp>]) -> Option<Fast> {
+        log::decide(part)
+    }
+
+    fn focus(&self, core: &[Operation<LogOp>]) -> Option<Part<LogOp>> {
+        Some(log::focus(core))
     }
 }
 
@@ -236,5 +262,17 @@ impl Model for VersionedRegister {
             Versioned::Read(value) | Versioned::Cas(value, _) => Some(value),
             Versioned::Write(_) => None,
         }
+    }
+
+    fn show(&self, (version, value): &(i64, Val), values: &Values) -> String {
+        format!("version {version}, {}", values.json(*value))
+    }
+
+    fn decide(&self, part: &[Operation<VersionedOp>]) -> Option<Fast> {
+        versions::decide(part)
+    }
+
+    fn focus(&self, core: &[Operation<VersionedOp>]) -> Option<Part<VersionedOp>> {
+        versions::focus(core)
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{Call, Model, Operation};
 use crate::fast::{Fast, zones};
-use crate::history::Val;
+use crate::history::{Val, Values};
 
 /// An operation on a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,6 +97,10 @@ impl Model for Register {
             RegisterOp::Read(value) | RegisterOp::Cas(value, _) => Some(*value),
             RegisterOp::Write(_) => None,
         }
+    }
+
+    fn show(&self, state: &Val, values: &Values) -> String {
+        values.json(*state).to_string()
     }
 
     fn decide(&self, part: &[Operation<RegisterOp>]) -> Option<Fast> {

@@ -83,7 +83,10 @@ fn a_failed_write_never_happened() {
         panic!("{verdict:?}");
     };
     assert_eq!(witness.operations.len(), 1);
-    assert_eq!(witness.summary, "read of \"x\" returned 1, which nobody wrote");
+    assert_eq!(
+        witness.summary,
+        "read of \"x\" returned 1, which only a write that failed wrote"
+    );
 }
 
 #[test]

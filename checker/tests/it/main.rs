@@ -2,6 +2,8 @@
 
 mod against_brute_force;
 mod consistency;
+mod explanations;
+mod fast_paths;
 mod front_door;
 mod parsers;
 mod stream;

@@ -2,6 +2,8 @@
 //!
 //! `DURESS_FUZZ` sets how many inputs a parser.
 
+use std::path::{Path, PathBuf};
+
 use duress_checker::formats::edn::Reader;
 use duress_checker::formats::{Format, read, read_history};
 use duress_checker::generate::Random;
@@ -9,20 +11,27 @@ use duress_checker::history::{History, jsonl};
 
 use crate::against_brute_force::rounds;
 
-const SEEDS: [&str; 6] = [
-    include_str!("../../fuzz/corpus/jsonl/pair"),
-    include_str!("../../fuzz/corpus/edn/vector"),
-    include_str!("../../fuzz/corpus/formats/log"),
-    include_str!("../../fuzz/corpus/formats/json"),
-    r#"{"index":0,"time":0,"process":"nemesis","type":"info","f":"x","value":{"a":[1,{"b":null}]},"extra":-1.5e3}"#,
-    "{:process 1 :type :ok :f :read :value [7 nil]}",
-];
+/// What the fuzzers start from, and what they once found, by name.
+fn corpus() -> Vec<Vec<u8>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let mut files: Vec<PathBuf> = ["edn", "formats", "jsonl"]
+        .iter()
+        .flat_map(|target| std::fs::read_dir(directory.join(target)).unwrap())
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    let mut corpus: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+    corpus.extend([
+        br#"{"index":0,"time":0,"process":"nemesis","type":"info","f":"x","value":{"a":[1,{"b":null}]},"extra":-1.5e3}"#
+            .to_vec(),
+        b"{:process 1 :type :ok :f :read :value [7 nil]}".to_vec(),
+    ]);
+    corpus
+}
 
 /// Cuts, doubles, swaps and replaces a few pieces.
-fn mutate(random: &mut Random) -> Vec<u8> {
-    let mut bytes = SEEDS[random.below(SEEDS.len() as u64) as usize]
-        .as_bytes()
-        .to_vec();
+fn mutate(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    let mut bytes = corpus[random.below(corpus.len() as u64) as usize].clone();
     for _ in 0..random.below(5) {
         let at = random.below(bytes.len() as u64 + 1) as usize;
         match random.below(4) {
@@ -45,6 +54,12 @@ fn mutate(random: &mut Random) -> Vec<u8> {
     bytes
 }
 
+/// The corpus as it is, then changed.
+fn inputs(corpus: &[Vec<u8>]) -> impl Iterator<Item = (Vec<u8>, u64)> {
+    let changed = (0..rounds()).map(|seed| mutate(corpus, &mut Random::new(seed)));
+    corpus.iter().cloned().chain(changed).zip(0..)
+}
+
 fn shown(history: &History) -> Vec<String> {
     let rows = 0..history.rows.len() as u32;
     rows.map(|row| format!("{:?}", history.witness_op(row, String::new())))
@@ -53,9 +68,8 @@ fn shown(history: &History) -> Vec<String> {
 
 #[test]
 fn both_readers_of_jsonl_agree_on_any_bytes() {
-    let mut read = 0;
-    for seed in 0..rounds() {
-        let bytes = mutate(&mut Random::new(seed));
+    let (corpus, mut read) = (corpus(), 0);
+    for (bytes, seed) in inputs(&corpus) {
         let quick = jsonl::read_history(&bytes);
         let slow = jsonl::read_events(&bytes)
             .ok()
@@ -68,13 +82,13 @@ fn both_readers_of_jsonl_agree_on_any_bytes() {
             String::from_utf8_lossy(&bytes)
         );
     }
-    assert!(read * 20 > rounds(), "{read} inputs were histories");
+    assert!(read * 50 > rounds(), "{read} inputs were histories");
 }
 
 #[test]
 fn no_bytes_make_a_reader_panic() {
-    for seed in 0..rounds() {
-        let bytes = mutate(&mut Random::new(seed));
+    let corpus = corpus();
+    for (bytes, seed) in inputs(&corpus) {
         for format in [Format::Guess, Format::Json, Format::Edn, Format::Log] {
             let _ = read(&bytes, format);
         }

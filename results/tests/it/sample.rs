@@ -365,6 +365,7 @@ pub fn witness() -> Witness {
             ),
         ],
         minimal: true,
+        reached: None,
     }
 }
 

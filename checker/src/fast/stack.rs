@@ -1,0 +1,438 @@
+//! Stacks whose elements are all different: no search.
+//!
+//! In the manner of Lee and Mathur (OOPSLA 2025) and of Abdulla et al. (PLDI 2025): take an element away that can be
+//! taken away, and look at what is left. An element is *certainly inside* from the completion of its push to the
+//! invocation of its pop, if these are in that order.
+//!
+//! 1. An element that is certainly inside at no time is pushed and popped at one moment while both are open. Nobody else
+//!    notices.
+//! 2. *Gaps.* Let `g` be a moment at which no element is certainly inside. The elements inside before it were all invoked
+//!    (push and pop) before `g`, and what those after it do completes after `g`. So the history is possible if and only
+//!    if both halves are: in an order of each, move what takes effect beyond `g` to `g`. Who finds the stack empty has to
+//!    meet a gap, and does, if it is put there.
+//! 3. *No gap* among some elements: in any order, the stack is never empty between their first push and their last pop (at
+//!    such a moment there would be a gap). So one element lies at the bottom all the time: its push was invoked before
+//!    any of their pushes completed, and its pop completes after all of their pops were invoked. Any such element will
+//!    do: in an order of the others, move what comes before its push or after its pop in between. If there is none, the
+//!    history is impossible; else go on without it.
+//!
+//! An unknown push whose element was popped completes never; one whose element was not is dropped. Unknown pops are handed
+//! to elements that must have left, the most urgent first; where that fails there is no answer, as another choice might
+//! do.
+//!
+//! `O(n log n)`, but for the pushes that are open at one moment.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+
+use super::Fast;
+use super::lookup::{Lookup, NOBODY};
+use super::tree::{Cover, Least};
+use crate::history::NEVER;
+use crate::model::Operation;
+use crate::model::collections::QueueOp;
+
+/// The completion of an unknown pop that took something: later than any event, yet before never.
+const LATE: u32 = NEVER - 1;
+
+/// One element. What never happens is invoked and completes [`NEVER`].
+#[derive(Clone, Copy)]
+struct Element {
+    push: u32,
+    pop: u32,
+    push_invoke: u32,
+    push_ret: u32,
+    pop_invoke: u32,
+    pop_ret: u32,
+}
+
+/// Decides a part; `None` if an element was pushed twice, or if it hangs on what unknown operations took.
+pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
+    let times = Times::new(part);
+    let mut elements = match elements(part, &times)? {
+        Ok(elements) => elements,
+        Err(core) => return Some(Fast::Core(core)),
+    };
+    let unknown: Vec<u32> = (0..part.len() as u32)
+        .filter(|&at| part[at as usize].op == QueueOp::TakeAny)
+        .collect();
+    let used = hand_out(part, &times, &mut elements, &unknown);
+    match arrange(part, &times, &elements, &unknown[used..]) {
+        Ok(order) => Some(Fast::Order(order)),
+        Err(core) => unknown.is_empty().then_some(Fast::Core(core)),
+    }
+}
+
+/// Events by their rank.
+struct Times {
+    invokes: Vec<u32>,
+    rets: Vec<u32>,
+    end: u32,
+}
+
+impl Times {
+    fn new(part: &[Operation<QueueOp>]) -> Times {
+        let mut events: Vec<u32> = part
+            .iter()
+            .flat_map(|operation| [operation.invoke, operation.ret])
+            .collect();
+        events.retain(|&at| at != NEVER);
+        events.sort_unstable();
+        let rank = |at: u32| events.binary_search(&at).map_or(NEVER, |rank| rank as u32);
+        Times {
+            invokes: part.iter().map(|operation| rank(operation.invoke)).collect(),
+            rets: part.iter().map(|operation| rank(operation.ret)).collect(),
+            end: events.len() as u32,
+        }
+    }
+}
+
+/// The elements that matter, or operations that are impossible together. The outer `None`: one was pushed twice.
+fn elements(part: &[Operation<QueueOp>], times: &Times) -> Option<Result<Vec<Element>, Vec<u32>>> {
+    let value = |operation: &Operation<QueueOp>| match operation.op {
+        QueueOp::Put(value) | QueueOp::Take(value) => Some(value),
+        QueueOp::Empty | QueueOp::TakeAny => None,
+    };
+    let mut of = Lookup::new(part.iter().filter_map(value), part.len());
+    let mut elements: Vec<Element> = Vec::with_capacity(part.len() / 2 + 1);
+    for (at, operation) in part.iter().enumerate() {
+        if let QueueOp::Put(value) = operation.op {
+            if of.get(value) != NOBODY {
+                return None;
+            }
+            of.set(value, elements.len() as u32);
+            elements.push(Element {
+                push: at as u32,
+                pop: NOBODY,
+                push_invoke: times.invokes[at],
+                push_ret: times.rets[at],
+                pop_invoke: NEVER,
+                pop_ret: NEVER,
+            });
+        }
+    }
+    for (at, operation) in part.iter().enumerate() {
+        let QueueOp::Take(value) = operation.op else {
+            continue;
+        };
+        if operation.ret == NEVER {
+            return None;
+        }
+        let number = of.get(value);
+        if number == NOBODY {
+            return Some(Err(vec![at as u32]));
+        }
+        let element = &mut elements[number as usize];
+        if element.pop != NOBODY {
+            return Some(Err(vec![element.push, element.pop, at as u32]));
+        }
+        element.pop = at as u32;
+        element.pop_invoke = times.invokes[at];
+        element.pop_ret = times.rets[at];
+        if element.pop_ret < element.push_invoke {
+            return Some(Err(vec![element.pop, element.push]));
+        }
+    }
+    elements.retain(|element| element.pop != NOBODY || element.push_ret != NEVER);
+    Some(Ok(elements))
+}
+
+/// Gives the unknown pops the elements that must have left: because one that was pushed before was popped after, or
+/// because somebody found nothing.
+fn hand_out(part: &[Operation<QueueOp>], times: &Times, elements: &mut [Element], unknown: &[u32]) -> usize {
+    /// How many pops below an element are looked at: the first to be invoked, but any of them may complete first.
+    const LOOKED_AT_MAX: usize = 16;
+    if unknown.is_empty() {
+        return 0;
+    }
+    let mut pushed: Vec<u32> = (0..elements.len() as u32).collect();
+    pushed.sort_unstable_by_key(|&at| elements[at as usize].push_ret);
+    let mut pushed = pushed.into_iter().peekable();
+    let mut by_push: Vec<u32> = (0..elements.len() as u32).collect();
+    by_push.sort_unstable_by_key(|&at| elements[at as usize].push_invoke);
+    let mut empties: BTreeMap<u32, u32> = BTreeMap::new();
+    for (at, operation) in part.iter().enumerate() {
+        if operation.op == QueueOp::Empty && operation.ret != NEVER {
+            empties.insert(times.invokes[at], times.rets[at]);
+        }
+    }
+    // What was certainly pushed before: when its pop was invoked, and completed.
+    let mut below: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut urgent: Vec<(u32, u32)> = Vec::new();
+    for at in by_push {
+        let element = elements[at as usize];
+        while let Some(before) =
+            pushed.next_if(|&before| elements[before as usize].push_ret < element.push_invoke)
+        {
+            let before = elements[before as usize];
+            if before.pop != NOBODY {
+                below.insert(before.pop_invoke, before.pop_ret);
+            }
+        }
+        if element.pop != NOBODY {
+            continue;
+        }
+        let after = below.range(element.push_ret..).take(LOOKED_AT_MAX);
+        let after = after.chain(empties.range(element.push_ret..).take(LOOKED_AT_MAX));
+        urgent.extend(after.map(|(_, &ret)| ret).min().map(|deadline| (deadline, at)));
+    }
+    urgent.sort_unstable();
+    let used = urgent.len().min(unknown.len());
+    for ((_, at), &pop) in urgent.into_iter().zip(unknown) {
+        let element = &mut elements[at as usize];
+        element.pop = pop;
+        element.pop_invoke = times.invokes[pop as usize];
+        element.pop_ret = LATE;
+    }
+    used
+}
+
+fn arrange(
+    part: &[Operation<QueueOp>],
+    times: &Times,
+    elements: &[Element],
+    unknown: &[u32],
+) -> Result<Vec<u32>, Vec<u32>> {
+    let (mut inside, passing): (Vec<Element>, Vec<Element>) = elements
+        .iter()
+        .partition(|element| element.push_ret < element.pop_invoke);
+    inside.sort_unstable_by_key(|element| element.push_ret);
+    let mut pile = Pile {
+        cover: Cover::new(
+            times.end as usize + 1,
+            inside.iter().map(|element| element.span(times)),
+        ),
+        open: Least::new(inside.iter().map(|element| element.push_invoke).collect()),
+        inside,
+        passing,
+        unknown: unknown.iter().copied().collect(),
+        times,
+        order: Vec::with_capacity(part.len()),
+        point: 0,
+    };
+    let mut empties = pile.gaps(part)?.into_iter().peekable();
+    let mut from = 0;
+    loop {
+        let first = pile.first_from(from);
+        let until = first.map_or(NEVER, |first| pile.inside[first].push_ret);
+        while let Some((gap, empty)) = empties.next_if(|(gap, _)| *gap < until) {
+            pile.place(gap, empty);
+        }
+        if first.is_none() {
+            break;
+        }
+        from = pile.cover.first_free(until);
+        pile.group(until, from)?;
+    }
+    // Those of the first kind, at the moment at which they come and go.
+    let mut moments: Vec<(u32, &Element)> = (pile.passing.iter())
+        .map(|element| (element.push_invoke.max(element.pop_invoke), element))
+        .collect();
+    moments.sort_unstable_by_key(|(moment, _)| *moment);
+    let mut moments = moments.into_iter().peekable();
+    let mut order = Vec::with_capacity(part.len());
+    for (point, at) in pile.order {
+        while let Some((_, element)) = moments.next_if(|(moment, _)| *moment < point) {
+            order.extend([element.push, element.pop]);
+        }
+        order.push(at);
+    }
+    order.extend(moments.flat_map(|(_, element)| [element.push, element.pop]));
+    Ok(order)
+}
+
+impl Element {
+    /// When it is certainly inside: right after which events.
+    fn span(&self, times: &Times) -> Range<u32> {
+        self.push_ret..self.pop_invoke.min(times.end)
+    }
+}
+
+/// The elements that are certainly inside at some time.
+struct Pile<'a> {
+    /// By the completion of their push.
+    inside: Vec<Element>,
+    /// Those of the first kind.
+    passing: Vec<Element>,
+    /// Unknown pops that nothing was handed to.
+    unknown: VecDeque<u32>,
+    times: &'a Times,
+    /// How many of those that are left are certainly inside right after each event.
+    cover: Cover,
+    /// The invocation of the push of each that is left.
+    open: Least,
+    /// Operations in order, each with a point in time at which it may take effect.
+    order: Vec<(u32, u32)>,
+    point: u32,
+}
+
+/// What is left to be done.
+enum Task {
+    /// The elements whose push completes from one event on, and before another.
+    Between(u32, u32),
+    /// An operation.
+    Place(u32),
+}
+
+impl Pile<'_> {
+    fn place(&mut self, not_before: u32, at: u32) {
+        self.point = self.point.max(not_before).max(self.times.invokes[at as usize]);
+        self.order.push((self.point, at));
+    }
+
+    /// The first that is left whose push completes at an event or later.
+    fn first_from(&self, event: u32) -> Option<usize> {
+        let from = self.inside.partition_point(|element| element.push_ret < event);
+        self.open.first_below(from, NEVER)
+    }
+
+    /// Places elements between which there is no gap.
+    fn group(&mut self, from: u32, to: u32) -> Result<(), Vec<u32>> {
+        let mut tasks = vec![Task::Between(from, to)];
+        while let Some(task) = tasks.pop() {
+            let (from, to) = match task {
+                Task::Between(from, to) => (from, to),
+                Task::Place(at) => {
+                    self.place(0, at);
+                    continue;
+                }
+            };
+            let first = self
+                .first_from(from)
+                .filter(|&first| self.inside[first].push_ret < to);
+            let Some(first) = first else { continue };
+            let start = self.inside[first].push_ret;
+            let gap = self.cover.first_free(start);
+            let Some(bottom) = self.bottom(first, gap) else {
+                if gap >= self.times.end && self.make_leave(first) {
+                    tasks.push(Task::Between(from, to));
+                    continue;
+                }
+                return Err(self.left_between(start, gap));
+            };
+            let element = self.inside[bottom];
+            self.open.remove(bottom);
+            self.cover.change(element.span(self.times), -1);
+            self.place(0, element.push);
+            tasks.push(Task::Between(gap, to));
+            if element.pop != NOBODY {
+                tasks.push(Task::Place(element.pop));
+            }
+            tasks.push(Task::Between(start, gap));
+        }
+        Ok(())
+    }
+
+    /// One that can lie below all others from `first` up to a gap.
+    fn bottom(&self, first: usize, gap: u32) -> Option<usize> {
+        let start = self.inside[first].push_ret;
+        let mut from = first;
+        loop {
+            let at = self.open.first_below(from, start)?;
+            let element = &self.inside[at];
+            if element.push_ret >= gap {
+                return None;
+            }
+            // The last pop is invoked at the gap; of those that are never popped, never.
+            let last = if gap < self.times.end { gap } else { NEVER };
+            if element.pop == NOBODY || element.pop_ret > last {
+                return Some(at);
+            }
+            from = at + 1;
+        }
+    }
+
+    /// Hands unknown pops to what is never popped and keeps the best candidate from being at the bottom; whether there
+    /// was something.
+    fn make_leave(&mut self, first: usize) -> bool {
+        let start = self.inside[first].push_ret;
+        let mut best = self.inside[first];
+        let mut from = first;
+        while let Some(at) = self.open.first_below(from, start) {
+            if self.inside[at].pop_ret > best.pop_ret {
+                best = self.inside[at];
+            }
+            from = at + 1;
+        }
+        let mut found = false;
+        let mut from = first;
+        while let Some(at) = self.open.first_below(from, NEVER) {
+            from = at + 1;
+            let mut element = self.inside[at];
+            if element.push_ret > best.pop_invoke {
+                break;
+            }
+            if element.pop != NOBODY {
+                continue;
+            }
+            let soon = |pop: &&u32| self.times.invokes[**pop as usize] < best.pop_ret;
+            let Some(&pop) = self.unknown.front().filter(soon) else {
+                break;
+            };
+            self.unknown.pop_front();
+            found = true;
+            self.cover.change(element.span(self.times), -1);
+            element.pop = pop;
+            element.pop_invoke = self.times.invokes[pop as usize];
+            element.pop_ret = LATE;
+            self.inside[at] = element;
+            if element.push_ret < element.pop_invoke {
+                self.cover.change(element.span(self.times), 1);
+            } else {
+                self.open.remove(at);
+                self.passing.push(element);
+            }
+        }
+        found
+    }
+
+    fn left_between(&self, start: u32, gap: u32) -> Vec<u32> {
+        let left = (0..self.inside.len()).filter(|&at| {
+            self.open.is_there(at) && (start..gap.max(start + 1)).contains(&self.inside[at].push_ret)
+        });
+        tidy(
+            left.flat_map(|at| [self.inside[at].push, self.inside[at].pop])
+                .collect(),
+        )
+    }
+
+    /// For everybody who found nothing: a gap, right after an event.
+    fn gaps(&self, part: &[Operation<QueueOp>]) -> Result<Vec<(u32, u32)>, Vec<u32>> {
+        let mut gaps = Vec::new();
+        for (at, operation) in part.iter().enumerate() {
+            if operation.op != QueueOp::Empty || operation.ret == NEVER {
+                continue;
+            }
+            let (invoke, ret) = (self.times.invokes[at], self.times.rets[at]);
+            let gap = self.cover.first_free(invoke);
+            if gap >= ret {
+                return Err(self.covering(at as u32, invoke, ret));
+            }
+            gaps.push((gap, at as u32));
+        }
+        gaps.sort_unstable();
+        Ok(gaps)
+    }
+
+    /// Elements one of which certainly was inside at each moment of an interval.
+    fn covering(&self, empty: u32, invoke: u32, ret: u32) -> Vec<u32> {
+        let mut core = vec![empty];
+        let mut at = invoke;
+        while at < ret {
+            let longest = (self.inside.iter())
+                .filter(|element| element.span(self.times).contains(&at))
+                .max_by_key(|element| element.pop_invoke);
+            let Some(longest) = longest else { break };
+            core.extend([longest.push, longest.pop]);
+            at = longest.pop_invoke;
+        }
+        tidy(core)
+    }
+}
+
+fn tidy(mut core: Vec<u32>) -> Vec<u32> {
+    core.retain(|&position| position != NOBODY);
+    core.sort_unstable();
+    core.dedup();
+    core
+}

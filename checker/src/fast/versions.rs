@@ -1,0 +1,215 @@
+//! Registers that count their writes: the version says where each write stands.
+//!
+//! With the versions of all known operations, the writes form a [`super::line`], and a read of version `k` lies between
+//! the writes `k` and `k + 1`. A write finds the value that the version before it has, if it is a `cas`. What no
+//! known operation wrote must have been an unknown one, of the value that was read or found there: of those that fit
+//! the one that was invoked first is taken. If that explains the history, it is an explanation; if not, and no unknown
+//! operation was needed, there is none; else another choice might, and this gives no answer.
+
+use super::Fast;
+use super::line::{Conflict, Line, arrange};
+use super::lookup::NOBODY;
+use crate::history::{NEVER, Val};
+use crate::model::numbers::{Versioned, VersionedOp};
+use crate::model::{Operation, Part};
+
+/// Decides a part; `None` if a version is not known, or if it hangs on which unknown operations took effect.
+pub fn decide(part: &[Operation<VersionedOp>]) -> Option<Fast> {
+    let mut table = match Table::new(part)? {
+        Ok(table) => table,
+        Err(core) => return Some(tidy(core)),
+    };
+    let complete = table.line.slots.iter().all(|&at| at != NOBODY);
+    if !complete {
+        table.fill(part)?;
+    }
+    match arrange(part, &table.line) {
+        Ok(order) => Some(Fast::Order(order)),
+        Err(Conflict::Pair(late, early)) if complete => {
+            let mut core = vec![late, early];
+            core.extend([late, early].map(|at| table.writer(&part[at as usize])));
+            Some(tidy(core))
+        }
+        Err(_) => None,
+    }
+}
+
+fn tidy(mut core: Vec<u32>) -> Fast {
+    core.retain(|&at| at != NOBODY);
+    core.sort_unstable();
+    core.dedup();
+    Fast::Core(core)
+}
+
+struct Table {
+    line: Line,
+    /// The value of each version from 0 on, where it is known.
+    values: Vec<Option<Val>>,
+    /// Unknown operations that change something.
+    unknown: Vec<u32>,
+}
+
+impl Table {
+    fn new(part: &[Operation<VersionedOp>]) -> Option<Result<Table, Vec<u32>>> {
+        let writes_nil = part.iter().any(|operation| {
+            matches!(
+                operation.op.what,
+                Versioned::Write(Val::NIL) | Versioned::Cas(_, Val::NIL)
+            )
+        });
+        let mut table = Table {
+            line: Line::default(),
+            values: vec![Some(Val::NIL)],
+            unknown: Vec::new(),
+        };
+        let mut reads = Vec::new();
+        for (operation, at) in part.iter().zip(0u32..) {
+            let VersionedOp { version, what } = operation.op;
+            let read = matches!(what, Versioned::Read(_));
+            let version = match version {
+                _ if operation.ret == NEVER && read => continue,
+                None if operation.ret == NEVER => {
+                    table.unknown.push(at);
+                    continue;
+                }
+                // It saw the beginning.
+                None if what == Versioned::Read(Val::NIL) && !writes_nil => 0,
+                None => return None,
+                Some(_) if operation.ret == NEVER => return None,
+                Some(version) => version,
+            };
+            let version = usize::try_from(version).unwrap_or(usize::MAX);
+            if version > part.len() || (version == 0 && !read) {
+                // More versions than writes, or fewer than none: whatever is wrong, the search will say.
+                return None;
+            }
+            if read {
+                reads.push((version, at));
+                continue;
+            }
+            let slots = &mut table.line.slots;
+            slots.resize(slots.len().max(version), NOBODY);
+            let other = std::mem::replace(&mut slots[version - 1], at);
+            if other != NOBODY {
+                return Some(Err(vec![other, at]));
+            }
+        }
+        let most = reads.iter().map(|(version, _)| *version).max().unwrap_or(0);
+        let slots = &mut table.line.slots;
+        slots.resize(slots.len().max(most), NOBODY);
+        table.values.resize(slots.len() + 1, None);
+        table.line.observed = reads.iter().map(|&(version, at)| (version as u32, at)).collect();
+        for slot in 0..table.line.slots.len() {
+            let at = table.line.slots[slot];
+            if at != NOBODY
+                && let Versioned::Write(value) | Versioned::Cas(_, value) = part[at as usize].op.what
+            {
+                table.values[slot + 1] = Some(value);
+            }
+        }
+        for (version, at) in reads {
+            if let Versioned::Read(value) = part[at as usize].op.what
+                && let Err(core) = table.found(part, version, value, at)?
+            {
+                return Some(Err(core));
+            }
+        }
+        for slot in 0..table.line.slots.len() {
+            let at = table.line.slots[slot];
+            if at != NOBODY
+                && let Versioned::Cas(old, _) = part[at as usize].op.what
+                && let Err(core) = table.found(part, slot, old, at)?
+            {
+                return Some(Err(core));
+            }
+        }
+        Some(Ok(table))
+    }
+
+    /// Notes that an operation found a value at a version. `None`: a contradiction that takes an unknown write.
+    fn found(
+        &mut self,
+        part: &[Operation<VersionedOp>],
+        version: usize,
+        value: Val,
+        by: u32,
+    ) -> Option<Result<(), Vec<u32>>> {
+        match &mut self.values[version] {
+            Some(known) if *known == value => Some(Ok(())),
+            Some(_) if version == 0 => Some(Err(vec![by])),
+            Some(_) => match self.line.slots[version - 1] {
+                NOBODY => None,
+                writer if part[writer as usize].ret == NEVER => None,
+                writer => Some(Err(vec![writer, by])),
+            },
+            unknown => {
+                *unknown = Some(value);
+                Some(Ok(()))
+            }
+        }
+    }
+
+    /// Gives the open slots to unknown operations; `None` if there are not enough that fit.
+    fn fill(&mut self, part: &[Operation<VersionedOp>]) -> Option<()> {
+        // First those of which the value is known: they are the choosier ones.
+        for known in [true, false] {
+            for slot in 0..self.line.slots.len() {
+                let (before, after) = (self.values[slot], self.values[slot + 1]);
+                if self.line.slots[slot] != NOBODY || after.is_some() != known {
+                    continue;
+                }
+                let fits = |at: &u32| match part[*at as usize].op.what {
+                    Versioned::Write(new) => after.is_none_or(|value| value == new),
+                    Versioned::Cas(old, new) => before == Some(old) && after.is_none_or(|value| value == new),
+                    Versioned::Read(_) => false,
+                };
+                let at = self.unknown.iter().position(fits)?;
+                let taken = self.unknown.remove(at);
+                self.line.slots[slot] = taken;
+                if let Versioned::Write(new) | Versioned::Cas(_, new) = part[taken as usize].op.what {
+                    self.values[slot + 1] = Some(new);
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Who wrote what an operation read.
+    fn writer(&self, operation: &Operation<VersionedOp>) -> u32 {
+        match (operation.op.what, operation.op.version) {
+            (Versioned::Read(_), Some(version)) if version > 0 => self.line.slots[version as usize - 1],
+            _ => NOBODY,
+        }
+    }
+}
+
+/// The register as some of its writes and those who read them make it: versions count these writes alone, and a `cas`
+/// of which the write before is not among them is a write. `None` if something was read whose write is not among them, or if a version is not known.
+///
+/// If the history is linearizable, so is this: between two of these writes the others change nothing that is seen.
+pub fn focus(core: &[Operation<VersionedOp>]) -> Option<Part<VersionedOp>> {
+    let mut writes: Vec<i64> = vec![0];
+    for operation in core {
+        if !matches!(operation.op.what, Versioned::Read(_)) {
+            writes.push(operation.op.version?);
+        }
+    }
+    writes.sort_unstable();
+    writes.dedup();
+    let among = |version: i64| writes.binary_search(&version).ok().map(|rank| rank as i64);
+    let focused = core.iter().map(|operation| {
+        let VersionedOp { version, what } = operation.op;
+        let what = match what {
+            Versioned::Cas(_, new) if among(version? - 1).is_none() => Versioned::Write(new),
+            what => what,
+        };
+        Some(Operation {
+            op: VersionedOp {
+                version: Some(among(version?)?),
+                what,
+            },
+            ..*operation
+        })
+    });
+    focused.collect()
+}

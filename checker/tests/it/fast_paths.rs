@@ -1,0 +1,333 @@
+//! The paths without search on the histories that they are for: made by an object that works, then now and then bent.
+//!
+//! Random results, as in `against_brute_force`, are mostly nonsense; a path that takes a wrong turn on something nearly
+//! right is found here.
+
+use std::cell::Cell;
+
+use duress_checker::certify::order_holds;
+use duress_checker::fast::Fast;
+use duress_checker::generate::{Random, small};
+use duress_checker::history::{NEVER, Val};
+use duress_checker::model::collections::{Queue, QueueOp, Set, SetOp};
+use duress_checker::model::locks::{Lock, LockOp, Permits, Semaphore};
+use duress_checker::model::numbers::{
+    Counter, CounterOp, Log, LogOp, Versioned, VersionedOp, VersionedRegister,
+};
+use duress_checker::model::{Model, Part};
+
+use crate::against_brute_force::{agree, rounds};
+
+fn int(number: u64) -> Val {
+    Val::int(number).unwrap()
+}
+
+/// Lets operations take effect at random points of their intervals, one after another, and asks for their results; an
+/// unknown one may take effect or not.
+fn simulate<Op>(
+    random: &mut Random,
+    part: &mut Part<Op>,
+    mut effect: impl FnMut(&mut Random, &mut Op, bool),
+) {
+    let mut points: Vec<(u64, usize)> = Vec::new();
+    let end = part.len() as u64 * 4;
+    for (at, operation) in part.iter().enumerate() {
+        let unknown = operation.ret == NEVER;
+        if unknown && random.percent(50) {
+            continue;
+        }
+        let ret = if unknown { end } else { u64::from(operation.ret) };
+        let from = u64::from(operation.invoke) * 1000 + 1;
+        points.push((
+            from + random.below(ret.saturating_mul(1000).saturating_sub(from).max(1)),
+            at,
+        ));
+    }
+    points.sort_unstable();
+    for (_, at) in points {
+        let unknown = part[at].ret == NEVER;
+        effect(random, &mut part[at].op, unknown);
+    }
+}
+
+/// How many histories held, and for how many of all the path had an answer.
+fn paths<M: Model>(model: &M, answered_percent_min: u64, mut make: impl FnMut(&mut Random) -> Part<M::Op>) {
+    let (mut held, mut broken, mut answered) = (0, 0, 0);
+    for seed in 0..rounds() {
+        let part = make(&mut Random::new(seed));
+        match agree(model, &part, seed) {
+            true => held += 1,
+            false => broken += 1,
+        }
+        answered += u64::from(match model.decide(&part) {
+            Some(Fast::Order(order)) => order_holds(model, &part, &order),
+            Some(Fast::Core(_)) => true,
+            None => false,
+        });
+    }
+    let total = rounds();
+    assert!(
+        held * 10 > total && broken * 20 > total,
+        "{held} held, {broken} broken"
+    );
+    assert!(
+        answered * 100 >= total * answered_percent_min,
+        "{answered} of {total} answered"
+    );
+}
+
+/// Shapes: how many operations, how many at a time, how many in a hundred unknown.
+fn shape(random: &mut Random) -> (u64, u64, u64) {
+    (
+        2 + random.below(7),
+        1 + random.below(4),
+        [0, 15, 40][random.below(3) as usize],
+    )
+}
+
+#[test]
+fn counter_of_equal_steps() {
+    paths(&Counter, 100, |random| {
+        let (length, width, info) = shape(random);
+        let step = [1, 1, 3, -2][random.below(4) as usize];
+        let mut part = small(random, length, width, info, |random, unknown| {
+            match random.below(9) {
+                0..=3 if !unknown => CounterOp::Read(0),
+                4 => CounterOp::Add(0),
+                _ => CounterOp::Add(step),
+            }
+        });
+        let mut sum = 0;
+        simulate(random, &mut part, |random, op, _| match op {
+            CounterOp::Add(by) => sum += *by,
+            CounterOp::Read(found) => *found = sum + if random.percent(12) { step } else { 0 },
+        });
+        part
+    });
+}
+
+#[test]
+fn counter_of_any_steps() {
+    paths(&Counter, 20, |random| {
+        let (length, width, info) = shape(random);
+        let mut part = small(random, length, width, info, |random, unknown| {
+            match random.below(2) {
+                0 if !unknown => CounterOp::Read(0),
+                _ => CounterOp::Add(random.below(7) as i64 - 3),
+            }
+        });
+        let mut sum = 0;
+        simulate(random, &mut part, |random, op, _| match op {
+            CounterOp::Add(by) => sum += *by,
+            CounterOp::Read(found) => {
+                *found = sum
+                    + if random.percent(20) {
+                        random.below(9) as i64 - 4
+                    } else {
+                        0
+                    }
+            }
+        });
+        part
+    });
+}
+
+/// A log whose answers have offsets always, sometimes or never.
+#[test]
+fn log_of_different_values() {
+    paths(&Log, 100, |random| {
+        let (length, width, info) = shape(random);
+        let offsets = [0, 50, 100][random.below(3) as usize];
+        let mut fresh = 0;
+        let mut part = small(random, length, width, info, |random, unknown| {
+            fresh += 1;
+            match random.below(5) {
+                0 | 1 if !unknown => LogOp::Read(Box::default()),
+                _ => LogOp::Append(int(fresh), None),
+            }
+        });
+        let mut log = Vec::new();
+        simulate(random, &mut part, |random, op, unknown| match op {
+            LogOp::Append(value, offset) => {
+                let bent = i64::from(random.percent(4));
+                *offset = (!unknown && random.percent(offsets)).then(|| log.len() as i64 + bent);
+                log.push(*value);
+            }
+            LogOp::Read(found) => {
+                let mut seen = log.clone();
+                if random.percent(8) {
+                    seen.pop();
+                }
+                if random.percent(4) && seen.len() > 1 {
+                    let at = random.below(seen.len() as u64 - 1) as usize;
+                    seen.swap(at, at + 1);
+                }
+                *found = seen.into();
+            }
+        });
+        part
+    });
+}
+
+#[test]
+fn versions() {
+    paths(&VersionedRegister, 70, |random| {
+        let (length, width, info) = shape(random);
+        let values = 1 + random.below(3);
+        let mut part = small(random, length, width, info, |random, unknown| VersionedOp {
+            version: None,
+            what: match random.below(5) {
+                0 | 1 if !unknown => Versioned::Read(Val::NIL),
+                2 => Versioned::Cas(int(random.below(values)), int(random.below(values))),
+                _ => Versioned::Write(int(random.below(values))),
+            },
+        });
+        let (mut version, mut value) = (0, Val::NIL);
+        simulate(random, &mut part, |random, op, unknown| {
+            match &mut op.what {
+                Versioned::Read(found) => {
+                    *found = if random.percent(5) {
+                        int(random.below(values))
+                    } else {
+                        value
+                    };
+                }
+                Versioned::Write(new) => (version, value) = (version + 1, *new),
+                // One that does not find what it asks for fails and is no part of a history: let it ask for what is.
+                Versioned::Cas(old, new) if unknown => {
+                    if *old == value {
+                        (version, value) = (version + 1, *new);
+                    }
+                }
+                Versioned::Cas(old, new) => {
+                    *old = if random.percent(5) {
+                        int(random.below(values))
+                    } else {
+                        value
+                    };
+                    (version, value) = (version + 1, *new);
+                }
+            }
+            let bent = i64::from(random.percent(5));
+            op.version = (!unknown).then_some(version + bent);
+        });
+        part
+    });
+}
+
+#[test]
+fn set_that_grows() {
+    paths(&Set, 100, |random| {
+        let (length, width, info) = shape(random);
+        let mut fresh = 0;
+        let mut part = small(random, length, width, info, |random, unknown| {
+            fresh += 1;
+            match random.below(5) {
+                0 | 1 if !unknown => SetOp::Read(Box::default()),
+                _ => SetOp::Add(int(fresh)),
+            }
+        });
+        let mut set = Vec::new();
+        simulate(random, &mut part, |random, op, _| match op {
+            SetOp::Read(found) => {
+                *found = set.iter().copied().filter(|_| !random.percent(6)).collect();
+            }
+            SetOp::Add(value) => {
+                set.push(*value);
+                set.sort_unstable();
+            }
+            SetOp::Remove(_) | SetOp::Contains(..) => {}
+        });
+        part
+    });
+}
+
+#[test]
+fn stack_of_different_elements() {
+    paths(&Queue::Lifo, 60, |random| {
+        let (length, width, info) = shape(random);
+        let mut fresh = 0;
+        let mut part = small(random, length, width, info, |random, unknown| {
+            fresh += 1;
+            match random.below(2) {
+                0 if unknown => QueueOp::TakeAny,
+                0 => QueueOp::Empty,
+                _ => QueueOp::Put(int(fresh)),
+            }
+        });
+        let mut stack = Vec::new();
+        simulate(random, &mut part, |random, op, _| match op {
+            QueueOp::Put(value) => stack.push(*value),
+            QueueOp::TakeAny => drop(stack.pop()),
+            QueueOp::Empty | QueueOp::Take(_) => {
+                let bottom = random.percent(60) && !stack.is_empty();
+                let value = if bottom {
+                    Some(stack.remove(0))
+                } else {
+                    stack.pop()
+                };
+                *op = value.map_or(QueueOp::Empty, QueueOp::Take);
+            }
+        });
+        part
+    });
+}
+
+/// Owners that do one thing at a time, as processes do; sometimes a lock lets two in.
+#[test]
+fn locks_with_owners() {
+    for lock in [Lock::Owner, Lock::Fenced] {
+        paths(&lock, 60, |random| {
+            let (length, owners, info) = shape(random);
+            let mut part: Part<LockOp> = small(random, length, owners, info, |_, _| LockOp::Release(0));
+            // Each owner has every so manyth operation, if it is not busy; acquires and releases in turn.
+            let mut state: Vec<(u32, bool)> = vec![(0, false); owners as usize + 2];
+            part.retain_mut(|operation| {
+                let from = random.below(state.len() as u64) as usize;
+                let free = (0..state.len())
+                    .map(|at| (from + at) % state.len())
+                    .find(|&at| state[at].0 <= operation.invoke);
+                let Some(owner) = free else { return false };
+                let (busy, holds) = &mut state[owner];
+                *busy = operation.ret;
+                *holds = !*holds;
+                operation.op = match *holds {
+                    true => LockOp::Acquire(owner as u64, None),
+                    false => LockOp::Release(owner as u64),
+                };
+                true
+            });
+            let token = Cell::new(0);
+            simulate(random, &mut part, |random, op, unknown| {
+                if let (LockOp::Acquire(_, token_of), Lock::Fenced, false) = (op, lock, unknown) {
+                    token.set(token.get() + 1 - 2 * i64::from(random.percent(8)));
+                    *token_of = Some(token.get());
+                }
+            });
+            // What completed without having taken effect in turn makes most of them impossible; that is as well.
+            part
+        });
+    }
+}
+
+#[test]
+fn mutex_and_semaphore() {
+    paths(&Lock::Mutex, 100, |random| {
+        let (length, width, info) = shape(random);
+        let turn = Cell::new(false);
+        small(random, length, width, info, |random, _| {
+            turn.set(turn.get() ^ random.percent(85));
+            if turn.get() {
+                LockOp::Acquire(0, None)
+            } else {
+                LockOp::Release(0)
+            }
+        })
+    });
+    paths(&Semaphore { permits: 2 }, 100, |random| {
+        let (length, width, info) = shape(random);
+        small(random, length, width, info, |random, _| {
+            Permits::take(if random.percent(60) { 1 } else { -1 })
+        })
+    });
+}
