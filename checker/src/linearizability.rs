@@ -344,9 +344,10 @@ fn decide_whole<M: Model>(
     }
     match jit::search(model, part, limits) {
         Outcome::Order(_) => Finding::Holds,
-        Outcome::Impossible { at } => {
+        Outcome::Impossible { at, since } => {
             let prefix = explain::prefix(part, part[at as usize].ret);
-            match explain::witness(model, history, key, prefix, limits) {
+            let core = window(model, prefix, since);
+            match explain::witness(model, history, key, core, limits) {
                 Some(witness) => Finding::Broken(Box::new(witness)),
                 None => {
                     Finding::Undecided("the search contradicts itself: please report this history".to_owned())
@@ -355,4 +356,23 @@ fn decide_whole<M: Model>(
         }
         Outcome::Exhausted(reason) => Finding::Undecided(reason),
     }
+}
+
+/// What is left of operations that are impossible together whatever completed before a position: without that, but for
+/// the last that brought in each value, so that nobody has to wonder who wrote it.
+fn window<M: Model>(model: &M, part: Part<M::Op>, since: u32) -> Part<M::Op> {
+    let mut last: FastMap<Val, u32> = FastMap::default();
+    for operation in part.iter().filter(|operation| operation.ret < since) {
+        if let Some(value) = model.produces(&operation.op) {
+            let ret = last.entry(value).or_default();
+            *ret = operation.ret.max(*ret);
+        }
+    }
+    let brings = |operation: &Operation<M::Op>| {
+        let value = model.produces(&operation.op);
+        value.is_some_and(|value| last.get(&value) == Some(&operation.ret))
+    };
+    let mut part = part;
+    part.retain(|operation| operation.ret >= since || brings(operation));
+    part
 }

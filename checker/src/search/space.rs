@@ -192,6 +192,31 @@ impl<'a> Space<'a> {
         &self.several[at as usize]
     }
 
+    /// All states that any operations lead to; `None` if there are more than so many.
+    pub fn states(&mut self, count_max: usize) -> Option<Vec<u32>> {
+        let mut states = vec![0];
+        let mut at = 0;
+        while at < states.len() {
+            for kind in 0..self.kinds.len() as u32 {
+                let next: &[u32] = match self.step(states[at], kind) {
+                    Step::No => &[],
+                    Step::To(state) => &[state],
+                    Step::Several(several) => self.several(several),
+                };
+                for state in next {
+                    if !states.contains(state) {
+                        states.push(*state);
+                    }
+                }
+            }
+            if states.len() > count_max {
+                return None;
+            }
+            at += 1;
+        }
+        Some(states)
+    }
+
     pub fn bytes(&self) -> usize {
         self.asked.bytes() + self.steps.len() * 24
     }

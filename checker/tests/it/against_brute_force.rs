@@ -59,7 +59,7 @@ fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
                     "{name}, seed {seed}: {order:?} does not hold: {part:#?}"
                 );
             }
-            Outcome::Impossible { at } => {
+            Outcome::Impossible { at, .. } => {
                 assert!(
                     !truth,
                     "{name}, seed {seed}: impossible, though there is an order: {part:#?}"
