@@ -49,7 +49,11 @@ impl<const N: usize> Config<N> {
     pub fn score(&self, now: &Openings<'_, N>) -> i32 {
         let seen = self.done.and(&now.observers).count();
         let taken = self.done.and(&now.overwriters).count();
-        let must = now.open.minus(&now.observers).minus(&now.overwriters).minus(&now.optional);
+        let must = now
+            .open
+            .minus(&now.observers)
+            .minus(&now.overwriters)
+            .minus(&now.optional);
         let moved = self.done.and(&must).count();
         let hidden = match self.due {
             NEVER => now.overwriters.count(),

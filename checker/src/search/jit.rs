@@ -46,29 +46,53 @@ use super::uses::Uses;
 use super::{Limits, Outcome};
 use crate::model::{Model, Operation};
 
-/// Where a search begins before it is widened.
-const NARROW: Effort = Effort { width: 16, work: 64 };
 /// How many times wider a search becomes at each dead end that it can't get past.
 const WIDENING: usize = 8;
 /// So often it is widened; then it looks at everything.
 const WIDENINGS_MAX: u32 = 6;
 /// How many configurations the first proof of a dead end may look at.
 const PROOF_CONFIGS: usize = 1 << 13;
-/// A proof may begin in any of the states if there are at most so many.
+/// A proof may begin in any of the states if there are at most so many,
 const STATES_MAX: usize = 64;
+/// and so many different operations.
+const KINDS_MAX: usize = 1 << 12;
+
+/// Where a search begins, before it is widened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// How many configurations of a layer are kept.
+    pub width: usize,
+    /// How many are looked at on the way to the next layer.
+    pub work: usize,
+    /// How many layers lie between two that are kept to go back to.
+    pub layers_between_checkpoints: usize,
+    /// How many layers to go back from a dead end at first; `None`: twice as many as operations are open at once.
+    pub layers_back: Option<usize>,
+}
+
+impl Pace {
+    /// What proved itself on histories of 5 to 100 clients.
+    pub const USUAL: Pace = Pace {
+        width: 16,
+        work: 64,
+        layers_between_checkpoints: 32,
+        layers_back: None,
+    };
+}
 
 /// Searches for an order of the part.
 pub fn search<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<'_>) -> Outcome {
-    search_from(model, part, limits, NARROW)
+    search_at(model, part, limits, Pace::USUAL)
 }
 
-fn search_from<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<'_>, narrow: Effort) -> Outcome {
+/// The same at another pace. It changes how long the search takes, and which order is found where there are several.
+pub fn search_at<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<'_>, pace: Pace) -> Outcome {
     let (mut numbered, kinds, timed) = Numbered::new(model, part);
     let timeline = Timeline::new(&timed, &kinds);
     let mut problem = Problem {
         timeline: &timeline,
         limits,
-        narrow,
+        pace,
         states: None,
     };
     match timeline.open_max {
@@ -104,7 +128,7 @@ pub fn advance<M: Model>(
     }
     // Every use counts: what comes later is not known yet.
     let counted: Vec<u32> = (0..kinds.len() as u32).collect();
-    let mut sweep = Sweep::<4>::new(&timeline, &counted, limits);
+    let mut sweep = Sweep::<4>::new(&timeline, &counted, limits, usize::MAX);
     for (state, uses) in from {
         let mut uses: Vec<(u32, u32)> = (uses.iter())
             .filter_map(|(op, count)| Some((numbered.kind_of(op)?, *count)))
@@ -132,8 +156,8 @@ pub fn advance<M: Model>(
 struct Problem<'a> {
     timeline: &'a Timeline<'a>,
     limits: Limits<'a>,
-    narrow: Effort,
-    /// All states, once they were asked for; none if they are too many.
+    pace: Pace,
+    /// All states, if they are few.
     states: Option<Vec<u32>>,
 }
 
@@ -147,6 +171,9 @@ enum End {
 impl Problem<'_> {
     fn solve<const N: usize>(&mut self, asked: &mut dyn Asked) -> Outcome {
         let mut space = Space::new(asked, self.timeline.kinds, self.timeline.part.len());
+        if self.timeline.kinds.len() <= KINDS_MAX {
+            self.states = space.states(STATES_MAX);
+        }
         let mut counted: Vec<u32> = Vec::new();
         loop {
             match self.refined::<N>(&mut space, &counted) {
@@ -159,78 +186,99 @@ impl Problem<'_> {
     }
 
     /// Searches with the uses of these unknown operations counted.
-    fn refined<const N: usize>(&mut self, space: &mut Space<'_>, counted: &[u32]) -> End {
-        let mut sweep = Sweep::<N>::new(self.timeline, counted, self.limits);
+    fn refined<const N: usize>(&self, space: &mut Space<'_>, counted: &[u32]) -> End {
+        let between = self.pace.layers_between_checkpoints;
+        let mut sweep = Sweep::<N>::new(self.timeline, counted, self.limits, between);
         sweep.start(0, Uses::default());
         let (mut furthest, mut widenings) = (0, 0);
-        let (mut effort, mut until) = (self.narrow, usize::MAX);
+        let narrow = Effort {
+            width: self.pace.width,
+            work: self.pace.work,
+            // Where no proof can begin in the middle, what is left away here has to be looked for once more.
+            frugal: self.states.is_some(),
+        };
+        let (mut effort, mut until) = (narrow, usize::MAX);
         loop {
             let at = match sweep.pass(space, effort, until) {
                 Ok(()) if sweep.event == self.timeline.len() => break,
                 Ok(()) => {
-                    (effort, until) = (self.narrow, usize::MAX);
+                    (effort, until) = (narrow, usize::MAX);
                     continue;
                 }
                 Err(Stop::Dead(at)) => at,
                 Err(Stop::Exhausted(reason)) => return End::Exhausted(reason),
                 Err(Stop::Tired) => return End::Exhausted("the search was cut short".to_owned()),
             };
-            if sweep.exact {
-                return End::Impossible { at, since: 0 };
-            }
             let dead = sweep.layers;
             widenings = if dead > furthest { 1 } else { widenings + 1 };
             furthest = furthest.max(dead);
-            let span = (self.timeline.open_max * 2) << (2 * (widenings - 1)).min(40);
-            match self.prove(space, &sweep, dead.saturating_sub(span), dead, widenings) {
-                Ok(Some(impossible)) => return impossible,
-                Ok(None) => {}
-                Err(reason) => return End::Exhausted(reason),
+            let back = self.layers_back(widenings);
+            // Where it is certain, what is left to find is why.
+            let proofs = if sweep.exact {
+                1..=WIDENINGS_MAX
+            } else {
+                widenings..=widenings
+            };
+            for widenings in proofs {
+                match self.prove(space, &sweep, dead, widenings) {
+                    Ok(Some(impossible)) => return impossible,
+                    Ok(None) => {}
+                    Err(reason) => return End::Exhausted(reason),
+                }
+            }
+            if sweep.exact {
+                return End::Impossible { at, since: 0 };
             }
             if widenings > WIDENINGS_MAX {
                 sweep.back(0);
                 (effort, until) = (Effort::EXACT, usize::MAX);
             } else {
-                sweep.back(dead.saturating_sub(span));
+                sweep.back(dead.saturating_sub(back));
                 let wider = WIDENING.pow(widenings);
                 effort = Effort {
-                    width: self.narrow.width * wider,
-                    work: self.narrow.work * wider,
+                    width: narrow.width * wider,
+                    work: narrow.work * wider,
+                    frugal: false,
                 };
-                until = furthest + span;
+                until = furthest + back;
             }
         }
         let best = sweep.layer.configs.iter().min_by_key(|config| config.cost);
         let Some(best) = best else {
             return End::Order(Vec::new());
         };
-        match sweep.trail.order(best.trail, self.timeline.part, self.timeline.kinds) {
+        match sweep
+            .trail
+            .order(best.trail, self.timeline.part, self.timeline.kinds)
+        {
             Ok(order) => End::Order(order),
             Err(overused) => End::Overused(overused),
         }
     }
 
+    /// How far to go back from a dead end.
+    fn layers_back(&self, widenings: u32) -> usize {
+        let first = self.pace.layers_back.unwrap_or(self.timeline.open_max * 2);
+        first << (2 * (widenings - 1))
+    }
+
     /// Tries to prove that a dead end is one whatever happened up to a layer.
     fn prove<const N: usize>(
-        &mut self,
+        &self,
         space: &mut Space<'_>,
         sweep: &Sweep<'_, N>,
-        from: usize,
         dead: usize,
-        effort: u32,
+        widenings: u32,
     ) -> Result<Option<End>, String> {
-        if self.states.is_none() {
-            self.states = Some(space.states(STATES_MAX).unwrap_or_default());
-        }
-        let states = self.states.as_deref().unwrap_or_default();
-        if states.is_empty() {
+        let Some(states) = &self.states else {
             return Ok(None);
-        }
+        };
+        let from = dead.saturating_sub(self.layers_back(widenings));
         let Some(mut proof) = sweep.anywhere(from, states) else {
             return Ok(None);
         };
         let first = proof.event;
-        proof.allowance = PROOF_CONFIGS * WIDENING.pow(effort);
+        proof.allowance = PROOF_CONFIGS * WIDENING.pow(widenings);
         match proof.pass(space, Effort::EXACT, dead + 1) {
             Err(Stop::Dead(at)) if proof.exact => {
                 let since = match self.timeline.event(first) {

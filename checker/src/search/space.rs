@@ -208,9 +208,9 @@ impl<'a> Space<'a> {
                         states.push(*state);
                     }
                 }
-            }
-            if states.len() > count_max {
-                return None;
+                if states.len() > count_max {
+                    return None;
+                }
             }
             at += 1;
         }

@@ -15,8 +15,6 @@ use crate::history::NEVER;
 const DOMINANCE_WIDTH_MAX: usize = 1 << 11;
 /// How many configurations are looked at between two looks at the budget.
 const CONFIGS_BETWEEN_CHECKS: usize = 1 << 12;
-/// How many layers lie between two that are kept to go back to.
-const LAYERS_BETWEEN_CHECKPOINTS: usize = 32;
 /// While nothing has been found yet, a layer may take so many times its work.
 const PATIENCE: usize = 16;
 
@@ -27,6 +25,8 @@ pub(super) struct Effort {
     pub width: usize,
     /// How many are looked at on the way to the next layer.
     pub work: usize,
+    /// Unknown operations are used only where the next layer would be empty without.
+    pub frugal: bool,
 }
 
 impl Effort {
@@ -34,6 +34,7 @@ impl Effort {
     pub const EXACT: Effort = Effort {
         width: usize::MAX,
         work: usize::MAX,
+        frugal: false,
     };
 }
 
@@ -71,6 +72,7 @@ pub(super) struct Sweep<'a, const N: usize> {
     timeline: &'a Timeline<'a>,
     counted: &'a [u32],
     limits: Limits<'a>,
+    layers_between_checkpoints: usize,
     /// The next event.
     pub event: usize,
     /// How many operations have completed.
@@ -92,11 +94,17 @@ pub(super) struct Sweep<'a, const N: usize> {
 
 impl<'a, const N: usize> Sweep<'a, N> {
     /// A pass from the beginning, without any configuration.
-    pub fn new(timeline: &'a Timeline<'a>, counted: &'a [u32], limits: Limits<'a>) -> Self {
+    pub fn new(
+        timeline: &'a Timeline<'a>,
+        counted: &'a [u32],
+        limits: Limits<'a>,
+        layers_between_checkpoints: usize,
+    ) -> Self {
         Sweep {
             timeline,
             counted,
             limits,
+            layers_between_checkpoints,
             event: 0,
             layers: 0,
             exact: true,
@@ -130,7 +138,7 @@ impl<'a, const N: usize> Sweep<'a, N> {
     /// then being done or optional, whichever is better.
     pub fn anywhere(&self, layers: usize, states: &[u32]) -> Option<Self> {
         let from = (self.checkpoints.iter()).rfind(|checkpoint| checkpoint.layers <= layers)?;
-        let mut sweep = Sweep::new(self.timeline, self.counted, self.limits);
+        let mut sweep = Sweep::new(self.timeline, self.counted, self.limits, usize::MAX);
         sweep.now = Openings::again(self.timeline, self.counted, from.event, &from.open);
         sweep.now.make_optional();
         (sweep.event, sweep.layers) = (from.event, from.layers);
@@ -161,9 +169,10 @@ impl<'a, const N: usize> Sweep<'a, N> {
             match self.timeline.event(self.event) {
                 Event::Invoke(position) => self.invoke(space, position),
                 Event::Complete(position) => {
-                    let due = self.checkpoints.last().is_none_or(|last| {
-                        self.layers >= last.layers + LAYERS_BETWEEN_CHECKPOINTS
-                    });
+                    let due = self
+                        .checkpoints
+                        .last()
+                        .is_none_or(|last| self.layers - last.layers >= self.layers_between_checkpoints);
                     if due {
                         self.keep();
                     }
@@ -261,18 +270,12 @@ impl<'a, const N: usize> Sweep<'a, N> {
         for config in spared {
             self.work.add(config);
         }
-        let mut at = 0;
-        while at < self.work.configs.len() {
-            self.look(space)?;
-            let found = !self.next.configs.is_empty();
-            if at >= effort.work && (found || at / PATIENCE >= effort.work) {
-                self.exact = false;
-                break;
-            }
-            let config = self.work.configs[at];
-            let hid = self.may_end(&config, to);
-            self.expand(space, config, Completion { hid, ..to });
-            at += 1;
+        let spares = effort.frugal && !self.now.unknowns.is_empty();
+        self.run(space, to, effort.work, !spares)?;
+        if spares && self.next.configs.is_empty() {
+            self.run(space, to, effort.work, true)?;
+        } else if spares {
+            self.exact = false;
         }
         self.now.close(slot);
         std::mem::swap(&mut self.layer, &mut self.next);
@@ -283,6 +286,24 @@ impl<'a, const N: usize> Sweep<'a, N> {
                 .iter_mut()
                 .flat_map(|checkpoint| &mut checkpoint.configs);
             self.trail.forget(kept.chain(self.layer.change()));
+        }
+        Ok(())
+    }
+
+    /// Takes operations until the one that completes has happened.
+    fn run(&mut self, space: &mut Space<'_>, to: Completion, work: usize, unknown: bool) -> Result<(), Stop> {
+        let mut at = 0;
+        while at < self.work.configs.len() {
+            self.look(space)?;
+            let found = !self.next.configs.is_empty();
+            if at >= work && (found || at / PATIENCE >= work) {
+                self.exact = false;
+                break;
+            }
+            let config = self.work.configs[at];
+            let hid = self.may_end(&config, to);
+            self.expand(space, config, Completion { hid, ..to }, unknown);
+            at += 1;
         }
         Ok(())
     }
@@ -309,7 +330,7 @@ impl<'a, const N: usize> Sweep<'a, N> {
     }
 
     /// Takes every operation that may be next.
-    fn expand(&mut self, space: &mut Space<'_>, config: Config<N>, to: Completion) {
+    fn expand(&mut self, space: &mut Space<'_>, config: Config<N>, to: Completion, unknown: bool) {
         let pending = self.now.open.minus(&self.now.observers).minus(&config.done);
         for candidate in pending.slots() {
             let open = *self.now.at(candidate);
@@ -329,6 +350,9 @@ impl<'a, const N: usize> Sweep<'a, N> {
                 after.due = NEVER;
             }
             self.follow(space, after, step, What::Known(open.position), to);
+        }
+        if !unknown {
+            return;
         }
         for at in 0..self.now.unknowns.len() {
             let unknown = self.now.unknowns[at];
@@ -451,6 +475,11 @@ impl<'a, const N: usize> Sweep<'a, N> {
         let kept: usize = (self.checkpoints.iter())
             .map(|kept| kept.configs.capacity() * size_of::<Config<N>>() + kept.open.capacity() * 4 + 64)
             .sum();
-        self.layer.bytes() + self.next.bytes() + self.work.bytes() + self.trail.bytes() + self.uses.bytes() + kept
+        self.layer.bytes()
+            + self.next.bytes()
+            + self.work.bytes()
+            + self.trail.bytes()
+            + self.uses.bytes()
+            + kept
     }
 }
