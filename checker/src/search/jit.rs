@@ -93,6 +93,7 @@ pub fn search_at<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<
         timeline: &timeline,
         limits,
         pace,
+        homely: timeline.homely(),
         states: None,
     };
     match timeline.open_max {
@@ -157,7 +158,9 @@ struct Problem<'a> {
     timeline: &'a Timeline<'a>,
     limits: Limits<'a>,
     pace: Pace,
-    /// All states, if they are few.
+    /// Everything that does not overwrite is possible in one state only.
+    homely: bool,
+    /// Else all states, if they are few.
     states: Option<Vec<u32>>,
 }
 
@@ -171,7 +174,7 @@ enum End {
 impl Problem<'_> {
     fn solve<const N: usize>(&mut self, asked: &mut dyn Asked) -> Outcome {
         let mut space = Space::new(asked, self.timeline.kinds, self.timeline.part.len());
-        if self.timeline.kinds.len() <= KINDS_MAX {
+        if !self.homely && self.timeline.kinds.len() <= KINDS_MAX {
             self.states = space.states(STATES_MAX);
         }
         let mut counted: Vec<u32> = Vec::new();
@@ -195,7 +198,7 @@ impl Problem<'_> {
             width: self.pace.width,
             work: self.pace.work,
             // Where no proof can begin in the middle, what is left away here has to be looked for once more.
-            frugal: self.states.is_some(),
+            frugal: self.can_prove(),
         };
         let (mut effort, mut until) = (narrow, usize::MAX);
         loop {
@@ -256,6 +259,11 @@ impl Problem<'_> {
         }
     }
 
+    /// Whether a proof may begin in the middle.
+    fn can_prove(&self) -> bool {
+        self.homely || self.states.is_some()
+    }
+
     /// How far to go back from a dead end.
     fn layers_back(&self, widenings: u32) -> usize {
         let first = self.pace.layers_back.unwrap_or(self.timeline.open_max * 2);
@@ -270,16 +278,16 @@ impl Problem<'_> {
         dead: usize,
         widenings: u32,
     ) -> Result<Option<End>, String> {
-        let Some(states) = &self.states else {
+        if !self.can_prove() {
             return Ok(None);
-        };
+        }
         let from = dead.saturating_sub(self.layers_back(widenings));
-        let Some(mut proof) = sweep.anywhere(from, states) else {
+        let Some(mut proof) = sweep.anywhere(from, self.states.as_deref()) else {
             return Ok(None);
         };
         let first = proof.event;
         proof.allowance = PROOF_CONFIGS * WIDENING.pow(widenings);
-        match proof.pass(space, Effort::EXACT, dead + 1) {
+        match proof.pass(space, Effort::EXACT, dead) {
             Err(Stop::Dead(at)) if proof.exact => {
                 let since = match self.timeline.event(first) {
                     Event::Invoke(position) => self.timeline.part[position as usize].invoke,

@@ -1,6 +1,7 @@
 //! The operations that are open at a point of the history.
 
 use super::mask::Mask;
+use super::space::NO_STATE;
 use super::timeline::Timeline;
 use crate::history::values::FastMap;
 
@@ -41,6 +42,10 @@ pub(super) struct Openings<'a, const N: usize> {
     /// Unknown operations that were invoked, by kind.
     pub unknowns: Vec<Unknown>,
     unknown_of: FastMap<u32, usize>,
+    /// Those of them that always lead to one state, by that state.
+    unknown_to: FastMap<u32, Vec<u32>>,
+    /// The others.
+    unknown_anywhere: bool,
 }
 
 impl<'a, const N: usize> Openings<'a, N> {
@@ -62,6 +67,8 @@ impl<'a, const N: usize> Openings<'a, N> {
             optional: Mask::EMPTY,
             unknowns: Vec::new(),
             unknown_of: FastMap::default(),
+            unknown_to: FastMap::default(),
+            unknown_anywhere: false,
         }
     }
 
@@ -146,10 +153,43 @@ impl<'a, const N: usize> Openings<'a, N> {
         }
     }
 
+    /// Adds the unknown operations, by their place in `unknowns`, that may bring about something that an open operation
+    /// waits for (reduction 8).
+    pub fn wanted(&self, wanted: &mut Vec<u32>) {
+        let waiting = self.open.minus(&self.overwriters);
+        let homes = waiting
+            .slots()
+            .map(|slot| self.timeline.kinds[self.slots[slot].kind as usize].home);
+        let mut states: Vec<u32> = homes.collect();
+        if self.unknown_anywhere || states.contains(&NO_STATE) {
+            wanted.extend(0..self.unknowns.len() as u32);
+            return;
+        }
+        states.sort_unstable();
+        states.dedup();
+        let mut at = 0;
+        while at < states.len() {
+            for &unknown in self.unknown_to.get(&states[at]).into_iter().flatten() {
+                wanted.push(unknown);
+                // One that does not overwrite waits for a state itself.
+                let about = self.timeline.kinds[self.unknowns[unknown as usize].kind as usize];
+                if !about.overwrites && !states.contains(&about.home) {
+                    states.push(about.home);
+                }
+            }
+            at += 1;
+        }
+    }
+
     /// An unknown operation is invoked.
     pub fn unknown(&mut self, kind: u32) {
         let at = *self.unknown_of.entry(kind).or_insert_with(|| {
-            let reusable = self.timeline.kinds[kind as usize].reusable;
+            let about = self.timeline.kinds[kind as usize];
+            let (reusable, number) = (about.reusable, self.unknowns.len() as u32);
+            match about.target {
+                NO_STATE => self.unknown_anywhere = true,
+                target => self.unknown_to.entry(target).or_default().push(number),
+            }
             self.unknowns.push(Unknown {
                 kind,
                 invoked: 0,

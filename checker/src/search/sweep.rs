@@ -5,7 +5,7 @@ use super::Limits;
 use super::config::{Config, Layer, dominates};
 use super::mask::Mask;
 use super::openings::Openings;
-use super::space::{Space, Step};
+use super::space::{ELSEWHERE, NO_STATE, Space, Step};
 use super::timeline::{Event, Timeline};
 use super::trail::{NOWHERE, Trail, What};
 use super::uses::{UseTable, Uses};
@@ -13,8 +13,8 @@ use crate::history::NEVER;
 
 /// Layers wider than this are cut down before dominated configurations are looked for: it takes pairs.
 const DOMINANCE_WIDTH_MAX: usize = 1 << 11;
-/// How many configurations are looked at between two looks at the budget.
-const CONFIGS_BETWEEN_CHECKS: usize = 1 << 12;
+/// How many configurations are looked at, or layers begun, between two looks at the budget.
+const LOOKS_BETWEEN_CHECKS: usize = 1 << 10;
 /// While nothing has been found yet, a layer may take so many times its work.
 const PATIENCE: usize = 16;
 
@@ -88,6 +88,8 @@ pub(super) struct Sweep<'a, const N: usize> {
     next: Layer<N>,
     /// Configurations of the run that ends with the current completion.
     work: Layer<N>,
+    /// The unknown operations that are worth a try.
+    wanted: Vec<u32>,
     checkpoints: Vec<Checkpoint<N>>,
     looked: usize,
 }
@@ -115,6 +117,7 @@ impl<'a, const N: usize> Sweep<'a, N> {
             now: Openings::new(timeline, counted),
             next: Layer::new(),
             work: Layer::new(),
+            wanted: Vec::new(),
             checkpoints: Vec::new(),
             looked: 0,
         }
@@ -134,15 +137,29 @@ impl<'a, const N: usize> Sweep<'a, N> {
         });
     }
 
-    /// A pass that begins at the last checkpoint at or before so many layers, with any of these states, everything open
-    /// then being done or optional, whichever is better.
-    pub fn anywhere(&self, layers: usize, states: &[u32]) -> Option<Self> {
+    /// A pass that begins at the last checkpoint at or before so many layers, in any state, everything open then being
+    /// done or optional, whichever is better. `states` are all that there are; without, each operation has to have its
+    /// home, and those up to the current event are enough.
+    pub fn anywhere(&self, layers: usize, states: Option<&[u32]>) -> Option<Self> {
         let from = (self.checkpoints.iter()).rfind(|checkpoint| checkpoint.layers <= layers)?;
         let mut sweep = Sweep::new(self.timeline, self.counted, self.limits, usize::MAX);
         sweep.now = Openings::again(self.timeline, self.counted, from.event, &from.open);
         sweep.now.make_optional();
         (sweep.event, sweep.layers) = (from.event, from.layers);
-        for &state in states {
+        let homes = || {
+            let kinds = self.timeline.kinds;
+            let known = (from.open.iter().copied()).chain(self.timeline.invoked(from.event, self.event));
+            let known = known.map(|position| self.timeline.part[position as usize].kind);
+            let kinds = known
+                .chain(sweep.now.unknowns.iter().map(|unknown| unknown.kind))
+                .map(|kind| kinds[kind as usize].home);
+            let mut homes: Vec<u32> = kinds.filter(|&home| home != NO_STATE).collect();
+            homes.push(ELSEWHERE);
+            homes.sort_unstable();
+            homes.dedup();
+            homes
+        };
+        for state in states.map_or_else(homes, <[u32]>::to_vec) {
             sweep.start(state, Uses::default());
         }
         for config in sweep.layer.change() {
@@ -252,6 +269,7 @@ impl<'a, const N: usize> Sweep<'a, N> {
             ret,
             hid: false,
         };
+        self.look(space)?;
         self.next.clear();
         self.work.clear();
         let mut spared = Vec::new();
@@ -292,6 +310,10 @@ impl<'a, const N: usize> Sweep<'a, N> {
 
     /// Takes operations until the one that completes has happened.
     fn run(&mut self, space: &mut Space<'_>, to: Completion, work: usize, unknown: bool) -> Result<(), Stop> {
+        self.wanted.clear();
+        if unknown {
+            self.now.wanted(&mut self.wanted);
+        }
         let mut at = 0;
         while at < self.work.configs.len() {
             self.look(space)?;
@@ -302,20 +324,20 @@ impl<'a, const N: usize> Sweep<'a, N> {
             }
             let config = self.work.configs[at];
             let hid = self.may_end(&config, to);
-            self.expand(space, config, Completion { hid, ..to }, unknown);
+            self.expand(space, config, Completion { hid, ..to });
             at += 1;
         }
         Ok(())
     }
 
-    /// One more configuration is looked at.
+    /// One more configuration is looked at, or one more layer begun.
     fn look(&mut self, space: &Space<'_>) -> Result<(), Stop> {
-        self.looked += 1;
         if self.allowance == 0 {
             return Err(Stop::Tired);
         }
         self.allowance -= 1;
-        if self.looked >= CONFIGS_BETWEEN_CHECKS {
+        self.looked += 1;
+        if self.looked >= LOOKS_BETWEEN_CHECKS {
             self.looked = 0;
             if let Some(reason) = self.limits.exhausted(self.bytes() + space.bytes()) {
                 return Err(Stop::Exhausted(reason));
@@ -330,7 +352,7 @@ impl<'a, const N: usize> Sweep<'a, N> {
     }
 
     /// Takes every operation that may be next.
-    fn expand(&mut self, space: &mut Space<'_>, config: Config<N>, to: Completion, unknown: bool) {
+    fn expand(&mut self, space: &mut Space<'_>, config: Config<N>, to: Completion) {
         let pending = self.now.open.minus(&self.now.observers).minus(&config.done);
         for candidate in pending.slots() {
             let open = *self.now.at(candidate);
@@ -351,11 +373,8 @@ impl<'a, const N: usize> Sweep<'a, N> {
             }
             self.follow(space, after, step, What::Known(open.position), to);
         }
-        if !unknown {
-            return;
-        }
-        for at in 0..self.now.unknowns.len() {
-            let unknown = self.now.unknowns[at];
+        for at in 0..self.wanted.len() {
+            let unknown = self.now.unknowns[self.wanted[at] as usize];
             let overwrites = space.kind(unknown.kind).overwrites;
             if config.idle && overwrites {
                 continue;

@@ -3,7 +3,7 @@
 //! Slots are given back when an operation completes, so a set of open operations is a small mask
 //! ([`Mask`](super::mask::Mask)). Unknown operations never complete; they have none.
 
-use super::space::{Kind, Timed};
+use super::space::{Kind, NO_STATE, Timed};
 use crate::history::NEVER;
 
 const COMPLETES: u32 = 1 << 31;
@@ -83,6 +83,19 @@ impl<'a> Timeline<'a> {
     /// The slot of an operation that completes.
     pub fn slot(&self, position: u32) -> usize {
         usize::from(self.slots[position as usize])
+    }
+
+    /// The positions of operations that are invoked between two events.
+    pub fn invoked(&self, from: usize, to: usize) -> impl Iterator<Item = u32> {
+        let events = self.events[from..to].iter();
+        events.copied().filter(|event| event & COMPLETES == 0)
+    }
+
+    /// Whether everything that does not overwrite is possible in one state only.
+    pub fn homely(&self) -> bool {
+        self.kinds
+            .iter()
+            .all(|kind| kind.overwrites || kind.home != NO_STATE)
     }
 
     /// The kinds of the unknown operations invoked before an event.
