@@ -300,6 +300,9 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
     Ok(parts)
 }
 
+/// Says that an answer did not stand up to being checked.
+const CONTRADICTION: &str = "the search contradicts itself: please report this history";
+
 fn decide<M: Model>(
     model: &M,
     history: &History,
@@ -338,23 +341,40 @@ fn decide_whole<M: Model>(
     }
     if let Some(core) = suspects {
         let core: Part<M::Op> = core.iter().map(|&at| part[at as usize].clone()).collect();
-        if let Some(witness) = explain::witness(model, history, key, core, limits) {
-            return Finding::Broken(Box::new(witness));
+        if let Some(broken) = broken(model, history, key, core, limits) {
+            return broken;
         }
     }
     match jit::search(model, part, limits) {
-        Outcome::Order(_) => Finding::Holds,
+        Outcome::Order(order) if certify::order_holds(model, part, &order) => Finding::Holds,
+        Outcome::Order(_) => Finding::Undecided(CONTRADICTION.to_owned()),
         Outcome::Impossible { at, since } => {
             let prefix = explain::prefix(part, part[at as usize].ret);
             let core = window(model, prefix, since);
-            match explain::witness(model, history, key, core, limits) {
-                Some(witness) => Finding::Broken(Box::new(witness)),
-                None => {
-                    Finding::Undecided("the search contradicts itself: please report this history".to_owned())
-                }
-            }
+            let broken = broken(model, history, key, core, limits);
+            broken.unwrap_or_else(|| Finding::Undecided(CONTRADICTION.to_owned()))
         }
         Outcome::Exhausted(reason) => Finding::Undecided(reason),
+    }
+}
+
+/// A violation by operations that are impossible together; `None` if they are not.
+fn broken<M: Model>(
+    model: &M,
+    history: &History,
+    key: Val,
+    core: Part<M::Op>,
+    limits: Limits<'_>,
+) -> Option<Finding> {
+    let witness = explain::witness(model, history, key, core.clone(), limits)?;
+    let shown = |operation: &Operation<M::Op>| {
+        let index = history.index(operation.invoke);
+        witness.operations.iter().any(|shown| shown.index == index)
+    };
+    let few: Part<M::Op> = core.into_iter().filter(shown).collect();
+    match certify::impossible(model, &few, limits) {
+        Some(false) => None,
+        Some(true) | None => Some(Finding::Broken(Box::new(witness))),
     }
 }
 
