@@ -3,7 +3,8 @@
 //! After Lowe, "Testing for Linearizability" (CCPE 2017, section 5), as a breadth-first search: between two completions
 //! all that matters of the past is which of the *open* operations have taken effect, and the state. Such a
 //! configuration is a few words, so time and memory grow with the length of the history and not with its square. An
-//! operation takes effect as late as possible: in a run of operations that ends with the one that completes now.
+//! operation takes effect as late as possible: in a run of operations that ends with the one that completes now. One
+//! pass from layer to layer is `sweep.rs`; here is what passes are made, and what their ends mean.
 //!
 //! # Reductions
 //!
@@ -15,29 +16,57 @@
 //! 2. *Hidden writes* (operations that [overwrite](Model::overwrites)). Once an operation overwrites, every open,
 //!    pending operation that overwrites *may hide*: it may have taken effect right before, unseen. So it may complete
 //!    without effect, at its completion. A pending operation that may hide can do whatever one that took effect and
-//!    one that did not can do.
+//!    one that did not can do. Which ones may hide is one number, the earliest completion `due` of one that may not:
+//!    until then something has to overwrite, and whatever does lets all that are open then hide, so those that complete
+//!    later may as well be pending.
 //! 3. *No hidden run*: by 2, an overwriting operation directly after another one that nobody observed was better taken
-//!    without that other. The same for any unknown operation before it: it need not have happened at all.
+//!    without that other. The same for any unknown operation before it: it need not have happened at all. And one that
+//!    leaves the state as it is, while nothing is due, was better left pending.
 //! 4. *Earliest deadline* (any model). Of open, pending, equal operations the one that completes first takes effect
 //!    first. Proof: swap the two.
 //! 5. *Known before unknown* (any model). An unknown operation takes effect only if no equal operation that completes is
 //!    pending. Proof: swap the two; the unknown one can still wait.
-//! 6. *Dominance*: of two configurations with equal states and uses, one that has observed at least as much, equal
-//!    in what else took effect but for 2, is enough.
+//! 6. *Dominance* (any model). Of two configurations `A` and `B` in one state, `A` is enough if it has observed at least
+//!    as much, is due no earlier, has used unknown operations no more often, and each operation that only `A` took is
+//!    matched by an equal one that only `B` took and that completes later; where operations can't hide, all that only
+//!    `B` took must be matched. Proof: when `B` goes on to take one of the former, `A` takes its match, which is still
+//!    open then; what overwrites and only `B` took stays pending in `A`, where it hides by the time that it is due.
+//! 7. *Equal observations together* (any model). Where a pending observation waits, equal ones that complete later may
+//!    as well be pending. Proof: when the first is made, the others are open, and are made too.
+//! 8. *Unknown on demand* (operations that always lead to one state, where whatever is open and does not overwrite is
+//!    [possible in one state](Model::only_in) only). An unknown operation is tried only if it leads to a state that an
+//!    open operation waits for, if need be through other unknown operations. Proof: what comes directly after it in its
+//!    run either overwrites, then it need not have happened (3); or is possible in its state, then somebody waited for
+//!    that. If it is the last of the run, it did nothing but let the one that completes hide; then that one shows itself
+//!    instead, and the unknown one waits.
 //!
 //! # Unknown operations
 //!
 //! They never leave, so their subsets would multiply without end. Equal ones are interchangeable: a count for each kind
 //! is enough. And where operations that are repeated lead to few states ([reusable](Model::reusable)), counts are hardly
-//! ever needed: the first search lets each such kind be used *any number of times* once it was invoked once. If even that is impossible, so is the history. If it is possible by an order that uses none more
-//! often than it was invoked (the search prefers few uses), that order proves the history. Else the kinds that were
-//! overused are counted from now on, and the search starts again: refinement guided by counterexamples (Clarke et al.,
-//! CAV 2000), exact, and at the end of at most one search a kind.
+//! ever needed: the first search lets each such kind be used *any number of times* once it was invoked once. If even
+//! that is impossible, so is the history. If it is possible by an order that uses none more often than it was invoked
+//! (the search prefers few uses), that order proves the history. Else the kinds that were overused are counted from now
+//! on, and the search starts again: refinement guided by counterexamples (Clarke et al., CAV 2000), exact, and at the
+//! end of at most one search a kind.
 //!
-//! # Width
+//! # Width, and dead ends
 //!
-//! The first searches keep the most promising configurations of each layer only. An order is an order; "impossible"
-//! counts only if nothing was left away, else the search starts again, wider.
+//! A pass keeps a few configurations of each layer, the most promising ones, looks at a few on the way, and uses unknown
+//! operations only where nothing else is left. An order that it finds is an order. Where it finds none, a *dead end*,
+//! this proves nothing unless nothing was left away. So two things are tried by turns, each time with more effort:
+//!
+//! - *A proof.* A pass that leaves nothing away begins a little before the dead end, with everything that may have
+//!   happened until there and more: in any state, all open observations made, all that overwrites and is open hidden and
+//!   still to be used, all else that is open optional, no unknown operation used. Each configuration in which a legal
+//!   order may stand there is dominated by one of these (6). If even they lead nowhere, neither does the history, and
+//!   what completed before does not matter ([`Outcome::Impossible::since`](super::Outcome::Impossible)). Any state: one
+//!   in which something in between is possible, or one for all others; where operations have no single state that they
+//!   are possible in, all that the operations can lead to, if these are few.
+//! - *Another way.* The pass goes on from a layer before the dead end that was kept, wider, and becomes narrow again once
+//!   it is well past it.
+//!
+//! In the end it goes back to the beginning and leaves nothing away.
 
 use super::space::{Asked, Numbered, Space};
 use super::sweep::{Effort, Stop, Sweep};
