@@ -1,7 +1,21 @@
-//! Checks orders without trusting whoever found them.
+//! Checks orders and cores without trusting whoever found them.
+//!
+//! What is certified: a part is only said to hold together with an order that [`order_holds`] has replayed, whether a
+//! shortcut or the search found it. A part is only said to be violated together with operations that
+//! [`impossible`] has found impossible too, by an algorithm that shares nothing with those that found them, as long as
+//! they are no more than [`CORE_MAX`]. What is not: a core that stays larger, which the search has judged twice, as part
+//! of the whole and by itself; and that the operations are those of the history, which is the reader's part.
+//! Models that divide their parts into objects are trusted to do so rightly.
 
 use crate::history::NEVER;
 use crate::model::{Model, Operation};
+use crate::search::{Limits, Outcome, wgl};
+use crate::verdict::Budget;
+
+/// Cores of more operations are not judged by the plain algorithm.
+pub const CORE_MAX: usize = 32;
+/// What it may spend on one.
+const CORE_BYTES_MAX: usize = 64 << 20;
 
 /// Whether an order (positions in the part) explains the part: every operation at most once and everything that
 /// completed exactly once, no operation before one that completed before it began, and the model allows each step.
@@ -42,6 +56,22 @@ pub fn order_holds<M: Model>(model: &M, part: &[Operation<M::Op>], order: &[u32]
     part.iter()
         .zip(&taken)
         .all(|(operation, taken)| *taken || operation.ret == NEVER)
+}
+
+/// Whether a few operations are impossible together, by the plain algorithm; `None` if they are too many for it.
+pub fn impossible<M: Model>(model: &M, core: &[Operation<M::Op>], limits: Limits<'_>) -> Option<bool> {
+    if core.len() > CORE_MAX {
+        return None;
+    }
+    let budget = Budget {
+        memory_bytes_max: CORE_BYTES_MAX,
+        ..limits.budget
+    };
+    match wgl::search(model, core, Limits { budget, ..limits }) {
+        Outcome::Impossible { .. } => Some(true),
+        Outcome::Order(_) => Some(false),
+        Outcome::Exhausted(_) => None,
+    }
 }
 
 fn dedup<State: Eq>(states: &mut Vec<State>) {

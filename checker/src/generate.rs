@@ -206,6 +206,11 @@ enum Ask {
 ///
 /// With unique values a cas asks for the value that the register has just then, or it would hardly ever succeed.
 pub fn register(shape: Shape, values: Option<u32>) -> History {
+    register_with_deletes(shape, values, 0)
+}
+
+/// The same where so many of a hundred writes are of `null`.
+pub fn register_with_deletes(shape: Shape, values: Option<u32>, deletes_percent: u64) -> History {
     let mut history = empty(&["read", "write", "cas"]);
     let state = std::cell::Cell::new(Val::NIL);
     let mut written = 0;
@@ -220,6 +225,7 @@ pub fn register(shape: Shape, values: Option<u32>) -> History {
         let (first, second) = (fresh(), values.map(|_| fresh()));
         match (random.below(3), second) {
             (0, _) => Ask::Read,
+            (1, _) if deletes_percent > 0 && random.percent(deletes_percent) => Ask::Write(Val::NIL),
             (1, _) => Ask::Write(first),
             (_, Some(second)) => Ask::Cas(first, second),
             (_, None) => Ask::Cas(state.get(), first),

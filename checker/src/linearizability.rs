@@ -306,6 +306,9 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
     Ok(parts)
 }
 
+/// Says that an answer did not stand up to being checked.
+const CONTRADICTION: &str = "the search contradicts itself: please report this history";
+
 fn decide<M: Model>(
     model: &M,
     history: &History,
@@ -356,16 +359,34 @@ fn decide_whole<M: Model>(
         }
     }
     match jit::search(model, part, limits) {
-        Outcome::Order(_) => Finding::Holds,
-        Outcome::Impossible { at } => {
+        Outcome::Order(order) if certify::order_holds(model, part, &order) => Finding::Holds,
+        Outcome::Order(_) => Finding::Undecided(CONTRADICTION.to_owned()),
+        Outcome::Impossible { at, since } => {
             let prefix = explain::prefix(part, part[at as usize].ret);
-            match broken.witness(prefix) {
+            match broken.witness(window(model, prefix, since)) {
                 Some(witness) => Finding::Broken(Box::new(witness)),
-                None => {
-                    Finding::Undecided("the search contradicts itself: please report this history".to_owned())
-                }
+                None => Finding::Undecided(CONTRADICTION.to_owned()),
             }
         }
         Outcome::Exhausted(reason) => Finding::Undecided(reason),
     }
+}
+
+/// What is left of operations that are impossible together whatever completed before a position: without that, but for
+/// the last that brought in each value, so that nobody has to wonder who wrote it.
+fn window<M: Model>(model: &M, part: Part<M::Op>, since: u32) -> Part<M::Op> {
+    let mut last: FastMap<Val, u32> = FastMap::default();
+    for operation in part.iter().filter(|operation| operation.ret < since) {
+        if let Some(value) = model.produces(&operation.op) {
+            let ret = last.entry(value).or_default();
+            *ret = operation.ret.max(*ret);
+        }
+    }
+    let brings = |operation: &Operation<M::Op>| {
+        let value = model.produces(&operation.op);
+        value.is_some_and(|value| last.get(&value) == Some(&operation.ret))
+    };
+    let mut part = part;
+    part.retain(|operation| operation.ret >= since || brings(operation));
+    part
 }

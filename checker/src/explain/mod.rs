@@ -75,6 +75,13 @@ impl<M: Model> Broken<'_, M> {
         };
         let reached = reached::reached(self, &core, limits);
         let minimal = self.minimise(&mut core, focused, limits);
+        let judged = match self.model.focus(&core).filter(|_| focused) {
+            Some(small) => certify::impossible(self.model, &small, self.limits),
+            None => certify::impossible(self.model, &core, self.limits),
+        };
+        if judged == Some(false) {
+            return None;
+        }
         Some(words::witness(self, &core, minimal, reached))
     }
 

@@ -153,6 +153,15 @@ impl Model for Kv {
         }
     }
 
+    fn only_in(&self, op: &KvOp) -> Option<Content> {
+        match op {
+            // That is also what an absent key shows.
+            KvOp::Get(Content::Text(seen), _) if seen.length == 0 => None,
+            KvOp::Get(seen, _) => Some(*seen),
+            KvOp::Put(..) | KvOp::Append(_) | KvOp::Delete => None,
+        }
+    }
+
     fn produces(&self, op: &KvOp) -> Option<Val> {
         match op {
             KvOp::Put(_, value) => Some(*value),

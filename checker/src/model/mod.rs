@@ -127,6 +127,11 @@ pub trait Model: Sync {
         false
     }
 
+    /// The only state in which the operation is possible, if there is just one. Wrongly `None` costs time only.
+    fn only_in(&self, _op: &Self::Op) -> Option<Self::State> {
+        None
+    }
+
     /// Whether operations of this kind, each taken any number of times, lead to few states. Then a search may begin by
     /// not counting the unknown ones. Wrongly `false` costs time; wrongly `true` may cost the whole budget.
     fn reusable(&self, op: &Self::Op) -> bool {

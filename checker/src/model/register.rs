@@ -80,6 +80,13 @@ impl Model for Register {
         matches!(op, RegisterOp::Write(_))
     }
 
+    fn only_in(&self, op: &RegisterOp) -> Option<Val> {
+        match op {
+            RegisterOp::Read(value) | RegisterOp::Cas(value, _) => Some(*value),
+            RegisterOp::Write(_) => None,
+        }
+    }
+
     /// A register only ever holds what is written.
     fn reusable(&self, _op: &RegisterOp) -> bool {
         true

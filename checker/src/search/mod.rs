@@ -2,9 +2,15 @@
 //!
 //! [`jit`] is the one that is used. [`wgl`] is the plain algorithm (Wing and Gong 1993, Lowe 2017), kept as the oracle of the tests.
 
+mod config;
 pub mod jit;
 mod mask;
+mod openings;
 mod space;
+mod sweep;
+mod timeline;
+mod trail;
+mod uses;
 pub mod wgl;
 
 use std::time::Duration;
@@ -21,6 +27,9 @@ pub enum Outcome {
     Impossible {
         /// Which operation could not complete.
         at: u32,
+        /// What completed before this position of the history does not matter: whatever it did, and whatever those
+        /// open then have done, the rest is impossible.
+        since: u32,
     },
     /// The budget is spent.
     Exhausted(String),

@@ -25,7 +25,16 @@ pub(super) struct Kind {
     pub observes: bool,
     pub overwrites: bool,
     pub reusable: bool,
+    /// The only state in which it is possible, or [`NO_STATE`].
+    pub home: u32,
+    /// The state in which it leaves every state that it is possible in, or [`NO_STATE`].
+    pub target: u32,
 }
+
+/// Instead of a state.
+pub(super) const NO_STATE: u32 = u32::MAX;
+/// A state that is none of those that any operation asks for. Only where all that do not overwrite have a home.
+pub(super) const ELSEWHERE: u32 = u32::MAX - 1;
 
 /// An operation of the part; equal operations have equal kinds.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +72,8 @@ impl<'m, M: Model> Numbered<'m, M> {
                     observes: model.observes_only(op),
                     overwrites: model.overwrites(op),
                     reusable: model.reusable(op),
+                    home: NO_STATE,
+                    target: NO_STATE,
                 });
                 ops.len() as u32 - 1
             });
@@ -80,6 +91,19 @@ impl<'m, M: Model> Numbered<'m, M> {
             next: Vec::new(),
         };
         intern(&mut numbered.of_state, &mut numbered.states, model.initial());
+        for (kind, about) in kinds.iter_mut().enumerate() {
+            let home = model.only_in(&numbered.ops[kind]);
+            about.home = home.map_or(NO_STATE, |home| numbered.number_of(&home));
+            // What overwrites does the same everywhere.
+            let from = if about.overwrites { 0 } else { about.home };
+            if from != NO_STATE {
+                let mut next = Vec::new();
+                numbered.step(from, kind as u32, &mut next);
+                if let [target] = *next {
+                    about.target = target;
+                }
+            }
+        }
         (numbered, kinds, timed)
     }
 }
@@ -168,6 +192,14 @@ impl<'a> Space<'a> {
     }
 
     pub fn step(&mut self, state: u32, kind: u32) -> Step {
+        if state == ELSEWHERE {
+            let about = self.kinds[kind as usize];
+            return if about.overwrites {
+                Step::To(about.target)
+            } else {
+                Step::No
+            };
+        }
         let key = u64::from(state) << 32 | u64::from(kind);
         let mixed = state.wrapping_mul(0x9E37_79B1) ^ kind.wrapping_mul(0x85EB_CA6B);
         let line = (mixed >> 7) as usize & (self.cache.len() - 1);
@@ -190,6 +222,31 @@ impl<'a> Space<'a> {
     /// The states of a [`Step::Several`].
     pub fn several(&self, at: u32) -> &[u32] {
         &self.several[at as usize]
+    }
+
+    /// All states that any operations lead to; `None` if there are more than so many.
+    pub fn states(&mut self, count_max: usize) -> Option<Vec<u32>> {
+        let mut states = vec![0];
+        let mut at = 0;
+        while at < states.len() {
+            for kind in 0..self.kinds.len() as u32 {
+                let next: &[u32] = match self.step(states[at], kind) {
+                    Step::No => &[],
+                    Step::To(state) => &[state],
+                    Step::Several(several) => self.several(several),
+                };
+                for state in next {
+                    if !states.contains(state) {
+                        states.push(*state);
+                    }
+                }
+                if states.len() > count_max {
+                    return None;
+                }
+            }
+            at += 1;
+        }
+        Some(states)
     }
 
     pub fn bytes(&self) -> usize {

@@ -99,7 +99,7 @@ pub fn search<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<'_>
         }
         let Some(last) = taken.pop() else {
             let at = furthest.map_or(0, |(_, position)| position);
-            return Outcome::Impossible { at };
+            return Outcome::Impossible { at, since: 0 };
         };
         let position = list[last.entry].part as usize;
         done[position / 64] &= !(1 << (position % 64));

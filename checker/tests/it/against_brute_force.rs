@@ -17,8 +17,17 @@ use duress_checker::model::numbers::{
 };
 use duress_checker::model::register::{Register, RegisterOp};
 use duress_checker::model::{Model, Part};
-use duress_checker::search::{Limits, Outcome, jit, wgl};
+use duress_checker::search::jit::{self, Pace};
+use duress_checker::search::{Limits, Outcome, wgl};
 use duress_checker::verdict::Budget;
+
+/// So narrow that it has to go back, to widen and to prove dead ends even on a handful of operations.
+const NARROWEST: Pace = Pace {
+    width: 1,
+    work: 1,
+    layers_between_checkpoints: 1,
+    layers_back: Some(1),
+};
 
 pub fn rounds() -> u64 {
     std::env::var("DURESS_FUZZ")
@@ -47,6 +56,7 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
     for (name, outcome) in [
         ("wgl", wgl::search(model, part, limits)),
         ("jit", jit::search(model, part, limits)),
+        ("narrow", jit::search_at(model, part, limits, NARROWEST)),
     ] {
         match outcome {
             Outcome::Order(order) => {
@@ -59,7 +69,7 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
                     "{name}, seed {seed}: {order:?} does not hold: {part:#?}"
                 );
             }
-            Outcome::Impossible { at } => {
+            Outcome::Impossible { at, since } => {
                 assert!(
                     !truth,
                     "{name}, seed {seed}: impossible, though there is an order: {part:#?}"
@@ -68,6 +78,13 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
                 assert!(
                     !brute_force(model, &prefix),
                     "{name}, seed {seed}: the prefix is possible: {part:#?}"
+                );
+                let window: Part<M::Op> = (prefix.into_iter())
+                    .filter(|operation| operation.ret >= since)
+                    .collect();
+                assert!(
+                    !brute_force(model, &window),
+                    "{name}, seed {seed}: possible since {since}: {part:#?}"
                 );
             }
             Outcome::Exhausted(reason) => panic!("{name}, seed {seed}: {reason}"),
@@ -143,6 +160,75 @@ fn cas_register() {
         0..=2 => RegisterOp::Write(value(random, 2)),
         _ => RegisterOp::Cas(value(random, 2), value(random, 2)),
     });
+}
+
+/// Too long to try all orders, long enough for windows that begin in the middle.
+#[test]
+fn longer_cas_register() {
+    let limits = Limits {
+        budget: Budget::default(),
+        elapsed: &|| Duration::ZERO,
+    };
+    let model = Register { cas: true };
+    let (mut held, mut windows) = (0, 0);
+    for seed in 0..rounds() {
+        let mut random = Random::new(seed);
+        let (width, info, values) = (
+            2 + random.below(4),
+            [0, 5, 15][random.below(3) as usize],
+            2 + random.below(2),
+        );
+        // What is read was written lately, so that much of it is possible.
+        let mut last = Val::NIL;
+        let part = small(&mut random, 24, width, info, |random, unknown| {
+            let kind = random.below(5);
+            let seen = if random.percent(90) {
+                last
+            } else {
+                value(random, values)
+            };
+            let written = value(random, values);
+            match kind {
+                0..=2 if !unknown => RegisterOp::Read(seen),
+                4 => {
+                    last = written;
+                    RegisterOp::Cas(seen, written)
+                }
+                _ => {
+                    last = written;
+                    RegisterOp::Write(written)
+                }
+            }
+        });
+        let truth = matches!(wgl::search(&model, &part, limits), Outcome::Order(_));
+        held += u64::from(truth);
+        for pace in [Pace::USUAL, NARROWEST] {
+            match jit::search_at(&model, &part, limits, pace) {
+                Outcome::Order(order) => {
+                    assert!(
+                        truth && order_holds(&model, &part, &order),
+                        "seed {seed}: {order:?} {part:#?}"
+                    );
+                }
+                Outcome::Impossible { at, since } => {
+                    assert!(!truth, "seed {seed}: {part:#?}");
+                    let mut window = duress_checker::explain::prefix(&part, part[at as usize].ret);
+                    window.retain(|operation| operation.ret >= since);
+                    windows += u64::from(window.len() < 16);
+                    let outcome = wgl::search(&model, &window, limits);
+                    assert!(
+                        matches!(outcome, Outcome::Impossible { .. }),
+                        "seed {seed}: possible since {since}: {part:#?}"
+                    );
+                }
+                Outcome::Exhausted(reason) => panic!("seed {seed}: {reason}"),
+            }
+        }
+    }
+    assert!(
+        held * 10 > rounds() && windows * 10 > rounds(),
+        "{held} held, {windows} windows"
+    );
 }
 
 #[test]
