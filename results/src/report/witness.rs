@@ -1,13 +1,13 @@
 //! What broke: for each violated property the sentence, the drawing and the table of the few operations that prove it.
 
 use duress_checker::history::EventType;
-use duress_checker::verdict::{Verdict, Witness, WitnessOp};
+use duress_checker::verdict::{Reached, Verdict, Witness, WitnessOp};
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::timeline;
 use crate::data::RunData;
-use crate::format::{count, cut, duration, moment, value};
+use crate::format::{count, counted, cut, duration, moment, value};
 
 pub(super) fn section(run: &RunData) -> Markup {
     let broken: Vec<(&str, &Witness)> = (run.verdict.properties.iter())
@@ -53,6 +53,28 @@ fn one(property: &str, witness: &Witness, run: &RunData) -> Markup {
                     }
                 }
                 (table(witness, culprit))
+            }
+            @if let Some(reached) = &witness.reached {
+                (how_far(reached))
+            }
+        }
+    }
+}
+
+/// How far the object's history can be explained, and the end of the order that does.
+fn how_far(reached: &Reached) -> Markup {
+    let order: Vec<String> = reached.order.iter().map(|index| count(*index)).collect();
+    let left_out = reached.ordered.saturating_sub(reached.order.len() as u64);
+    html! {
+        p.quiet { (reached.sentence) }
+        @if !order.is_empty() {
+            details {
+                summary { "The end of that order" }
+                p.quiet {
+                    "By the index of each invocation in the history"
+                    @if left_out > 0 { ", " (counted(left_out, "operation")) " before it left out" }
+                    ": " code { (order.join(" → ")) }
+                }
             }
         }
     }

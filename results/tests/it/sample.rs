@@ -10,7 +10,7 @@ use std::path::Path;
 
 use duress_checker::evidence::{Evidence, Outcomes, Requirement};
 use duress_checker::history::EventType;
-use duress_checker::verdict::{PropertyVerdict, Verdict, Witness, WitnessOp};
+use duress_checker::verdict::{PropertyVerdict, Reached, Verdict, Witness, WitnessOp};
 use duress_results::RunDir;
 use duress_results::verdict_file::{Overall, Phase, Probe, VERDICT_FORMAT, VerdictFile};
 use serde_json::{Value, json};
@@ -365,7 +365,13 @@ pub fn witness() -> Witness {
             ),
         ],
         minimal: true,
-        reached: None,
+        reached: Some(Reached {
+            fails_at: 4242,
+            ordered: 137,
+            order: vec![4100, 4107, 4180],
+            states: vec!["6".to_owned()],
+            sentence: "What completed before event 4242 can be put in an order".to_owned(),
+        }),
     }
 }
 
