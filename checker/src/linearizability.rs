@@ -4,6 +4,7 @@
 //! search behind it; what one part lacks is explained by the few operations that prove it. The verdict is the worst of
 //! the parts: one that is violated outranks one that is undecided.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,8 +12,8 @@ use std::time::Duration;
 use crate::certify;
 use crate::explain::{self, Broken};
 use crate::fast::Fast;
-use crate::history::values::FastMap;
-use crate::history::{Event, History, HistoryError, Val};
+use crate::history::values::{FastBuild, FastMap};
+use crate::history::{Event, History, HistoryError, NEVER, Val};
 use crate::model::collections::{Queue, Set};
 use crate::model::kv::Kv;
 use crate::model::locks::{Lock, Semaphore};
@@ -277,7 +278,7 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
             process: u64::from(entry.process),
             key: entry.key,
             argument: entry.argument,
-            result: (entry.ret != crate::history::NEVER).then_some(entry.result),
+            result: (entry.ret != NEVER).then_some(entry.result),
             values: &history.values,
         };
         let read = model.operation(&call).map_err(|reason| CheckError::Operation {
@@ -373,7 +374,8 @@ fn decide_whole<M: Model>(
 }
 
 /// What is left of operations that are impossible together whatever completed before a position: without that, but for
-/// the last that brought in each value, so that nobody has to wonder who wrote it.
+/// the last that brought in each value, so that nobody has to wonder who wrote it. Unknown operations go that brought in
+/// what nobody asks for; without any unknown one, the rest is still impossible.
 fn window<M: Model>(model: &M, part: Part<M::Op>, since: u32) -> Part<M::Op> {
     let mut last: FastMap<Val, u32> = FastMap::default();
     for operation in part.iter().filter(|operation| operation.ret < since) {
@@ -388,5 +390,17 @@ fn window<M: Model>(model: &M, part: Part<M::Op>, since: u32) -> Part<M::Op> {
     };
     let mut part = part;
     part.retain(|operation| operation.ret >= since || brings(operation));
-    part
+    loop {
+        let before = part.len();
+        let needed: HashSet<Val, FastBuild> = (part.iter())
+            .filter_map(|operation| model.needs(&operation.op))
+            .collect();
+        part.retain(|operation| {
+            let value = model.produces(&operation.op);
+            operation.ret != NEVER || value.is_none_or(|value| needed.contains(&value))
+        });
+        if part.len() == before {
+            return part;
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! What Porcupine took for the same kind of histories: one key, a register with read, write and cas, measured on a machine
-//! of 2 cores (version 1.0.3's search, one partition, so one thread). Reference data, not measured again by this benchmark.
+//! of 2 cores. The figures are those of the table that asked for this checker; this benchmark does not measure them again.
 
 use self::Took::{Memory, Millis, NotTried, Time};
 

@@ -60,9 +60,9 @@
 //!   happened until there and more: in any state, all open observations made, all that overwrites and is open hidden and
 //!   still to be used, all else that is open optional, no unknown operation used. Each configuration in which a legal
 //!   order may stand there is dominated by one of these (6). If even they lead nowhere, neither does the history, and
-//!   what completed before does not matter ([`Outcome::Impossible::since`](super::Outcome::Impossible)). Any state: one
-//!   in which something in between is possible, or one for all others; where operations have no single state that they
-//!   are possible in, all that the operations can lead to, if these are few.
+//!   what completed before does not matter ([`Outcome::Impossible::since`](super::Outcome::Impossible)). Any state: those
+//!   in which something is possible that completes in between, for others allow nothing that these don't; where
+//!   operations have no single state that they are possible in, all that the operations can lead to, if these are few.
 //! - *Another way.* The pass goes on from a layer before the dead end that was kept, wider, and becomes narrow again once
 //!   it is well past it.
 //!

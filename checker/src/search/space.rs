@@ -33,8 +33,6 @@ pub(super) struct Kind {
 
 /// Instead of a state.
 pub(super) const NO_STATE: u32 = u32::MAX;
-/// A state that is none of those that any operation asks for. Only where all that do not overwrite have a home.
-pub(super) const ELSEWHERE: u32 = u32::MAX - 1;
 
 /// An operation of the part; equal operations have equal kinds.
 #[derive(Clone, Copy, Debug)]
@@ -192,14 +190,6 @@ impl<'a> Space<'a> {
     }
 
     pub fn step(&mut self, state: u32, kind: u32) -> Step {
-        if state == ELSEWHERE {
-            let about = self.kinds[kind as usize];
-            return if about.overwrites {
-                Step::To(about.target)
-            } else {
-                Step::No
-            };
-        }
         let key = u64::from(state) << 32 | u64::from(kind);
         let mixed = state.wrapping_mul(0x9E37_79B1) ^ kind.wrapping_mul(0x85EB_CA6B);
         let line = (mixed >> 7) as usize & (self.cache.len() - 1);

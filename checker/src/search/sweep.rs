@@ -5,13 +5,13 @@ use super::Limits;
 use super::config::{Config, Layer, dominates};
 use super::mask::Mask;
 use super::openings::Openings;
-use super::space::{ELSEWHERE, NO_STATE, Space, Step};
+use super::space::{NO_STATE, Space, Step};
 use super::timeline::{Event, Timeline};
 use super::trail::{NOWHERE, Trail, What};
 use super::uses::{UseTable, Uses};
 use crate::history::NEVER;
 
-/// Layers wider than this are cut down before dominated configurations are looked for: it takes pairs.
+/// Only layers up to this width are searched for dominated configurations: it takes pairs.
 const DOMINANCE_WIDTH_MAX: usize = 1 << 11;
 /// How many configurations are looked at, or layers begun, between two looks at the budget.
 const LOOKS_BETWEEN_CHECKS: usize = 1 << 10;
@@ -139,22 +139,22 @@ impl<'a, const N: usize> Sweep<'a, N> {
 
     /// A pass that begins at the last checkpoint at or before so many layers, in any state, everything open then being
     /// done or optional, whichever is better. `states` are all that there are; without, each operation has to have its
-    /// home, and those up to the current event are enough.
+    /// home, and the homes of those up to the current event are enough.
     pub fn anywhere(&self, layers: usize, states: Option<&[u32]>) -> Option<Self> {
         let from = (self.checkpoints.iter()).rfind(|checkpoint| checkpoint.layers <= layers)?;
         let mut sweep = Sweep::new(self.timeline, self.counted, self.limits, usize::MAX);
         sweep.now = Openings::again(self.timeline, self.counted, from.event, &from.open);
         sweep.now.make_optional();
         (sweep.event, sweep.layers) = (from.event, from.layers);
+        // In a legal order, before the first operation that completes and does not overwrite, either something
+        // overwrites, then any state will do; or only unknown ones come, which its home makes unnecessary.
         let homes = || {
-            let kinds = self.timeline.kinds;
             let known = (from.open.iter().copied()).chain(self.timeline.invoked(from.event, self.event));
-            let known = known.map(|position| self.timeline.part[position as usize].kind);
-            let kinds = known
-                .chain(sweep.now.unknowns.iter().map(|unknown| unknown.kind))
-                .map(|kind| kinds[kind as usize].home);
-            let mut homes: Vec<u32> = kinds.filter(|&home| home != NO_STATE).collect();
-            homes.push(ELSEWHERE);
+            let home = |position: u32| {
+                let kind = self.timeline.part[position as usize].kind;
+                self.timeline.kinds[kind as usize].home
+            };
+            let mut homes: Vec<u32> = known.map(home).filter(|&home| home != NO_STATE).collect();
             homes.sort_unstable();
             homes.dedup();
             homes
@@ -471,13 +471,15 @@ impl<'a, const N: usize> Sweep<'a, N> {
             self.exact = false;
             scored.truncate(width.max(DOMINANCE_WIDTH_MAX));
         }
+        let pairs = scored.len() <= DOMINANCE_WIDTH_MAX;
         let configs = self.layer.change();
         configs.clear();
         for (_, _, config) in scored {
             // What dominates has no higher score.
-            if configs
-                .iter()
-                .any(|kept| dominates(kept, &config, now, &self.uses))
+            if pairs
+                && configs
+                    .iter()
+                    .any(|kept| dominates(kept, &config, now, &self.uses))
             {
                 continue;
             }
