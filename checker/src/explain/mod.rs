@@ -22,6 +22,8 @@ use crate::verdict::{Budget, Witness};
 
 /// What an explanation may take beside the check itself. A witness that is not minimal says so.
 const TIME_MAX: Duration = Duration::from_secs(5);
+/// The same of memory.
+const MEMORY_BYTES_MAX: usize = 256 << 20;
 
 /// What the history looked like at a completion: what began before it; what was still open then is unknown.
 pub fn prefix<Op: Clone>(part: &[Operation<Op>], end: u32) -> Part<Op> {
@@ -56,32 +58,33 @@ impl<M: Model> Broken<'_, M> {
     /// The smallest impossible sub-history of operations that are impossible together; `None` if they are not.
     pub fn witness(&self, mut core: Part<M::Op>) -> Option<Witness> {
         core.sort_by_key(|operation| operation.invoke);
-        // The small object if it shows it, else the whole.
-        let focused = self
-            .model
-            .focus(&core)
-            .is_some_and(|small| self.is_impossible(&small));
-        if !focused && !self.is_impossible(&core) {
-            return None;
-        }
         let spent = self.limits.elapsed;
         let time_ms_max = (spent() + TIME_MAX).as_millis() as u64;
+        let budget = self.limits.budget;
         let limits = Limits {
             budget: Budget {
-                time_ms_max: time_ms_max.min(self.limits.budget.time_ms_max),
-                ..self.limits.budget
+                time_ms_max: time_ms_max.min(budget.time_ms_max),
+                memory_bytes_max: MEMORY_BYTES_MAX.min(budget.memory_bytes_max),
             },
             elapsed: spent,
         };
+        let possible =
+            |part: &[Operation<M::Op>]| order(self.model, part, limits).map(|order| order.is_some());
+        // The small object if it shows it, else the whole.
+        let focused = (self.model.focus(&core)).is_some_and(|small| possible(&small) == Some(false));
+        if !focused && possible(&core) == Some(true) {
+            return None;
+        }
         let reached = reached::reached(self, &core, limits);
         let minimal = self.minimise(&mut core, focused, limits);
-        Some(words::witness(self, &core, minimal, reached))
-    }
-
-    /// Whether there is certainly no order, by the search and nothing else; where its budget is spent, what was
-    /// suspected stands.
-    fn is_impossible(&self, core: &[Operation<M::Op>]) -> bool {
-        !matches!(jit::search(self.model, core, self.limits), Outcome::Order(_))
+        // Whoever suspected them: the search and nothing else has the last word, as far as it gets.
+        let small = if focused { self.model.focus(&core) } else { None };
+        match jit::search(self.model, small.as_ref().unwrap_or(&core), limits) {
+            Outcome::Order(_) => None,
+            Outcome::Impossible { .. } | Outcome::Exhausted(_) => {
+                Some(words::witness(self, &core, minimal, reached))
+            }
+        }
     }
 
     /// Drops what is not needed; whether everything was tried.
