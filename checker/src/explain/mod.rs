@@ -22,6 +22,8 @@ use crate::verdict::{Budget, Witness};
 
 /// What an explanation may take beside the check itself. A witness that is not minimal says so.
 const TIME_MAX: Duration = Duration::from_secs(5);
+/// The same of memory.
+const MEMORY_BYTES_MAX: usize = 256 << 20;
 
 /// What the history looked like at a completion: what began before it; what was still open then is unknown.
 pub fn prefix<Op: Clone>(part: &[Operation<Op>], end: u32) -> Part<Op> {
@@ -56,39 +58,31 @@ impl<M: Model> Broken<'_, M> {
     /// The smallest impossible sub-history of operations that are impossible together; `None` if they are not.
     pub fn witness(&self, mut core: Part<M::Op>) -> Option<Witness> {
         core.sort_by_key(|operation| operation.invoke);
-        // The small object if it shows it, else the whole.
-        let focused = self
-            .model
-            .focus(&core)
-            .is_some_and(|small| self.is_impossible(&small));
-        if !focused && !self.is_impossible(&core) {
-            return None;
-        }
         let spent = self.limits.elapsed;
         let time_ms_max = (spent() + TIME_MAX).as_millis() as u64;
+        let budget = self.limits.budget;
         let limits = Limits {
             budget: Budget {
-                time_ms_max: time_ms_max.min(self.limits.budget.time_ms_max),
-                ..self.limits.budget
+                time_ms_max: time_ms_max.min(budget.time_ms_max),
+                memory_bytes_max: MEMORY_BYTES_MAX.min(budget.memory_bytes_max),
             },
             elapsed: spent,
         };
-        let reached = reached::reached(self, &core, limits);
-        let minimal = self.minimise(&mut core, focused, limits);
-        let judged = match self.model.focus(&core).filter(|_| focused) {
-            Some(small) => certify::impossible(self.model, &small, self.limits),
-            None => certify::impossible(self.model, &core, self.limits),
-        };
-        if judged == Some(false) {
+        let possible =
+            |part: &[Operation<M::Op>]| order(self.model, part, limits).map(|order| order.is_some());
+        // The small object if it shows it, else the whole.
+        let focused = (self.model.focus(&core)).is_some_and(|small| possible(&small) == Some(false));
+        if !focused && possible(&core) == Some(true) {
             return None;
         }
-        Some(words::witness(self, &core, minimal, reached))
-    }
-
-    /// Whether there is certainly no order, by the search and nothing else; where its budget is spent, what was
-    /// suspected stands.
-    fn is_impossible(&self, core: &[Operation<M::Op>]) -> bool {
-        !matches!(jit::search(self.model, core, self.limits), Outcome::Order(_))
+        let reached = reached::reached(self, &core, limits);
+        let minimal = self.minimise(&mut core, focused, limits);
+        // Whoever suspected them: the plain algorithm has the last word, and the search where they are too many for it.
+        let small = if focused { self.model.focus(&core) } else { None };
+        let proof = small.as_ref().unwrap_or(&core);
+        let stands = certify::impossible(self.model, proof, limits)
+            .unwrap_or_else(|| !matches!(jit::search(self.model, proof, limits), Outcome::Order(_)));
+        stands.then(|| words::witness(self, &core, minimal, reached))
     }
 
     /// Drops what is not needed; whether everything was tried.
@@ -104,43 +98,89 @@ impl<M: Model> Broken<'_, M> {
             })
         };
         let culprit = last(core).map(|operation| operation.row);
+        let is_culprit = |operation: &Operation<M::Op>| Some(operation.row) == culprit;
         let without = |part: &[Operation<M::Op>]| -> Part<M::Op> {
             part.iter()
-                .filter(|operation| Some(operation.row) != culprit)
+                .filter(|operation| !is_culprit(operation))
                 .cloned()
                 .collect()
         };
         let one_is_to_blame = possible(&without(core)) == Some(true);
-        let mut minimal = true;
-        let mut step = core.len().div_ceil(2).max(1);
-        loop {
-            let mut from = 0;
-            let mut shrunk = false;
-            while from < core.len() {
-                if limits.exhausted(0).is_some() {
-                    return false;
-                }
-                let to = (from + step).min(core.len());
-                let rest: Part<M::Op> = core[..from].iter().chain(&core[to..]).cloned().collect();
-                let blamed = !one_is_to_blame || rest.iter().any(|operation| Some(operation.row) == culprit);
-                if blamed && (focused || keeps_reason(self.model, &core[from..to], &rest)) {
-                    match possible(&rest) {
-                        Some(false) if !one_is_to_blame || possible(&without(&rest)) == Some(true) => {
-                            *core = rest;
-                            shrunk = true;
-                            continue;
-                        }
-                        Some(_) => {}
-                        None => minimal = false,
-                    }
-                }
-                from = to;
+        // Whether operations are impossible together, and for the same reason as the whole; `None` if nobody knows.
+        let proves = |part: &[Operation<M::Op>]| {
+            if one_is_to_blame && !part.iter().any(is_culprit) {
+                return Some(false);
             }
-            if step == 1 && !shrunk {
-                return minimal;
-            }
-            step = (step / 2).max(1);
+            Some(!possible(part)? && (!one_is_to_blame || possible(&without(part)) == Some(true)))
+        };
+        let (model, exhausted) = (self.model, || limits.exhausted(0).is_some());
+        // First whole values, with all that brought them in or saw them: single operations that do so can't go before
+        // the last one that saw the value has gone.
+        let touched =
+            |operation: &Operation<M::Op>| [model.needs(&operation.op), model.produces(&operation.op)];
+        let blamed: Vec<Val> = (core.iter().filter(|operation| is_culprit(operation)))
+            .flat_map(touched)
+            .flatten()
+            .collect();
+        let mut values: Vec<Val> = core.iter().flat_map(touched).flatten().collect();
+        values.retain(|value| !blamed.contains(value));
+        values.sort_unstable();
+        values.dedup();
+        let of_values = |values: &[Val], core: &[Operation<M::Op>]| -> Part<M::Op> {
+            let is_kept = |value: &Val| values.binary_search(value).is_ok() || blamed.contains(value);
+            let kept = |operation: &&Operation<M::Op>| touched(operation).iter().flatten().all(is_kept);
+            core.iter().filter(kept).cloned().collect()
+        };
+        if !focused {
+            let whole = core.clone();
+            shrink(&mut values, exhausted, |_, values| {
+                proves(&of_values(values, &whole))
+            });
+            *core = of_values(&values, &whole);
         }
+        shrink(core, exhausted, |dropped, rest| {
+            if focused || keeps_reason(model, dropped, rest) {
+                proves(rest)
+            } else {
+                Some(false)
+            }
+        })
+    }
+}
+
+/// Drops items, many at once and then fewer, as long as those that are left will do; whether everything was tried.
+/// `will_do` gets what is dropped and what is left, and doesn't always know.
+fn shrink<T: Clone>(
+    items: &mut Vec<T>,
+    exhausted: impl Fn() -> bool,
+    will_do: impl Fn(&[T], &[T]) -> Option<bool>,
+) -> bool {
+    let mut minimal = true;
+    let mut step = items.len().div_ceil(2).max(1);
+    loop {
+        let (mut from, mut shrunk) = (0, false);
+        while from < items.len() {
+            if exhausted() {
+                return false;
+            }
+            let to = (from + step).min(items.len());
+            let rest: Vec<T> = items[..from].iter().chain(&items[to..]).cloned().collect();
+            match will_do(&items[from..to], &rest) {
+                Some(true) => {
+                    *items = rest;
+                    shrunk = true;
+                }
+                Some(false) => from = to,
+                None => {
+                    minimal = false;
+                    from = to;
+                }
+            }
+        }
+        if step == 1 && !shrunk {
+            return minimal;
+        }
+        step = (step / 2).max(1);
     }
 }
 

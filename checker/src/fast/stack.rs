@@ -22,7 +22,7 @@
 //!
 //! `O(n log n)`, but for the pushes that are open at one moment.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Fast;
@@ -56,8 +56,8 @@ pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
     let unknown: Vec<u32> = (0..part.len() as u32)
         .filter(|&at| part[at as usize].op == QueueOp::TakeAny)
         .collect();
-    let used = hand_out(part, &times, &mut elements, &unknown);
-    match arrange(part, &times, &elements, &unknown[used..]) {
+    hand_out(part, &times, &mut elements, &unknown);
+    match arrange(part, &times, &elements) {
         Ok(order) => Some(Fast::Order(order)),
         Err(core) => unknown.is_empty().then_some(Fast::Core(core)),
     }
@@ -139,11 +139,11 @@ fn elements(part: &[Operation<QueueOp>], times: &Times) -> Option<Result<Vec<Ele
 
 /// Gives the unknown pops the elements that must have left: because one that was pushed before was popped after, or
 /// because somebody found nothing.
-fn hand_out(part: &[Operation<QueueOp>], times: &Times, elements: &mut [Element], unknown: &[u32]) -> usize {
+fn hand_out(part: &[Operation<QueueOp>], times: &Times, elements: &mut [Element], unknown: &[u32]) {
     /// How many pops below an element are looked at: the first to be invoked, but any of them may complete first.
     const LOOKED_AT_MAX: usize = 16;
     if unknown.is_empty() {
-        return 0;
+        return;
     }
     let mut pushed: Vec<u32> = (0..elements.len() as u32).collect();
     pushed.sort_unstable_by_key(|&at| elements[at as usize].push_ret);
@@ -177,22 +177,15 @@ fn hand_out(part: &[Operation<QueueOp>], times: &Times, elements: &mut [Element]
         urgent.extend(after.map(|(_, &ret)| ret).min().map(|deadline| (deadline, at)));
     }
     urgent.sort_unstable();
-    let used = urgent.len().min(unknown.len());
     for ((_, at), &pop) in urgent.into_iter().zip(unknown) {
         let element = &mut elements[at as usize];
         element.pop = pop;
         element.pop_invoke = times.invokes[pop as usize];
         element.pop_ret = LATE;
     }
-    used
 }
 
-fn arrange(
-    part: &[Operation<QueueOp>],
-    times: &Times,
-    elements: &[Element],
-    unknown: &[u32],
-) -> Result<Vec<u32>, Vec<u32>> {
+fn arrange(part: &[Operation<QueueOp>], times: &Times, elements: &[Element]) -> Result<Vec<u32>, Vec<u32>> {
     let (mut inside, passing): (Vec<Element>, Vec<Element>) = elements
         .iter()
         .partition(|element| element.push_ret < element.pop_invoke);
@@ -203,9 +196,7 @@ fn arrange(
             inside.iter().map(|element| element.span(times)),
         ),
         open: Least::new(inside.iter().map(|element| element.push_invoke).collect()),
-        inside,
-        passing,
-        unknown: unknown.iter().copied().collect(),
+        inside: &inside,
         times,
         order: Vec::with_capacity(part.len()),
         point: 0,
@@ -214,18 +205,16 @@ fn arrange(
     let mut from = 0;
     loop {
         let first = pile.first_from(from);
-        let until = first.map_or(NEVER, |first| pile.inside[first].push_ret);
+        let until = first.map_or(NEVER, |first| inside[first].push_ret);
         while let Some((gap, empty)) = empties.next_if(|(gap, _)| *gap < until) {
             pile.place(gap, empty);
         }
-        if first.is_none() {
-            break;
-        }
-        from = pile.cover.first_free(until);
-        pile.group(until, from)?;
+        let Some(first) = first else { break };
+        from = pile.cover.first_free(inside[first].push_ret);
+        pile.group(inside[first].push_ret, from)?;
     }
     // Those of the first kind, at the moment at which they come and go.
-    let mut moments: Vec<(u32, &Element)> = (pile.passing.iter())
+    let mut moments: Vec<(u32, &Element)> = (passing.iter())
         .map(|element| (element.push_invoke.max(element.pop_invoke), element))
         .collect();
     moments.sort_unstable_by_key(|(moment, _)| *moment);
@@ -251,11 +240,7 @@ impl Element {
 /// The elements that are certainly inside at some time.
 struct Pile<'a> {
     /// By the completion of their push.
-    inside: Vec<Element>,
-    /// Those of the first kind.
-    passing: Vec<Element>,
-    /// Unknown pops that nothing was handed to.
-    unknown: VecDeque<u32>,
+    inside: &'a [Element],
     times: &'a Times,
     /// How many of those that are left are certainly inside right after each event.
     cover: Cover,
@@ -303,16 +288,12 @@ impl Pile<'_> {
             let Some(first) = first else { continue };
             let start = self.inside[first].push_ret;
             let gap = self.cover.first_free(start);
-            let Some(bottom) = self.bottom(first, gap) else {
-                if gap >= self.times.end && self.make_leave(first) {
-                    tasks.push(Task::Between(from, to));
-                    continue;
-                }
-                return Err(self.left_between(start, gap));
-            };
+            let bottom = self
+                .bottom(first, gap)
+                .ok_or_else(|| self.left_between(start, gap))?;
             let element = self.inside[bottom];
             self.open.remove(bottom);
-            self.cover.change(element.span(self.times), -1);
+            self.cover.remove(element.span(self.times));
             self.place(0, element.push);
             tasks.push(Task::Between(gap, to));
             if element.pop != NOBODY {
@@ -340,50 +321,6 @@ impl Pile<'_> {
             }
             from = at + 1;
         }
-    }
-
-    /// Hands unknown pops to what is never popped and keeps the best candidate from being at the bottom; whether there
-    /// was something.
-    fn make_leave(&mut self, first: usize) -> bool {
-        let start = self.inside[first].push_ret;
-        let mut best = self.inside[first];
-        let mut from = first;
-        while let Some(at) = self.open.first_below(from, start) {
-            if self.inside[at].pop_ret > best.pop_ret {
-                best = self.inside[at];
-            }
-            from = at + 1;
-        }
-        let mut found = false;
-        let mut from = first;
-        while let Some(at) = self.open.first_below(from, NEVER) {
-            from = at + 1;
-            let mut element = self.inside[at];
-            if element.push_ret > best.pop_invoke {
-                break;
-            }
-            if element.pop != NOBODY {
-                continue;
-            }
-            let soon = |pop: &&u32| self.times.invokes[**pop as usize] < best.pop_ret;
-            let Some(&pop) = self.unknown.front().filter(soon) else {
-                break;
-            };
-            self.unknown.pop_front();
-            found = true;
-            self.cover.change(element.span(self.times), -1);
-            element.pop = pop;
-            element.pop_invoke = self.times.invokes[pop as usize];
-            element.pop_ret = LATE;
-            self.inside[at] = element;
-            if element.push_ret < element.pop_invoke {
-                self.cover.change(element.span(self.times), 1);
-            } else {
-                self.open.remove(at);
-                self.passing.push(element);
-            }
-        }
-        found
     }
 
     fn left_between(&self, start: u32, gap: u32) -> Vec<u32> {

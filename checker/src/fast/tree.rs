@@ -32,8 +32,8 @@ impl Cover {
         }
     }
 
-    /// Takes one of the intervals away, or adds one.
-    pub fn change(&mut self, interval: Range<u32>, by: i32) {
+    /// Takes one of the intervals away.
+    pub fn remove(&mut self, interval: Range<u32>) {
         let (mut low, mut high) = (
             self.leaves + interval.start as usize,
             self.leaves + interval.end as usize,
@@ -44,8 +44,8 @@ impl Cover {
                 .into_iter()
                 .flatten()
             {
-                self.least[node] += by;
-                self.added[node] += by;
+                self.least[node] -= 1;
+                self.added[node] -= 1;
             }
             low = low.div_ceil(2);
             high /= 2;
@@ -183,7 +183,7 @@ mod tests {
                 if gone.is_empty() {
                     break;
                 }
-                cover.change(gone, -1);
+                cover.remove(gone);
                 least.remove(at);
                 starts[at] = u32::MAX;
             }
