@@ -18,11 +18,15 @@ use crate::fast::Fast;
 use crate::history::{History, NEVER, Val};
 use crate::model::{Model, Operation, Part};
 use crate::search::{Limits, Outcome, jit};
-use crate::verdict::{Budget, Witness};
+use crate::verdict::Witness;
 
-/// What an explanation may take beside the check itself. A witness that is not minimal says so.
+/// What it may take beside the check itself to make a witness small. One that is not minimal says so.
 const TIME_MAX: Duration = Duration::from_secs(5);
-/// The same of memory.
+/// And to find out how far the history can be explained.
+const REACHED_TIME_MAX: Duration = Duration::from_secs(1);
+/// What one question may take of it, whether fewer operations prove as much.
+const QUESTION_TIME_MAX: Duration = Duration::from_millis(200);
+/// What it may take of memory.
 const MEMORY_BYTES_MAX: usize = 256 << 20;
 
 /// What the history looked like at a completion: what began before it; what was still open then is unknown.
@@ -58,16 +62,8 @@ impl<M: Model> Broken<'_, M> {
     /// The smallest impossible sub-history of operations that are impossible together; `None` if they are not.
     pub fn witness(&self, mut core: Part<M::Op>) -> Option<Witness> {
         core.sort_by_key(|operation| operation.invoke);
-        let spent = self.limits.elapsed;
-        let time_ms_max = (spent() + TIME_MAX).as_millis() as u64;
-        let budget = self.limits.budget;
-        let limits = Limits {
-            budget: Budget {
-                time_ms_max: time_ms_max.min(budget.time_ms_max),
-                memory_bytes_max: MEMORY_BYTES_MAX.min(budget.memory_bytes_max),
-            },
-            elapsed: spent,
-        };
+        let mut limits = self.limits.for_another(TIME_MAX);
+        limits.budget.memory_bytes_max = MEMORY_BYTES_MAX.min(limits.budget.memory_bytes_max);
         let possible =
             |part: &[Operation<M::Op>]| order(self.model, part, limits).map(|order| order.is_some());
         // The small object if it shows it, else the whole.
@@ -75,19 +71,23 @@ impl<M: Model> Broken<'_, M> {
         if !focused && possible(&core) == Some(true) {
             return None;
         }
-        let reached = reached::reached(self, &core, limits);
         let minimal = self.minimise(&mut core, focused, limits);
         // Whoever suspected them: the plain algorithm has the last word, and the search where they are too many for it.
         let small = if focused { self.model.focus(&core) } else { None };
         let proof = small.as_ref().unwrap_or(&core);
         let stands = certify::impossible(self.model, proof, limits)
             .unwrap_or_else(|| !matches!(jit::search(self.model, proof, limits), Outcome::Order(_)));
-        stands.then(|| words::witness(self, &core, minimal, reached))
+        stands.then(|| {
+            let mut limits = self.limits.for_another(REACHED_TIME_MAX);
+            limits.budget.memory_bytes_max = MEMORY_BYTES_MAX.min(limits.budget.memory_bytes_max);
+            words::witness(self, &core, minimal, reached::reached(self, &core, limits))
+        })
     }
 
     /// Drops what is not needed; whether everything was tried.
     fn minimise(&self, core: &mut Part<M::Op>, focused: bool, limits: Limits<'_>) -> bool {
         let possible = |part: &[Operation<M::Op>]| {
+            let limits = limits.for_another(QUESTION_TIME_MAX);
             if !focused {
                 return order(self.model, part, limits).map(|order| order.is_some());
             }
@@ -155,10 +155,10 @@ fn shrink<T: Clone>(
     exhausted: impl Fn() -> bool,
     will_do: impl Fn(&[T], &[T]) -> Option<bool>,
 ) -> bool {
-    let mut minimal = true;
     let mut step = items.len().div_ceil(2).max(1);
     loop {
-        let (mut from, mut shrunk) = (0, false);
+        // What was left open when more was dropped at once says nothing about single items.
+        let (mut from, mut shrunk, mut minimal) = (0, false, true);
         while from < items.len() {
             if exhausted() {
                 return false;

@@ -112,10 +112,7 @@ fn summary<M: Model>(
     let result = shown.result.unwrap_or(serde_json::Value::Null);
     let claim = format!("{}{object} returned {result}", shown.f);
     let Some(wanted) = model.needs(&last.op) else {
-        return format!(
-            "{claim}, which {} other operations together make impossible",
-            core.len() - 1
-        );
+        return format!("{claim}, {}", by_others(core.len() - 1));
     };
     let writers: Vec<_> = producers(model, core, wanted).collect();
     if writers.is_empty() && core.len() == 1 {
@@ -144,10 +141,16 @@ fn summary<M: Model>(
             return format!("{claim} after {value} had been seen in its place");
         }
     }
-    format!(
-        "{claim}, which {} other operations together make impossible",
-        core.len() - 1
-    )
+    format!("{claim}, {}", by_others(core.len() - 1))
+}
+
+/// What can be said of any contradiction.
+fn by_others(count: usize) -> String {
+    match count {
+        0 => "which nothing that had been asked for until then can lead to".to_owned(),
+        1 => "which one other operation makes impossible".to_owned(),
+        count => format!("which {count} other operations together make impossible"),
+    }
 }
 
 /// Why nobody can have written a value that was seen.

@@ -45,6 +45,16 @@ pub struct Limits<'a> {
 }
 
 impl Limits<'_> {
+    /// The same, but for the time: no more than this from now on.
+    pub fn for_another(self, time_max: Duration) -> Self {
+        let time_ms_max = ((self.elapsed)() + time_max).as_millis() as u64;
+        let budget = Budget {
+            time_ms_max: time_ms_max.min(self.budget.time_ms_max),
+            ..self.budget
+        };
+        Limits { budget, ..self }
+    }
+
     /// What is spent, in words; `None` while there is some left.
     pub fn exhausted(&self, bytes: usize) -> Option<String> {
         if bytes > self.budget.memory_bytes_max {

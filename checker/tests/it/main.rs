@@ -6,4 +6,5 @@ mod explanations;
 mod fast_paths;
 mod front_door;
 mod parsers;
+mod planted;
 mod stream;
