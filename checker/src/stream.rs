@@ -248,9 +248,13 @@ impl<'m, M: Model> Stream<'m, M> {
             return Ok(News::Fine);
         }
         let limits = Limits {
-            budget: self.budget,
+            budget: Budget {
+                time_ms_max: u64::MAX,
+                ..self.budget
+            },
             elapsed,
         };
+        let limits = limits.for_another(Duration::from_millis(self.budget.time_ms_max));
         let outcome = lane.judge(self.model, limits);
         let key = self.values.json(part);
         Ok(match outcome {

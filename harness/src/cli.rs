@@ -106,8 +106,12 @@ pub struct RunArgs {
 /// `duress check`
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The history
+    /// The history; - is standard input
     pub history: PathBuf,
+    /// Judge line by line and forget what is settled, until the end or the first violation: for a history.jsonl that is
+    /// still being written, or too long for memory
+    #[arg(long)]
+    pub stream: bool,
     /// What the system would do with one client and no faults
     #[arg(long)]
     pub model: String,

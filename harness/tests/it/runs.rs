@@ -1,7 +1,10 @@
 //! Whole runs: a correct system holds, a planted defect is found, and the pages say so.
 
-use crate::host::{Bench, HostState, duress};
+use std::io::Write;
+use std::process::Stdio;
 use std::time::Duration;
+
+use crate::host::{Bench, DURESS, HostState, duress};
 
 const CORRECT: &str = r#"
 name = "correct"
@@ -101,6 +104,45 @@ fn a_correct_system_holds_under_faults_that_are_proven() {
     before.wait_until_back(&bench, Duration::from_secs(10));
 }
 
+/// `duress check - --stream` on these lines: exit code and output.
+fn check_lines(lines: &str) -> (Option<i32>, String) {
+    let mut child = std::process::Command::new(DURESS)
+        .args(["check", "-", "--stream", "--model", "cas-register"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    // It stops reading at the first violation.
+    let _ = input.write_all(lines.as_bytes());
+    drop(input);
+    let output = child.wait_with_output().expect("an end");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn a_history_is_judged_while_it_comes() {
+    let event = |index: u64, kind: &str, f: &str, value: &str| {
+        format!(
+            "{{\"index\":{index},\"time\":{index},\"process\":0,\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n"
+        )
+    };
+    let write = [event(0, "invoke", "write", "1"), event(1, "ok", "write", "1")].concat();
+    let fresh = [event(2, "invoke", "read", "null"), event(3, "ok", "read", "1")].concat();
+    let stale = [event(4, "invoke", "read", "null"), event(5, "ok", "read", "null")].concat();
+    let (code, said) = check_lines(&(write.clone() + &fresh));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("4 events, line by line"), "{said}");
+    let (code, said) = check_lines(&(write.clone() + &fresh + &stale));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("began with the events 4"), "{said}");
+    let (code, said) = check_lines(&(write + "nonsense\n"));
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("line 3: "), "{said}");
+}
+
 #[test]
 fn a_stale_read_is_found_and_shown() {
     let bench = Bench::new(STALE);
@@ -123,6 +165,9 @@ fn a_stale_read_is_found_and_shown() {
         "--quiet".as_ref(),
     ]);
     assert_eq!(check.status.code(), Some(1));
+    let (code, said) = check_lines(&std::fs::read_to_string(&history).expect("a history"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no order explains the operations on \"k"), "{said}");
     let report = std::fs::read_to_string(bench.latest().join("report.html")).expect("a report");
     assert!(report.contains("violated"));
     let junit = std::fs::read_to_string(bench.latest().join("junit.xml")).expect("a JUnit file");
