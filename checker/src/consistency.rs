@@ -28,6 +28,7 @@ use crate::linearizability::{CheckError, split};
 use crate::model::register::{Register, RegisterOp};
 use crate::model::{Model, Operation};
 use crate::search::{Limits, Outcome, jit};
+use crate::verdict::{PropertyVerdict, StaleBy, Verdict, Weaker};
 
 /// A promise weaker than linearizability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -485,8 +486,92 @@ pub fn staleness(history: &History) -> Result<Staleness, CheckError> {
     Ok(stale)
 }
 
-/// A duration as a report shows it.
-pub fn shown(nanos: u64) -> String {
-    let duration = Duration::from_nanos(nanos);
-    format!("{duration:.1?}")
+/// All of the above about a history that is not linearizable.
+pub fn weaker(history: &History, limits: Limits<'_>) -> Result<Weaker, CheckError> {
+    let (mut kept, mut broken, mut undecided) = (Vec::new(), Vec::new(), Vec::new());
+    for (guarantee, answer) in guarantees(history, limits)? {
+        match answer {
+            Kept::Yes => kept.push(guarantee.name().to_owned()),
+            Kept::No(_) => broken.push(guarantee.name().to_owned()),
+            Kept::Unknown(why) => undecided.push(format!("{} ({why})", guarantee.name())),
+        }
+    }
+    let stale = staleness(history)?;
+    let stale_by = |percent: usize| {
+        let (nanos, versions) = stale.percentile(percent)?;
+        let percent = percent as u64;
+        Some(StaleBy {
+            percent,
+            nanos,
+            versions,
+        })
+    };
+    let staleness: Vec<StaleBy> = [50, 99, 100].into_iter().filter_map(stale_by).collect();
+    let mut sentences = Vec::new();
+    for (verb, promises) in [
+        ("It keeps", &kept),
+        ("It breaks", &broken),
+        ("Undecided:", &undecided),
+    ] {
+        if !promises.is_empty() {
+            sentences.push(format!("{verb} {}.", promises.join(", ")));
+        }
+    }
+    if let [half, most, all] = staleness[..] {
+        let by = |stale: StaleBy| format!("{} and {} versions", shown(stale.nanos), stale.versions);
+        sentences.push(format!(
+            "{} of {} reads are certainly stale: half of these by up to {}, 99 % by up to {}, the worst by {}.",
+            stale.nanos.len(),
+            stale.reads,
+            by(half),
+            by(most),
+            by(all)
+        ));
+    }
+    Ok(Weaker {
+        kept,
+        broken,
+        undecided,
+        reads: stale.reads,
+        stale_reads: stale.nanos.len() as u64,
+        staleness,
+        sentence: sentences.join(" "),
+    })
+}
+
+/// What [`judged`] may spend.
+const TIME_MAX: Duration = Duration::from_secs(5);
+
+/// The verdict on linearizability, and where it is a violation by registers, which weaker promises are kept instead.
+pub fn judged(
+    history: &History,
+    model: &str,
+    mut verdict: PropertyVerdict,
+    limits: Limits<'_>,
+) -> PropertyVerdict {
+    if let Verdict::Violated { witness } = &mut verdict.verdict
+        && ["register", "cas-register"].contains(&model)
+    {
+        witness.weaker = weaker(history, limits.for_another(TIME_MAX)).ok().map(Box::new);
+    }
+    verdict
+}
+
+impl Guarantee {
+    /// As people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Guarantee::ReadYourWrites => "read your writes",
+            Guarantee::MonotonicReads => "monotonic reads",
+            Guarantee::MonotonicWrites => "monotonic writes",
+            Guarantee::WritesFollowReads => "writes follow reads",
+            Guarantee::Causal => "causal consistency",
+            Guarantee::Sequential => "sequential consistency of each object",
+        }
+    }
+}
+
+/// A duration as a person reads it.
+fn shown(nanos: u64) -> String {
+    format!("{:.1?}", Duration::from_nanos(nanos))
 }

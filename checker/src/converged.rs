@@ -200,6 +200,7 @@ impl Difference<'_> {
             operations,
             minimal: true,
             reached: None,
+            weaker: None,
         }
     }
 

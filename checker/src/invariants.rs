@@ -124,6 +124,7 @@ fn violated(property: &str, summary: String) -> PropertyVerdict {
         operations: Vec::new(),
         minimal: true,
         reached: None,
+        weaker: None,
     };
     PropertyVerdict {
         property: property.to_owned(),

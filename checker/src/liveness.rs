@@ -73,6 +73,7 @@ pub fn recovers(history: &[Event]) -> PropertyVerdict {
                 operations: Vec::new(),
                 minimal: true,
                 reached: None,
+                weaker: None,
             };
             PropertyVerdict {
                 property,

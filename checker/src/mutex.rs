@@ -143,6 +143,7 @@ fn witness(lock: &str, first: &Span<'_>, second: &Span<'_>) -> Witness {
         ],
         minimal: true,
         reached: None,
+        weaker: None,
     }
 }
 

@@ -138,6 +138,7 @@ fn judge(
             ],
             minimal: true,
             reached: None,
+            weaker: None,
         });
     }
     let unexpected = shown.iter().find(|element| {
@@ -155,6 +156,7 @@ fn judge(
         operations: vec![operation(invoke, Some(completion), "shows what is not there")],
         minimal: true,
         reached: None,
+        weaker: None,
     })
 }
 

@@ -52,6 +52,39 @@ pub struct Witness {
     /// How far the history of the object can be explained, where that was looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached: Option<Reached>,
+    /// Which weaker promises the whole history keeps instead, where that was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weaker: Option<Box<Weaker>>,
+}
+
+/// What a history keeps that is not linearizable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weaker {
+    /// Promises that nothing contradicts, e.g. `causal`.
+    pub kept: Vec<String>,
+    /// Promises that it breaks.
+    pub broken: Vec<String>,
+    /// Promises of which it can't be said, each with the reason.
+    pub undecided: Vec<String>,
+    /// Reads that were looked at for staleness.
+    pub reads: u64,
+    /// How many of them returned a value that had certainly been replaced before they began.
+    pub stale_reads: u64,
+    /// How stale those were: half of them, 99 of a hundred, and all of them at most so much.
+    pub staleness: Vec<StaleBy>,
+    /// All of this in words.
+    pub sentence: String,
+}
+
+/// How stale so many of the stale reads are at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaleBy {
+    /// Of a hundred.
+    pub percent: u64,
+    /// Nanoseconds from the completion of the first write that had replaced the value to the beginning of the read.
+    pub nanos: u64,
+    /// Writes that came after the value and before the read.
+    pub versions: u64,
 }
 
 /// How far a history that is impossible as a whole can be explained.

@@ -19,8 +19,9 @@ use duress_checker::evidence::{Evidence, Needs, Requirement};
 use duress_checker::history::{Event, History, Process};
 use duress_checker::invariants::{self, Restarts, Series};
 use duress_checker::linearizability::CheckError;
+use duress_checker::search::Limits;
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
-use duress_checker::{converged, linearizability, liveness, mutex, set};
+use duress_checker::{consistency, converged, linearizability, liveness, mutex, set};
 use duress_results::verdict_file::{Overall, Phase, VERDICT_FORMAT, VerdictFile};
 use serde_json::Value;
 
@@ -54,18 +55,7 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
     let elapsed = || -> Duration { start.elapsed() };
     let properties: Vec<PropertyVerdict> = (spec.properties.iter())
         .map(|property| match property {
-            Property::Linearizable => History::from_events(history)
-                .map_err(CheckError::from)
-                .and_then(|history| {
-                    linearizability::check_parallel(&history, facts.model, budget, &elapsed, threads())
-                })
-                .unwrap_or_else(|error| PropertyVerdict {
-                    property: property.name().to_owned(),
-                    verdict: Verdict::Inconclusive {
-                        reason: error.to_string(),
-                    },
-                    detail: String::new(),
-                }),
+            Property::Linearizable => linearizable(history, facts.model, budget, &elapsed),
             Property::Converged => converged::converged(history),
             Property::MutualExclusion => mutex::mutual_exclusion(history),
             Property::NothingLost => set::nothing_lost(history),
@@ -121,6 +111,37 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
         cluster: describe(spec),
         reproduce: facts.reproduce,
     }
+}
+
+fn linearizable(
+    events: &[Event],
+    model: &str,
+    budget: Budget,
+    elapsed: &(dyn Fn() -> Duration + Sync),
+) -> PropertyVerdict {
+    let checked = History::from_events(events)
+        .map_err(CheckError::from)
+        .and_then(|history| {
+            let verdict = linearizability::check_parallel(&history, model, budget, elapsed, threads())?;
+            // What it keeps instead is no part of the question, so it has time of its own.
+            let budget = Budget {
+                time_ms_max: u64::MAX,
+                ..budget
+            };
+            Ok(consistency::judged(
+                &history,
+                model,
+                verdict,
+                Limits { budget, elapsed },
+            ))
+        });
+    checked.unwrap_or_else(|error| PropertyVerdict {
+        property: linearizability::PROPERTY.to_owned(),
+        verdict: Verdict::Inconclusive {
+            reason: error.to_string(),
+        },
+        detail: String::new(),
+    })
 }
 
 /// How many threads checkers get.

@@ -146,6 +146,9 @@ pub(crate) fn witness(witness: &Witness) -> String {
     if rest > 0 {
         let _ = writeln!(text, "and {}", counted(rest as u64, "more operation"));
     }
+    if let Some(weaker) = &witness.weaker {
+        let _ = writeln!(text, "{}", clean(&weaker.sentence));
+    }
     text
 }
 

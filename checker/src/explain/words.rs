@@ -24,6 +24,7 @@ pub(super) fn witness<M: Model>(
         operations: operations.collect(),
         minimal,
         reached,
+        weaker: None,
     }
 }
 

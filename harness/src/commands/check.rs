@@ -6,10 +6,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use duress_checker::consistency;
 use duress_checker::formats::{self, Format};
 use duress_checker::history::Event;
 use duress_checker::linearizability::{self, CheckError, WithModel, with_model};
 use duress_checker::model::Model;
+use duress_checker::search::Limits;
 use duress_checker::stream::{News, Stream};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict, Witness};
 
@@ -86,8 +88,19 @@ fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
     })?;
     let start = Instant::now();
     let threads = crate::judge::threads();
-    linearizability::check_parallel(&history, &args.model, budget, &|| start.elapsed(), threads)
-        .map_err(check_failed)
+    let elapsed = || start.elapsed();
+    let verdict = linearizability::check_parallel(&history, &args.model, budget, &elapsed, threads)
+        .map_err(check_failed)?;
+    // What it keeps instead is no part of the question, so it has time of its own.
+    let budget = Budget {
+        time_ms_max: u64::MAX,
+        ..budget
+    };
+    let limits = Limits {
+        budget,
+        elapsed: &elapsed,
+    };
+    Ok(consistency::judged(&history, &args.model, verdict, limits))
 }
 
 fn open(path: &Path) -> std::io::Result<Box<dyn Read>> {
@@ -179,6 +192,7 @@ fn broken(key: serde_json::Value, operations: &[u64], events: u64) -> PropertyVe
         operations: Vec::new(),
         minimal: false,
         reached: None,
+        weaker: None,
     };
     verdict(Verdict::Violated { witness }, events)
 }

@@ -57,6 +57,9 @@ fn one(property: &str, witness: &Witness, run: &RunData) -> Markup {
             @if let Some(reached) = &witness.reached {
                 (how_far(reached))
             }
+            @if let Some(weaker) = &witness.weaker {
+                p.quiet { "What the history keeps instead: " (weaker.sentence) }
+            }
         }
     }
 }

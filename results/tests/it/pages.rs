@@ -40,6 +40,7 @@ fn a_violated_run_is_told_in_the_order_of_a_reviewers_questions() {
             "What completed before event 4242",
             "134 operations before it left out",
             "4,100 → 4,107 → 4,180",
+            "It keeps causal consistency.",
             "id=\"evidence\"",
             "id=\"behaviour\"",
             "id=\"faults\"",

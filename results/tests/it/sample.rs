@@ -10,7 +10,7 @@ use std::path::Path;
 
 use duress_checker::evidence::{Evidence, Outcomes, Requirement};
 use duress_checker::history::EventType;
-use duress_checker::verdict::{PropertyVerdict, Reached, Verdict, Witness, WitnessOp};
+use duress_checker::verdict::{PropertyVerdict, Reached, Verdict, Weaker, Witness, WitnessOp};
 use duress_results::RunDir;
 use duress_results::verdict_file::{Overall, Phase, Probe, VERDICT_FORMAT, VerdictFile};
 use serde_json::{Value, json};
@@ -372,6 +372,15 @@ pub fn witness() -> Witness {
             states: vec!["6".to_owned()],
             sentence: "What completed before event 4242 can be put in an order".to_owned(),
         }),
+        weaker: Some(Box::new(Weaker {
+            kept: vec!["causal consistency".to_owned()],
+            broken: vec![],
+            undecided: vec![],
+            reads: 9,
+            stale_reads: 0,
+            staleness: vec![],
+            sentence: "It keeps causal consistency.".to_owned(),
+        })),
     }
 }
 
