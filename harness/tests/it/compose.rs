@@ -154,7 +154,7 @@ fn nodes_whose_image_holds_nothing_but_the_program_are_broken_as_any_other() {
     };
     let cut = "kind = \"partition\"\nshape = \"majority-minority\"";
     let common =
-        "[evidence]\nok = 200\nok-of-each = 10\n[workload.register]\nkeys = 4\n[load.open]\nrate = 100\n";
+        "[evidence]\nok = 200\nok-of-each = 1\n[workload.register]\nkeys = 20\n[load.open]\nrate = 100\n";
     let others = [
         "kind = \"kill\"\ntargets = \"leader\"",
         "kind = \"pause\"\ntargets = \"one\"",

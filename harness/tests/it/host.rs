@@ -1,7 +1,9 @@
 //! Runs the binary, and looks at what it leaves on the host.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -26,8 +28,9 @@ const MARK: &str = "DURESS_TEST_BENCH";
 /// A folder with a spec in it, and room for its runs.
 pub struct Bench {
     dir: tempfile::TempDir,
-    /// Those that its processes were seen in and this process is not.
-    namespaces: RefCell<BTreeSet<String>>,
+    /// Those that its processes were seen in and this process is not. They are held open: the number of one that is gone
+    /// is soon another one's, of whatever else goes on on this machine.
+    namespaces: RefCell<BTreeMap<String, File>>,
 }
 
 impl Bench {
@@ -72,11 +75,15 @@ impl Bench {
     /// Remembers which namespaces the bench's processes are in, and says how many processes there are.
     pub fn look_at_namespaces(&self) -> usize {
         let processes = self.processes();
-        let own: BTreeSet<String> = namespaces_of(std::process::id()).into_iter().collect();
-        let seen = processes
-            .iter()
-            .flat_map(|pid| namespaces_of(*pid))
-            .filter(|name| !own.contains(name));
+        let own: BTreeSet<String> = namespaces_of(std::process::id()).collect();
+        let open = |path: PathBuf| {
+            let file = File::open(path).ok()?;
+            let name = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+            Some((name.display().to_string(), file))
+        };
+        let seen = (processes.iter().flat_map(|pid| namespace_files(*pid)))
+            .filter_map(open)
+            .filter(|(name, _)| !own.contains(name));
         self.namespaces.borrow_mut().extend(seen);
         processes.len()
     }
@@ -178,7 +185,7 @@ impl HostState {
 
     /// Waits until the host is as it was and no process of `bench` is left, nor any namespace that one was in.
     pub fn wait_until_back(&self, bench: &Bench, limit: Duration) {
-        let seen = bench.namespaces.borrow().clone();
+        let seen: BTreeSet<String> = bench.namespaces.borrow().keys().cloned().collect();
         let deadline = Instant::now() + limit;
         loop {
             let (alive, held) = (bench.processes(), namespaces_in_use());
@@ -203,11 +210,15 @@ fn namespaces_in_use() -> BTreeSet<String> {
     pids().flat_map(namespaces_of).collect()
 }
 
-fn namespaces_of(pid: u32) -> Vec<String> {
-    (["net", "mnt", "pid", "uts", "user"].iter())
-        .filter_map(|kind| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok())
+fn namespaces_of(pid: u32) -> impl Iterator<Item = String> {
+    namespace_files(pid)
+        .filter_map(|path| std::fs::read_link(path).ok())
         .map(|link| link.display().to_string())
-        .collect()
+}
+
+fn namespace_files(pid: u32) -> impl Iterator<Item = PathBuf> {
+    let kinds = ["net", "mnt", "pid", "uts", "user"].iter();
+    kinds.map(move |kind| format!("/proc/{pid}/ns/{kind}").into())
 }
 
 fn pids() -> impl Iterator<Item = u32> {
