@@ -5,6 +5,7 @@
 //! by [`crate::certify`] without trusting it.
 
 pub mod counter;
+mod elements;
 pub mod gset;
 mod line;
 pub mod lock;

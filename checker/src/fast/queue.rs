@@ -20,24 +20,11 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::Fast;
-use super::lookup::{Lookup, NOBODY};
+use super::elements::{Checked, Clock, Element, LATE, elements};
+use super::lookup::NOBODY;
 use crate::history::NEVER;
 use crate::model::Operation;
 use crate::model::collections::QueueOp;
-
-/// The completion of an unknown dequeue that took something: later than any event, yet before never.
-const LATE: u32 = NEVER - 1;
-
-/// One element: who put it in and who took it.
-#[derive(Clone, Copy)]
-struct Element {
-    put: u32,
-    take: u32,
-    put_invoke: u32,
-    put_ret: u32,
-    take_invoke: u32,
-    take_ret: u32,
-}
 
 impl Element {
     /// Until when it may be counted to what was before an empty queue.
@@ -62,109 +49,6 @@ pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
             arrange(part, &clock, &elements).ok().map(Fast::Order)
         }
     }
-}
-
-type Checked<T> = Result<T, Vec<u32>>;
-
-/// Positions of events, made dense.
-struct Clock {
-    invokes: Vec<u32>,
-    rets: Vec<u32>,
-    end: u32,
-}
-
-impl Clock {
-    fn new(part: &[Operation<QueueOp>]) -> Clock {
-        let (first, last) = (
-            part.first().map_or(0, |first| first.invoke),
-            part.iter().map(|operation| {
-                if operation.ret == NEVER {
-                    operation.invoke
-                } else {
-                    operation.ret
-                }
-            }),
-        );
-        let last = last.max().unwrap_or(0);
-        if ((last - first) as usize) < part.len() * 8 {
-            let shift = |at: u32| if at == NEVER { NEVER } else { at - first };
-            return Clock {
-                invokes: part.iter().map(|operation| operation.invoke - first).collect(),
-                rets: part.iter().map(|operation| shift(operation.ret)).collect(),
-                end: last - first + 1,
-            };
-        }
-        let mut events: Vec<u32> = part
-            .iter()
-            .flat_map(|operation| [operation.invoke, operation.ret])
-            .collect();
-        events.retain(|&at| at != NEVER);
-        events.sort_unstable();
-        let rank = |at: u32| match events.binary_search(&at) {
-            Ok(rank) | Err(rank) if at != NEVER => rank as u32,
-            _ => NEVER,
-        };
-        Clock {
-            invokes: part.iter().map(|operation| rank(operation.invoke)).collect(),
-            rets: part.iter().map(|operation| rank(operation.ret)).collect(),
-            end: events.len() as u32,
-        }
-    }
-}
-
-/// All elements that matter, in order of being put in, and the unknown dequeues. The outer `None`: one was put in
-/// twice.
-fn elements(part: &[Operation<QueueOp>], clock: &Clock) -> Option<Checked<(Vec<Element>, Vec<u32>)>> {
-    let value = |operation: &Operation<QueueOp>| match operation.op {
-        QueueOp::Put(value) | QueueOp::Take(value) => Some(value),
-        QueueOp::Empty | QueueOp::TakeAny => None,
-    };
-    let mut of = Lookup::new(part.iter().filter_map(value), part.len());
-    let mut elements: Vec<Element> = Vec::with_capacity(part.len() / 2 + 1);
-    for (position, operation) in part.iter().enumerate() {
-        let QueueOp::Put(value) = operation.op else {
-            continue;
-        };
-        if of.get(value) != NOBODY {
-            return None;
-        }
-        of.set(value, elements.len() as u32);
-        elements.push(Element {
-            put: position as u32,
-            take: NOBODY,
-            put_invoke: clock.invokes[position],
-            put_ret: clock.rets[position],
-            take_invoke: NEVER,
-            take_ret: NEVER,
-        });
-    }
-    let mut takers = Vec::new();
-    for (position, operation) in part.iter().enumerate() {
-        let value = match operation.op {
-            QueueOp::Take(value) => value,
-            QueueOp::TakeAny => {
-                takers.push(position as u32);
-                continue;
-            }
-            QueueOp::Put(_) | QueueOp::Empty => continue,
-        };
-        let at = of.get(value);
-        if at == NOBODY {
-            return Some(Err(vec![position as u32]));
-        }
-        let element = &mut elements[at as usize];
-        if element.take != NOBODY {
-            return Some(Err(vec![element.put, element.take, position as u32]));
-        }
-        element.take = position as u32;
-        element.take_invoke = clock.invokes[position];
-        element.take_ret = clock.rets[position];
-        if element.take_ret < element.put_invoke {
-            return Some(Err(vec![element.put, element.take]));
-        }
-    }
-    elements.retain(|element| element.take != NOBODY || element.put_ret != NEVER);
-    Some(Ok((elements, takers)))
 }
 
 /// Gives the unknown dequeues what must have left and nobody took.

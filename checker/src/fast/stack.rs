@@ -26,36 +26,20 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Fast;
-use super::lookup::{Lookup, NOBODY};
+use super::elements::{Clock, Element, LATE, elements};
+use super::lookup::NOBODY;
 use super::tree::{Cover, Least};
 use crate::history::NEVER;
 use crate::model::Operation;
 use crate::model::collections::QueueOp;
 
-/// The completion of an unknown pop that took something: later than any event, yet before never.
-const LATE: u32 = NEVER - 1;
-
-/// One element. What never happens is invoked and completes [`NEVER`].
-#[derive(Clone, Copy)]
-struct Element {
-    push: u32,
-    pop: u32,
-    push_invoke: u32,
-    push_ret: u32,
-    pop_invoke: u32,
-    pop_ret: u32,
-}
-
 /// Decides a part; `None` if an element was pushed twice, or if it hangs on what unknown operations took.
 pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
-    let times = Times::new(part);
-    let mut elements = match elements(part, &times)? {
-        Ok(elements) => elements,
+    let times = Clock::new(part);
+    let (mut elements, unknown) = match elements(part, &times)? {
+        Ok(found) => found,
         Err(core) => return Some(Fast::Core(core)),
     };
-    let unknown: Vec<u32> = (0..part.len() as u32)
-        .filter(|&at| part[at as usize].op == QueueOp::TakeAny)
-        .collect();
     hand_out(part, &times, &mut elements, &unknown);
     match arrange(part, &times, &elements) {
         Ok(order) => Some(Fast::Order(order)),
@@ -63,93 +47,19 @@ pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
     }
 }
 
-/// Events by their rank.
-struct Times {
-    invokes: Vec<u32>,
-    rets: Vec<u32>,
-    end: u32,
-}
-
-impl Times {
-    fn new(part: &[Operation<QueueOp>]) -> Times {
-        let mut events: Vec<u32> = part
-            .iter()
-            .flat_map(|operation| [operation.invoke, operation.ret])
-            .collect();
-        events.retain(|&at| at != NEVER);
-        events.sort_unstable();
-        let rank = |at: u32| events.binary_search(&at).map_or(NEVER, |rank| rank as u32);
-        Times {
-            invokes: part.iter().map(|operation| rank(operation.invoke)).collect(),
-            rets: part.iter().map(|operation| rank(operation.ret)).collect(),
-            end: events.len() as u32,
-        }
-    }
-}
-
-/// The elements that matter, or operations that are impossible together. The outer `None`: one was pushed twice.
-fn elements(part: &[Operation<QueueOp>], times: &Times) -> Option<Result<Vec<Element>, Vec<u32>>> {
-    let value = |operation: &Operation<QueueOp>| match operation.op {
-        QueueOp::Put(value) | QueueOp::Take(value) => Some(value),
-        QueueOp::Empty | QueueOp::TakeAny => None,
-    };
-    let mut of = Lookup::new(part.iter().filter_map(value), part.len());
-    let mut elements: Vec<Element> = Vec::with_capacity(part.len() / 2 + 1);
-    for (at, operation) in part.iter().enumerate() {
-        if let QueueOp::Put(value) = operation.op {
-            if of.get(value) != NOBODY {
-                return None;
-            }
-            of.set(value, elements.len() as u32);
-            elements.push(Element {
-                push: at as u32,
-                pop: NOBODY,
-                push_invoke: times.invokes[at],
-                push_ret: times.rets[at],
-                pop_invoke: NEVER,
-                pop_ret: NEVER,
-            });
-        }
-    }
-    for (at, operation) in part.iter().enumerate() {
-        let QueueOp::Take(value) = operation.op else {
-            continue;
-        };
-        if operation.ret == NEVER {
-            return None;
-        }
-        let number = of.get(value);
-        if number == NOBODY {
-            return Some(Err(vec![at as u32]));
-        }
-        let element = &mut elements[number as usize];
-        if element.pop != NOBODY {
-            return Some(Err(vec![element.push, element.pop, at as u32]));
-        }
-        element.pop = at as u32;
-        element.pop_invoke = times.invokes[at];
-        element.pop_ret = times.rets[at];
-        if element.pop_ret < element.push_invoke {
-            return Some(Err(vec![element.pop, element.push]));
-        }
-    }
-    elements.retain(|element| element.pop != NOBODY || element.push_ret != NEVER);
-    Some(Ok(elements))
-}
-
 /// Gives the unknown pops the elements that must have left: because one that was pushed before was popped after, or
 /// because somebody found nothing.
-fn hand_out(part: &[Operation<QueueOp>], times: &Times, elements: &mut [Element], unknown: &[u32]) {
+fn hand_out(part: &[Operation<QueueOp>], times: &Clock, elements: &mut [Element], unknown: &[u32]) {
     /// How many pops below an element are looked at: the first to be invoked, but any of them may complete first.
     const LOOKED_AT_MAX: usize = 16;
     if unknown.is_empty() {
         return;
     }
     let mut pushed: Vec<u32> = (0..elements.len() as u32).collect();
-    pushed.sort_unstable_by_key(|&at| elements[at as usize].push_ret);
+    pushed.sort_unstable_by_key(|&at| elements[at as usize].put_ret);
     let mut pushed = pushed.into_iter().peekable();
     let mut by_push: Vec<u32> = (0..elements.len() as u32).collect();
-    by_push.sort_unstable_by_key(|&at| elements[at as usize].push_invoke);
+    by_push.sort_unstable_by_key(|&at| elements[at as usize].put_invoke);
     let mut empties: BTreeMap<u32, u32> = BTreeMap::new();
     for (at, operation) in part.iter().enumerate() {
         if operation.op == QueueOp::Empty && operation.ret != NEVER {
@@ -162,40 +72,40 @@ fn hand_out(part: &[Operation<QueueOp>], times: &Times, elements: &mut [Element]
     for at in by_push {
         let element = elements[at as usize];
         while let Some(before) =
-            pushed.next_if(|&before| elements[before as usize].push_ret < element.push_invoke)
+            pushed.next_if(|&before| elements[before as usize].put_ret < element.put_invoke)
         {
             let before = elements[before as usize];
-            if before.pop != NOBODY {
-                below.insert(before.pop_invoke, before.pop_ret);
+            if before.take != NOBODY {
+                below.insert(before.take_invoke, before.take_ret);
             }
         }
-        if element.pop != NOBODY {
+        if element.take != NOBODY {
             continue;
         }
-        let after = below.range(element.push_ret..).take(LOOKED_AT_MAX);
-        let after = after.chain(empties.range(element.push_ret..).take(LOOKED_AT_MAX));
+        let after = below.range(element.put_ret..).take(LOOKED_AT_MAX);
+        let after = after.chain(empties.range(element.put_ret..).take(LOOKED_AT_MAX));
         urgent.extend(after.map(|(_, &ret)| ret).min().map(|deadline| (deadline, at)));
     }
     urgent.sort_unstable();
     for ((_, at), &pop) in urgent.into_iter().zip(unknown) {
         let element = &mut elements[at as usize];
-        element.pop = pop;
-        element.pop_invoke = times.invokes[pop as usize];
-        element.pop_ret = LATE;
+        element.take = pop;
+        element.take_invoke = times.invokes[pop as usize];
+        element.take_ret = LATE;
     }
 }
 
-fn arrange(part: &[Operation<QueueOp>], times: &Times, elements: &[Element]) -> Result<Vec<u32>, Vec<u32>> {
+fn arrange(part: &[Operation<QueueOp>], times: &Clock, elements: &[Element]) -> Result<Vec<u32>, Vec<u32>> {
     let (mut inside, passing): (Vec<Element>, Vec<Element>) = elements
         .iter()
-        .partition(|element| element.push_ret < element.pop_invoke);
-    inside.sort_unstable_by_key(|element| element.push_ret);
+        .partition(|element| element.put_ret < element.take_invoke);
+    inside.sort_unstable_by_key(|element| element.put_ret);
     let mut pile = Pile {
         cover: Cover::new(
             times.end as usize + 1,
             inside.iter().map(|element| element.span(times)),
         ),
-        open: Least::new(inside.iter().map(|element| element.push_invoke).collect()),
+        open: Least::new(inside.iter().map(|element| element.put_invoke).collect()),
         inside: &inside,
         times,
         order: Vec::with_capacity(part.len()),
@@ -205,35 +115,35 @@ fn arrange(part: &[Operation<QueueOp>], times: &Times, elements: &[Element]) -> 
     let mut from = 0;
     loop {
         let first = pile.first_from(from);
-        let until = first.map_or(NEVER, |first| inside[first].push_ret);
+        let until = first.map_or(NEVER, |first| inside[first].put_ret);
         while let Some((gap, empty)) = empties.next_if(|(gap, _)| *gap < until) {
             pile.place(gap, empty);
         }
         let Some(first) = first else { break };
-        from = pile.cover.first_free(inside[first].push_ret);
-        pile.group(inside[first].push_ret, from)?;
+        from = pile.cover.first_free(inside[first].put_ret);
+        pile.group(inside[first].put_ret, from)?;
     }
     // Those of the first kind, at the moment at which they come and go.
     let mut moments: Vec<(u32, &Element)> = (passing.iter())
-        .map(|element| (element.push_invoke.max(element.pop_invoke), element))
+        .map(|element| (element.put_invoke.max(element.take_invoke), element))
         .collect();
     moments.sort_unstable_by_key(|(moment, _)| *moment);
     let mut moments = moments.into_iter().peekable();
     let mut order = Vec::with_capacity(part.len());
     for (point, at) in pile.order {
         while let Some((_, element)) = moments.next_if(|(moment, _)| *moment < point) {
-            order.extend([element.push, element.pop]);
+            order.extend([element.put, element.take]);
         }
         order.push(at);
     }
-    order.extend(moments.flat_map(|(_, element)| [element.push, element.pop]));
+    order.extend(moments.flat_map(|(_, element)| [element.put, element.take]));
     Ok(order)
 }
 
 impl Element {
     /// When it is certainly inside: right after which events.
-    fn span(&self, times: &Times) -> Range<u32> {
-        self.push_ret..self.pop_invoke.min(times.end)
+    fn span(&self, times: &Clock) -> Range<u32> {
+        self.put_ret..self.take_invoke.min(times.end)
     }
 }
 
@@ -241,7 +151,7 @@ impl Element {
 struct Pile<'a> {
     /// By the completion of their push.
     inside: &'a [Element],
-    times: &'a Times,
+    times: &'a Clock,
     /// How many of those that are left are certainly inside right after each event.
     cover: Cover,
     /// The invocation of the push of each that is left.
@@ -267,7 +177,7 @@ impl Pile<'_> {
 
     /// The first that is left whose push completes at an event or later.
     fn first_from(&self, event: u32) -> Option<usize> {
-        let from = self.inside.partition_point(|element| element.push_ret < event);
+        let from = self.inside.partition_point(|element| element.put_ret < event);
         self.open.first_below(from, NEVER)
     }
 
@@ -284,9 +194,9 @@ impl Pile<'_> {
             };
             let first = self
                 .first_from(from)
-                .filter(|&first| self.inside[first].push_ret < to);
+                .filter(|&first| self.inside[first].put_ret < to);
             let Some(first) = first else { continue };
-            let start = self.inside[first].push_ret;
+            let start = self.inside[first].put_ret;
             let gap = self.cover.first_free(start);
             let bottom = self
                 .bottom(first, gap)
@@ -294,10 +204,10 @@ impl Pile<'_> {
             let element = self.inside[bottom];
             self.open.remove(bottom);
             self.cover.remove(element.span(self.times));
-            self.place(0, element.push);
+            self.place(0, element.put);
             tasks.push(Task::Between(gap, to));
-            if element.pop != NOBODY {
-                tasks.push(Task::Place(element.pop));
+            if element.take != NOBODY {
+                tasks.push(Task::Place(element.take));
             }
             tasks.push(Task::Between(start, gap));
         }
@@ -306,17 +216,17 @@ impl Pile<'_> {
 
     /// One that can lie below all others from `first` up to a gap.
     fn bottom(&self, first: usize, gap: u32) -> Option<usize> {
-        let start = self.inside[first].push_ret;
+        let start = self.inside[first].put_ret;
         let mut from = first;
         loop {
             let at = self.open.first_below(from, start)?;
             let element = &self.inside[at];
-            if element.push_ret >= gap {
+            if element.put_ret >= gap {
                 return None;
             }
             // The last pop is invoked at the gap; of those that are never popped, never.
             let last = if gap < self.times.end { gap } else { NEVER };
-            if element.pop == NOBODY || element.pop_ret > last {
+            if element.take == NOBODY || element.take_ret > last {
                 return Some(at);
             }
             from = at + 1;
@@ -325,10 +235,10 @@ impl Pile<'_> {
 
     fn left_between(&self, start: u32, gap: u32) -> Vec<u32> {
         let left = (0..self.inside.len()).filter(|&at| {
-            self.open.is_there(at) && (start..gap.max(start + 1)).contains(&self.inside[at].push_ret)
+            self.open.is_there(at) && (start..gap.max(start + 1)).contains(&self.inside[at].put_ret)
         });
         tidy(
-            left.flat_map(|at| [self.inside[at].push, self.inside[at].pop])
+            left.flat_map(|at| [self.inside[at].put, self.inside[at].take])
                 .collect(),
         )
     }
@@ -358,10 +268,10 @@ impl Pile<'_> {
         while at < ret {
             let longest = (self.inside.iter())
                 .filter(|element| element.span(self.times).contains(&at))
-                .max_by_key(|element| element.pop_invoke);
+                .max_by_key(|element| element.take_invoke);
             let Some(longest) = longest else { break };
-            core.extend([longest.push, longest.pop]);
-            at = longest.pop_invoke;
+            core.extend([longest.put, longest.take]);
+            at = longest.take_invoke;
         }
         tidy(core)
     }
