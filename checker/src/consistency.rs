@@ -28,7 +28,7 @@ use crate::linearizability::{CheckError, split};
 use crate::model::register::{Register, RegisterOp};
 use crate::model::{Model, Operation};
 use crate::search::{Limits, Outcome, jit};
-use crate::verdict::{PropertyVerdict, StaleBy, Verdict, Weaker};
+use crate::verdict::{Budget, PropertyVerdict, StaleBy, Verdict, Weaker};
 
 /// A promise weaker than linearizability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -540,20 +540,27 @@ pub fn weaker(history: &History, limits: Limits<'_>) -> Result<Weaker, CheckErro
     })
 }
 
-/// What [`judged`] may spend.
-const TIME_MAX: Duration = Duration::from_secs(2);
+/// What [`judged`] may take.
+const TIME_MS_MAX: u64 = 2000;
 
-/// The verdict on linearizability, and where it is a violation by registers, which weaker promises are kept instead.
+/// The verdict on linearizability, and where it is a violation by registers, which weaker promises are kept instead. That
+/// is no part of the question, so it has time of its own beside the budget.
 pub fn judged(
     history: &History,
     model: &str,
     mut verdict: PropertyVerdict,
-    limits: Limits<'_>,
+    budget: Budget,
+    elapsed: &dyn Fn() -> Duration,
 ) -> PropertyVerdict {
     if let Verdict::Violated { witness } = &mut verdict.verdict
         && ["register", "cas-register"].contains(&model)
     {
-        witness.weaker = weaker(history, limits.for_another(TIME_MAX)).ok().map(Box::new);
+        let budget = Budget {
+            time_ms_max: TIME_MS_MAX,
+            ..budget
+        };
+        let limits = Limits::from_now(budget, elapsed);
+        witness.weaker = weaker(history, limits).ok().map(Box::new);
     }
     verdict
 }

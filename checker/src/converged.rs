@@ -199,8 +199,7 @@ impl Difference<'_> {
             key: Some(Value::String(first.to_owned())),
             operations,
             minimal: true,
-            reached: None,
-            weaker: None,
+            ..Witness::default()
         }
     }
 

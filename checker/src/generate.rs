@@ -4,6 +4,8 @@
 //! checker with the brute force. [`register`], [`queue`], [`set`] and [`map`] simulate clients and an object, and so make
 //! long histories that hold, and on demand a register's that does not: food for measuring.
 
+use std::collections::VecDeque;
+
 use serde_json::Value;
 
 use crate::history::values::FastMap;
@@ -286,25 +288,23 @@ fn stale_read(history: &mut History) {
 
 /// A FIFO queue of different elements: as many enqueued as dequeued, about.
 pub fn queue(shape: Shape) -> History {
-    let mut inside = std::collections::VecDeque::new();
-    two(shape, ["enqueue", "dequeue"], 52, |put| match put {
-        Some(value) => {
-            inside.push_back(value);
-            Some(Datum::one(value))
-        }
-        None => Some(Datum::one(inside.pop_front().unwrap_or(Val::NIL))),
-    })
+    pile(shape, ["enqueue", "dequeue"], VecDeque::pop_front)
 }
 
 /// A stack of different elements, the same.
 pub fn stack(shape: Shape) -> History {
-    let mut inside = Vec::new();
-    two(shape, ["push", "pop"], 52, |put| match put {
+    pile(shape, ["push", "pop"], VecDeque::pop_back)
+}
+
+/// Elements are put in at the back, and taken where `take` takes them.
+fn pile(shape: Shape, functions: [&str; 2], take: impl Fn(&mut VecDeque<Val>) -> Option<Val>) -> History {
+    let mut inside = VecDeque::new();
+    two(shape, functions, 52, |put| match put {
         Some(value) => {
-            inside.push(value);
+            inside.push_back(value);
             Some(Datum::one(value))
         }
-        None => Some(Datum::one(inside.pop().unwrap_or(Val::NIL))),
+        None => Some(Datum::one(take(&mut inside).unwrap_or(Val::NIL))),
     })
 }
 

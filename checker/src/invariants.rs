@@ -123,8 +123,7 @@ fn violated(property: &str, summary: String) -> PropertyVerdict {
         key: None,
         operations: Vec::new(),
         minimal: true,
-        reached: None,
-        weaker: None,
+        ..Witness::default()
     };
     PropertyVerdict {
         property: property.to_owned(),

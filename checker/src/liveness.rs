@@ -72,8 +72,7 @@ pub fn recovers(history: &[Event]) -> PropertyVerdict {
                 key: None,
                 operations: Vec::new(),
                 minimal: true,
-                reached: None,
-                weaker: None,
+                ..Witness::default()
             };
             PropertyVerdict {
                 property,

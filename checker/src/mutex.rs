@@ -142,8 +142,7 @@ fn witness(lock: &str, first: &Span<'_>, second: &Span<'_>) -> Witness {
             operation(second, "acquired it meanwhile".to_owned()),
         ],
         minimal: true,
-        reached: None,
-        weaker: None,
+        ..Witness::default()
     }
 }
 

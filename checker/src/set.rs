@@ -137,8 +137,7 @@ fn judge(
                 operation(invoke, Some(completion), "misses it"),
             ],
             minimal: true,
-            reached: None,
-            weaker: None,
+            ..Witness::default()
         });
     }
     let unexpected = shown.iter().find(|element| {
@@ -155,8 +154,7 @@ fn judge(
         key: None,
         operations: vec![operation(invoke, Some(completion), "shows what is not there")],
         minimal: true,
-        reached: None,
-        weaker: None,
+        ..Witness::default()
     })
 }
 

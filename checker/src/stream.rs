@@ -247,14 +247,7 @@ impl<'m, M: Model> Stream<'m, M> {
         if lane.open > 0 || lane.lost {
             return Ok(News::Fine);
         }
-        let limits = Limits {
-            budget: Budget {
-                time_ms_max: u64::MAX,
-                ..self.budget
-            },
-            elapsed,
-        };
-        let limits = limits.for_another(Duration::from_millis(self.budget.time_ms_max));
+        let limits = Limits::from_now(self.budget, elapsed);
         let outcome = lane.judge(self.model, limits);
         let key = self.values.json(part);
         Ok(match outcome {

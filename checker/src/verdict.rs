@@ -37,7 +37,7 @@ pub struct PropertyVerdict {
 }
 
 /// A proof of a violation that a person can follow.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Witness {
     /// One sentence, e.g. `read of "x" returned 3 after the write of 4 had been acknowledged`.
     pub summary: String,

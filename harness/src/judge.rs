@@ -13,13 +13,12 @@
 //! The phase `end` says that nothing was cut off.
 
 use std::num::NonZeroUsize;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use duress_checker::evidence::{Evidence, Needs, Requirement};
 use duress_checker::history::{Event, History, Process};
 use duress_checker::invariants::{self, Restarts, Series};
 use duress_checker::linearizability::CheckError;
-use duress_checker::search::Limits;
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
 use duress_checker::{consistency, converged, linearizability, liveness, mutex, set};
 use duress_results::verdict_file::{Overall, Phase, VERDICT_FORMAT, VerdictFile};
@@ -51,11 +50,9 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
         memory_bytes_max: spec.check.memory_mib << 20,
     };
     let restarts = Restarts::of(history);
-    let start = Instant::now();
-    let elapsed = || -> Duration { start.elapsed() };
     let properties: Vec<PropertyVerdict> = (spec.properties.iter())
         .map(|property| match property {
-            Property::Linearizable => linearizable(history, facts.model, budget, &elapsed),
+            Property::Linearizable => linearizable(history, facts.model, budget),
             Property::Converged => converged::converged(history),
             Property::MutualExclusion => mutex::mutual_exclusion(history),
             Property::NothingLost => set::nothing_lost(history),
@@ -113,28 +110,10 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
     }
 }
 
-fn linearizable(
-    events: &[Event],
-    model: &str,
-    budget: Budget,
-    elapsed: &(dyn Fn() -> Duration + Sync),
-) -> PropertyVerdict {
+fn linearizable(events: &[Event], model: &str, budget: Budget) -> PropertyVerdict {
     let checked = History::from_events(events)
         .map_err(CheckError::from)
-        .and_then(|history| {
-            let verdict = linearizability::check_parallel(&history, model, budget, elapsed, threads())?;
-            // What it keeps instead is no part of the question, so it has time of its own.
-            let budget = Budget {
-                time_ms_max: u64::MAX,
-                ..budget
-            };
-            Ok(consistency::judged(
-                &history,
-                model,
-                verdict,
-                Limits { budget, elapsed },
-            ))
-        });
+        .and_then(|history| check(&history, model, budget));
     checked.unwrap_or_else(|error| PropertyVerdict {
         property: linearizability::PROPERTY.to_owned(),
         verdict: Verdict::Inconclusive {
@@ -144,9 +123,13 @@ fn linearizable(
     })
 }
 
-/// How many threads checkers get.
-pub fn threads() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+/// Whether a history is linearizable, on all cores, and if it is not, what it keeps instead.
+pub fn check(history: &History, model: &str, budget: Budget) -> Result<PropertyVerdict, CheckError> {
+    let start = Instant::now();
+    let elapsed = || start.elapsed();
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let verdict = linearizability::check_parallel(history, model, budget, &elapsed, threads)?;
+    Ok(consistency::judged(history, model, verdict, budget, &elapsed))
 }
 
 /// Seed and all that the first event of a history says of its run.

@@ -62,8 +62,7 @@ impl<M: Model> Broken<'_, M> {
     /// The smallest impossible sub-history of operations that are impossible together; `None` if they are not.
     pub fn witness(&self, mut core: Part<M::Op>) -> Option<Witness> {
         core.sort_by_key(|operation| operation.invoke);
-        let mut limits = self.limits.for_another(TIME_MAX);
-        limits.budget.memory_bytes_max = MEMORY_BYTES_MAX.min(limits.budget.memory_bytes_max);
+        let limits = self.limits.within(TIME_MAX, MEMORY_BYTES_MAX);
         let possible =
             |part: &[Operation<M::Op>]| order(self.model, part, limits).map(|order| order.is_some());
         // The small object if it shows it, else the whole.
@@ -78,8 +77,7 @@ impl<M: Model> Broken<'_, M> {
         let stands = certify::impossible(self.model, proof, limits)
             .unwrap_or_else(|| !matches!(jit::search(self.model, proof, limits), Outcome::Order(_)));
         stands.then(|| {
-            let mut limits = self.limits.for_another(REACHED_TIME_MAX);
-            limits.budget.memory_bytes_max = MEMORY_BYTES_MAX.min(limits.budget.memory_bytes_max);
+            let limits = self.limits.within(REACHED_TIME_MAX, MEMORY_BYTES_MAX);
             words::witness(self, &core, minimal, reached::reached(self, &core, limits))
         })
     }
@@ -87,7 +85,7 @@ impl<M: Model> Broken<'_, M> {
     /// Drops what is not needed; whether everything was tried.
     fn minimise(&self, core: &mut Part<M::Op>, focused: bool, limits: Limits<'_>) -> bool {
         let possible = |part: &[Operation<M::Op>]| {
-            let limits = limits.for_another(QUESTION_TIME_MAX);
+            let limits = limits.within(QUESTION_TIME_MAX, MEMORY_BYTES_MAX);
             if !focused {
                 return order(self.model, part, limits).map(|order| order.is_some());
             }

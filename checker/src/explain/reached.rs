@@ -44,38 +44,7 @@ pub(super) fn reached<M: Model>(
         Some(explained) => explained,
         None => (prefix(broken.part, 0), Vec::new()),
     };
-    let mut states = vec![broken.model.initial()];
-    let (mut next, mut all) = (Vec::new(), Vec::new());
-    for &at in &order {
-        let op = &before[at as usize].op;
-        if let [state] = states.as_mut_slice()
-            && broken.model.apply(state, op) == Some(true)
-        {
-            continue;
-        }
-        for state in &states {
-            broken.model.step(state, op, &mut next);
-            all.extend(next.drain(..).take(STATES_MAX));
-        }
-        all.truncate(STATES_MAX);
-        std::mem::swap(&mut states, &mut all);
-        all.clear();
-    }
-    // Whatever is open may have taken effect at last.
-    let mut placed = vec![false; before.len()];
-    for &at in &order {
-        placed[at as usize] = true;
-    }
-    for state in states.clone() {
-        for (operation, _) in before.iter().zip(&placed).filter(|(_, placed)| !**placed) {
-            broken.model.step(&state, &operation.op, &mut next);
-            for state in next.drain(..) {
-                if states.len() < STATES_MAX && !states.contains(&state) {
-                    states.push(state);
-                }
-            }
-        }
-    }
+    let states = states_after(broken.model, &before, &order);
     let values = &broken.history.values;
     let mut shown: Vec<String> = Vec::new();
     for state in &states {
@@ -107,4 +76,38 @@ pub(super) fn reached<M: Model>(
         states: shown,
         sentence,
     })
+}
+
+/// States that an object may be in after an order, a few of them: what is open may have taken effect at last.
+fn states_after<M: Model>(model: &M, before: &[Operation<M::Op>], order: &[u32]) -> Vec<M::State> {
+    let mut states = vec![model.initial()];
+    let (mut next, mut all) = (Vec::new(), Vec::new());
+    let mut placed = vec![false; before.len()];
+    for &at in order {
+        placed[at as usize] = true;
+        let op = &before[at as usize].op;
+        if let [state] = states.as_mut_slice()
+            && model.apply(state, op) == Some(true)
+        {
+            continue;
+        }
+        for state in &states {
+            model.step(state, op, &mut next);
+            all.extend(next.drain(..).take(STATES_MAX));
+        }
+        all.truncate(STATES_MAX);
+        std::mem::swap(&mut states, &mut all);
+        all.clear();
+    }
+    for state in states.clone() {
+        for (operation, _) in before.iter().zip(&placed).filter(|(_, placed)| !**placed) {
+            model.step(&state, &operation.op, &mut next);
+            for state in next.drain(..) {
+                if states.len() < STATES_MAX && !states.contains(&state) {
+                    states.push(state);
+                }
+            }
+        }
+    }
+    states
 }

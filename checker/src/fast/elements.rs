@@ -1,6 +1,6 @@
 //! Elements that are put in once and taken once at most, as queues and stacks of different elements have them.
 
-use super::lookup::{Lookup, NOBODY};
+use super::lookup::{Lookup, NOBODY, tidy};
 use crate::history::NEVER;
 use crate::model::Operation;
 use crate::model::collections::QueueOp;
@@ -124,4 +124,19 @@ pub(super) fn elements(
     }
     elements.retain(|element| element.take != NOBODY || element.put_ret != NEVER);
     Some(Ok((elements, takers)))
+}
+
+/// Elements one of which certainly was inside at each moment of an interval.
+pub(super) fn covering(elements: &[Element], empty: u32, invoke: u32, ret: u32) -> Vec<u32> {
+    let mut core = vec![empty];
+    let mut at = invoke;
+    while at < ret {
+        let longest = (elements.iter())
+            .filter(|element| element.put_ret <= at && element.take_invoke > at)
+            .max_by_key(|element| element.take_invoke);
+        let Some(longest) = longest else { break };
+        core.extend([longest.put, longest.take]);
+        at = longest.take_invoke;
+    }
+    tidy(core)
 }

@@ -7,7 +7,7 @@
 
 use super::Fast;
 use super::line::{Conflict, Line, arrange};
-use super::lookup::{Lookup, NOBODY};
+use super::lookup::{Lookup, NOBODY, tidy};
 use crate::history::{NEVER, Val};
 use crate::model::numbers::LogOp;
 use crate::model::{Operation, Part};
@@ -31,12 +31,7 @@ pub fn decide(part: &[Operation<LogOp>]) -> Option<Fast> {
     }
     Some(match arrange_all(part, &append_of) {
         Ok(order) => Fast::Order(order),
-        Err(mut core) => {
-            core.retain(|&at| at != NOBODY);
-            core.sort_unstable();
-            core.dedup();
-            Fast::Core(core)
-        }
+        Err(core) => Fast::Core(tidy(core)),
     })
 }
 

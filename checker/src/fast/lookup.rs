@@ -5,6 +5,14 @@ use crate::history::values::FastMap;
 
 pub(super) const NOBODY: u32 = u32::MAX;
 
+/// Positions of a core in order, each once, without [`NOBODY`].
+pub(super) fn tidy(mut core: Vec<u32>) -> Vec<u32> {
+    core.retain(|&position| position != NOBODY);
+    core.sort_unstable();
+    core.dedup();
+    core
+}
+
 /// What a value has as its number.
 pub(super) enum Lookup {
     /// By the number of the value; small integers first, then the table.

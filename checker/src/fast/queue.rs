@@ -20,8 +20,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::Fast;
-use super::elements::{Checked, Clock, Element, LATE, elements};
-use super::lookup::NOBODY;
+use super::elements::{Checked, Clock, Element, LATE, covering, elements};
+use super::lookup::{NOBODY, tidy};
 use crate::history::NEVER;
 use crate::model::Operation;
 use crate::model::collections::QueueOp;
@@ -169,28 +169,6 @@ fn empty_moments(
     }
     moments.sort_unstable();
     Ok(moments)
-}
-
-/// Elements one of which certainly was in the queue at each moment of an interval.
-fn covering(elements: &[Element], empty: u32, invoke: u32, ret: u32) -> Vec<u32> {
-    let mut core = vec![empty];
-    let mut at = invoke;
-    while at < ret {
-        let longest = (elements.iter())
-            .filter(|element| element.put_ret <= at && element.take_invoke > at)
-            .max_by_key(|element| element.take_invoke);
-        let Some(longest) = longest else { break };
-        core.extend([longest.put, longest.take]);
-        at = longest.take_invoke;
-    }
-    tidy(core)
-}
-
-fn tidy(mut core: Vec<u32>) -> Vec<u32> {
-    core.retain(|&position| position != NOBODY);
-    core.sort_unstable();
-    core.dedup();
-    core
 }
 
 /// The order that proves it.

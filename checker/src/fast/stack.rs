@@ -26,8 +26,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Fast;
-use super::elements::{Clock, Element, LATE, elements};
-use super::lookup::NOBODY;
+use super::elements::{Clock, Element, LATE, covering, elements};
+use super::lookup::{NOBODY, tidy};
 use super::tree::{Cover, Least};
 use crate::history::NEVER;
 use crate::model::Operation;
@@ -253,33 +253,11 @@ impl Pile<'_> {
             let (invoke, ret) = (self.times.invokes[at], self.times.rets[at]);
             let gap = self.cover.first_free(invoke);
             if gap >= ret {
-                return Err(self.covering(at as u32, invoke, ret));
+                return Err(covering(self.inside, at as u32, invoke, ret));
             }
             gaps.push((gap, at as u32));
         }
         gaps.sort_unstable();
         Ok(gaps)
     }
-
-    /// Elements one of which certainly was inside at each moment of an interval.
-    fn covering(&self, empty: u32, invoke: u32, ret: u32) -> Vec<u32> {
-        let mut core = vec![empty];
-        let mut at = invoke;
-        while at < ret {
-            let longest = (self.inside.iter())
-                .filter(|element| element.span(self.times).contains(&at))
-                .max_by_key(|element| element.take_invoke);
-            let Some(longest) = longest else { break };
-            core.extend([longest.put, longest.take]);
-            at = longest.take_invoke;
-        }
-        tidy(core)
-    }
-}
-
-fn tidy(mut core: Vec<u32>) -> Vec<u32> {
-    core.retain(|&position| position != NOBODY);
-    core.sort_unstable();
-    core.dedup();
-    core
 }

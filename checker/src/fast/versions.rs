@@ -8,7 +8,7 @@
 
 use super::Fast;
 use super::line::{Conflict, Line, arrange};
-use super::lookup::NOBODY;
+use super::lookup::{NOBODY, tidy};
 use crate::history::{NEVER, Val};
 use crate::model::numbers::{Versioned, VersionedOp};
 use crate::model::{Operation, Part};
@@ -17,7 +17,7 @@ use crate::model::{Operation, Part};
 pub fn decide(part: &[Operation<VersionedOp>]) -> Option<Fast> {
     let mut table = match Table::new(part)? {
         Ok(table) => table,
-        Err(core) => return Some(tidy(core)),
+        Err(core) => return Some(Fast::Core(tidy(core))),
     };
     let complete = table.line.slots.iter().all(|&at| at != NOBODY);
     if !complete {
@@ -28,17 +28,10 @@ pub fn decide(part: &[Operation<VersionedOp>]) -> Option<Fast> {
         Err(Conflict::Pair(late, early)) if complete => {
             let mut core = vec![late, early];
             core.extend([late, early].map(|at| table.writer(&part[at as usize])));
-            Some(tidy(core))
+            Some(Fast::Core(tidy(core)))
         }
         Err(_) => None,
     }
-}
-
-fn tidy(mut core: Vec<u32>) -> Fast {
-    core.retain(|&at| at != NOBODY);
-    core.sort_unstable();
-    core.dedup();
-    Fast::Core(core)
 }
 
 struct Table {

@@ -23,7 +23,7 @@
 //! Linear, where positions are dense, else one sort.
 
 use super::Fast;
-use super::lookup::{Lookup, NOBODY};
+use super::lookup::{Lookup, NOBODY, tidy};
 use crate::history::values::FastMap;
 use crate::history::{NEVER, Val};
 use crate::model::Operation;
@@ -401,13 +401,6 @@ fn member(groups: &Groups, head: u32, operation: &Operation<RegisterOp>) -> bool
 fn with_event(part: &[Operation<RegisterOp>], is: impl Fn(&Operation<RegisterOp>) -> bool) -> Vec<u32> {
     let found = part.iter().enumerate().filter(|(_, operation)| is(operation));
     found.map(|(position, _)| position as u32).collect()
-}
-
-fn tidy(mut core: Vec<u32>) -> Vec<u32> {
-    core.retain(|&position| position != NOBODY);
-    core.sort_unstable();
-    core.dedup();
-    core
 }
 
 /// The zones in order of `min(f, s)`; that of the initial value stays first.

@@ -44,15 +44,29 @@ pub struct Limits<'a> {
     pub elapsed: &'a dyn Fn() -> Duration,
 }
 
-impl Limits<'_> {
-    /// The same, but for the time: no more than this from now on.
-    pub fn for_another(self, time_max: Duration) -> Self {
-        let time_ms_max = ((self.elapsed)() + time_max).as_millis() as u64;
+impl<'a> Limits<'a> {
+    /// A budget whose time begins now, and not when the clock did.
+    pub fn from_now(budget: Budget, elapsed: &'a dyn Fn() -> Duration) -> Self {
+        let time_ms_max = (elapsed().as_millis() as u64).saturating_add(budget.time_ms_max);
         let budget = Budget {
-            time_ms_max: time_ms_max.min(self.budget.time_ms_max),
-            ..self.budget
+            time_ms_max,
+            ..budget
         };
-        Limits { budget, ..self }
+        Limits { budget, elapsed }
+    }
+
+    /// No more time than this from now on, and no more memory, within what there is.
+    pub fn within(self, time_max: Duration, memory_bytes_max: usize) -> Self {
+        let own = Budget {
+            time_ms_max: time_max.as_millis() as u64,
+            memory_bytes_max,
+        };
+        let Limits { budget: own, elapsed } = Limits::from_now(own, self.elapsed);
+        let budget = Budget {
+            time_ms_max: own.time_ms_max.min(self.budget.time_ms_max),
+            memory_bytes_max: own.memory_bytes_max.min(self.budget.memory_bytes_max),
+        };
+        Limits { budget, elapsed }
     }
 
     /// What is spent, in words; `None` while there is some left.

@@ -6,18 +6,17 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use duress_checker::consistency;
 use duress_checker::formats::{self, Format};
 use duress_checker::history::Event;
-use duress_checker::linearizability::{self, CheckError, WithModel, with_model};
+use duress_checker::linearizability::{CheckError, PROPERTY, WithModel, with_model};
 use duress_checker::model::Model;
-use duress_checker::search::Limits;
 use duress_checker::stream::{News, Stream};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict, Witness};
 
 use crate::cli::CheckArgs;
 use crate::commands::{colour, fail, print, print_json};
 use crate::exit;
+use crate::judge;
 
 #[derive(Debug, thiserror::Error)]
 enum CheckFailure {
@@ -86,21 +85,7 @@ fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
         path: path.clone(),
         source,
     })?;
-    let start = Instant::now();
-    let threads = crate::judge::threads();
-    let elapsed = || start.elapsed();
-    let verdict = linearizability::check_parallel(&history, &args.model, budget, &elapsed, threads)
-        .map_err(check_failed)?;
-    // What it keeps instead is no part of the question, so it has time of its own.
-    let budget = Budget {
-        time_ms_max: u64::MAX,
-        ..budget
-    };
-    let limits = Limits {
-        budget,
-        elapsed: &elapsed,
-    };
-    Ok(consistency::judged(&history, &args.model, verdict, limits))
+    judge::check(&history, &args.model, budget).map_err(check_failed)
 }
 
 fn open(path: &Path) -> std::io::Result<Box<dyn Read>> {
@@ -163,9 +148,6 @@ impl<R: BufRead> WithModel for Lines<'_, R> {
     }
 }
 
-/// The name of what is judged here.
-const PROPERTY: &str = "linearizable";
-
 fn verdict(verdict: Verdict, events: u64) -> PropertyVerdict {
     PropertyVerdict {
         property: PROPERTY.to_owned(),
@@ -191,8 +173,7 @@ fn broken(key: serde_json::Value, operations: &[u64], events: u64) -> PropertyVe
         key: Some(key).filter(|key| !key.is_null()),
         operations: Vec::new(),
         minimal: false,
-        reached: None,
-        weaker: None,
+        ..Witness::default()
     };
     verdict(Verdict::Violated { witness }, events)
 }
