@@ -35,9 +35,12 @@ fn spec_with(file: &Path, more: &str, rest: &str) -> String {
     format!("{head}\n{claims}\n{cluster}\n{others}")
 }
 
-const REGISTERS: &str = r#"
-properties = ["linearizable", "one-leader-per-term", "recovers"]
----
+/// Registers under these faults.
+fn registers(claims: &str, faults: &str) -> String {
+    format!("properties = [{claims}]\n{REGISTERS}{faults}")
+}
+
+const REGISTERS: &str = r#"---
 [workload.register]
 [client]
 routing = "any"
@@ -49,6 +52,17 @@ ok-of-each = 20
 warm-up = "1s"
 faults = "14s"
 recovery = "30s"
+"#;
+
+/// A partition of the leader, then a kill of it.
+fn leader_faults() -> String {
+    registers(
+        "\"linearizable\", \"one-leader-per-term\", \"recovers\"",
+        LEADER_FAULTS,
+    )
+}
+
+const LEADER_FAULTS: &str = r#"
 [[faults.at]]
 at = "1s"
 length = "3s"
@@ -115,7 +129,7 @@ fn etcd_keeps_its_promise_under_faults_that_are_verified_and_nothing_is_left() {
         return;
     }
     let before = HostState::now();
-    let bench = Bench::new(&spec(REGISTERS));
+    let bench = Bench::new(&spec(&leader_faults()));
     let verdict = bench.run(3, 0);
     assert_eq!(verdict["overall"], "held");
     assert_eq!(verdict["evidence"]["faults_verified"], 2, "{verdict}");
@@ -192,7 +206,7 @@ fn heal_removes_what_a_killed_controller_left() {
         return;
     }
     let before = HostState::now();
-    let bench = Bench::new(&spec(REGISTERS));
+    let bench = Bench::new(&spec(&leader_faults()));
     let mut child = start_until(&bench, 3, "\"verify\"");
     child.kill().expect("SIGKILL");
     child.wait().expect("a dead child");
@@ -218,7 +232,7 @@ fn ctrl_c_under_a_fault_heals_judges_and_leaves_nothing() {
     }
     let before = HostState::now();
     for agent in ["", IN_CONTAINER] {
-        let bench = Bench::new(&spec_with(Path::new(ETCD), agent, REGISTERS));
+        let bench = Bench::new(&spec_with(Path::new(ETCD), agent, &leader_faults()));
         let mut child = start_until(&bench, 3, "\"verify\"");
         let run = bench.latest();
         assert!(!on_engine(&run).is_empty(), "nothing runs that could be left");
@@ -233,20 +247,12 @@ fn ctrl_c_under_a_fault_heals_judges_and_leaves_nothing() {
     }
 }
 
+/// A fault of each kind.
+fn all_faults() -> String {
+    registers("\"linearizable\", \"recovers\"", ALL_FAULTS)
+}
+
 const ALL_FAULTS: &str = r#"
-properties = ["linearizable", "recovers"]
----
-[workload.register]
-[client]
-routing = "any"
-timeout = "1s"
-[evidence]
-ok = 200
-ok-of-each = 20
-[time]
-warm-up = "1s"
-faults = "14s"
-recovery = "30s"
 [[faults.at]]
 at = "500ms"
 length = "2s"
@@ -285,7 +291,7 @@ fn the_agent_in_a_container_does_all_that_a_child_does() {
         return;
     }
     let before = HostState::now();
-    let bench = Bench::new(&spec_with(Path::new(ETCD), IN_CONTAINER, ALL_FAULTS));
+    let bench = Bench::new(&spec_with(Path::new(ETCD), IN_CONTAINER, &all_faults()));
     let output = bench.run_command(5).output().expect("the binary starts");
     assert_eq!(output.status.code(), Some(0), "{}", both(&output));
     assert_all_verified(&bench);
@@ -311,7 +317,7 @@ fn as_ordinary_user(bench: &Bench) -> Option<Command> {
     // Neither may be in a folder that others can enter.
     std::fs::copy(DURESS, home.join("duress")).expect("a copy of the binary");
     std::fs::copy(ETCD, home.join("compose-3.yaml")).expect("a copy of the compose file");
-    let spec = spec_with(&home.join("compose-3.yaml"), "", ALL_FAULTS);
+    let spec = spec_with(&home.join("compose-3.yaml"), "", &all_faults());
     std::fs::write(bench.spec(), spec).expect("a spec");
     let nobody: u32 = NOBODY.parse().expect("a number");
     chown(&home, Some(nobody), None).expect("a folder of theirs");
@@ -412,7 +418,7 @@ fn a_helper_whose_controller_was_killed_heals_and_goes() {
         return;
     }
     let before = HostState::now();
-    let bench = Bench::new(&spec_with(Path::new(ETCD), IN_CONTAINER, REGISTERS));
+    let bench = Bench::new(&spec_with(Path::new(ETCD), IN_CONTAINER, &leader_faults()));
     let mut child = start_until(&bench, 3, "\"verify\"");
     let run = bench.latest();
     assert_eq!(helpers(&run).len(), 1);
