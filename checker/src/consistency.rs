@@ -472,10 +472,10 @@ pub fn staleness(history: &History) -> Result<Staleness, CheckError> {
             let newer: Vec<_> = newer.filter(|write| write.ret < read.invoke).collect();
             let first = newer
                 .iter()
-                .map(|write| history.rows[write.row as usize].completed)
+                .map(|write| history.times[write.row as usize].completed)
                 .min();
             if let Some(first) = first {
-                let began = history.rows[read.row as usize].invoked;
+                let began = history.times[read.row as usize].invoked;
                 stale.nanos.push(began.saturating_sub(first));
                 stale.versions.push(newer.len() as u64);
             }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use crate::history::values::FastMap;
-use crate::history::{Datum, History, NEVER, Row, Val};
+use crate::history::{Datum, History, NEVER, Row, Times, Val};
 use crate::model::{Operation, Part};
 
 /// A seeded source of numbers (splitmix64: Steele, Lea, Flood, OOPSLA 2014). The same seed gives the same numbers in
@@ -143,6 +143,8 @@ fn simulate<Request: Copy>(
                     key,
                     argument,
                     result: argument,
+                });
+                history.times.push(Times {
                     invoked: u64::from(position) * 1000,
                     completed: 0,
                 });
@@ -176,19 +178,19 @@ fn simulate<Request: Copy>(
         }
         let done = &mut history.rows[index];
         done.ret = position;
-        done.completed = u64::from(position) * 1000;
+        history.times[index].completed = u64::from(position) * 1000;
         position += 1;
         client.row = None;
         open -= 1;
     }
     failed.sort_unstable();
-    let mut failed = failed.into_iter().peekable();
-    let mut index = 0;
-    history.rows.retain(|_| {
-        let fails = failed.next_if_eq(&index).is_some();
-        index += 1;
-        !fails
-    });
+    let succeeded = || {
+        let mut failed = failed.iter().copied().peekable();
+        (0..).map(move |index| failed.next_if_eq(&index).is_none())
+    };
+    let (mut of_rows, mut of_times) = (succeeded(), succeeded());
+    history.rows.retain(|_| of_rows.next() == Some(true));
+    history.times.retain(|_| of_times.next() == Some(true));
 }
 
 fn empty(functions: &[&str]) -> History {

@@ -281,11 +281,14 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
             result: (entry.ret != NEVER).then_some(entry.result),
             values: &history.values,
         };
-        let read = model.operation(&call).map_err(|reason| CheckError::Operation {
-            index: history.index(entry.invoke),
-            reason,
-        })?;
-        let Some(op) = read else { continue };
+        let op = match model.operation(&call) {
+            Ok(Some(op)) => op,
+            Ok(None) => continue,
+            Err(reason) => {
+                let index = history.index(entry.invoke);
+                return Err(CheckError::Operation { index, reason });
+            }
+        };
         let key = model.part(&call);
         // Often there is but one key.
         if parts.is_empty() || last.0 != key {

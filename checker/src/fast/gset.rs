@@ -8,6 +8,8 @@
 //!
 //! Linear in the length of the history and what was read.
 
+use std::sync::Arc;
+
 use super::Fast;
 use super::lookup::{Lookup, NOBODY};
 use crate::history::{NEVER, Val};
@@ -161,13 +163,10 @@ pub fn focus(core: &[Operation<SetOp>]) -> Option<Part<SetOp>> {
     elements.sort_unstable();
     let focused = core.iter().map(|operation| {
         let op = match &operation.op {
-            SetOp::Read(found) => SetOp::Read(
-                found
-                    .iter()
-                    .copied()
-                    .filter(|value| elements.binary_search(value).is_ok())
-                    .collect(),
-            ),
+            SetOp::Read(found) => {
+                let of_core = |value: &Val| elements.binary_search(value).is_ok();
+                SetOp::Read(Arc::new(found.iter().copied().filter(of_core).collect()))
+            }
             SetOp::Add(element) => SetOp::Add(*element),
             SetOp::Remove(_) | SetOp::Contains(..) => return None,
         };

@@ -91,9 +91,15 @@ pub struct Row {
     pub argument: Datum,
     /// What was answered. Equal to the argument where the completion says nothing.
     pub result: Datum,
-    /// When it was invoked, in nanoseconds.
+}
+
+/// When an operation of a [`History`] was invoked and completed, in nanoseconds. Apart from the [`Row`], for only
+/// explanations ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// When it was invoked.
     pub invoked: u64,
-    /// When it completed, in nanoseconds; 0 where it did not.
+    /// When it completed; 0 where it did not.
     pub completed: u64,
 }
 
@@ -121,6 +127,8 @@ pub enum HistoryError {
 pub struct History {
     /// The operations.
     pub rows: Vec<Row>,
+    /// When each of them was.
+    pub times: Vec<Times>,
     /// The values they name.
     pub values: Values,
     /// What can be asked: `read`, `write`…
@@ -145,7 +153,7 @@ impl History {
 
     /// An operation as a witness shows it.
     pub fn witness_op(&self, row: u32, note: String) -> WitnessOp {
-        let row = &self.rows[row as usize];
+        let (row, times) = (&self.rows[row as usize], self.times[row as usize]);
         let unknown = row.ret == NEVER;
         WitnessOp {
             index: self.index(row.invoke),
@@ -155,8 +163,8 @@ impl History {
             result: (!unknown).then(|| self.values.json_of(row.result)),
             outcome: if unknown { EventType::Info } else { EventType::Ok },
             node: (row.node > 0).then(|| self.nodes[row.node as usize - 1].clone()),
-            invoked: row.invoked,
-            completed: (!unknown).then_some(row.completed),
+            invoked: times.invoked,
+            completed: (!unknown).then_some(times.completed),
             note,
         }
     }
@@ -256,6 +264,8 @@ impl Builder {
                 key: raw.key,
                 argument: raw.value,
                 result: raw.value,
+            });
+            self.history.times.push(Times {
                 invoked: raw.time,
                 completed: 0,
             });
@@ -274,7 +284,7 @@ impl Builder {
             EventType::Info => row.ret = NEVER,
             EventType::Ok => {
                 row.ret = position;
-                row.completed = raw.time;
+                self.history.times[at as usize].completed = raw.time;
                 if raw.node > 0 {
                     row.node = raw.node;
                 }
@@ -287,6 +297,9 @@ impl Builder {
     }
 
     pub fn finish(mut self) -> History {
+        let mut rows = self.history.rows.iter();
+        let happened = |_: &Times| rows.next().is_none_or(|row| row.ret != FAILED);
+        self.history.times.retain(happened);
         let failures = &mut self.history.failures;
         self.history.rows.retain_mut(|row| {
             if row.ret == OPEN {

@@ -69,6 +69,7 @@ pub fn parse_event(line: &[u8]) -> Result<Event, String> {
 pub fn read_history(bytes: &[u8]) -> Result<History, JsonlError> {
     let mut builder = Builder::default();
     builder.history.rows.reserve(bytes.len() / 200);
+    builder.history.times.reserve(bytes.len() / 200);
     for (line, text) in lines(bytes) {
         let added = match quick(text, &mut builder) {
             Ok(Some(raw)) => builder.add(raw),

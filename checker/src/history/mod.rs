@@ -19,7 +19,7 @@ mod scan;
 pub(crate) mod values;
 
 pub(crate) use compact::{Builder, Raw};
-pub use compact::{Datum, History, HistoryError, NEVER, Row};
+pub use compact::{Datum, History, HistoryError, NEVER, Row, Times};
 pub use event::{Attempt, Event, EventType, Process};
 pub use fault::{FaultEvent, FaultStep, StepResult};
 pub use values::{Val, Values};

@@ -10,6 +10,7 @@
 //! All begin empty. An unknown `dequeue` or `pop` may have taken whatever it found.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::{Call, Model, Operation, Part, show_list};
 use crate::fast::{Fast, gset, queue, set, stack};
@@ -30,8 +31,8 @@ pub enum SetOp {
     Remove(Val),
     /// Looked for the element, and whether it was there.
     Contains(Val, bool),
-    /// Found exactly these, in order of their names.
-    Read(Box<[Val]>),
+    /// Found exactly these, in order of their names. Shared, since operations are copied, and one word long.
+    Read(Arc<Vec<Val>>),
 }
 
 impl SetOp {
@@ -80,7 +81,7 @@ impl Model for Set {
                 };
                 elements.sort_unstable();
                 elements.dedup();
-                Ok(Some(SetOp::Read(elements.into())))
+                Ok(Some(SetOp::Read(Arc::new(elements))))
             }
             (f, _) => Err(format!("a set takes add, remove, contains and read, not {f}")),
         }
@@ -110,7 +111,7 @@ impl Model for Set {
                 }
             }
             SetOp::Contains(value, found) => return Some(state.binary_search(value).is_ok() == *found),
-            SetOp::Read(elements) => return Some(**elements == **state),
+            SetOp::Read(elements) => return Some(**elements == *state),
         }
         Some(true)
     }

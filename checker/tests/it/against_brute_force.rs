@@ -2,6 +2,7 @@
 //!
 //! `DURESS_FUZZ=100000` sets how many a model.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use duress_checker::certify::{brute_force, order_holds};
@@ -313,11 +314,11 @@ fn set() {
         let element = Val::int(random.below(3)).unwrap();
         match random.below(6) {
             0 | 1 if !unknown => SetOp::Contains(element, random.percent(50)),
-            2 if !unknown => SetOp::Read(
+            2 if !unknown => SetOp::Read(Arc::new(
                 (0..3)
                     .filter_map(|at| Val::int(at).filter(|_| random.percent(40)))
                     .collect(),
-            ),
+            )),
             0..=3 => SetOp::Add(element),
             _ => SetOp::Remove(element),
         }

@@ -4,6 +4,7 @@
 //! right is found here.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use duress_checker::certify::order_holds;
 use duress_checker::fast::Fast;
@@ -223,14 +224,14 @@ fn set_that_grows() {
         let mut part = small(random, length, width, info, |random, unknown| {
             fresh += 1;
             match random.below(5) {
-                0 | 1 if !unknown => SetOp::Read(Box::default()),
+                0 | 1 if !unknown => SetOp::Read(Arc::default()),
                 _ => SetOp::Add(int(fresh)),
             }
         });
         let mut set = Vec::new();
         simulate(random, &mut part, |random, op, _| match op {
             SetOp::Read(found) => {
-                *found = set.iter().copied().filter(|_| !random.percent(6)).collect();
+                *found = Arc::new(set.iter().copied().filter(|_| !random.percent(6)).collect());
             }
             SetOp::Add(value) => {
                 set.push(*value);
