@@ -116,6 +116,10 @@ impl Model for Set {
         Some(true)
     }
 
+    fn heap_bytes(&self, state: &Vec<Val>) -> usize {
+        state.capacity() * size_of::<Val>()
+    }
+
     fn observes_only(&self, op: &SetOp) -> bool {
         matches!(op, SetOp::Contains(..) | SetOp::Read(_))
     }
@@ -271,6 +275,10 @@ impl Model for Queue {
             QueueOp::TakeAny => drop(state.pop_front()),
         }
         Some(true)
+    }
+
+    fn heap_bytes(&self, state: &VecDeque<Val>) -> usize {
+        state.capacity() * size_of::<Val>()
     }
 
     fn observes_only(&self, op: &QueueOp) -> bool {

@@ -110,6 +110,11 @@ pub trait Model: Sync {
         None
     }
 
+    /// What a state takes on the heap, in bytes, about: a search that counts none may need more memory than it may.
+    fn heap_bytes(&self, _state: &Self::State) -> usize {
+        0
+    }
+
     /// Which part of the history the operation belongs to. Parts must be independent objects: a history is
     /// linearizable exactly if each of them is (Herlihy and Wing, TOPLAS 1990, theorem 1).
     fn part(&self, call: &Call<'_>) -> Val {

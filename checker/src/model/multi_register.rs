@@ -75,6 +75,14 @@ impl Model for MultiRegister {
         next.push(state);
     }
 
+    fn heap_bytes(&self, state: &Vec<(Val, Val)>) -> usize {
+        state.capacity() * size_of::<(Val, Val)>()
+    }
+
+    fn observes_only(&self, op: &Box<[Micro]>) -> bool {
+        op.iter().all(|micro| matches!(micro, Micro::Read(..)))
+    }
+
     fn show(&self, state: &Self::State, values: &Values) -> String {
         let each = state
             .iter()

@@ -143,6 +143,10 @@ impl Model for Log {
         })
     }
 
+    fn heap_bytes(&self, state: &Vec<Val>) -> usize {
+        state.capacity() * size_of::<Val>()
+    }
+
     fn observes_only(&self, op: &LogOp) -> bool {
         matches!(op, LogOp::Read(_))
     }

@@ -164,7 +164,7 @@ pub fn advance<M: Model>(
             .filter_map(|(op, count)| Some((numbered.kind_of(op)?, *count)))
             .collect();
         uses.sort_unstable();
-        sweep.start(numbered.number_of(state), uses.into());
+        sweep.start(numbered.number_of(state.clone()), uses.into());
     }
     let mut space = Space::new(&mut numbered, &kinds, part.len());
     let passed = sweep.pass(&mut space, Effort::EXACT, usize::MAX);

@@ -3,9 +3,9 @@
 //! The search itself knows numbers only, so there is one search and not one for each model; a model is asked behind
 //! [`Asked`], once for each state and kind of operation that meet.
 
-use std::hash::Hash;
+use indexmap::IndexSet;
 
-use crate::history::values::FastMap;
+use crate::history::values::{FastBuild, FastMap};
 use crate::model::{Model, Operation};
 
 /// Where an operation leads from a state.
@@ -54,8 +54,9 @@ pub(super) trait Asked {
 pub(super) struct Numbered<'m, M: Model> {
     model: &'m M,
     ops: Vec<M::Op>,
-    states: Vec<M::State>,
-    of_state: FastMap<M::State, u32>,
+    states: IndexSet<M::State, FastBuild>,
+    /// What the states take beside their own size, about.
+    heap_bytes: usize,
     next: Vec<M::State>,
 }
 
@@ -84,14 +85,14 @@ impl<'m, M: Model> Numbered<'m, M> {
         let mut numbered = Numbered {
             model,
             ops,
-            states: Vec::new(),
-            of_state: FastMap::default(),
+            states: IndexSet::default(),
+            heap_bytes: 0,
             next: Vec::new(),
         };
-        intern(&mut numbered.of_state, &mut numbered.states, model.initial());
+        numbered.number_of(model.initial());
         for (kind, about) in kinds.iter_mut().enumerate() {
             let home = model.only_in(&numbered.ops[kind]);
-            about.home = home.map_or(NO_STATE, |home| numbered.number_of(&home));
+            about.home = home.map_or(NO_STATE, |home| numbered.number_of(home));
             // What overwrites does the same everywhere.
             let from = if about.overwrites { 0 } else { about.home };
             if from != NO_STATE {
@@ -121,8 +122,12 @@ impl<M: Model> Numbered<'_, M> {
     }
 
     /// The number of a state.
-    pub fn number_of(&mut self, state: &M::State) -> u32 {
-        intern(&mut self.of_state, &mut self.states, state.clone())
+    pub fn number_of(&mut self, state: M::State) -> u32 {
+        let (number, new) = self.states.insert_full(state);
+        if new {
+            self.heap_bytes += self.model.heap_bytes(&self.states[number]);
+        }
+        number as u32
     }
 
     /// The state of a number.
@@ -133,29 +138,18 @@ impl<M: Model> Numbered<'_, M> {
 
 impl<M: Model> Asked for Numbered<'_, M> {
     fn step(&mut self, state: u32, kind: u32, next: &mut Vec<u32>) {
-        self.model.step(
-            &self.states[state as usize],
-            &self.ops[kind as usize],
-            &mut self.next,
-        );
-        for state in self.next.drain(..) {
-            next.push(intern(&mut self.of_state, &mut self.states, state));
-        }
+        let mut reached = std::mem::take(&mut self.next);
+        let from = &self.states[state as usize];
+        self.model.step(from, &self.ops[kind as usize], &mut reached);
+        next.extend(reached.drain(..).map(|state| self.number_of(state)));
+        self.next = reached;
     }
 
     fn bytes(&self) -> usize {
-        self.states.len() * (2 * size_of::<M::State>() + 16) + self.ops.len() * size_of::<M::Op>()
+        // An index of the table beside each state and its hash, the table at most half empty.
+        let states = self.states.len() * (size_of::<M::State>() + 8 + 2 * size_of::<usize>());
+        states + self.heap_bytes + self.ops.len() * size_of::<M::Op>()
     }
-}
-
-fn intern<T: Clone + Eq + Hash>(index: &mut FastMap<T, u32>, all: &mut Vec<T>, item: T) -> u32 {
-    if let Some(&at) = index.get(&item) {
-        return at;
-    }
-    let at = all.len() as u32;
-    all.push(item.clone());
-    index.insert(item, at);
-    at
 }
 
 const CACHE_MAX: usize = 1 << 12;

@@ -78,7 +78,7 @@ pub fn search<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<'_>
                 continue;
             }
             same.push((done.clone().into(), after.clone()));
-            bytes += done.len() * 8 + size_of::<M::State>() + 64;
+            bytes += done.len() * 8 + size_of::<M::State>() + model.heap_bytes(&after) + 64;
             unlink(&mut list, at);
             if returns[position] != HEAD {
                 unlink(&mut list, returns[position]);

@@ -167,3 +167,25 @@ fn threads_change_nothing() {
         check_history(&history, "cas-register", Budget::default(), &|| Duration::ZERO).unwrap()
     );
 }
+
+#[test]
+fn the_budget_counts_what_long_states_take() {
+    // Equal values, so that no shortcut applies: every append makes a state that is longer than the last.
+    let steps: Vec<_> = (0..4000)
+        .flat_map(|_| [(0, "invoke", "append", json!(1)), (0, "ok", "append", json!(1))])
+        .collect();
+    let history = events(&steps);
+    let judge = |memory_bytes_max| {
+        let budget = Budget {
+            memory_bytes_max,
+            ..Budget::default()
+        };
+        check(&history, "log", budget, &|| Duration::ZERO).unwrap().verdict
+    };
+    // The states have eight million elements, of four bytes, together.
+    assert_eq!(judge(64 << 20), Verdict::Held);
+    let Verdict::Inconclusive { reason } = judge(16 << 20) else {
+        panic!("decided within less memory than its states take");
+    };
+    assert!(reason.contains("16 MiB of memory"), "{reason}");
+}
