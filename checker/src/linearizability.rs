@@ -307,6 +307,9 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
             row: row as u32,
         });
     }
+    for (_, part) in &mut parts {
+        model.resolve(part, &history.values);
+    }
     Ok(parts)
 }
 
@@ -396,7 +399,7 @@ fn window<M: Model>(model: &M, part: Part<M::Op>, since: u32) -> Part<M::Op> {
     loop {
         let before = part.len();
         let needed: HashSet<Val, FastBuild> = (part.iter())
-            .filter_map(|operation| model.needs(&operation.op))
+            .flat_map(|operation| model.needs(&operation.op).iter().copied())
             .collect();
         part.retain(|operation| {
             let value = model.produces(&operation.op);

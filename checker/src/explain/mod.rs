@@ -114,19 +114,20 @@ impl<M: Model> Broken<'_, M> {
         let (model, exhausted) = (self.model, || limits.exhausted(0).is_some());
         // First whole values, with all that brought them in or saw them: single operations that do so can't go before
         // the last one that saw the value has gone.
-        let touched =
-            |operation: &Operation<M::Op>| [model.needs(&operation.op), model.produces(&operation.op)];
+        let touched = |operation: &Operation<M::Op>| -> Vec<Val> {
+            let needed = model.needs(&operation.op).iter().copied();
+            needed.chain(model.produces(&operation.op)).collect()
+        };
         let blamed: Vec<Val> = (core.iter().filter(|operation| is_culprit(operation)))
             .flat_map(touched)
-            .flatten()
             .collect();
-        let mut values: Vec<Val> = core.iter().flat_map(touched).flatten().collect();
+        let mut values: Vec<Val> = core.iter().flat_map(touched).collect();
         values.retain(|value| !blamed.contains(value));
         values.sort_unstable();
         values.dedup();
         let of_values = |values: &[Val], core: &[Operation<M::Op>]| -> Part<M::Op> {
             let is_kept = |value: &Val| values.binary_search(value).is_ok() || blamed.contains(value);
-            let kept = |operation: &&Operation<M::Op>| touched(operation).iter().flatten().all(is_kept);
+            let kept = |operation: &&Operation<M::Op>| touched(operation).iter().all(is_kept);
             core.iter().filter(kept).cloned().collect()
         };
         if !focused {
@@ -207,6 +208,6 @@ fn keeps_reason<M: Model>(model: &M, dropped: &[Operation<M::Op>], rest: &[Opera
     let produced: Vec<Val> = (dropped.iter())
         .filter_map(|operation| model.produces(&operation.op))
         .collect();
-    let mut needed = rest.iter().filter_map(|operation| model.needs(&operation.op));
-    produced.is_empty() || !needed.any(|value| produced.contains(&value))
+    let mut needed = rest.iter().flat_map(|operation| model.needs(&operation.op));
+    produced.is_empty() || !needed.any(|value| produced.contains(value))
 }

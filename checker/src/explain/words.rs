@@ -32,9 +32,7 @@ pub(super) fn witness<M: Model>(
 /// complete.
 fn culprit<'a, M: Model>(model: &M, core: &'a [Operation<M::Op>]) -> Option<&'a Operation<M::Op>> {
     let early = core.iter().find(|operation| {
-        let Some(wanted) = model.needs(&operation.op) else {
-            return false;
-        };
+        let wanted = model.needs(&operation.op);
         let mut writers = producers(model, core, wanted).peekable();
         writers.peek().is_some() && writers.all(|writer| writer.invoke > operation.ret)
     });
@@ -44,10 +42,11 @@ fn culprit<'a, M: Model>(model: &M, core: &'a [Operation<M::Op>]) -> Option<&'a 
 fn producers<'a, M: Model>(
     model: &M,
     core: &'a [Operation<M::Op>],
-    value: Val,
+    wanted: &[Val],
 ) -> impl Iterator<Item = &'a Operation<M::Op>> {
+    let is_wanted = move |value: Val| wanted.contains(&value);
     core.iter()
-        .filter(move |operation| model.produces(&operation.op) == Some(value))
+        .filter(move |operation| model.produces(&operation.op).is_some_and(is_wanted))
 }
 
 /// What an operation contributes to the proof that the last one is impossible.
@@ -67,11 +66,13 @@ fn note<M: Model>(
     let wanted = model.needs(&last.op);
     if let Some(value) = model.produces(&operation.op) {
         let shown = history.values.json(value);
-        if Some(value) == wanted {
+        if wanted == [value] {
             notes.push(format!("brought in the {shown} that the {} returned", f(last)));
+        } else if wanted.contains(&value) {
+            notes.push(format!("brought in {shown}, a part of what the {} returned", f(last)));
         } else if core
             .iter()
-            .any(|other| other.ret != NEVER && model.needs(&other.op) == Some(value))
+            .any(|other| other.ret != NEVER && model.needs(&other.op).contains(&value))
         {
             notes.push(format!("brought in {shown}, which was seen"));
         }
@@ -112,9 +113,10 @@ fn summary<M: Model>(
     let shown = history.witness_op(last.row, String::new());
     let result = shown.result.unwrap_or(serde_json::Value::Null);
     let claim = format!("{}{object} returned {result}", shown.f);
-    let Some(wanted) = model.needs(&last.op) else {
+    let wanted = model.needs(&last.op);
+    if wanted.is_empty() {
         return format!("{claim}, {}", by_others(core.len() - 1));
-    };
+    }
     let writers: Vec<_> = producers(model, core, wanted).collect();
     if writers.is_empty() && core.len() == 1 {
         return format!("{claim}, {}", nobody(broken, wanted));
@@ -129,7 +131,7 @@ fn summary<M: Model>(
             && other.row != last.row
     });
     for other in newer {
-        if let Some(value) = model.produces(&other.op).filter(|&value| value != wanted) {
+        if let Some(value) = model.produces(&other.op).filter(|value| !wanted.contains(value)) {
             let f = &history.functions[history.rows[other.row as usize].f as usize];
             let value = history.values.json(value);
             return format!("{claim} after the {f} of {value} had been acknowledged");
@@ -137,8 +139,8 @@ fn summary<M: Model>(
     }
     let seen = core.iter().filter(|other| other.ret < last.invoke);
     for other in seen {
-        if let Some(value) = model.needs(&other.op).filter(|&value| value != wanted) {
-            let value = history.values.json(value);
+        if let Some(value) = model.needs(&other.op).iter().find(|value| !wanted.contains(value)) {
+            let value = history.values.json(*value);
             return format!("{claim} after {value} had been seen in its place");
         }
     }
@@ -154,9 +156,9 @@ fn by_others(count: usize) -> String {
     }
 }
 
-/// Why nobody can have written a value that was seen.
-fn nobody<M: Model>(broken: &Broken<'_, M>, value: Val) -> String {
-    if let Some(writer) = producers(broken.model, broken.part, value).next() {
+/// Why nobody can have written values that were seen.
+fn nobody<M: Model>(broken: &Broken<'_, M>, wanted: &[Val]) -> String {
+    if let Some(writer) = producers(broken.model, broken.part, wanted).next() {
         return later(broken, writer);
     }
     let history = broken.history;
@@ -171,7 +173,7 @@ fn nobody<M: Model>(broken: &Broken<'_, M>, value: Val) -> String {
         };
         let op = broken.model.operation(&call);
         broken.model.part(&call) == broken.key
-            && matches!(op, Ok(Some(op)) if broken.model.produces(&op) == Some(value))
+            && matches!(op, Ok(Some(op)) if broken.model.produces(&op).is_some_and(|value| wanted.contains(&value)))
     };
     match history.failures.iter().find(wrote) {
         Some(row) => format!(

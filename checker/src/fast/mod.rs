@@ -14,6 +14,7 @@ mod lookup;
 pub mod queue;
 pub mod set;
 pub mod stack;
+pub mod texts;
 mod tree;
 pub mod versions;
 pub mod zones;

@@ -10,6 +10,7 @@
 //! All begin empty. An unknown `dequeue` or `pop` may have taken whatever it found.
 
 use std::collections::VecDeque;
+use std::slice;
 use std::sync::Arc;
 
 use super::{Call, Model, Operation, Part, show_list};
@@ -131,10 +132,10 @@ impl Model for Set {
         }
     }
 
-    fn needs(&self, op: &SetOp) -> Option<Val> {
+    fn needs<'op>(&self, op: &'op SetOp) -> &'op [Val] {
         match op {
-            SetOp::Contains(value, true) => Some(*value),
-            _ => None,
+            SetOp::Contains(value, true) => slice::from_ref(value),
+            _ => &[],
         }
     }
 
@@ -292,10 +293,10 @@ impl Model for Queue {
         }
     }
 
-    fn needs(&self, op: &QueueOp) -> Option<Val> {
+    fn needs<'op>(&self, op: &'op QueueOp) -> &'op [Val] {
         match op {
-            QueueOp::Take(value) => Some(*value),
-            _ => None,
+            QueueOp::Take(value) => slice::from_ref(value),
+            _ => &[],
         }
     }
 

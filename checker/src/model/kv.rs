@@ -6,7 +6,11 @@
 //! from which that of any concatenation follows. Equal strings have equal fingerprints; that two of `n` different
 //! strings of length up to `l` have, has a chance below `n^2 l / 2^121`.
 
-use super::{Call, Model};
+use std::slice;
+use std::sync::Arc;
+
+use super::{Call, Model, Operation};
+use crate::fast::{Fast, texts};
 use crate::history::{Datum, Val, Values};
 
 const PRIME: u64 = (1 << 61) - 1;
@@ -48,6 +52,11 @@ impl Print {
         print
     }
 
+    /// Whether the string is empty.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// Of this string followed by another.
     pub fn then(&self, other: &Print) -> Print {
         let mut both = Print {
@@ -74,15 +83,27 @@ fn multiply(a: u64, b: u64) -> u64 {
     if folded >= PRIME { folded - PRIME } else { folded }
 }
 
-/// An operation on one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Which texts that somebody wrote stand one behind the other in a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Pieces {
+    /// Nobody has looked, or it can't be told: what was written can't be told apart.
+    #[default]
+    Unknown,
+    /// Something in it was written by nobody.
+    Foreign,
+    /// These, by their names.
+    Of(Arc<[Val]>),
+}
+
+/// An operation on one key. The names of values are for explanations, and for the decision without search.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum KvOp {
-    /// Found this; the name of the value is for explanations.
-    Get(Content, Val),
+    /// Found this, which somebody put together from these pieces.
+    Get(Content, Val, Pieces),
     /// Set this.
     Put(Content, Val),
     /// Added this at the end.
-    Append(Print),
+    Append(Print, Val),
     /// Removed it.
     Delete,
 }
@@ -103,14 +124,18 @@ impl Model for Kv {
         match call.f {
             "get" | "read" => Ok(match call.result {
                 None => None,
-                Some(result) => Some(KvOp::Get(content(result, call.values)?, result.first)),
+                Some(result) => Some(KvOp::Get(
+                    content(result, call.values)?,
+                    result.first,
+                    Pieces::Unknown,
+                )),
             }),
             "put" | "write" => {
                 let content = content(call.argument, call.values)?;
                 Ok(Some(KvOp::Put(content, call.argument.first)))
             }
             "append" => match content(call.argument, call.values)? {
-                Content::Text(print) => Ok(Some(KvOp::Append(print))),
+                Content::Text(print) => Ok(Some(KvOp::Append(print, call.argument.first))),
                 _ => Err("append takes a string".to_owned()),
             },
             "delete" => Ok(Some(KvOp::Delete)),
@@ -124,15 +149,15 @@ impl Model for Kv {
 
     fn step(&self, state: &Content, op: &KvOp, next: &mut Vec<Content>) {
         match (op, state) {
-            (KvOp::Get(seen, _), state) if seen == state => next.push(*state),
+            (KvOp::Get(seen, ..), state) if seen == state => next.push(*state),
             // Porcupine's maps begin with "" everywhere.
-            (KvOp::Get(Content::Text(seen), _), Content::Absent) if seen.length == 0 => next.push(*state),
+            (KvOp::Get(Content::Text(seen), ..), Content::Absent) if seen.is_empty() => next.push(*state),
             (KvOp::Get(..), _) => {}
             (KvOp::Put(new, _), _) => next.push(*new),
-            (KvOp::Append(more), Content::Text(text)) => next.push(Content::Text(text.then(more))),
-            (KvOp::Append(more), Content::Absent) => next.push(Content::Text(*more)),
+            (KvOp::Append(more, _), Content::Text(text)) => next.push(Content::Text(text.then(more))),
+            (KvOp::Append(more, _), Content::Absent) => next.push(Content::Text(*more)),
             // Nobody knows what appending to a number is.
-            (KvOp::Append(_), Content::Value(_)) => {}
+            (KvOp::Append(..), Content::Value(_)) => {}
             (KvOp::Delete, _) => next.push(Content::Absent),
         }
     }
@@ -156,24 +181,33 @@ impl Model for Kv {
     fn only_in(&self, op: &KvOp) -> Option<Content> {
         match op {
             // That is also what an absent key shows.
-            KvOp::Get(Content::Text(seen), _) if seen.length == 0 => None,
-            KvOp::Get(seen, _) => Some(*seen),
-            KvOp::Put(..) | KvOp::Append(_) | KvOp::Delete => None,
+            KvOp::Get(Content::Text(seen), ..) if seen.is_empty() => None,
+            KvOp::Get(seen, ..) => Some(*seen),
+            KvOp::Put(..) | KvOp::Append(..) | KvOp::Delete => None,
         }
     }
 
     fn produces(&self, op: &KvOp) -> Option<Val> {
         match op {
-            KvOp::Put(_, value) => Some(*value),
-            _ => None,
+            KvOp::Put(_, value) | KvOp::Append(_, value) => Some(*value),
+            KvOp::Get(..) | KvOp::Delete => None,
         }
     }
 
-    fn needs(&self, op: &KvOp) -> Option<Val> {
+    fn needs<'op>(&self, op: &'op KvOp) -> &'op [Val] {
         match op {
-            KvOp::Get(_, value) => Some(*value),
-            _ => None,
+            KvOp::Get(_, _, Pieces::Of(pieces)) => pieces,
+            KvOp::Get(_, value, Pieces::Unknown | Pieces::Foreign) => slice::from_ref(value),
+            KvOp::Put(..) | KvOp::Append(..) | KvOp::Delete => &[],
         }
+    }
+
+    fn resolve(&self, part: &mut [Operation<KvOp>], values: &Values) {
+        texts::resolve(part, values);
+    }
+
+    fn decide(&self, part: &[Operation<KvOp>]) -> Option<Fast> {
+        texts::decide(part)
     }
 }
 

@@ -148,15 +148,20 @@ pub trait Model: Sync {
         None
     }
 
-    /// The value that the operation needs somebody to have brought in, for explanations.
-    fn needs(&self, _op: &Self::Op) -> Option<Val> {
-        None
+    /// The values that the operation needs somebody to have brought in, for explanations.
+    fn needs<'op>(&self, _op: &'op Self::Op) -> &'op [Val] {
+        &[]
     }
 
     /// A state as a person reads it.
     fn show(&self, state: &Self::State, _values: &Values) -> String {
         format!("{state:?}")
     }
+
+    /// Adds to the operations of a part what only all of them tell, e.g. which texts a longer one was put together from.
+    /// Called once, when the part is complete; nothing that is asked about an operation but
+    /// [`needs`](Model::needs) and [`decide`](Model::decide) may depend on it.
+    fn resolve(&self, _part: &mut [Operation<Self::Op>], _values: &Values) {}
 
     /// Splits a part into independent objects once more, where all of its operations have to be known for that.
     fn divide(&self, _part: &[Operation<Self::Op>]) -> Option<Vec<Part<Self::Op>>> {

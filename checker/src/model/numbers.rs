@@ -6,6 +6,8 @@
 //! | `log` | `append v` → nothing, its offset, or `[offset, v]`; `read` → `[v, …]`, all of it |
 //! | `versioned-register` | as etcd has it: `read` → `[version, v]`, `write [null, v]` → `[version, v]`, `cas [null, [old, new]]` → `[version, [old, new]]`; versions may be `null`: not known |
 
+use std::slice;
+
 use super::{Call, Model, Operation, Part, show_list};
 use crate::fast::{Fast, counter, log, versions};
 use crate::history::{Datum, Val, Values};
@@ -261,10 +263,10 @@ impl Model for VersionedRegister {
         }
     }
 
-    fn needs(&self, op: &VersionedOp) -> Option<Val> {
-        match op.what {
-            Versioned::Read(value) | Versioned::Cas(value, _) => Some(value),
-            Versioned::Write(_) => None,
+    fn needs<'op>(&self, op: &'op VersionedOp) -> &'op [Val] {
+        match &op.what {
+            Versioned::Read(value) | Versioned::Cas(value, _) => slice::from_ref(value),
+            Versioned::Write(_) => &[],
         }
     }
 

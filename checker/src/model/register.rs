@@ -3,6 +3,8 @@
 //! `{"f":"write","value":3}`, `{"f":"read","value":3}` at the completion, `{"f":"cas","value":[3,4]}`. It begins as
 //! `null`, and writing `null` deletes it. A `cas` that is `ok` found the old value; one that did not is a `fail`.
 
+use std::slice;
+
 use super::{Call, Model, Operation};
 use crate::fast::{Fast, zones};
 use crate::history::{Val, Values};
@@ -99,10 +101,10 @@ impl Model for Register {
         }
     }
 
-    fn needs(&self, op: &RegisterOp) -> Option<Val> {
+    fn needs<'op>(&self, op: &'op RegisterOp) -> &'op [Val] {
         match op {
-            RegisterOp::Read(value) | RegisterOp::Cas(value, _) => Some(*value),
-            RegisterOp::Write(_) => None,
+            RegisterOp::Read(value) | RegisterOp::Cas(value, _) => slice::from_ref(value),
+            RegisterOp::Write(_) => &[],
         }
     }
 

@@ -10,7 +10,7 @@ use duress_checker::fast::Fast;
 use duress_checker::generate::{Random, small};
 use duress_checker::history::Val;
 use duress_checker::model::collections::{Queue, QueueOp, Set, SetOp};
-use duress_checker::model::kv::{Content, Kv, KvOp, Print};
+use duress_checker::model::kv::{Content, Kv, KvOp, Pieces, Print};
 use duress_checker::model::locks::{Lock, LockOp, Permits, Semaphore};
 use duress_checker::model::multi_register::{Micro, MultiRegister};
 use duress_checker::model::numbers::{
@@ -300,8 +300,8 @@ fn kv() {
             _ => Content::Text(Print::of(text)),
         };
         match random.below(6) {
-            0..=2 if !unknown => KvOp::Get(content, Val::NIL),
-            0..=3 => KvOp::Append(Print::of(&text[..1])),
+            0..=2 if !unknown => KvOp::Get(content, Val::NIL, Pieces::Unknown),
+            0..=3 => KvOp::Append(Print::of(&text[..1]), Val::NIL),
             4 => KvOp::Put(content, Val::NIL),
             _ => KvOp::Delete,
         }

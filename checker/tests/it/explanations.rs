@@ -123,3 +123,26 @@ fn a_stale_read_of_a_version_takes_three_operations() {
     assert_eq!(indices(&witness)[0], 32);
     assert_eq!(indices(&witness)[2], 80);
 }
+
+#[test]
+fn a_text_keeps_what_it_was_put_together_from() {
+    let append = |text: &str| done(0, "append", json!(text), json!(text));
+    let steps = [
+        append("a.").to_vec(),
+        append("b.").to_vec(),
+        append("c.").to_vec(),
+        done(1, "get", json!(null), json!("a.b.")).to_vec(),
+        done(1, "get", json!(null), json!("a.b.c.")).to_vec(),
+    ]
+    .concat();
+    let witness = witness("kv", &steps);
+    assert_eq!(
+        witness.summary,
+        "get of \"x\" returned \"a.b.\" after the append of \"c.\" had been acknowledged"
+    );
+    assert_eq!(indices(&witness), [0, 2, 4, 6]);
+    assert_eq!(
+        witness.operations[1].note,
+        "brought in \"b.\", a part of what the get returned; complete before the get began"
+    );
+}

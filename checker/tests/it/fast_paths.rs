@@ -9,8 +9,9 @@ use std::sync::Arc;
 use duress_checker::certify::order_holds;
 use duress_checker::fast::Fast;
 use duress_checker::generate::{Random, small};
-use duress_checker::history::{NEVER, Val};
+use duress_checker::history::{NEVER, Val, Values};
 use duress_checker::model::collections::{Queue, QueueOp, Set, SetOp};
+use duress_checker::model::kv::{Content, Kv, KvOp, Pieces, Print};
 use duress_checker::model::locks::{Lock, LockOp, Permits, Semaphore};
 use duress_checker::model::numbers::{
     Counter, CounterOp, Log, LogOp, Versioned, VersionedOp, VersionedRegister,
@@ -330,5 +331,55 @@ fn mutex_and_semaphore() {
         small(random, length, width, info, |random, _| {
             Permits::take(if random.percent(60) { 1 } else { -1 })
         })
+    });
+}
+
+/// A text as an operation has it.
+fn text(values: &mut Values, text: &str) -> (Content, Val) {
+    (Content::Text(Print::of(text)), values.text(text))
+}
+
+#[test]
+fn texts_that_can_be_told_apart() {
+    paths(&Kv, 100, |random| {
+        let values = &mut Values::default();
+        let (length, width, info) = shape(random);
+        let mut fresh = 0;
+        let mut part = small(random, length, width, info, |random, unknown| {
+            fresh += 1;
+            let (content, value) = text(values, &format!("{fresh}."));
+            match (random.below(6), content) {
+                (0..=2, _) if !unknown => KvOp::Get(Content::Absent, Val::NIL, Pieces::Unknown),
+                (3, _) => KvOp::Put(content, value),
+                (_, Content::Text(print)) => KvOp::Append(print, value),
+                _ => KvOp::Delete,
+            }
+        });
+        let mut held: Vec<String> = Vec::new();
+        let mut before: Vec<String> = Vec::new();
+        simulate(random, &mut part, |random, op, _| match op {
+            KvOp::Get(content, value, _) => {
+                let mut seen = held.clone();
+                match random.below(24) {
+                    0 => seen.truncate(seen.len().saturating_sub(1)),
+                    1 => seen.reverse(),
+                    2 => seen.clone_from(&before),
+                    3 if random.percent(20) => seen.push("?".to_owned()),
+                    4 if !seen.is_empty() => drop(seen.remove(0)),
+                    _ => {}
+                }
+                if !seen.is_empty() {
+                    (*content, *value) = text(values, &seen.concat());
+                }
+            }
+            KvOp::Put(_, value) => {
+                before = std::mem::take(&mut held);
+                held.extend(values.str(*value).map(str::to_owned));
+            }
+            KvOp::Append(_, value) => held.extend(values.str(*value).map(str::to_owned)),
+            KvOp::Delete => {}
+        });
+        Kv.resolve(&mut part, values);
+        part
     });
 }

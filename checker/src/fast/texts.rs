@@ -1,0 +1,313 @@
+//! Maps whose texts can be told apart: each text that was found says what it was put together from, and in which order.
+//!
+//! One key, with `get`, `put` and `append`. Where no text that was put or appended is the beginning of another, a longer
+//! text is the concatenation of at most one sequence of them ([`resolve`]). If each is asked for once, then an `append`
+//! that somebody saw is a compare-and-set: from the text that stands before it to the one that ends with it. So the key
+//! is a register whose values all differ, and [`super::zones`] decides it, with two additions.
+//!
+//! - *An unknown `put` or `append` that nobody saw* is left out. Exact: in a legal order, no `get` comes between it and
+//!   the next `put`, for it would have seen it; so it can be taken away.
+//! - *A known `append` that nobody saw* stands at the end of a chain, right before the next `put`, or at the end. Let `x`
+//!   be one, from `i` to `r`; `f` and `s` are the earliest completion and the latest invocation of a chain. It fits if
+//!   and only if no chain has `f < i` and `r < s`. Such a chain would have to begin before `x` and to end after it, and a
+//!   chain is one block. If there is none, take the order of the chains by `min(f, s)`, and put `x` behind the last chain
+//!   `E` with `f(E) < i`. All behind it complete later than `i`. Suppose that a chain `Z` up to `E` has `r < s(Z)`. Then
+//!   `Z` is not `E`, and `min(Z) <= min(E) <= f(E) < i < s(Z)`, so `min(Z)` is `f(Z)`, and `f(Z) < i`: there was one.
+
+use super::lookup::{Lookup, NOBODY, tidy};
+use super::{Fast, zones};
+use crate::history::values::FastMap;
+use crate::history::{NEVER, Val, Values};
+use crate::model::Operation;
+use crate::model::kv::{Content, KvOp, Pieces};
+use crate::model::register::RegisterOp;
+
+/// Says of each text that was found which texts it was put together from, if they can be told apart.
+pub fn resolve(part: &mut [Operation<KvOp>], values: &Values) {
+    let written = part.iter().filter_map(|operation| match operation.op {
+        KvOp::Put(Content::Text(_), value) | KvOp::Append(_, value) => Some((values.str(value)?, value)),
+        _ => None,
+    });
+    let mut written: Vec<(&str, Val)> = written.collect();
+    written.sort_unstable();
+    // Whatever begins with a text comes right behind it.
+    let ambiguous = |pair: &[(&str, Val)]| pair[1].0.starts_with(pair[0].0);
+    if written.windows(2).any(ambiguous) || written.first().is_some_and(|(text, _)| text.is_empty()) {
+        return;
+    }
+    let mut known: FastMap<Val, Pieces> = FastMap::default();
+    for operation in part {
+        if let KvOp::Get(content, value, pieces) = &mut operation.op {
+            *pieces = match content {
+                Content::Absent => continue,
+                Content::Value(_) => Pieces::Of([*value].into()),
+                Content::Text(_) => {
+                    let take_apart = || values.str(*value).map_or(Pieces::Foreign, |text| apart(text, &written));
+                    known.entry(*value).or_insert_with(take_apart).clone()
+                }
+            };
+        }
+    }
+}
+
+/// The texts that a text begins with, one behind the other, as long as there are any.
+fn apart(text: &str, written: &[(&str, Val)]) -> Pieces {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let after = written.partition_point(|(piece, _)| *piece <= rest);
+        let piece = after.checked_sub(1).map(|at| written[at]);
+        match piece.and_then(|(piece, value)| Some((rest.strip_prefix(piece)?, value))) {
+            Some((behind, value)) => {
+                pieces.push(value);
+                rest = behind;
+            }
+            None => return Pieces::Foreign,
+        }
+    }
+    Pieces::Of(pieces.into())
+}
+
+/// The key without anything in it.
+const ROOT: u32 = 0;
+
+/// What the key held at some time.
+struct Version {
+    /// The version that an `append` found; [`NOBODY`] behind a `put`, and for the root.
+    before: u32,
+    /// Who made it of that; [`NOBODY`] for the root.
+    writer: u32,
+    /// A `get` that shows it.
+    shown_by: u32,
+}
+
+/// All that was seen, as versions that come one behind the other.
+struct Versions {
+    all: Vec<Version>,
+    /// By the operation that made it, and by a `get` that found it.
+    of: Vec<u32>,
+}
+
+/// Decides a part; `None` if its texts can't be told apart.
+pub fn decide(part: &[Operation<KvOp>]) -> Option<Fast> {
+    let versions = match versions(part)? {
+        Ok(versions) => versions,
+        Err(core) => return Some(Fast::Core(tidy(core))),
+    };
+    let mut register = Vec::with_capacity(part.len());
+    let (mut positions, mut unseen) = (Vec::with_capacity(part.len()), Vec::new());
+    let mut fresh = versions.all.len() as u32;
+    for (position, operation) in part.iter().enumerate() {
+        let version = versions.of[position];
+        let op = match (&operation.op, version) {
+            (_, NOBODY) if operation.ret == NEVER => continue,
+            (KvOp::Append(..), NOBODY) => {
+                unseen.push(position as u32);
+                continue;
+            }
+            (KvOp::Put(..), NOBODY) => {
+                fresh += 1;
+                RegisterOp::Write(name(fresh - 1)?)
+            }
+            (KvOp::Put(..), version) => RegisterOp::Write(name(version)?),
+            (KvOp::Append(..), version) => {
+                RegisterOp::Cas(name(versions.all[version as usize].before)?, name(version)?)
+            }
+            (KvOp::Get(..), version) => RegisterOp::Read(name(version)?),
+            (KvOp::Delete, _) => return None,
+        };
+        positions.push(position as u32);
+        register.push(Operation {
+            op,
+            invoke: operation.invoke,
+            ret: operation.ret,
+            row: operation.row,
+        });
+    }
+    let original = |at: Vec<u32>| -> Vec<u32> { at.iter().map(|&at| positions[at as usize]).collect() };
+    match zones::decide(&register)? {
+        Fast::Core(core) => Some(Fast::Core(versions.shown(original(core)))),
+        Fast::Order(order) => match place(part, original(order), &unseen) {
+            Ok(order) => Some(Fast::Order(order)),
+            Err(core) => Some(Fast::Core(versions.shown(core))),
+        },
+    }
+}
+
+/// The value that stands for a version.
+fn name(version: u32) -> Option<Val> {
+    match version {
+        ROOT => Some(Val::NIL),
+        version => Val::int(u64::from(version)),
+    }
+}
+
+/// Finds out what was seen. The outer `None`: that can't be told; the error: operations that are impossible together.
+fn versions(part: &[Operation<KvOp>]) -> Option<Result<Versions, Vec<u32>>> {
+    let written = |operation: &Operation<KvOp>| match operation.op {
+        KvOp::Put(_, value) | KvOp::Append(_, value) => Some(value),
+        KvOp::Get(..) | KvOp::Delete => None,
+    };
+    let mut writer_of = Lookup::new(part.iter().filter_map(written), part.len());
+    for (position, operation) in part.iter().enumerate() {
+        match operation.op {
+            KvOp::Delete | KvOp::Put(Content::Absent, _) => return None,
+            KvOp::Get(..) => continue,
+            KvOp::Put(..) | KvOp::Append(..) => {}
+        }
+        let value = written(operation)?;
+        if writer_of.get(value) != NOBODY {
+            return None;
+        }
+        writer_of.set(value, position as u32);
+    }
+    let root = Version {
+        before: NOBODY,
+        writer: NOBODY,
+        shown_by: NOBODY,
+    };
+    let mut versions = Versions {
+        all: vec![root],
+        of: vec![NOBODY; part.len()],
+    };
+    let mut of_text: FastMap<Val, u32> = FastMap::default();
+    for (position, operation) in part.iter().enumerate() {
+        let (at, KvOp::Get(content, value, pieces)) = (position as u32, &operation.op) else {
+            continue;
+        };
+        if operation.ret == NEVER {
+            continue;
+        }
+        let version = match (content, pieces) {
+            (Content::Absent, _) => ROOT,
+            (Content::Text(text), _) if text.is_empty() => ROOT,
+            (_, Pieces::Unknown) => return None,
+            (_, Pieces::Foreign) => return Some(Err(vec![at])),
+            (_, Pieces::Of(pieces)) => match of_text.get(value) {
+                Some(&version) => version,
+                None => match versions.walk(part, &writer_of, pieces, at) {
+                    Ok(version) => version,
+                    Err(core) => return Some(Err(core)),
+                },
+            },
+        };
+        of_text.insert(*value, version);
+        versions.of[position] = version;
+    }
+    Some(Ok(versions))
+}
+
+impl Versions {
+    /// The version that was put together so, with those before it.
+    fn walk(
+        &mut self,
+        part: &[Operation<KvOp>],
+        writer_of: &Lookup,
+        pieces: &[Val],
+        reader: u32,
+    ) -> Result<u32, Vec<u32>> {
+        let mut version = ROOT;
+        for (nth, &piece) in pieces.iter().enumerate() {
+            let writer = writer_of.get(piece);
+            let put = match part.get(writer as usize).map(|operation| &operation.op) {
+                Some(KvOp::Put(..)) => true,
+                Some(_) => false,
+                // Nobody wrote it.
+                None => return Err(vec![reader]),
+            };
+            // What is put stands at the beginning, and every operation takes effect in one place.
+            let before = if put { NOBODY } else { version };
+            let known = self.of[writer as usize];
+            if known == NOBODY {
+                version = self.all.len() as u32;
+                self.of[writer as usize] = version;
+                self.all.push(Version {
+                    before,
+                    writer,
+                    shown_by: reader,
+                });
+            } else {
+                version = known;
+            }
+            if (put && nth > 0) || self.all[version as usize].before != before {
+                let writers = pieces.iter().map(|&piece| writer_of.get(piece));
+                let mut core: Vec<u32> = writers.chain([reader]).collect();
+                self.show(version, &mut core);
+                return Err(core);
+            }
+        }
+        Ok(version)
+    }
+
+    /// Adds what shows a version, and everybody who had a part in it.
+    fn show(&self, version: u32, core: &mut Vec<u32>) {
+        let reader = self.all[version as usize].shown_by;
+        core.push(reader);
+        let mut at = match self.of.get(reader as usize) {
+            // It is being looked at just now.
+            Some(&NOBODY) | None => version,
+            Some(&found) => found,
+        };
+        while at != NOBODY {
+            core.push(self.all[at as usize].writer);
+            at = self.all[at as usize].before;
+        }
+    }
+
+    /// Operations with what shows where they stand.
+    fn shown(&self, core: Vec<u32>) -> Vec<u32> {
+        let mut shown = core.clone();
+        for position in core {
+            let version = self.of[position as usize];
+            if version != NOBODY && version != ROOT {
+                self.show(version, &mut shown);
+            }
+        }
+        tidy(shown)
+    }
+}
+
+/// Puts the known operations that nobody saw where chains end; or finds operations that leave no room for one.
+fn place(part: &[Operation<KvOp>], order: Vec<u32>, unseen: &[u32]) -> Result<Vec<u32>, Vec<u32>> {
+    if unseen.is_empty() {
+        return Ok(order);
+    }
+    let op = |at: u32| &part[at as usize];
+    // The earliest completion from each place of the order on.
+    let mut ret_min = vec![NEVER; order.len() + 1];
+    for (place, &at) in order.iter().enumerate().rev() {
+        ret_min[place] = ret_min[place + 1].min(op(at).ret);
+    }
+    let mut placed = Vec::with_capacity(order.len() + unseen.len());
+    let (mut waiting, mut invoke_max) = (unseen.iter().copied().peekable(), 0);
+    for (place, at) in order.iter().map(Some).chain([None]).enumerate() {
+        let chain_ends = at.is_none_or(|&at| matches!(op(at).op, KvOp::Put(..)));
+        while let Some(next) = waiting.next_if(|&next| chain_ends && op(next).invoke < ret_min[place]) {
+            if op(next).ret < invoke_max {
+                return Err(enclosing(part, &order, next));
+            }
+            placed.push(next);
+        }
+        if let Some(&at) = at {
+            invoke_max = invoke_max.max(op(at).invoke);
+            placed.push(at);
+        }
+    }
+    Ok(placed)
+}
+
+/// An operation that nobody saw, with those that show that a chain began before it and ended after it.
+fn enclosing(part: &[Operation<KvOp>], order: &[u32], unseen: u32) -> Vec<u32> {
+    let op = |at: u32| &part[at as usize];
+    let is_put = |at: u32| matches!(op(at).op, KvOp::Put(..));
+    for chain in order.chunk_by(|_, &next| !is_put(next)) {
+        let first = chain.iter().copied().min_by_key(|&at| op(at).ret);
+        let last = chain.iter().copied().max_by_key(|&at| op(at).invoke);
+        // What the key begins with is there from the beginning.
+        let began = !is_put(chain[0]) || first.is_some_and(|first| op(first).ret < op(unseen).invoke);
+        if began && last.is_some_and(|last| op(unseen).ret < op(last).invoke) {
+            return [Some(unseen), first, last].into_iter().flatten().collect();
+        }
+    }
+    vec![unseen]
+}
