@@ -298,6 +298,13 @@ pub fn stack(shape: Shape) -> History {
     pile(shape, ["push", "pop"], VecDeque::pop_back)
 }
 
+/// An unordered queue of different elements, the same.
+pub fn unordered_queue(shape: Shape) -> History {
+    pile(shape, ["enqueue", "dequeue"], |inside| {
+        inside.swap_remove_back(inside.len() / 2)
+    })
+}
+
 /// Elements are put in at the back, and taken where `take` takes them.
 fn pile(shape: Shape, functions: [&str; 2], take: impl Fn(&mut VecDeque<Val>) -> Option<Val>) -> History {
     let mut inside = VecDeque::new();

@@ -15,10 +15,11 @@ use super::{Filter, computed_nanos, peak_mib, row_with, shape};
 type Make = fn(Shape) -> History;
 
 /// Objects that are no single register: name, model, generator, and what a million operations may take.
-const OBJECTS: [(&str, &str, Make, &str); 7] = [
+const OBJECTS: [(&str, &str, Make, &str); 8] = [
     ("queue", "queue", generate::queue, "250 ms"),
     ("set", "set", generate::set, "60 ms"),
     ("kv of 10 keys", "kv", generate::map, ""),
+    ("bag", "unordered-queue", generate::unordered_queue, ""),
     ("stack", "stack", generate::stack, ""),
     ("counter", "counter", generate::counter, ""),
     ("log with offsets", "log", generate::log, ""),

@@ -4,6 +4,7 @@
 //! general search stands behind all of them. Each gives a witness order or a core, so that its answer can be checked
 //! by [`crate::certify`] without trusting it.
 
+pub mod bag;
 pub mod counter;
 mod elements;
 pub mod gset;

@@ -14,7 +14,7 @@ use std::slice;
 use std::sync::Arc;
 
 use super::{Call, Model, Operation, Part, show_list};
-use crate::fast::{Fast, gset, queue, set, stack};
+use crate::fast::{Fast, bag, gset, queue, set, stack};
 use crate::history::{Datum, Val, Values};
 
 fn single(datum: Datum, what: &str) -> Result<Val, String> {
@@ -308,7 +308,7 @@ impl Model for Queue {
         match self {
             Queue::Fifo => queue::decide(part),
             Queue::Lifo => stack::decide(part),
-            Queue::Unordered => None,
+            Queue::Unordered => bag::decide(part),
         }
     }
 }

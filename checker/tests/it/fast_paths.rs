@@ -244,9 +244,13 @@ fn set_that_grows() {
     });
 }
 
-#[test]
-fn stack_of_different_elements() {
-    paths(&Queue::Lifo, 60, |random| {
+/// Different elements that go in and out; `take` says which one comes out.
+fn different_elements(
+    model: Queue,
+    answered_percent_min: u64,
+    take: impl Fn(&mut Random, &mut Vec<Val>) -> Option<Val>,
+) {
+    paths(&model, answered_percent_min, |random| {
         let (length, width, info) = shape(random);
         let mut fresh = 0;
         let mut part = small(random, length, width, info, |random, unknown| {
@@ -257,21 +261,35 @@ fn stack_of_different_elements() {
                 _ => QueueOp::Put(int(fresh)),
             }
         });
-        let mut stack = Vec::new();
+        let mut inside = Vec::new();
         simulate(random, &mut part, |random, op, _| match op {
-            QueueOp::Put(value) => stack.push(*value),
-            QueueOp::TakeAny => drop(stack.pop()),
+            QueueOp::Put(value) => inside.push(*value),
+            QueueOp::TakeAny => drop(take(random, &mut inside)),
             QueueOp::Empty | QueueOp::Take(_) => {
-                let bottom = random.percent(60) && !stack.is_empty();
-                let value = if bottom {
-                    Some(stack.remove(0))
-                } else {
-                    stack.pop()
-                };
-                *op = value.map_or(QueueOp::Empty, QueueOp::Take);
+                *op = take(random, &mut inside).map_or(QueueOp::Empty, QueueOp::Take);
             }
         });
         part
+    });
+}
+
+#[test]
+fn stack_of_different_elements() {
+    different_elements(Queue::Lifo, 60, |random, inside| {
+        let bottom = random.percent(60) && !inside.is_empty();
+        if bottom {
+            Some(inside.remove(0))
+        } else {
+            inside.pop()
+        }
+    });
+}
+
+#[test]
+fn bag_of_different_elements() {
+    different_elements(Queue::Unordered, 100, |random, inside| {
+        let blind = random.percent(15) || inside.is_empty();
+        (!blind).then(|| inside.swap_remove(random.below(inside.len() as u64) as usize))
     });
 }
 
