@@ -69,7 +69,10 @@ fn note<M: Model>(
         if wanted == [value] {
             notes.push(format!("brought in the {shown} that the {} returned", f(last)));
         } else if wanted.contains(&value) {
-            notes.push(format!("brought in {shown}, a part of what the {} returned", f(last)));
+            notes.push(format!(
+                "brought in {shown}, a part of what the {} returned",
+                f(last)
+            ));
         } else if core
             .iter()
             .any(|other| other.ret != NEVER && model.needs(&other.op).contains(&value))
@@ -139,7 +142,11 @@ fn summary<M: Model>(
     }
     let seen = core.iter().filter(|other| other.ret < last.invoke);
     for other in seen {
-        if let Some(value) = model.needs(&other.op).iter().find(|value| !wanted.contains(value)) {
+        if let Some(value) = model
+            .needs(&other.op)
+            .iter()
+            .find(|value| !wanted.contains(value))
+        {
             let value = history.values.json(*value);
             return format!("{claim} after {value} had been seen in its place");
         }

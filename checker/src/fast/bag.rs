@@ -92,7 +92,9 @@ fn around(
     // Those that the unknown takes were given may have been given otherwise.
     let begun = |taker: &u32| clock.invokes[*taker as usize] < ret;
     core.extend(takers.iter().copied().filter(begun));
-    let given = elements.iter().filter(|element| element.take_ret == LATE && element.put_ret < ret);
+    let given = elements
+        .iter()
+        .filter(|element| element.take_ret == LATE && element.put_ret < ret);
     core.extend(given.map(|element| element.put));
     tidy(core)
 }

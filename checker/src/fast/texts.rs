@@ -42,7 +42,11 @@ pub fn resolve(part: &mut [Operation<KvOp>], values: &Values) {
                 Content::Absent => continue,
                 Content::Value(_) => Pieces::Of([*value].into()),
                 Content::Text(_) => {
-                    let take_apart = || values.str(*value).map_or(Pieces::Foreign, |text| apart(text, &written));
+                    let take_apart = || {
+                        values
+                            .str(*value)
+                            .map_or(Pieces::Foreign, |text| apart(text, &written))
+                    };
                     known.entry(*value).or_insert_with(take_apart).clone()
                 }
             };

@@ -56,6 +56,8 @@
 //! operations only where nothing else is left. An order that it finds is an order. Where it finds none, a *dead end*,
 //! this proves nothing unless nothing was left away. So two things are tried by turns, each time with more effort:
 //!
+//! - *Another way.* The pass goes on from a layer before the dead end that was kept, wider, and becomes narrow again once
+//!   it is well past it. This comes first, since most dead ends are none.
 //! - *A proof.* A pass that leaves nothing away begins a little before the dead end, with everything that may have
 //!   happened until there and more: in any state, all open observations made, all that overwrites and is open hidden and
 //!   still to be used, all else that is open optional, no unknown operation used. Each configuration in which a legal
@@ -63,8 +65,6 @@
 //!   what completed before does not matter ([`Outcome::Impossible::since`](super::Outcome::Impossible)). Any state: those
 //!   in which something is possible that completes in between, for others allow nothing that these don't; where
 //!   operations have no single state that they are possible in, all that the operations can lead to, if these are few.
-//! - *Another way.* The pass goes on from a layer before the dead end that was kept, wider, and becomes narrow again once
-//!   it is well past it.
 //!
 //! In the end it goes back to the beginning and leaves nothing away.
 
@@ -222,7 +222,8 @@ impl Problem<'_> {
         let between = self.pace.layers_between_checkpoints;
         let mut sweep = Sweep::<N>::new(self.timeline, counted, self.limits, between);
         sweep.start(0, Uses::default());
-        let (mut furthest, mut widenings) = (0, 0);
+        // How often the dead end that is furthest was come to.
+        let (mut furthest, mut met) = (0, 0);
         let narrow = Effort {
             width: self.pace.width,
             work: self.pace.work,
@@ -242,16 +243,16 @@ impl Problem<'_> {
                 Err(Stop::Tired) => return End::Exhausted("the search was cut short".to_owned()),
             };
             let dead = sweep.layers;
-            widenings = if dead > furthest { 1 } else { widenings + 1 };
+            met = if dead > furthest { 1 } else { met + 1 };
             furthest = furthest.max(dead);
-            let back = self.layers_back(widenings);
-            // Where it is certain, what is left to find is why.
+            // Where it is certain, what is left to find is why. Else most dead ends are none, and so the first answer to
+            // one is another way and no proof.
             let proofs = if sweep.exact {
                 1..=WIDENINGS_MAX
             } else {
-                widenings..=widenings
+                met - 1..=met - 1
             };
-            for widenings in proofs {
+            for widenings in proofs.filter(|&widenings| widenings > 0) {
                 match self.prove(space, &sweep, dead, widenings) {
                     Ok(Some(impossible)) => return impossible,
                     Ok(None) => {}
@@ -261,12 +262,13 @@ impl Problem<'_> {
             if sweep.exact {
                 return End::Impossible { at, since: 0 };
             }
-            if widenings > WIDENINGS_MAX {
+            if met > WIDENINGS_MAX {
                 sweep.back(0);
                 (effort, until) = (Effort::EXACT, usize::MAX);
             } else {
+                let back = self.layers_back(met);
                 sweep.back(dead.saturating_sub(back));
-                let wider = WIDENING.pow(widenings);
+                let wider = WIDENING.pow(met);
                 effort = Effort {
                     width: narrow.width * wider,
                     work: narrow.work * wider,
