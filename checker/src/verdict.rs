@@ -51,7 +51,7 @@ pub struct Witness {
     pub minimal: bool,
     /// How far the history of the object can be explained, where that was looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reached: Option<Reached>,
+    pub reached: Option<Box<Reached>>,
     /// Which weaker promises the whole history keeps instead, where that was looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weaker: Option<Box<Weaker>>,
@@ -88,21 +88,36 @@ pub struct StaleBy {
 }
 
 /// How far a history that is impossible as a whole can be explained.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reached {
     /// Index of the completion with which the shortest impossible prefix ends.
     pub fails_at: u64,
     /// How many operations an order that explains everything before it has.
     pub ordered: u64,
-    /// The last of that order, by the index of the invocation.
-    pub order: Vec<u64>,
+    /// The last of that order, as they took effect.
+    pub order: Vec<Ordered>,
+    /// Operations that were open after it and are not in it, where taking effect would lead to more of the states.
+    pub open: Vec<WitnessOp>,
     /// What the object may hold after it; there may be others.
     pub states: Vec<String>,
+    /// The operation that completes there and fits no such order.
+    pub failing: WitnessOp,
     /// All of this in a sentence.
     pub sentence: String,
 }
 
-/// One operation of a [`Witness`].
+/// One operation of an order that explains what was returned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ordered {
+    /// The operation.
+    #[serde(flatten)]
+    pub operation: WitnessOp,
+    /// When it may have taken effect, in nanoseconds since the run began: while it was open, and no earlier than any
+    /// before it in the order.
+    pub effect: u64,
+}
+
+/// One operation of a [`Witness`] or of an order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WitnessOp {
     /// Index of its invocation in the history.

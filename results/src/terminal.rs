@@ -117,7 +117,7 @@ pub(crate) fn witness(witness: &Witness) -> String {
             [
                 moment(op.invoked),
                 format!("process {}", op.process),
-                clean(&operation_label(witness, op)),
+                clean(&operation_label(witness.key.as_ref(), op)),
                 clean(op.node.as_deref().unwrap_or("")),
                 clean(&op.note),
             ]

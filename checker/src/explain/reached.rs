@@ -4,10 +4,10 @@ use super::{Broken, last, order, prefix};
 use crate::history::NEVER;
 use crate::model::{Model, Operation};
 use crate::search::Limits;
-use crate::verdict::Reached;
+use crate::verdict::{Ordered, Reached};
 
-/// How many operations of an order are shown: its end.
-const ORDER_MAX: usize = 20;
+/// How many operations of an order are shown: its end. A drawing of more is no longer taken in at a glance.
+const ORDER_MAX: usize = 12;
 /// How many states are shown.
 const STATES_MAX: usize = 8;
 
@@ -32,7 +32,7 @@ pub(super) fn reached<M: Model>(
         match order(broken.model, &before, limits)? {
             Some(order) => {
                 possible = middle + 1;
-                explained = Some((before, order));
+                explained = Some(order);
             }
             None => fails = middle,
         }
@@ -40,52 +40,75 @@ pub(super) fn reached<M: Model>(
     }
     let end = rets[fails];
     // Nothing had completed before: nothing needs an explanation.
-    let (before, order) = match explained.filter(|_| fails > 0) {
-        Some(explained) => explained,
-        None => (prefix(broken.part, 0), Vec::new()),
-    };
-    let states = states_after(broken.model, &before, &order);
-    let values = &broken.history.values;
-    let mut shown: Vec<String> = Vec::new();
-    for state in &states {
-        let state = broken.model.show(state, values);
-        if !shown.contains(&state) {
-            shown.push(state);
+    let order = explained.filter(|_| fails > 0).unwrap_or_default();
+    let (mut states, mut open) = (Vec::new(), Vec::new());
+    for (state, late) in states_after(broken.model, broken.part, &order, end) {
+        let state = broken.model.show(&state, &broken.history.values);
+        if !states.contains(&state) {
+            states.push(state);
+            open.extend(late.filter(|late| !open.contains(late)));
         }
     }
-    let failing = broken.part.iter().find(|operation| operation.ret == end)?;
-    let failing = broken.history.witness_op(failing.row, String::new());
-    let index = |position| broken.history.index(position);
-    let sentence = format!(
-        "What completed before event {} can be put in an order, of {} operations, which leaves {}; the {} of process {} that \
-         completes there fits no such order.",
-        index(end),
-        order.len(),
-        shown.join(" or "),
-        failing.f,
-        failing.process,
+    let witness_op = |row| broken.history.witness_op(row, String::new());
+    let failing = witness_op(broken.part.iter().find(|operation| operation.ret == end)?.row);
+    let end = broken.history.index(end);
+    let leaves = states.join(" or ");
+    let fails = format!(
+        "the {} of process {} that completes there",
+        failing.f, failing.process
     );
-    let end_of_order = &order[order.len().saturating_sub(ORDER_MAX)..];
+    let sentence = match order.len() {
+        0 => format!("Nothing completed before event {end}, which leaves {leaves}; {fails} does not fit."),
+        count => format!(
+            "What completed before event {end} can be put in an order, of {count} operation{}, which leaves {leaves}; {fails} \
+             fits no such order.",
+            if count == 1 { "" } else { "s" },
+        ),
+    };
     Some(Reached {
-        fails_at: index(end),
+        fails_at: end,
         ordered: order.len() as u64,
-        order: end_of_order
-            .iter()
-            .map(|&at| index(before[at as usize].invoke))
-            .collect(),
-        states: shown,
+        order: end_of(broken, &order),
+        open: open.into_iter().map(witness_op).collect(),
+        states,
+        failing,
         sentence,
     })
 }
 
-/// States that an object may be in after an order, a few of them: what is open may have taken effect at last.
-fn states_after<M: Model>(model: &M, before: &[Operation<M::Op>], order: &[u32]) -> Vec<M::State> {
+/// The end of an order, each operation as early as those before it allow. That is in time: had one before it been
+/// invoked after its completion, the order would not respect real time.
+fn end_of<M: Model>(broken: &Broken<'_, M>, order: &[u32]) -> Vec<Ordered> {
+    let row = |&at: &u32| broken.part[at as usize].row;
+    let (before, end) = order.split_at(order.len().saturating_sub(ORDER_MAX));
+    let invoked = |row: u32| broken.history.times[row as usize].invoked;
+    let mut effect = before.iter().map(row).map(invoked).max().unwrap_or(0);
+    end.iter()
+        .map(row)
+        .map(|row| {
+            effect = effect.max(invoked(row));
+            Ordered {
+                operation: broken.history.witness_op(row, String::new()),
+                effect,
+            }
+        })
+        .collect()
+}
+
+/// States that an object may be in at a completion that no order explains, after an order of all that completed before;
+/// a few of them. What is open then may have taken effect at last: such a state comes with the row of that operation.
+fn states_after<M: Model>(
+    model: &M,
+    part: &[Operation<M::Op>],
+    order: &[u32],
+    end: u32,
+) -> Vec<(M::State, Option<u32>)> {
     let mut states = vec![model.initial()];
     let (mut next, mut all) = (Vec::new(), Vec::new());
-    let mut placed = vec![false; before.len()];
+    let mut placed = vec![false; part.len()];
     for &at in order {
         placed[at as usize] = true;
-        let op = &before[at as usize].op;
+        let op = &part[at as usize].op;
         if let [state] = states.as_mut_slice()
             && model.apply(state, op) == Some(true)
         {
@@ -99,15 +122,21 @@ fn states_after<M: Model>(model: &M, before: &[Operation<M::Op>], order: &[u32])
         std::mem::swap(&mut states, &mut all);
         all.clear();
     }
-    for state in states.clone() {
-        for (operation, _) in before.iter().zip(&placed).filter(|(_, placed)| !**placed) {
-            model.step(&state, &operation.op, &mut next);
-            for state in next.drain(..) {
-                if states.len() < STATES_MAX && !states.contains(&state) {
-                    states.push(state);
-                }
+    let open: Vec<&Operation<M::Op>> = (part.iter().zip(&placed))
+        .filter(|(operation, placed)| !**placed && operation.invoke < end && operation.ret > end)
+        .map(|(operation, _)| operation)
+        .collect();
+    let mut found: Vec<(M::State, Option<u32>)> = states.iter().map(|state| (state.clone(), None)).collect();
+    for (state, operation) in states
+        .iter()
+        .flat_map(|state| open.iter().map(move |open| (state, open)))
+    {
+        model.step(state, &operation.op, &mut next);
+        for state in next.drain(..) {
+            if found.len() < STATES_MAX && !found.iter().any(|(known, _)| *known == state) {
+                found.push((state, Some(operation.row)));
             }
         }
     }
-    states
+    found
 }

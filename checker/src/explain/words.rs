@@ -23,7 +23,7 @@ pub(super) fn witness<M: Model>(
         key: (key != Val::NONE).then(|| history.values.json(key)),
         operations: operations.collect(),
         minimal,
-        reached,
+        reached: reached.map(Box::new),
         weaker: None,
     }
 }

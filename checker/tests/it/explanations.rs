@@ -1,6 +1,6 @@
 //! What a violated history is shown by: few operations, the right reason, and how far it could be explained.
 
-use duress_checker::verdict::{Verdict, Witness};
+use duress_checker::verdict::{Reached, Verdict, Witness};
 use serde_json::{Value, json};
 
 use crate::front_door::judge;
@@ -49,12 +49,111 @@ fn how_far_it_goes_is_said() {
     .concat();
     let reached = witness("register", &steps).reached.unwrap();
     assert_eq!(reached.fails_at, 7);
-    assert_eq!(reached.order, [0, 2, 4]);
+    let order: Vec<u64> = reached
+        .order
+        .iter()
+        .map(|placed| placed.operation.index)
+        .collect();
+    assert_eq!(order, [0, 2, 4]);
     assert_eq!(reached.states, ["3"]);
+    assert_eq!(
+        (reached.failing.index, &reached.failing.result),
+        (6, &Some(json!(1)))
+    );
     assert_eq!(
         reached.sentence,
         "What completed before event 7 can be put in an order, of 3 operations, which leaves 3; the read of process 2 that \
          completes there fits no such order."
+    );
+}
+
+/// Of each operation of the order its index in the history, and when it takes effect.
+fn effects(reached: &Reached) -> Vec<(u64, u64)> {
+    let placed = reached.order.iter();
+    placed
+        .map(|placed| (placed.operation.index, placed.effect))
+        .collect()
+}
+
+#[test]
+fn an_operation_takes_effect_while_it_is_open_and_after_those_before_it() {
+    // The read is invoked first and sees the write that is invoked last.
+    let steps = [
+        (0, "invoke", "read", json!(null)),
+        (1, "invoke", "write", json!(1)),
+        (2, "invoke", "write", json!(2)),
+        (1, "ok", "write", json!(1)),
+        (2, "ok", "write", json!(2)),
+        (0, "ok", "read", json!(2)),
+        (3, "invoke", "read", json!(null)),
+        (3, "ok", "read", json!(2)),
+        (3, "invoke", "read", json!(null)),
+        (3, "ok", "read", json!(1)),
+    ];
+    let reached = witness("register", &steps).reached.unwrap();
+    // Events are ten nanoseconds apart.
+    assert_eq!(effects(&reached), [(1, 10), (2, 20), (0, 20), (6, 60)]);
+    assert_eq!(reached.states, ["2"]);
+}
+
+#[test]
+fn of_a_long_order_the_end_is_kept_with_what_it_waits_for() {
+    // One that stays open and is seen after more than are shown.
+    let mut steps = vec![(9, "invoke", "write", json!(100))];
+    for value in 0..20 {
+        steps.extend(done(0, "write", json!(value), json!(value)));
+    }
+    for _ in 0..11 {
+        steps.extend(done(1, "read", json!(null), json!(100)));
+    }
+    steps.extend(done(1, "read", json!(null), json!(3)));
+    let reached = witness("register", &steps).reached.unwrap();
+    assert_eq!((reached.ordered, reached.order.len()), (32, 12));
+    let effects = effects(&reached);
+    assert_eq!(effects[..2], [(0, 390), (41, 410)]);
+    for (placed, (_, effect)) in reached.order.iter().zip(&effects) {
+        let operation = &placed.operation;
+        assert!(operation.invoked <= *effect, "{placed:?}");
+        assert!(
+            operation.completed.is_none_or(|completed| *effect <= completed),
+            "{placed:?}"
+        );
+    }
+    assert!(effects.is_sorted_by_key(|(_, effect)| *effect));
+}
+
+#[test]
+fn a_state_that_only_an_open_operation_leads_to_comes_with_it() {
+    let mut steps = done(0, "write", json!(1), json!(1)).to_vec();
+    steps.push((1, "invoke", "write", json!(2)));
+    steps.push((2, "invoke", "read", json!(null)));
+    steps.push((3, "invoke", "write", json!(1)));
+    steps.push((2, "ok", "read", json!(3)));
+    steps.push((1, "ok", "write", json!(2)));
+    let reached = witness("register", &steps).reached.unwrap();
+    assert_eq!(reached.states, ["1", "2"]);
+    // The write of 1 would change nothing.
+    assert_eq!(
+        reached.open.iter().map(|open| open.index).collect::<Vec<_>>(),
+        [2]
+    );
+    assert!(reached.sentence.ends_with(
+        "an order, of 1 operation, which leaves 1 or 2; the read of process 2 that completes there fits no such order."
+    ));
+}
+
+#[test]
+fn where_nothing_completed_there_is_no_order() {
+    let reached = witness("register", &done(0, "read", json!(null), json!(1)))
+        .reached
+        .unwrap();
+    assert_eq!(
+        (reached.ordered, reached.order.len(), reached.failing.index),
+        (0, 0, 0)
+    );
+    assert_eq!(
+        reached.sentence,
+        "Nothing completed before event 1, which leaves null; the read of process 0 that completes there does not fit."
     );
 }
 

@@ -5,9 +5,9 @@ use duress_checker::verdict::{Reached, Verdict, Witness, WitnessOp};
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::timeline;
+use super::timeline::{lanes, order};
 use crate::data::RunData;
-use crate::format::{count, counted, cut, duration, moment, value};
+use crate::format::{count, cut, duration, moment, value};
 
 pub(super) fn section(run: &RunData) -> Markup {
     let broken: Vec<(&str, &Witness)> = (run.verdict.properties.iter())
@@ -46,7 +46,7 @@ fn one(property: &str, witness: &Witness, run: &RunData) -> Markup {
             } @else {
                 figure {
                     div.scroll tabindex="0" role="img" aria-label="Timeline of the operations in the table below" {
-                        (timeline::draw(witness, culprit, run))
+                        (lanes::draw(witness, culprit, run))
                     }
                     figcaption.quiet {
                         "One lane a process, a bar from invocation to completion. Order is exact, distances are not: long waits are shortened."
@@ -55,7 +55,7 @@ fn one(property: &str, witness: &Witness, run: &RunData) -> Markup {
                 (table(witness, culprit))
             }
             @if let Some(reached) = &witness.reached {
-                (how_far(reached))
+                (how_far(reached, run))
             }
             @if let Some(weaker) = &witness.weaker {
                 p.quiet { "What the history keeps instead: " (weaker.sentence) }
@@ -64,23 +64,40 @@ fn one(property: &str, witness: &Witness, run: &RunData) -> Markup {
     }
 }
 
-/// How far the object's history can be explained, and the end of the order that does.
-fn how_far(reached: &Reached) -> Markup {
-    let order: Vec<String> = reached.order.iter().map(|index| count(*index)).collect();
-    let left_out = reached.ordered.saturating_sub(reached.order.len() as u64);
+/// How far the object's history can be explained: the end of an order, what it leaves, and what fits no such order.
+fn how_far(reached: &Reached, run: &RunData) -> Markup {
     html! {
+        h3 { "How far it can be explained" }
         p.quiet { (reached.sentence) }
-        @if !order.is_empty() {
-            details {
-                summary { "The end of that order" }
-                p.quiet {
-                    "By the index of each invocation in the history"
-                    @if left_out > 0 { ", " (counted(left_out, "operation")) " before it left out" }
-                    ": " code { (order.join(" → ")) }
+        figure {
+            div.scroll tabindex="0" role="img" aria-label=(in_words(reached)) {
+                (order::draw(reached, run))
+            }
+            figcaption.quiet {
+                @if !reached.order.is_empty() {
+                    "From top to bottom in an order that explains what came before; a number on a bar is where the operation may have taken effect. "
                 }
+                "Order is exact, distances are not."
             }
         }
     }
+}
+
+/// What the drawing shows, for those who hear it.
+fn in_words(reached: &Reached) -> String {
+    let placed = (1..).zip(&reached.order);
+    let placed = placed.map(|(number, placed)| format!("{number}: {}", label(None, &placed.operation)));
+    let open = reached.open.iter().map(|open| {
+        let open = label(None, open);
+        format!("{open} {}", order::MAY)
+    });
+    let failing = label(None, &reached.failing);
+    let words: Vec<String> = (order::before(reached).into_iter())
+        .chain(placed)
+        .chain(open)
+        .chain([order::leaves(reached), format!("{failing} {}", order::NOWHERE)])
+        .collect();
+    words.join("; ")
 }
 
 fn table(witness: &Witness, culprit: Option<u64>) -> Markup {
@@ -99,7 +116,7 @@ fn table(witness: &Witness, culprit: Option<u64>) -> Markup {
                                 }
                             }
                             td data-label="Process" { (op.process) }
-                            td data-label="Operation" { code { (label(witness, op)) } }
+                            td data-label="Operation" { code { (label(witness.key.as_ref(), op)) } }
                             td data-label="Node" { (op.node.as_deref().unwrap_or("–")) }
                             td data-label="Note" { (op.note) }
                             td.number.quiet data-label="Index" { (count(op.index)) }
@@ -120,9 +137,9 @@ fn culprit(witness: &Witness) -> Option<u64> {
         .map(|op| op.index)
 }
 
-/// `write x=7 → ok`, `read x → 3`, `cas x 3→4 → ok`.
-pub(crate) fn label(witness: &Witness, op: &WitnessOp) -> String {
-    let key = witness.key.as_ref().map(value);
+/// `write x=7 → ok`, `read x → 3`, `cas x 3→4 → ok`; `write 7 → ok` where it is known of which object.
+pub(crate) fn label(key: Option<&Value>, op: &WitnessOp) -> String {
+    let key = key.map(value);
     let object = key.as_deref().unwrap_or("");
     let asked = match (&op.value, op.f.as_str()) {
         (Value::Null, f) => format!("{f} {object}"),

@@ -3,8 +3,10 @@
 use std::fmt::Write;
 use std::fs;
 
+use duress_checker::verdict::Verdict;
 use duress_results::verdict_file::VerdictFile;
 use duress_results::{RunData, RunDir, junit, plots, report, terminal};
+use serde_json::{Value, json};
 
 use crate::sample;
 
@@ -37,9 +39,11 @@ fn a_violated_run_is_told_in_the_order_of_a_reviewers_questions() {
             "class=\"sentence\"",
             "read k3 → 4",
             "write k3=7 → ok",
-            "What completed before event 4242",
-            "134 operations before it left out",
-            "4,100 → 4,107 → 4,180",
+            "How far it can be explained",
+            "What completed before event 10520",
+            "after 127 others; 1: write 4 → ok; 2: read → 4; 3: write 2 → ?; 4: read → 2;",
+            "10: read → 7; write 9 → ? may have taken effect by then; this leaves 7 or 9; read → 4 fits nowhere",
+            "class=\"through\"",
             "It keeps causal consistency.",
             "id=\"evidence\"",
             "id=\"behaviour\"",
@@ -53,6 +57,86 @@ fn a_violated_run_is_told_in_the_order_of_a_reviewers_questions() {
     assert!(order.is_sorted(), "{order:?}");
     assert!(page.contains("1 of 10 keys, 35,314 operations, 84 ms"));
     assert!(page.contains("dropped_packets\u{a0}312"));
+}
+
+/// What stands in an attribute, wherever elements of a class have it.
+fn numbers_in(text: &str, attribute: &str) -> Vec<f64> {
+    let begins = format!(" {attribute}=\"");
+    let parts = text.split(&begins).skip(1);
+    parts
+        .map(|part| part.split('"').next().unwrap().parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn an_order_is_drawn_from_top_to_bottom_and_never_goes_back() {
+    let page = page(&sample::violated());
+    let from = page
+        .find("How far it can be explained")
+        .expect("the part is there");
+    let svg = page[from..].split("</svg>").next().unwrap();
+    assert!(svg.contains("<svg"), "nothing is drawn");
+
+    // Each number twice: in the list, and on the bar.
+    let places: Vec<&str> = svg.split("<g class=\"place\">").skip(1).collect();
+    let number = |place: &&str| -> u64 {
+        let text = place.split('>').nth(2).and_then(|text| text.split('<').next());
+        text.unwrap().parse().unwrap()
+    };
+    let ordered = sample::reached().order.len() as u64;
+    let seen: Vec<u64> = places.iter().map(number).collect();
+    let wanted: Vec<u64> = (1..=ordered).flat_map(|number| [number, number]).collect();
+    assert_eq!(seen, wanted);
+
+    let (x, y) = (numbers_in(svg, "cx"), numbers_in(svg, "cy"));
+    let on_bars: Vec<f64> = x.iter().copied().filter(|&x| x > 100.0).collect();
+    assert_eq!(on_bars.len() as u64, ordered);
+    assert!(on_bars.is_sorted(), "{on_bars:?}");
+    assert!(y.is_sorted(), "{y:?}");
+    let rows: Vec<f64> = y.chunks(2).map(|row| row[0]).collect();
+    assert!(rows.is_sorted_by(|a, b| a < b), "{rows:?}");
+
+    // The bars are those of the order, then the write that may have been, then what fits nowhere.
+    let bars: Vec<&str> = svg.split("<g class=\"op").skip(1).collect();
+    assert_eq!(bars.len() as u64, ordered + 2);
+    for (bar, x) in bars.iter().zip(&on_bars) {
+        let (left, width) = (numbers_in(bar, "x")[0], numbers_in(bar, "width")[0]);
+        assert!((left..=left + width).contains(x), "{x} is not on {bar}");
+    }
+    let last = bars.last().unwrap();
+    assert!(
+        last.starts_with(" culprit\"") && last.contains("fits nowhere"),
+        "{last}"
+    );
+}
+
+#[test]
+fn where_nothing_came_before_there_is_no_order_to_draw() {
+    let mut verdict = sample::violated();
+    let Verdict::Violated { witness } = &mut verdict.properties[0].verdict else {
+        panic!("the sample is violated");
+    };
+    let reached = witness.reached.as_mut().unwrap();
+    (reached.ordered, reached.order) = (0, Vec::new());
+    reached.open.clear();
+    reached.states.truncate(1);
+    let page = page(&verdict);
+    places(
+        &page,
+        &["at first 7; read → 4 fits nowhere", ">at first 7</text>"],
+    );
+    assert!(!page.contains("after 127 others") && !page.contains("class=\"place\""));
+}
+
+#[test]
+fn a_verdict_that_cannot_be_read_is_an_error_that_names_the_file() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = sample::write(root.path());
+    let mut verdict: Value = serde_json::from_slice(&fs::read(dir.verdict()).unwrap()).unwrap();
+    verdict["properties"][0]["witness"]["reached"]["order"] = json!([4100, 4107]);
+    fs::write(dir.verdict(), verdict.to_string()).unwrap();
+    let error = RunData::load(&dir).unwrap_err().to_string();
+    assert!(error.contains("verdict.json"), "{error}");
 }
 
 #[test]

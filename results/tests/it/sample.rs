@@ -10,7 +10,7 @@ use std::path::Path;
 
 use duress_checker::evidence::{Evidence, Outcomes, Requirement};
 use duress_checker::history::EventType;
-use duress_checker::verdict::{PropertyVerdict, Reached, Verdict, Weaker, Witness, WitnessOp};
+use duress_checker::verdict::{Ordered, PropertyVerdict, Reached, Verdict, Weaker, Witness, WitnessOp};
 use duress_results::RunDir;
 use duress_results::verdict_file::{Overall, Phase, Probe, VERDICT_FORMAT, VerdictFile};
 use serde_json::{Value, json};
@@ -283,22 +283,124 @@ pub fn evidence() -> Evidence {
     }
 }
 
-pub fn witness() -> Witness {
-    let op = |index, process, f: &str, value, result, outcome, node: &str, invoked, completed, note: &str| {
-        WitnessOp {
+#[allow(clippy::too_many_arguments)] // one for each field
+fn op(
+    index: u64,
+    process: u64,
+    f: &str,
+    value: Value,
+    result: Option<Value>,
+    outcome: EventType,
+    node: &str,
+    invoked: u64,
+    completed: Option<u64>,
+    note: &str,
+) -> WitnessOp {
+    WitnessOp {
+        index,
+        process,
+        f: f.to_owned(),
+        value,
+        result,
+        outcome,
+        node: Some(node.to_owned()),
+        invoked,
+        completed,
+        note: note.to_owned(),
+    }
+}
+
+fn at(ms: u64) -> u64 {
+    ms * MS + 412_000
+}
+
+/// What came before the stale read, with operations side by side, and two writes of unknown outcome.
+pub fn reached() -> Reached {
+    let ok = |index, process, f, value, result: Value, node, from, to| {
+        op(
             index,
             process,
-            f: f.to_owned(),
+            f,
             value,
-            result,
-            outcome,
-            node: Some(node.to_owned()),
-            invoked,
-            completed,
-            note: note.to_owned(),
-        }
+            Some(result),
+            EventType::Ok,
+            node,
+            at(from),
+            Some(at(to)),
+            "",
+        )
     };
-    let at = |ms: u64| ms * MS + 412_000;
+    let write = |index, process, value: u64, node, from, to| {
+        ok(
+            index,
+            process,
+            "write",
+            json!(value),
+            json!(value),
+            node,
+            from,
+            to,
+        )
+    };
+    let read = |index, process, value: u64, node, from, to| {
+        ok(index, process, "read", Value::Null, json!(value), node, from, to)
+    };
+    let unknown = |index, process, value: u64, from| {
+        op(
+            index,
+            process,
+            "write",
+            json!(value),
+            None,
+            EventType::Info,
+            "n4",
+            at(from),
+            None,
+            "",
+        )
+    };
+    let cas = ok(
+        10_312,
+        12,
+        "cas",
+        json!([4, 5]),
+        json!([4, 5]),
+        "n2",
+        6_702,
+        6_706,
+    );
+    let mut effect = 0;
+    let order = [
+        write(8_120, 3, 4, "n1", 4_880, 4_883),
+        read(8_131, 7, 4, "n1", 4_881, 4_886),
+        unknown(8_140, 33, 2, 4_884),
+        read(8_144, 2, 2, "n2", 4_885, 4_889),
+        write(8_142, 9, 4, "n1", 4_884, 4_890),
+        read(8_150, 6, 4, "n3", 4_888, 4_892),
+        cas,
+        read(10_310, 8, 5, "n5", 6_701, 6_709),
+        write(10_440, 9, 7, "n2", 6_907, 6_910),
+        read(10_442, 8, 7, "n2", 6_908, 6_911),
+    ];
+    Reached {
+        fails_at: 10_520,
+        ordered: 137,
+        order: order
+            .map(|operation| {
+                effect = operation.invoked.max(effect);
+                Ordered { operation, effect }
+            })
+            .to_vec(),
+        open: vec![unknown(9_977, 31, 9, 6_011)],
+        states: vec!["7".to_owned(), "9".to_owned()],
+        failing: read(10_517, 5, 4, "n1", 6_921, 6_923),
+        sentence: "What completed before event 10520 can be put in an order, of 137 operations, which leaves 7 or 9; the read \
+                   of process 5 that completes there fits no such order."
+            .to_owned(),
+    }
+}
+
+pub fn witness() -> Witness {
     Witness {
         summary: "read of \"k3\" at n1 returned 4 after the write of 7 had been acknowledged".to_owned(),
         key: Some(json!("k3")),
@@ -365,13 +467,7 @@ pub fn witness() -> Witness {
             ),
         ],
         minimal: true,
-        reached: Some(Reached {
-            fails_at: 4242,
-            ordered: 137,
-            order: vec![4100, 4107, 4180],
-            states: vec!["6".to_owned()],
-            sentence: "What completed before event 4242 can be put in an order".to_owned(),
-        }),
+        reached: Some(Box::new(reached())),
         weaker: Some(Box::new(Weaker {
             kept: vec!["causal consistency".to_owned()],
             broken: vec![],
@@ -492,7 +588,12 @@ pub fn hostile() -> VerdictFile {
     let mut witness = witness();
     witness.summary = EVIL.to_owned();
     witness.key = Some(json!(EVIL));
-    for op in &mut witness.operations {
+    let reached = witness.reached.as_mut().expect("the sample has it");
+    reached.sentence = EVIL.to_owned();
+    reached.states[0] = EVIL.repeat(20);
+    let ordered = reached.order.iter_mut().map(|placed| &mut placed.operation);
+    let drawn = ordered.chain(&mut reached.open).chain([&mut reached.failing]);
+    for op in drawn.chain(&mut witness.operations) {
         op.f = EVIL.to_owned();
         op.value = json!({"a": EVIL});
         op.node = Some(EVIL.to_owned());
