@@ -180,7 +180,9 @@ fn the_budget_counts_what_long_states_take() {
             memory_bytes_max,
             ..Budget::default()
         };
-        check(&history, "log", budget, &|| Duration::ZERO).unwrap().verdict
+        check(&history, "log", budget, &|| Duration::ZERO)
+            .unwrap()
+            .verdict
     };
     // The states have eight million elements, of four bytes, together.
     assert_eq!(judge(64 << 20), Verdict::Held);
