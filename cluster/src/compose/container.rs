@@ -24,13 +24,6 @@ pub fn is_network(on_engine: &str, in_file: &str, project: &Project) -> bool {
     on_engine == format!("{}_{in_file}", project.name) || on_engine == in_file
 }
 
-/// Whether a process runs, as far as its state in /proc says: a zombie does not.
-pub fn lives(pid: i64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-}
-
 /// The address that requests from this machine to another one come from. Nothing is sent: connecting a datagram socket
 /// only asks the routing table. (The engine itself does not always tell the gateway of an internal network.)
 pub fn source_address(destination: IpAddr) -> Result<IpAddr, ClusterError> {

@@ -36,7 +36,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use self::container::{data_on_host, endpoints, is_network, lives, source_address};
+use self::container::{data_on_host, endpoints, is_network, source_address};
 pub use self::engine::Kind;
 use self::engine::{Engine, program_state};
 use self::file::{Additions, Resolved};
@@ -44,6 +44,7 @@ pub use self::helper::Helper;
 use self::plan::{absolute, ensure_images, no_image, plan, resolve};
 pub use self::sweep::{CONTROLLER_LABEL, DIRECTORY_LABEL, Healed, NODE_LABEL, RUN_LABEL, Scope, heal};
 use self::tool::{Project, Tool};
+use crate::procfs::living;
 use crate::{Cluster, ClusterError, Node, Place, ProgramState, Readiness, wait_ready};
 
 /// Where the engine listens unless told otherwise.
@@ -542,7 +543,7 @@ impl Cluster for ComposeCluster {
         // Right after a kill the engine may not have noticed yet, and takes the container for running.
         while let Some(state) = self.engine.container(&id).await?.state
             && state.running == Some(true)
-            && !lives(state.pid.unwrap_or_default())
+            && state.pid.and_then(|pid| living(pid as u32)).is_none()
             && Instant::now() < deadline
         {
             tokio::time::sleep(NOTICE_PAUSE).await;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use super::engine::{Engine, Kind, Labels, Thing};
 use crate::ClusterError;
+use crate::procfs::living;
 
 /// The run that something belongs to.
 pub const RUN_LABEL: &str = "duress.run";
@@ -189,7 +190,8 @@ impl Controller {
                 "its controller runs in another PID namespace, where it can't be looked for".to_owned(),
             );
         }
-        (start_time(*pid) == Some(*started)).then(|| format!("its controller is alive, process {pid}"))
+        let same = living(*pid).filter(|stat| stat.started == *started);
+        same.map(|_| format!("its controller is alive, process {pid}"))
     }
 }
 
@@ -212,21 +214,9 @@ pub(super) fn this_controller() -> String {
     let pid = std::process::id();
     format!(
         "{pid}/{}/{}",
-        start_time(pid).unwrap_or_default(),
+        living(pid).map_or(0, |stat| stat.started),
         pid_namespace()
     )
-}
-
-/// When a process started, in ticks since boot: what tells it from a later process of the same number.
-fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in brackets, and may hold blanks and brackets.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    // A zombie is dead, whoever has not waited for it.
-    let state = fields.next()?;
-    (state != "Z").then_some(())?;
-    fields.nth(18)?.parse().ok()
 }
 
 /// The inode of our PID namespace.
