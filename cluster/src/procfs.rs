@@ -33,6 +33,9 @@ fn parse(text: &str) -> Option<Stat> {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    use nix::unistd::Pid;
+
     use super::*;
 
     #[test]
@@ -56,11 +59,11 @@ mod tests {
             .expect("there is a program `sleep`");
         assert!(living(child.id()).is_some());
         child.kill().expect("it is ours");
-        // A kill takes effect in its own time, and the zombie stays: nobody waits for it before the loop ends.
-        while living(child.id()).is_some() {
-            std::thread::yield_now();
-        }
-        assert!(std::path::Path::new(&format!("/proc/{}/stat", child.id())).exists());
+        // Waits until it has ended, and leaves what is left of it.
+        let id = Id::Pid(Pid::from_raw(child.id() as i32));
+        waitid(id, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).expect("it ends");
+        assert_eq!(living(child.id()), None);
+        assert!(fs::exists(format!("/proc/{}/stat", child.id())).expect("/proc is there"));
         child.wait().expect("it has ended");
     }
 }
