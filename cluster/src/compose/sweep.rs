@@ -131,6 +131,16 @@ async fn things_of(engine: &Engine, kind: Kind, run: &str) -> Result<Vec<Thing>,
     Ok(things)
 }
 
+/// What this controller labels everything with that it makes for a run.
+pub(super) fn labels(run: &str, directory: &Path) -> [(String, String); 3] {
+    [
+        (RUN_LABEL, run.to_owned()),
+        (CONTROLLER_LABEL, this_controller()),
+        (DIRECTORY_LABEL, directory.to_string_lossy().into_owned()),
+    ]
+    .map(|(label, value)| (label.to_owned(), value))
+}
+
 /// The project's name on the engine.
 pub(super) fn project_name(run: &str) -> String {
     format!("duress-{run}")
@@ -210,7 +220,7 @@ fn controller(labels: &Labels) -> Controller {
 }
 
 /// The label of this process.
-pub(super) fn this_controller() -> String {
+fn this_controller() -> String {
     let pid = std::process::id();
     format!(
         "{pid}/{}/{}",
