@@ -15,12 +15,7 @@
 //!   data: {labels: {duress.run: a1}}
 //! ```
 //!
-//! Names that the file fixes (`container_name`, and `name` of networks and volumes) would let two runs meet on one
-//! engine, so they are replaced by names of the project; a container stays reachable under its old name by an alias.
-//! What is external is left alone.
-//!
-//! Compose 1.29 replaces an entry of `networks` or `volumes` where version 2 merges it. So for 1.29 each entry is
-//! written in full, and for version 2 only what is new, because there lists would double.
+//! What is external is left alone. How each entry comes about is said in [`super::entries`].
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,8 +23,8 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::addresses::Addresses;
+use super::entries::{Entries, data_volume};
 use super::resolved::{Resolved, external};
-use super::sweep::NODE_LABEL;
 use super::tool::Generation;
 
 /// Everything that the override file is made from.
@@ -65,25 +60,18 @@ impl Additions {
     }
 
     fn file(&self, resolved: &Resolved, generation: Generation) -> Value {
-        let write = Writer {
-            add: self,
-            labels: (self.labels.iter())
-                .map(|(label, value)| (label.clone(), literal(value).into()))
-                .collect(),
-            resolved,
-            generation,
-        };
+        let entries = Entries::new(self, resolved, generation);
         let services: Map<String, Value> = (resolved.services())
-            .map(|name| (name.to_owned(), write.service(name)))
+            .map(|name| (name.to_owned(), entries.service(name)))
             .collect();
         let networks: Map<String, Value> = (resolved.networks().into_iter())
             .filter(|(_, definition)| !external(definition))
-            .map(|(name, definition)| (name.to_owned(), write.network(name, definition)))
+            .map(|(name, definition)| (name.to_owned(), entries.network(name, definition)))
             .collect();
         let volumes: Map<String, Value> = (resolved.volumes())
             .filter(|(_, definition)| !external(definition))
-            .map(|(name, definition)| (name.to_owned(), write.own(name, definition).into()))
-            .chain((self.data.iter()).map(|(node, folder)| (data_volume(node), write.data(folder))))
+            .map(|(name, definition)| (name.to_owned(), entries.volume(name, definition)))
+            .chain((self.data.iter()).map(|(node, folder)| (data_volume(node), entries.data(folder))))
             .collect();
         let mut file = json!({"services": services, "networks": networks});
         if !volumes.is_empty() {
@@ -97,122 +85,6 @@ impl Additions {
 /// of YAML 1.2 leave it plain.
 fn yaml(file: &Value) -> String {
     format!("# Written by Duress: all that it adds to the compose file of this run.\n{file:#}\n")
-}
-
-/// Makes the entries of the file.
-struct Writer<'a> {
-    add: &'a Additions,
-    /// Labels for everything.
-    labels: Map<String, Value>,
-    resolved: &'a Resolved,
-    generation: Generation,
-}
-
-impl Writer<'_> {
-    fn service(&self, name: &str) -> Value {
-        let (add, original) = (self.add, self.resolved.service(name));
-        let mut entry = Map::new();
-        let mut labels = self.labels.clone();
-        let old_name = original["container_name"].as_str();
-        if let Some(old_name) = old_name {
-            let new_name = format!("{}_{old_name}", add.project);
-            entry.insert("container_name".to_owned(), json!(new_name));
-        }
-        if add.nodes.iter().any(|node| node == name) {
-            labels.insert(NODE_LABEL.to_owned(), json!(name));
-            entry.insert("restart".to_owned(), json!("no"));
-        }
-        if let Some(image) = add.images.get(name) {
-            entry.insert("image".to_owned(), json!(image));
-        }
-        entry.insert("labels".to_owned(), labels.into());
-        if original["network_mode"].is_null() {
-            let networks: Map<String, Value> = (self.resolved.networks_of(name).into_iter())
-                .map(|(network, own)| (network.to_owned(), self.on_network(name, old_name, network, own)))
-                .collect();
-            if networks.values().any(|own| !own.is_null()) {
-                entry.insert("networks".to_owned(), networks.into());
-            }
-        }
-        if let Some(folder) = add.data.get(name) {
-            let mount = format!("{}:{}", data_volume(name), folder.inside);
-            entry.insert("volumes".to_owned(), json!([mount]));
-        }
-        entry.into()
-    }
-
-    /// What a service gets on a network, which says `original` of it: its address and its old name.
-    fn on_network(&self, service: &str, old_name: Option<&str>, network: &str, original: &Value) -> Value {
-        let mut own = self.base_map(original);
-        let hosts = &self.add.addresses.hosts;
-        if let Some(host) = hosts.get(&(service.to_owned(), network.to_owned())) {
-            own.insert("ipv4_address".to_owned(), json!(host));
-        }
-        if let Some(old_name) = old_name {
-            let mut aliases = self.base_list(&original["aliases"]);
-            aliases.push(json!(old_name));
-            own.insert("aliases".to_owned(), aliases.into());
-        }
-        if own.is_empty() { Value::Null } else { own.into() }
-    }
-
-    fn network(&self, name: &str, definition: &Value) -> Value {
-        let mut entry = self.own(name, definition);
-        if let Some(subnet) = self.add.addresses.subnets.get(name) {
-            let mut ipam = self.base_map(&definition["ipam"]);
-            let mut config = self.base_list(&definition["ipam"]["config"]);
-            config.push(json!({"subnet": subnet.to_string()}));
-            ipam.insert("config".to_owned(), config.into());
-            entry.insert("ipam".to_owned(), ipam.into());
-        }
-        entry.into()
-    }
-
-    /// A volume and not a plain bind mount: the engine then copies the image's content and owner into the empty folder,
-    /// as it does for the volumes that nodes have without Duress.
-    fn data(&self, folder: &DataFolder) -> Value {
-        json!({
-            "driver": "local",
-            "driver_opts": {"type": "none", "o": "bind", "device": folder.outside},
-            "labels": self.labels,
-        })
-    }
-
-    /// What every network and volume of the project gets: labels, and a name that no other run has.
-    fn own(&self, key: &str, definition: &Value) -> Map<String, Value> {
-        let mut entry = self.base_map(definition);
-        let mut labels = self.base_map(&definition["labels"]);
-        labels.extend(self.labels.clone());
-        entry.insert("labels".to_owned(), labels.into());
-        if !definition["name"].is_null() {
-            entry.insert("name".to_owned(), json!(format!("{}_{key}", self.add.project)));
-        }
-        entry
-    }
-
-    /// What an entry starts from: all of the original where the tool would replace it, nothing where it merges.
-    fn base_map(&self, original: &Value) -> Map<String, Value> {
-        match (self.generation, original) {
-            (Generation::V1, Value::Object(map)) => map.clone(),
-            _ => Map::new(),
-        }
-    }
-
-    fn base_list(&self, original: &Value) -> Vec<Value> {
-        match (self.generation, original) {
-            (Generation::V1, Value::Array(list)) => list.clone(),
-            _ => Vec::new(),
-        }
-    }
-}
-
-/// A text as Compose has to be told it: it takes `$` for the beginning of a variable.
-fn literal(text: &str) -> String {
-    text.replace('$', "$$")
-}
-
-fn data_volume(node: &str) -> String {
-    format!("duress-data-{node}")
 }
 
 #[cfg(test)]
@@ -374,6 +246,23 @@ version: '3.9'
         );
         assert_eq!(file["services"]["n2"].get("volumes"), None);
         assert_eq!(file["services"]["n2"]["image"], "db:2");
+    }
+
+    #[test]
+    fn a_dollar_in_a_path_begins_no_variable() {
+        let mut add = add(Addresses::default());
+        add.labels
+            .insert("duress.directory".to_owned(), "/runs/$1".to_owned());
+        let data = DataFolder {
+            inside: "/var/lib/db".to_owned(),
+            outside: "/runs/$1/data/n1".into(),
+        };
+        add.data.insert("n1".to_owned(), data);
+        let file = add.file(&resolved(FILE), Generation::V2);
+        let volume = &file["volumes"]["duress-data-n1"];
+        assert_eq!(volume["driver_opts"]["device"], "/runs/$$1/data/n1");
+        assert_eq!(volume["labels"]["duress.directory"], "/runs/$$1");
+        assert_eq!(file["services"]["n2"]["labels"]["duress.directory"], "/runs/$$1");
     }
 
     #[test]

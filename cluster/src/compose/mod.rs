@@ -21,6 +21,7 @@ mod cluster;
 mod config;
 mod container;
 mod engine;
+mod entries;
 mod helper;
 mod pack;
 mod plan;

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! All arguments used are common to both generations; where they differ is in what they make of an override file
-//! (see [`super::additions`]).
+//! (see [`super::entries`]).
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
