@@ -9,6 +9,7 @@ mod exec;
 mod files;
 mod http;
 pub mod local;
+pub mod procfs;
 mod program;
 mod readiness;
 mod status;

@@ -15,7 +15,7 @@ use crate::spec::{Property, Spec, WorkloadSpec};
 
 /// Says what is wrong with a spec's client for its system, if anything is.
 pub fn problem(spec: &Spec) -> Option<String> {
-    let (system, client) = (spec.system(), &spec.client);
+    let (system, client) = (spec.cluster.system(), &spec.client);
     let elsewhere = !matches!(spec.workload, WorkloadSpec::Register(_));
     if system == "specimen" && elsewhere {
         return Some("workload: the client of the specimen knows only the workload register".to_owned());
@@ -35,10 +35,10 @@ pub fn problem(spec: &Spec) -> Option<String> {
     })
 }
 
-/// The client of a system.
-pub fn service(system: &str, spec: &Spec, from: Option<IpAddr>) -> Result<Box<dyn Service>, String> {
+/// The client of the spec's system.
+pub fn service(spec: &Spec, from: Option<IpAddr>) -> Result<Box<dyn Service>, String> {
     let read = spec.client.read;
-    let made: Result<Box<dyn Service>, _> = match system {
+    let made: Result<Box<dyn Service>, _> = match spec.cluster.system() {
         "etcd" => Etcd::new(from, read, lease(&spec.workload))
             .map(|client| Box::new(client.with_long_writes(spec.client.long_writes)) as Box<dyn Service>),
         _ => Specimen::new(from, read).map(|client| Box::new(client) as Box<dyn Service>),

@@ -11,7 +11,7 @@ use duress_results::rundir::RunDir;
 use tokio::time::Instant;
 
 use crate::run::Failure;
-use crate::spec::{AgentHome, ClusterSpec, ComposeSpec, Spec};
+use crate::spec::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 
 /// Where nodes live.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +78,13 @@ async fn beside(home: AgentHome, cluster: &ComposeCluster) -> Result<bool, Clust
 }
 
 /// Brings the cluster up. When this fails, nothing of it is left.
-pub async fn deploy(spec: &Spec, system: &System, ground: Ground, dir: &RunDir) -> Result<Deployed, Failure> {
-    match (ground, &spec.cluster) {
+pub async fn deploy(
+    cluster: &ClusterSpec,
+    system: &System,
+    ground: Ground,
+    dir: &RunDir,
+) -> Result<Deployed, Failure> {
+    match (ground, cluster) {
         (Ground::Compose, ClusterSpec::Compose(compose)) => {
             let config = compose_config(compose, system, dir.path());
             let cluster = Arc::new(ComposeCluster::deploy(config).await?);
@@ -89,18 +94,18 @@ pub async fn deploy(spec: &Spec, system: &System, ground: Ground, dir: &RunDir) 
                 beside: beside.then_some(cluster),
             })
         }
-        (Ground::Local(isolation), _) => Ok(Deployed {
-            cluster: sandboxes(spec, system, isolation, dir).await?,
+        (Ground::Local(isolation), ClusterSpec::Local(local)) => Ok(Deployed {
+            cluster: sandboxes(local, system, isolation, dir).await?,
             beside: None,
         }),
-        (Ground::Compose, ClusterSpec::Local(_)) => Err(Failure::Other(
-            "sandboxes were asked for, but not prepared".to_owned(),
+        _ => Err(Failure::Other(
+            "the cluster that is asked for was not prepared".to_owned(),
         )),
     }
 }
 
 async fn sandboxes(
-    spec: &Spec,
+    spec: &LocalSpec,
     system: &System,
     isolation: Isolation,
     dir: &RunDir,
@@ -112,7 +117,7 @@ async fn sandboxes(
         std::env::current_exe().map_err(|error| Failure::Other(format!("find duress itself: {error}")))?;
     let programs = system.programs(&nodes, &dir.nodes(), &duress, &spec.node_args())?;
     let cluster = LocalCluster::deploy(isolation, local::LocalSpec::new(programs, dir.nodes())).await?;
-    if let Err(error) = bring_up(&cluster, &system.readiness, start + spec.ready_limit()).await {
+    if let Err(error) = bring_up(&cluster, &system.readiness, start + spec.ready.0).await {
         // The first error says why; one from taking down what never stood adds nothing.
         let _ = cluster.down().await;
         return Err(error.into());

@@ -37,8 +37,6 @@ pub struct RunFacts {
     pub started: String,
     /// The command that does it again.
     pub reproduce: String,
-    /// Name of the model that judges the history.
-    pub model: &'static str,
     /// What nodes said of themselves.
     pub series: Series,
 }
@@ -52,7 +50,7 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
     let restarts = Restarts::of(history);
     let properties: Vec<PropertyVerdict> = (spec.properties.iter())
         .map(|property| match property {
-            Property::Linearizable => linearizable(history, facts.model, budget),
+            Property::Linearizable => linearizable(history, spec.workload.model(), budget),
             Property::Converged => converged::converged(history),
             Property::MutualExclusion => mutex::mutual_exclusion(history),
             Property::NothingLost => set::nothing_lost(history),
@@ -105,7 +103,7 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
         harness_failure,
         cut_short,
         phases,
-        cluster: describe(spec),
+        cluster: describe(&spec.cluster),
         reproduce: facts.reproduce,
     }
 }
@@ -224,9 +222,9 @@ fn conclude(
     (Overall::Held, summary)
 }
 
-fn describe(spec: &Spec) -> String {
-    let (system, nodes) = (spec.system(), spec.node_names().len());
-    match &spec.cluster {
+fn describe(cluster: &ClusterSpec) -> String {
+    let (system, nodes) = (cluster.system(), cluster.node_names().len());
+    match cluster {
         ClusterSpec::Local(local) if local.defects.is_empty() => format!("local, {nodes} nodes, {system}"),
         ClusterSpec::Local(local) => {
             format!(

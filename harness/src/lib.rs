@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! Spec ──▶ Schedule ──▶ Run ──▶ history.jsonl ──▶ VerdictFile ──▶ report.html
-//! spec.rs  (nemesis)    run.rs  recorder.rs       judge.rs        (results)
+//! spec/    (nemesis)    run.rs  recorder.rs       judge.rs        (results)
 //! ```
 
 pub mod cli;

@@ -121,7 +121,7 @@ impl Run<'_> {
     async fn deploy(&self) -> Result<Deployed, Failure> {
         self.phase("deploy");
         let start = Instant::now();
-        let deployed = deploy::deploy(self.spec, &self.system, self.ground, self.dir).await?;
+        let deployed = deploy::deploy(&self.spec.cluster, &self.system, self.ground, self.dir).await?;
         self.progress.say(&format!(
             "{} nodes of {} are up after {:.1} s",
             deployed.cluster.nodes().len(),
@@ -137,7 +137,7 @@ impl Run<'_> {
         let probe = StatusProbe::new(&self.system, observer_address)?;
         let observer = Observer::start(cluster.nodes(), &probe, self.dir, &self.recorder)
             .map_err(|error| Failure::Other(format!("keep what nodes say: {error}")))?;
-        let limit = self.spec.ready_limit();
+        let limit = self.spec.cluster.ready_limit();
         observer
             .agreement(limit)
             .await
@@ -263,7 +263,7 @@ impl Run<'_> {
         let ready = Ready {
             cluster: cluster.clone(),
             system: self.system.clone(),
-            limit: self.spec.ready_limit(),
+            limit: self.spec.cluster.ready_limit(),
         };
         Ok(Nemesis::new(
             cluster,
@@ -277,7 +277,7 @@ impl Run<'_> {
 
     fn clients(&self, cluster: &dyn Cluster) -> Result<Clients, Failure> {
         let from = first_v4(&cluster.client_addresses());
-        let service = client::service(&self.system.name, self.spec, from).map_err(Failure::Other)?;
+        let service = client::service(self.spec, from).map_err(Failure::Other)?;
         let workload = client::workload(&self.spec.workload).map_err(Failure::Other)?;
         let endpoints = (cluster.nodes().iter())
             .map(|node| Endpoint {

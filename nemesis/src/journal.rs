@@ -21,6 +21,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use duress_cluster::procfs::living;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::protocol::{Identity, Process};
@@ -196,8 +197,7 @@ impl OpenFault {
         for node in &self.nodes {
             let name = &node.place.name;
             let what = format!("fault {number} ({}) at {name}", self.kind.name());
-            let lives = procfs::stat(node.place.pid)
-                .is_some_and(|stat| stat.started == node.started && procfs::alive(stat.state));
+            let lives = living(node.place.pid).is_some_and(|stat| stat.started == node.started);
             if !lives {
                 report.done.push(format!(
                     "{what}: process {} is gone, and what it lived in",

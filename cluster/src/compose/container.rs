@@ -2,16 +2,49 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use bollard::models::ContainerInspectResponse;
+use bollard::models::{ContainerInspectResponse, ContainerState, EndpointSettings, RestartPolicyNameEnum};
 
 use super::tool::Project;
-use crate::ClusterError;
+use crate::{ClusterError, Node, ProgramState};
 
-pub type Endpoint = bollard::models::EndpointSettings;
+/// A node, as a cluster knows it, from its container: by its addresses on the network that all nodes share.
+pub fn node_of(
+    container: &ContainerInspectResponse,
+    name: &str,
+    shared: &str,
+    project: &Project,
+) -> Result<Node, ClusterError> {
+    let refuse = |why: String| ClusterError::Unsupported {
+        what: format!("address {name}"),
+        why,
+    };
+    let (_, endpoint) = endpoints(container)
+        .find(|(network, _)| is_network(network, shared, project))
+        .ok_or_else(|| refuse(format!("its container is not on the network {shared}")))?;
+    let Some(ipv4) = parse(endpoint.ip_address.as_ref()) else {
+        return Err(refuse(format!(
+            "its container has no IPv4 address on the network {shared}"
+        )));
+    };
+    Ok(Node {
+        name: name.to_owned(),
+        ipv4,
+        ipv6: parse(endpoint.global_ipv6_address.as_ref()),
+    })
+}
+
+/// Every address that a container has.
+pub fn addresses(container: &ContainerInspectResponse) -> Vec<IpAddr> {
+    endpoints(container)
+        .flat_map(|(_, endpoint)| [&endpoint.ip_address, &endpoint.global_ipv6_address])
+        .filter_map(|address| parse(address.as_ref()))
+        .collect()
+}
 
 /// A container's networks, by the engine's names.
-pub fn endpoints(container: &ContainerInspectResponse) -> impl Iterator<Item = (&String, &Endpoint)> {
+fn endpoints(container: &ContainerInspectResponse) -> impl Iterator<Item = (&String, &EndpointSettings)> {
     container
         .network_settings
         .iter()
@@ -20,15 +53,19 @@ pub fn endpoints(container: &ContainerInspectResponse) -> impl Iterator<Item = (
 }
 
 /// Whether the engine's name of a network is that of the file's network: ours, or an external one's own.
-pub fn is_network(on_engine: &str, in_file: &str, project: &Project) -> bool {
+fn is_network(on_engine: &str, in_file: &str, project: &Project) -> bool {
     on_engine == format!("{}_{in_file}", project.name) || on_engine == in_file
 }
 
-/// Whether a process runs, as far as its state in /proc says: a zombie does not.
-pub fn lives(pid: i64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+/// Where there is no address the engine writes an empty one.
+fn parse<Address: FromStr>(address: Option<&String>) -> Option<Address> {
+    address?.parse().ok()
+}
+
+/// When the engine starts a container's program again by itself; `None`: never.
+pub fn restart_policy(container: &ContainerInspectResponse) -> Option<RestartPolicyNameEnum> {
+    let policy = container.host_config.as_ref()?.restart_policy.as_ref()?.name?;
+    (!matches!(policy, RestartPolicyNameEnum::EMPTY | RestartPolicyNameEnum::NO)).then_some(policy)
 }
 
 /// The address that requests from this machine to another one come from. Nothing is sent: connecting a datagram socket
@@ -66,5 +103,52 @@ pub fn data_on_host(container: &ContainerInspectResponse, path: &str, pid: u32) 
             .join(pid.to_string())
             .join("root")
             .join(path.strip_prefix("/").unwrap_or(path)),
+    }
+}
+
+/// Whether a container's program runs.
+pub fn program_state(state: &ContainerState) -> ProgramState {
+    if state.running == Some(true) {
+        return ProgramState::Running;
+    }
+    let how = match state.exit_code {
+        _ if state.oom_killed == Some(true) => "killed for want of memory".to_owned(),
+        // As a shell counts: 128 and the number of the signal.
+        Some(code @ 129..=192) => format!("signal {}", code - 128),
+        Some(code)
+            if state
+                .started_at
+                .as_deref()
+                .is_some_and(|at| !at.starts_with("0001")) =>
+        {
+            format!("exit status {code}")
+        }
+        _ => "never started".to_owned(),
+    };
+    ProgramState::Stopped { how }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(running: bool, exit_code: i64, started_at: &str) -> ProgramState {
+        program_state(&ContainerState {
+            running: Some(running),
+            exit_code: Some(exit_code),
+            started_at: Some(started_at.to_owned()),
+            ..ContainerState::default()
+        })
+    }
+
+    #[test]
+    fn ends_are_told_as_a_shell_would() {
+        let stopped = |how: &str| ProgramState::Stopped { how: how.to_owned() };
+        let at = "2026-01-01T00:00:00Z";
+        assert_eq!(state(true, 0, at), ProgramState::Running);
+        assert_eq!(state(false, 137, at), stopped("signal 9"));
+        assert_eq!(state(false, 1, at), stopped("exit status 1"));
+        assert_eq!(state(false, 0, at), stopped("exit status 0"));
+        assert_eq!(state(false, 0, "0001-01-01T00:00:00Z"), stopped("never started"));
     }
 }

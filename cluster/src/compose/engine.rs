@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use bollard::Docker;
-use bollard::models::{ContainerInspectResponse, ContainerState};
+use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, LogsOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
@@ -18,7 +18,7 @@ use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 
 use super::subnet::Subnet;
-use crate::{ClusterError, ProgramState};
+use crate::ClusterError;
 
 /// The engine's longest answer is the removal of a container whose program does not die.
 const CALL_SECONDS_MAX: u64 = 60;
@@ -241,57 +241,10 @@ fn cut(line: &str) -> String {
     }
 }
 
-/// Whether a container's program runs.
-pub(super) fn program_state(state: &ContainerState) -> ProgramState {
-    if state.running == Some(true) {
-        return ProgramState::Running;
-    }
-    let how = match state.exit_code {
-        _ if state.oom_killed == Some(true) => "killed for want of memory".to_owned(),
-        // As a shell counts: 128 and the number of the signal.
-        Some(code @ 129..=192) => format!("signal {}", code - 128),
-        Some(code)
-            if state
-                .started_at
-                .as_deref()
-                .is_some_and(|at| !at.starts_with("0001")) =>
-        {
-            format!("exit status {code}")
-        }
-        _ => "never started".to_owned(),
-    };
-    ProgramState::Stopped { how }
-}
-
 /// What was tried, and what the engine said.
 pub(super) fn engine_error(what: String, error: bollard::errors::Error) -> ClusterError {
     ClusterError::Io {
         what,
         source: io::Error::other(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn state(running: bool, exit_code: i64, started_at: &str) -> ProgramState {
-        program_state(&ContainerState {
-            running: Some(running),
-            exit_code: Some(exit_code),
-            started_at: Some(started_at.to_owned()),
-            ..ContainerState::default()
-        })
-    }
-
-    #[test]
-    fn ends_are_told_as_a_shell_would() {
-        let stopped = |how: &str| ProgramState::Stopped { how: how.to_owned() };
-        let at = "2026-01-01T00:00:00Z";
-        assert_eq!(state(true, 0, at), ProgramState::Running);
-        assert_eq!(state(false, 137, at), stopped("signal 9"));
-        assert_eq!(state(false, 1, at), stopped("exit status 1"));
-        assert_eq!(state(false, 0, at), stopped("exit status 0"));
-        assert_eq!(state(false, 0, "0001-01-01T00:00:00Z"), stopped("never started"));
     }
 }

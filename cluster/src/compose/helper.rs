@@ -11,9 +11,7 @@
 //! It is not `privileged`: it gets the capabilities that faults need, by name ([`CAPABILITIES`]). Engines that are
 //! themselves short of one can't start privileged containers at all, and there is no reason to ask for more than is used.
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::path::Path;
 
 use bollard::container::LogOutput;
 use bollard::errors::Error as BollardError;
@@ -216,16 +214,4 @@ async fn ensure_image(engine: &Engine) -> Result<String, ClusterError> {
         step.map_err(|error| engine_error(format!("import the image {name}"), error))?;
     }
     Ok(name)
-}
-
-/// The labels of a run, for a container that is no node.
-pub(super) fn labels(run: &str, controller: String, directory: &Path) -> Labels {
-    HashMap::from([
-        (super::RUN_LABEL.to_owned(), run.to_owned()),
-        (super::CONTROLLER_LABEL.to_owned(), controller),
-        (
-            super::DIRECTORY_LABEL.to_owned(),
-            directory.to_string_lossy().into_owned(),
-        ),
-    ])
 }

@@ -4,15 +4,26 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::additions::{Additions, DataFolder};
+use super::addresses::Addresses;
+use super::config::ComposeConfig;
 use super::engine::Engine;
-use super::file::{Additions, Resolved};
-use super::tool::{Project, Tool};
-use super::{
-    CONTROLLER_LABEL, ComposeConfig, DIRECTORY_LABEL, NODE_LABEL, RUN_LABEL, UP_TIME_MAX, subnet, sweep,
-};
+use super::resolved::Resolved;
+use super::tool::{Project, Tool, UP_TIME_MAX};
+use super::{subnet, sweep};
 use crate::ClusterError;
 
 const CONFIG_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// The override file that a deployment would use now.
+pub async fn preview(config: &ComposeConfig) -> Result<String, ClusterError> {
+    config.check()?;
+    let engine = Engine::connect(&config.socket).await?;
+    let tool = Tool::find().await?;
+    let resolved = resolve(&tool, config).await?;
+    let additions = plan(&engine, config, &resolved, 0).await?;
+    Ok(additions.to_yaml(&resolved, tool.generation))
+}
 
 /// Reads the file as the tool understands it, and makes sure that its nodes can be nodes.
 pub async fn resolve(tool: &Tool, config: &ComposeConfig) -> Result<Resolved, ClusterError> {
@@ -49,23 +60,22 @@ pub async fn plan(
     taken.extend(subnet::routed(&routes));
     let start = spread(&config.run).wrapping_add(attempt.wrapping_mul(977));
     let directory = absolute(&config.directory)?;
-    let data_folder = |node: &String| (node.clone(), directory.join("data").join(node));
+    let mut data = BTreeMap::new();
+    if let Some(inside) = config.data.as_ref().filter(|_| config.own_data) {
+        data.extend(config.nodes.iter().map(|node| {
+            let folder = DataFolder {
+                inside: inside.clone(),
+                outside: directory.join("data").join(node),
+            };
+            (node.clone(), folder)
+        }));
+    }
     Ok(Additions {
         project: sweep::project_name(&config.run),
         nodes: config.nodes.clone(),
-        labels: BTreeMap::from([
-            (RUN_LABEL.to_owned(), config.run.clone()),
-            (CONTROLLER_LABEL.to_owned(), sweep::this_controller()),
-            // `$` would be taken for a variable.
-            (
-                DIRECTORY_LABEL.to_owned(),
-                directory.to_string_lossy().replace('$', "$$"),
-            ),
-        ]),
-        node_label: NODE_LABEL.to_owned(),
-        addresses: resolved.choose_addresses(&config.nodes, &taken, start)?,
-        data: (config.data.clone().filter(|_| config.own_data))
-            .map(|path| (path, config.nodes.iter().map(data_folder).collect())),
+        labels: sweep::labels(&config.run, &directory).into(),
+        addresses: Addresses::choose(resolved, &config.nodes, &taken, start)?,
+        data,
         images: BTreeMap::new(),
     })
 }

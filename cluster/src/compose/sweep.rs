@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use super::engine::{Engine, Kind, Labels, Thing};
 use crate::ClusterError;
+use crate::procfs::living;
 
 /// The run that something belongs to.
 pub const RUN_LABEL: &str = "duress.run";
@@ -130,6 +131,16 @@ async fn things_of(engine: &Engine, kind: Kind, run: &str) -> Result<Vec<Thing>,
     Ok(things)
 }
 
+/// What this controller labels everything with that it makes for a run.
+pub(super) fn labels(run: &str, directory: &Path) -> [(String, String); 3] {
+    [
+        (RUN_LABEL, run.to_owned()),
+        (CONTROLLER_LABEL, this_controller()),
+        (DIRECTORY_LABEL, directory.to_string_lossy().into_owned()),
+    ]
+    .map(|(label, value)| (label.to_owned(), value))
+}
+
 /// The project's name on the engine.
 pub(super) fn project_name(run: &str) -> String {
     format!("duress-{run}")
@@ -189,7 +200,8 @@ impl Controller {
                 "its controller runs in another PID namespace, where it can't be looked for".to_owned(),
             );
         }
-        (start_time(*pid) == Some(*started)).then(|| format!("its controller is alive, process {pid}"))
+        let same = living(*pid).filter(|stat| stat.started == *started);
+        same.map(|_| format!("its controller is alive, process {pid}"))
     }
 }
 
@@ -208,25 +220,13 @@ fn controller(labels: &Labels) -> Controller {
 }
 
 /// The label of this process.
-pub(super) fn this_controller() -> String {
+fn this_controller() -> String {
     let pid = std::process::id();
     format!(
         "{pid}/{}/{}",
-        start_time(pid).unwrap_or_default(),
+        living(pid).map_or(0, |stat| stat.started),
         pid_namespace()
     )
-}
-
-/// When a process started, in ticks since boot: what tells it from a later process of the same number.
-fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in brackets, and may hold blanks and brackets.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    // A zombie is dead, whoever has not waited for it.
-    let state = fields.next()?;
-    (state != "Z").then_some(())?;
-    fields.nth(18)?.parse().ok()
 }
 
 /// The inode of our PID namespace.

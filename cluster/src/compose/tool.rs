@@ -9,7 +9,7 @@
 //! ```
 //!
 //! All arguments used are common to both generations; where they differ is in what they make of an override file
-//! (see [`super::file`]).
+//! (see [`super::entries`]).
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -39,6 +39,9 @@ pub struct Tool {
     /// How it merges.
     pub generation: Generation,
 }
+
+/// Bringing a project up may mean building its images, or pulling them.
+pub const UP_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// The ways to call Compose, the better one first.
 const COMMANDS: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];

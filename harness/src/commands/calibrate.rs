@@ -268,7 +268,7 @@ fn table(series: &[Series], args: &CalibrateArgs) -> String {
         ));
     }
     let planted = |name: &str| {
-        let defects = |series: &Series| series.spec.defects().iter().any(|defect| defect == name);
+        let defects = |series: &Series| series.spec.cluster.defects().iter().any(|defect| defect == name);
         series.iter().any(defects)
     };
     // A folder of specs for the specimen has to account for all that can be planted in it.
@@ -287,7 +287,7 @@ fn table(series: &[Series], args: &CalibrateArgs) -> String {
 
 /// Name of what a spec is to find, and what it is.
 fn defect(spec: &Spec) -> (String, String) {
-    let planted = spec.defects().join(", ");
+    let planted = spec.cluster.defects().join(", ");
     match Defect::ALL.iter().find(|defect| defect.name() == planted) {
         Some(defect) => (planted, defect.what().to_owned()),
         None => (spec.name.clone(), spec.description.clone()),

@@ -105,8 +105,7 @@ fn write(dir: &RunDir) -> Result<RunData, ReportError> {
     let facts = RunFacts {
         started,
         reproduce: format!("duress run {} --seed {seed}", dir.spec().display()),
-        model: spec.model(),
-        series: series(dir, &spec.node_names())?,
+        series: series(dir, &spec.cluster.node_names())?,
     };
     let verdict = judge(&spec, seed, &history, facts);
     drop(history);

@@ -44,11 +44,11 @@ pub fn main(args: &RunArgs) -> ExitCode {
             exit::USAGE,
         )
     };
-    let system = match System::named(spec.system()) {
+    let system = match System::named(spec.cluster.system()) {
         Ok(system) => system,
         Err(error) => return invalid(error.to_string()),
     };
-    let schedule = match plan(&spec.faults, &spec.node_names(), seed, spec.time.faults.0) {
+    let schedule = match plan(&spec.faults, &spec.cluster.node_names(), seed, spec.time.faults.0) {
         Ok(schedule) => schedule,
         Err(error) => return invalid(format!("faults: {error}")),
     };
@@ -125,7 +125,7 @@ fn resolve(args: &RunArgs) -> Result<Spec, SpecError> {
     if let Err(error) = client::workload(&spec.workload) {
         return invalid(error);
     }
-    for defect in spec.defects() {
+    for defect in spec.cluster.defects() {
         if let Err(error) = defect.parse::<duress_specimen::Defect>() {
             return invalid(format!("cluster.local.defects: {error}"));
         }
@@ -146,7 +146,7 @@ fn prepare(
     schedule: &Schedule,
 ) -> Result<Prepared, Box<dyn std::error::Error>> {
     let dir = RunDir::create(&args.out, &spec.name, started, seed)?;
-    for node in spec.node_names() {
+    for node in spec.cluster.node_names() {
         dir.create_node(&node)?;
     }
     dir.write_spec(&toml::to_string(spec).map_err(|error| Trouble(error.to_string()))?)?;

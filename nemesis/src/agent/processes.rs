@@ -6,9 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use duress_cluster::Place;
+use duress_cluster::procfs::living;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::procfs::{self, alive, stopped};
+use super::procfs::{self, stopped};
 use super::protocol::{Ending, Process, Processes};
 
 /// How long to chase processes that fork faster than they can be signalled, or that sit in the kernel.
@@ -162,11 +163,10 @@ pub fn list(places: &[Place]) -> io::Result<Vec<Processes>> {
     places
         .iter()
         .map(|place| {
-            let gone = || procfs::stat(place.pid).is_none_or(|stat| !alive(stat.state));
             let processes = match procfs::members(place) {
                 // A container whose program ended has no namespaces left to look into. It may end at any moment, so it
                 // is asked only now.
-                Err(_) if gone() => Vec::new(),
+                Err(_) if living(place.pid).is_none() => Vec::new(),
                 members => members?,
             };
             Ok(Processes {

@@ -1,4 +1,4 @@
-//! What `/proc` says of the processes of a node: who they are, whether they run.
+//! What `/proc` says of the processes of a node: who they are, which of them are stopped.
 //!
 //! The processes of a node are all that live in the PID namespace of its place, but for the keeper. Where a node has
 //! no PID namespace of its own (a host), they are the program and its descendants.
@@ -9,35 +9,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use duress_cluster::Place;
+use duress_cluster::procfs::{Stat, living};
 
 use super::protocol::{Identity, Process};
-
-/// The part of `/proc/PID/stat` that matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stat {
-    /// `R`, `S`, `D`, `T`, `Z`…
-    pub state: char,
-    /// The parent.
-    pub parent: u32,
-    /// Clock ticks since boot.
-    pub started: u64,
-}
-
-/// `None` if there is no such process.
-pub fn stat(pid: u32) -> Option<Stat> {
-    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-fn parse_stat(text: &str) -> Option<Stat> {
-    // The name stands in parentheses and may hold anything, parentheses too.
-    let (_, rest) = text.rsplit_once(')')?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    Some(Stat {
-        state: fields.first()?.chars().next()?,
-        parent: fields.get(1)?.parse().ok()?,
-        started: fields.get(19)?.parse().ok()?,
-    })
-}
 
 /// The boot that process numbers and start times belong to.
 pub fn boot_id() -> io::Result<String> {
@@ -53,8 +27,7 @@ pub fn namespace(pid: u32, which: &str) -> io::Result<u64> {
 
 /// What tells a place from a later one with the same process id.
 pub fn identify(place: &Place) -> io::Result<Identity> {
-    let started = stat(place.pid)
-        .filter(|stat| alive(stat.state))
+    let started = living(place.pid)
         .ok_or(io::Error::from(io::ErrorKind::NotFound))?
         .started;
     Ok(Identity {
@@ -68,11 +41,6 @@ pub fn identify(place: &Place) -> io::Result<Identity> {
     })
 }
 
-/// True for states of processes that still do, or may again do, something.
-pub fn alive(state: char) -> bool {
-    !matches!(state, 'Z' | 'X' | 'x')
-}
-
 /// True for the state that SIGSTOP leads to.
 pub fn stopped(state: char) -> bool {
     matches!(state, 'T' | 't')
@@ -80,8 +48,8 @@ pub fn stopped(state: char) -> bool {
 
 /// The process as it is now, if it is still the same and alive.
 pub fn current(process: &Process) -> Option<Process> {
-    let stat = stat(process.pid)?;
-    (stat.started == process.started && alive(stat.state)).then_some(Process {
+    let stat = living(process.pid)?;
+    (stat.started == process.started).then_some(Process {
         state: stat.state,
         ..*process
     })
@@ -99,7 +67,7 @@ pub fn members(place: &Place) -> io::Result<Vec<Process>> {
         else {
             continue;
         };
-        if let Some(stat) = stat(pid).filter(|stat| alive(stat.state)) {
+        if let Some(stat) = living(pid) {
             all.insert(pid, stat);
         }
     }
@@ -141,22 +109,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_parentheses_does_not_shift_fields() {
-        let line = "77 (a) Z (b)) T 12 77 77 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 98765 2 3 4";
-        assert_eq!(
-            parse_stat(line),
-            Some(Stat {
-                state: 'T',
-                parent: 12,
-                started: 98765
-            })
-        );
-    }
-
-    #[test]
     fn a_pid_of_another_start_time_is_another_process() {
         let pid = std::process::id();
-        let started = stat(pid).unwrap().started;
+        let started = living(pid).unwrap().started;
         assert!(
             current(&Process {
                 pid,

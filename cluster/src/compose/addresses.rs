@@ -1,0 +1,101 @@
+//! Which subnets and addresses nodes get, where the file fixes none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use serde_json::Value;
+
+use super::resolved::{Resolved, external};
+use super::subnet::{self, Subnet};
+use crate::ClusterError;
+
+/// Subnets and addresses that Duress chose. Keys are names of networks as in the file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Addresses {
+    /// Networks that get a subnet because the file gives them none.
+    pub subnets: BTreeMap<String, Subnet>,
+    /// Addresses by service and network, where the file fixes none.
+    pub hosts: BTreeMap<(String, String), Ipv4Addr>,
+}
+
+impl Addresses {
+    /// Chooses for the nodes, around the subnets that are taken. Where the search for free ones begins depends on
+    /// `start`.
+    pub fn choose(
+        resolved: &Resolved,
+        nodes: &[String],
+        taken: &[Subnet],
+        start: u32,
+    ) -> Result<Self, ClusterError> {
+        let mut chosen = Addresses::default();
+        let mut taken = taken.to_vec();
+        let names: BTreeSet<&str> = nodes
+            .iter()
+            .flat_map(|node| resolved.networks_of(node).into_keys())
+            .collect();
+        for name in names {
+            let definition = resolved.network(name);
+            if external(definition) || !fixable(definition) {
+                continue;
+            }
+            let wanting: Vec<&String> = nodes
+                .iter()
+                .filter(|node| {
+                    let on_network = resolved.networks_of(node);
+                    on_network
+                        .get(name)
+                        .is_some_and(|own| own["ipv4_address"].is_null())
+                })
+                .collect();
+            if wanting.is_empty() {
+                continue;
+            }
+            let fixed = fixed_subnet(definition);
+            let subnet = fixed.or_else(|| subnet::free(&taken, start)).ok_or_else(|| ClusterError::Unsupported {
+                what: format!("give the network {name} a subnet"),
+                why: "none is free in 10.192.0.0/10; remove networks that are not used, or give this one a subnet"
+                    .to_owned(),
+            })?;
+            if fixed.is_none() {
+                taken.push(subnet);
+                chosen.subnets.insert(name.to_owned(), subnet);
+            }
+            let used = fixed_addresses(resolved, name);
+            let mut free = subnet.hosts_from_the_top().filter(|host| !used.contains(host));
+            for node in wanting {
+                let host = free.next().ok_or_else(|| ClusterError::Unsupported {
+                    what: format!("give {node} an address on the network {name}"),
+                    why: format!("all of {subnet} is taken"),
+                })?;
+                chosen.hosts.insert((node.clone(), name.to_owned()), host);
+            }
+        }
+        Ok(chosen)
+    }
+}
+
+/// Addresses on a network that nobody else may get: those of services, and the gateways.
+fn fixed_addresses(resolved: &Resolved, network: &str) -> BTreeSet<Ipv4Addr> {
+    let of_services = resolved.services().filter_map(|service| {
+        let own = *resolved.networks_of(service).get(network)?;
+        own["ipv4_address"].as_str()?.parse().ok()
+    });
+    let entries = ipam(resolved.network(network)).iter();
+    let gateways = entries.filter_map(|entry| entry["gateway"].as_str()?.parse().ok());
+    of_services.chain(gateways).collect()
+}
+
+fn fixed_subnet(definition: &Value) -> Option<Subnet> {
+    let mut entries = ipam(definition).iter();
+    entries.find_map(|entry| entry["subnet"].as_str()?.parse().ok())
+}
+
+fn ipam(definition: &Value) -> &[Value] {
+    definition["ipam"]["config"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Whether addresses can be fixed on a network: other drivers have address management of their own.
+fn fixable(definition: &Value) -> bool {
+    let driver = definition["driver"].as_str();
+    driver.is_none_or(|driver| driver == "bridge")
+}

@@ -1,0 +1,164 @@
+//! Brings a cluster up: the override file is written, the tool makes the project, the engine tells what came of it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use super::ComposeCluster;
+use crate::compose::config::ComposeConfig;
+use crate::compose::container::{node_of, restart_policy, source_address};
+use crate::compose::engine::{Engine, Kind};
+use crate::compose::plan::{absolute, ensure_images, plan, resolve};
+use crate::compose::sweep::{self, RUN_LABEL};
+use crate::compose::tool::{Tool, UP_TIME_MAX};
+use crate::{Cluster, ClusterError};
+
+/// Name of the override file in the run's directory.
+const OVERRIDE_FILE: &str = "compose.override.yaml";
+/// Parallel runs that look for a free subnet at the same time may find the same one; the engine gives it to one of them.
+const SUBNET_TRIES_MAX: u32 = 8;
+
+impl ComposeCluster {
+    /// Brings the cluster up and waits until every node is ready. After an error nothing of it is left.
+    pub async fn deploy(config: ComposeConfig) -> Result<Self, ClusterError> {
+        config.check()?;
+        let engine = Engine::connect(&config.socket).await?;
+        let tool = Tool::find().await?;
+        let resolved = resolve(&tool, &config).await?;
+        let directory = absolute(&config.directory)?;
+        let mut project = config.project();
+        ensure_images(&engine, &tool, &project, &resolved).await?;
+        project.additions = Some(directory.join(OVERRIDE_FILE));
+        let mut cluster = ComposeCluster {
+            config: ComposeConfig { directory, ..config },
+            tool,
+            project,
+            resolved,
+            additions: Mutex::default(),
+            engine,
+            nodes: Vec::new(),
+            gateways: Vec::new(),
+            containers: Mutex::default(),
+            is_down: AtomicBool::new(false),
+        };
+        let deployed = match cluster.up().await {
+            Ok(()) => cluster.await_ready().await,
+            Err(error) => Err(error),
+        };
+        match deployed {
+            Ok(()) => Ok(cluster),
+            Err(error) => {
+                // What went wrong first is what the user needs to know.
+                let _ = cluster.down().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn up(&mut self) -> Result<(), ClusterError> {
+        make_folder(&self.config.directory).await?;
+        let mut last_error = None;
+        for attempt in 0..SUBNET_TRIES_MAX {
+            let additions = plan(&self.engine, &self.config, &self.resolved, attempt).await?;
+            for folder in additions.data.values() {
+                make_folder(&folder.outside).await?;
+            }
+            *self.additions.get_mut().expect("no panic while it is held") = additions;
+            self.write_override().await?;
+            match self
+                .tool
+                .run(&self.project, &["up", "--detach"], UP_TIME_MAX)
+                .await
+            {
+                Ok(_) => return self.find_nodes().await,
+                Err(error) if is_overlap(&error) => {
+                    last_error = Some(error);
+                    sweep::sweep(&self.engine, &self.config.run).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last_error.expect("the loop ends early unless a subnet was refused"))
+    }
+
+    /// Writes the override file as it is now.
+    pub(super) async fn write_override(&self) -> Result<(), ClusterError> {
+        let path = self.config.directory.join(OVERRIDE_FILE);
+        let written = tokio::fs::write(&path, self.override_yaml()).await;
+        written.map_err(|source| ClusterError::Io {
+            what: format!("write {}", path.display()),
+            source,
+        })
+    }
+
+    /// Learns addresses from the engine, and makes sure that the override did what it was for.
+    async fn find_nodes(&mut self) -> Result<(), ClusterError> {
+        self.find_containers().await?;
+        let shared = self
+            .resolved
+            .shared_network(&self.config.nodes, self.config.network.as_deref())?;
+        for name in &self.config.nodes {
+            let container = self.engine.container(&self.container_of(name)?).await?;
+            if let Some(policy) = restart_policy(&container) {
+                return Err(ClusterError::Unsupported {
+                    what: format!("keep {name} down once it is killed"),
+                    why: format!("its container has restart policy {policy} in spite of the override"),
+                });
+            }
+            let node = node_of(&container, name, shared, &self.project)?;
+            for address in std::iter::once(node.ipv4.into()).chain(node.ipv6.map(IpAddr::from)) {
+                let source = source_address(address)?;
+                if !self.gateways.contains(&source) {
+                    self.gateways.push(source);
+                }
+            }
+            self.nodes.push(node);
+        }
+        Ok(())
+    }
+
+    /// Learns which container each node is.
+    pub(super) async fn find_containers(&self) -> Result<(), ClusterError> {
+        let refuse = |service: &str, why: &str| {
+            Err(ClusterError::Unsupported {
+                what: format!("use service {service} as a node"),
+                why: why.to_owned(),
+            })
+        };
+        let nodes = &self.config.nodes;
+        let label = format!("{RUN_LABEL}={}", self.config.run);
+        let mut found = BTreeMap::new();
+        for thing in self.engine.list(Kind::Container, &label).await? {
+            let service = sweep::service_of(&thing.labels).unwrap_or_default();
+            if let Some(node) = nodes.iter().find(|node| *node == service)
+                && found.insert(node.clone(), thing.id).is_some()
+            {
+                return refuse(node, "it has several containers; a node is one");
+            }
+        }
+        if let Some(missing) = nodes.iter().find(|node| !found.contains_key(*node)) {
+            return refuse(
+                missing,
+                "Compose made no container for it; is it behind a profile that is not active?",
+            );
+        }
+        *self.containers.lock().expect("no panic while it is held") = found;
+        Ok(())
+    }
+}
+
+/// The engine's words for "somebody else has this subnet", by several versions.
+fn is_overlap(error: &ClusterError) -> bool {
+    let said = std::error::Error::source(error).map(|source| source.to_string().to_lowercase());
+    said.is_some_and(|said| said.contains("overlap") || said.contains("conflicts with network"))
+}
+
+pub(super) async fn make_folder(folder: &Path) -> Result<(), ClusterError> {
+    let made = tokio::fs::create_dir_all(folder).await;
+    made.map_err(|source| ClusterError::Io {
+        what: format!("make the folder {}", folder.display()),
+        source,
+    })
+}

@@ -1,0 +1,221 @@
+//! A cluster that is up: what can be asked of it and done to it.
+
+mod deploy;
+mod ready;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use self::deploy::make_folder;
+use super::additions::Additions;
+use super::config::ComposeConfig;
+use super::container::{addresses, data_on_host, program_state};
+use super::engine::Engine;
+use super::helper::{self, Helper};
+use super::plan::no_image;
+use super::resolved::Resolved;
+use super::sweep::{self, Scope, heal};
+use super::tool::{Project, Tool, UP_TIME_MAX};
+use crate::procfs::living;
+use crate::{Cluster, ClusterError, Node, Place, ProgramState};
+
+/// Until the engine has noticed that a container's program is dead.
+const NOTICE_TIME_MAX: Duration = Duration::from_secs(5);
+const NOTICE_PAUSE: Duration = Duration::from_millis(10);
+
+/// A deployed compose project.
+#[derive(Debug)]
+pub struct ComposeCluster {
+    config: ComposeConfig,
+    tool: Tool,
+    project: Project,
+    resolved: Resolved,
+    /// What the override file is made from; images change with [`ComposeCluster::replace_image`].
+    additions: Mutex<Additions>,
+    engine: Engine,
+    nodes: Vec<Node>,
+    gateways: Vec<IpAddr>,
+    /// Container of each node. A replaced node has another one.
+    containers: Mutex<BTreeMap<String, String>>,
+    is_down: AtomicBool,
+}
+
+impl ComposeCluster {
+    /// Runs this program with these arguments in a container of the run's, in the PID namespace of the machine that the
+    /// engine runs on, as root. It goes down with the cluster.
+    pub async fn start_helper(&self, arguments: &[&str]) -> Result<Helper, ClusterError> {
+        let run = &self.config.run;
+        let labels = sweep::labels(run, &self.config.directory);
+        let name = format!("{}-agent", sweep::project_name(run));
+        helper::start(&self.engine, &name, labels.into(), arguments).await
+    }
+
+    /// Whether the nodes' processes have the numbers here that the engine knows them by: not from inside another
+    /// container, nor where the engine runs on another machine.
+    pub async fn sees_processes(&self) -> Result<bool, ClusterError> {
+        for node in &self.nodes {
+            let id = self.container_of(&node.name)?;
+            let pid = self.place(&node.name).await?.pid;
+            // Engines name control groups after containers.
+            let groups = tokio::fs::read_to_string(format!("/proc/{pid}/cgroup")).await;
+            if !groups.is_ok_and(|groups| groups.contains(&id)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The override file as it is now.
+    pub fn override_yaml(&self) -> String {
+        let additions = self.additions.lock().expect("no panic while it is held");
+        additions.to_yaml(&self.resolved, self.tool.generation)
+    }
+
+    /// Stops a node and starts it again from another image, on the same data, under the same address. Returns when it
+    /// runs, not when it is ready.
+    pub async fn replace_image(&self, node: &str, image: &str) -> Result<(), ClusterError> {
+        let old = self.container_of(node)?;
+        if !self.engine.has_image(image).await? {
+            return Err(no_image(image, node, "it is not here"));
+        }
+        let log = self
+            .engine
+            .container(&old)
+            .await?
+            .config
+            .and_then(|config| sweep::log_file(&config.labels?));
+        self.additions
+            .lock()
+            .expect("no panic while it is held")
+            .images
+            .insert(node.to_owned(), image.to_owned());
+        self.write_override().await?;
+        if let Some(log) = log {
+            make_folder(log.parent().unwrap_or(&log)).await?;
+            self.engine.save_log(&old, &log).await?;
+        }
+        // Compose carries named and anonymous volumes over to the new container.
+        let call = ["up", "--detach", "--no-deps", "--no-build", node];
+        self.tool.run(&self.project, &call, UP_TIME_MAX).await?;
+        self.find_containers().await
+    }
+
+    fn container_of(&self, node: &str) -> Result<String, ClusterError> {
+        let containers = self.containers.lock().expect("no panic while it is held");
+        let container = containers.get(node).cloned();
+        container.ok_or_else(|| ClusterError::UnknownNode {
+            name: node.to_owned(),
+            known: self.config.nodes.join(", "),
+        })
+    }
+}
+
+#[async_trait]
+impl Cluster for ComposeCluster {
+    fn kind(&self) -> &'static str {
+        "compose"
+    }
+
+    fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    fn client_addresses(&self) -> Vec<IpAddr> {
+        self.gateways.clone()
+    }
+
+    fn observer_addresses(&self) -> Option<Vec<IpAddr>> {
+        None
+    }
+
+    async fn place(&self, node: &str) -> Result<Place, ClusterError> {
+        let container = self.engine.container(&self.container_of(node)?).await?;
+        let state = container.state.clone().unwrap_or_default();
+        let pid = match (program_state(&state), state.pid) {
+            (ProgramState::Running, Some(pid @ 1..)) => pid as u32,
+            (state, _) => {
+                let how = match state {
+                    ProgramState::Stopped { how } => how,
+                    ProgramState::Running => "on its way".to_owned(),
+                };
+                return Err(ClusterError::Unsupported {
+                    what: format!("find the place of {node}"),
+                    why: format!(
+                        "its container does not run ({how}), so it has no namespaces; start it first"
+                    ),
+                });
+            }
+        };
+        let data = self
+            .config
+            .data
+            .as_deref()
+            .map(|path| data_on_host(&container, path, pid));
+        Ok(Place {
+            name: node.to_owned(),
+            pid,
+            keeper: false,
+            addresses: addresses(&container),
+            data,
+        })
+    }
+
+    async fn start(&self, node: &str) -> Result<(), ClusterError> {
+        let id = self.container_of(node)?;
+        let deadline = Instant::now() + NOTICE_TIME_MAX;
+        // Right after a kill the engine may not have noticed yet, and takes the container for running.
+        while let Some(state) = self.engine.container(&id).await?.state
+            && state.running == Some(true)
+            && state.pid.and_then(|pid| living(pid as u32)).is_none()
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(NOTICE_PAUSE).await;
+        }
+        self.engine.start(&id, node).await
+    }
+
+    async fn state(&self, node: &str) -> Result<ProgramState, ClusterError> {
+        let container = self.engine.container(&self.container_of(node)?).await?;
+        Ok(program_state(&container.state.unwrap_or_default()))
+    }
+
+    async fn log_tail(&self, node: &str, lines_max: usize) -> String {
+        match self.container_of(node) {
+            Ok(container) => self.engine.log_tail(&container, lines_max).await,
+            Err(error) => error.to_string(),
+        }
+    }
+
+    async fn down(&self) -> Result<(), ClusterError> {
+        if self.is_down.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        sweep::sweep(&self.engine, &self.config.run).await?;
+        self.is_down.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl Drop for ComposeCluster {
+    fn drop(&mut self) {
+        if self.is_down.load(Ordering::Acquire) {
+            return;
+        }
+        // A drop can't wait for futures of the runtime that it may be in, so the sweep gets a thread and a runtime of
+        // its own. If it fails, `heal` is left.
+        let (socket, run) = (self.config.socket.clone(), self.config.run.clone());
+        let sweeper = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            if let Ok(runtime) = runtime {
+                let _ = runtime.block_on(heal(&socket, &Scope::Run(run)));
+            }
+        });
+        let _ = sweeper.join();
+    }
+}

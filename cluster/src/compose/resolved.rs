@@ -1,0 +1,189 @@
+//! The user's compose file, as the tool resolves it: what it says of services and of the networks that they are on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::ClusterError;
+
+/// Network that services are on which name none.
+const DEFAULT_NETWORK: &str = "default";
+
+/// What `config` prints.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Resolved {
+    services: BTreeMap<String, Value>,
+    #[serde(default)]
+    networks: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    volumes: Option<BTreeMap<String, Value>>,
+}
+
+impl Resolved {
+    /// Reads what `config` printed.
+    pub fn parse(yaml: &str) -> Result<Self, String> {
+        yaml_serde::from_str(yaml).map_err(|error| error.to_string())
+    }
+
+    /// Names of all services.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.services.keys().map(String::as_str)
+    }
+
+    /// What the file says of a service.
+    pub fn service(&self, name: &str) -> &Value {
+        self.services.get(name).unwrap_or(&Value::Null)
+    }
+
+    /// Images that have to be there already, because the file does not say how to build them.
+    pub fn images(&self) -> BTreeMap<&str, &str> {
+        (self.services.iter())
+            .filter(|(_, service)| service.get("build").is_none())
+            .filter_map(|(name, service)| Some((name.as_str(), service.get("image")?.as_str()?)))
+            .collect()
+    }
+
+    /// Whether the file wants a service to be started again when it ends.
+    pub fn restarts(&self, service: &str) -> bool {
+        let policy = self.service(service)["restart"].as_str();
+        policy.is_some_and(|policy| policy != "no")
+    }
+
+    /// Says why a service can't be a node, if it can't.
+    pub fn check_node(&self, node: &str) -> Result<(), ClusterError> {
+        let service = self.services.get(node).ok_or_else(|| ClusterError::UnknownNode {
+            name: node.to_owned(),
+            known: self.services().collect::<Vec<_>>().join(", "),
+        })?;
+        let refuse = |why: String| ClusterError::Unsupported {
+            what: format!("use service {node} as a node"),
+            why,
+        };
+        if let Some(mode) = service.get("network_mode").and_then(Value::as_str) {
+            return Err(refuse(format!(
+                "it has `network_mode: {mode}`, and a node needs a network namespace and addresses of its own"
+            )));
+        }
+        let replicas = service
+            .get("scale")
+            .or_else(|| service.pointer("/deploy/replicas"));
+        match replicas.and_then(Value::as_u64) {
+            None | Some(1) => Ok(()),
+            Some(count) => Err(refuse(format!(
+                "it has {count} replicas; a node is one container, so give each member a service of its own"
+            ))),
+        }
+    }
+
+    /// The networks that a service is on, with what the file says of each, e.g. `{"back": {"aliases": ["db"]}}`.
+    pub fn networks_of(&self, service: &str) -> BTreeMap<&str, &Value> {
+        match &self.service(service)["networks"] {
+            Value::Object(map) if !map.is_empty() => {
+                map.iter().map(|(name, own)| (name.as_str(), own)).collect()
+            }
+            Value::Array(names) if !names.is_empty() => (names.iter())
+                .filter_map(|name| Some((name.as_str()?, &Value::Null)))
+                .collect(),
+            _ => BTreeMap::from([(DEFAULT_NETWORK, &Value::Null)]),
+        }
+    }
+
+    /// All networks, with what the file says of each: those that it defines and those that services are on.
+    pub fn networks(&self) -> BTreeMap<&str, &Value> {
+        let defined = self.networks.iter().flatten().map(|(name, _)| name.as_str());
+        let of_services = self
+            .services()
+            .flat_map(|service| self.networks_of(service).into_keys());
+        defined
+            .chain(of_services)
+            .map(|name| (name, self.network(name)))
+            .collect()
+    }
+
+    /// What the file says of a network.
+    pub fn network(&self, name: &str) -> &Value {
+        let networks = self.networks.as_ref();
+        networks
+            .and_then(|networks| networks.get(name))
+            .unwrap_or(&Value::Null)
+    }
+
+    /// The volumes that the file defines, with what it says of each.
+    pub fn volumes(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let volumes = self.volumes.iter().flatten();
+        volumes.map(|(name, definition)| (name.as_str(), definition))
+    }
+
+    /// The network by which nodes are addressed: the one asked for, else the first that all nodes are on.
+    pub fn shared_network(&self, nodes: &[String], asked: Option<&str>) -> Result<&str, ClusterError> {
+        let of_nodes: Vec<BTreeSet<&str>> = nodes
+            .iter()
+            .map(|node| self.networks_of(node).into_keys().collect())
+            .collect();
+        let mut shared = of_nodes.first().cloned().unwrap_or_default();
+        shared.retain(|name| of_nodes.iter().all(|names| names.contains(name)));
+        let found = match asked {
+            Some(name) => shared.get(name),
+            None => shared.first(),
+        };
+        found.copied().ok_or_else(|| ClusterError::Unsupported {
+            what: "address the nodes".to_owned(),
+            why: match asked {
+                Some(name) => format!(
+                    "not every node is on the network {name:?}; all are on: {}",
+                    list(&shared)
+                ),
+                None => "there is no network that all nodes are on".to_owned(),
+            },
+        })
+    }
+}
+
+/// Whether a network or a volume is somebody else's.
+pub fn external(definition: &Value) -> bool {
+    // The old form is a map with the name in it.
+    !matches!(definition["external"], Value::Null | Value::Bool(false))
+}
+
+fn list(names: &BTreeSet<&str>) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.iter().copied().collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(yaml: &str) -> Resolved {
+        Resolved::parse(yaml).expect("valid")
+    }
+
+    #[test]
+    fn what_cannot_be_a_node_is_refused() {
+        let odd = resolved(
+            "services: {host: {image: a, network_mode: host}, many: {image: a, deploy: {replicas: 3}}, \
+             left: {image: a, networks: [l]}, right: {image: a, networks: [r]}}",
+        );
+        let why = |node: &str| odd.check_node(node).expect_err("refused").to_string();
+        assert!(why("host").contains("network_mode: host"));
+        assert!(why("many").contains("3 replicas"));
+        assert!(why("none").contains("host, left, many, right"));
+        assert!(odd.check_node("left").is_ok());
+        let apart = ["left".to_owned(), "right".to_owned()];
+        assert!(odd.shared_network(&apart, None).is_err());
+        assert!(odd.shared_network(&apart[..1], Some("r")).is_err());
+    }
+
+    #[test]
+    fn images_are_known_unless_they_are_built() {
+        let file = resolved(
+            "services: {n1: {image: db, restart: always}, n2: {image: db}, proxy: {build: {context: .}}}",
+        );
+        assert_eq!(file.images(), BTreeMap::from([("n1", "db"), ("n2", "db")]));
+        assert!(file.restarts("n1") && !file.restarts("n2"));
+    }
+}

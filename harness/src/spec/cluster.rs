@@ -1,0 +1,144 @@
+//! What is deployed: `[cluster.local]` or `[cluster.compose]`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::duration::Span;
+
+/// What is deployed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClusterSpec {
+    /// Sandboxes made of Linux namespaces, on this machine.
+    Local(LocalSpec),
+    /// Services of a compose file, on a container engine.
+    Compose(ComposeSpec),
+}
+
+/// A cluster from a compose file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ComposeSpec {
+    /// Name of a built-in system: says which client to use, and when a node is ready.
+    pub system: String,
+    /// The compose file; a relative path starts from the spec.
+    pub file: PathBuf,
+    /// Services that are nodes, in order.
+    pub nodes: Vec<String>,
+    /// Version of the system, where its compose file takes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Variables for the `${…}` of the compose file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
+    /// The network to address nodes by, where they share several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Whether data directories shall be folders of the run's directory, as disk faults need.
+    #[serde(default)]
+    pub own_data: bool,
+    /// Where the agent runs.
+    #[serde(default)]
+    pub agent: AgentHome,
+    /// How long the nodes may take to become ready.
+    #[serde(default = "default_compose_ready")]
+    pub ready: Span,
+}
+
+/// Where the agent of a compose cluster runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentHome {
+    /// As a child where the controller is root and sees the nodes' processes, else in a container.
+    #[default]
+    Auto,
+    /// As a child of the controller.
+    Child,
+    /// In a helper container beside the nodes.
+    Container,
+}
+
+fn default_compose_ready() -> Span {
+    Span::seconds(60)
+}
+
+/// A cluster of local sandboxes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LocalSpec {
+    /// Name of a built-in system; `duress systems` lists them.
+    pub system: String,
+    /// Number of nodes.
+    #[serde(default = "default_nodes")]
+    pub nodes: usize,
+    /// Defects of the specimen to switch on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defects: Vec<String>,
+    /// Arguments added to the system's command line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// How long the nodes may take to become ready.
+    #[serde(default = "default_ready")]
+    pub ready: Span,
+}
+
+fn default_nodes() -> usize {
+    5
+}
+
+fn default_ready() -> Span {
+    Span::seconds(20)
+}
+
+impl ClusterSpec {
+    /// Name of the system.
+    pub fn system(&self) -> &str {
+        match self {
+            ClusterSpec::Local(local) => &local.system,
+            ClusterSpec::Compose(compose) => &compose.system,
+        }
+    }
+
+    /// Names of the nodes, in order.
+    pub fn node_names(&self) -> Vec<String> {
+        match self {
+            ClusterSpec::Local(local) => local.node_names(),
+            ClusterSpec::Compose(compose) => compose.nodes.clone(),
+        }
+    }
+
+    /// How long the nodes may take to become ready.
+    pub fn ready_limit(&self) -> Duration {
+        match self {
+            ClusterSpec::Local(local) => local.ready.0,
+            ClusterSpec::Compose(compose) => compose.ready.0,
+        }
+    }
+
+    /// Defects that are switched on.
+    pub fn defects(&self) -> &[String] {
+        match self {
+            ClusterSpec::Local(local) => &local.defects,
+            ClusterSpec::Compose(_) => &[],
+        }
+    }
+}
+
+impl LocalSpec {
+    /// Names of the nodes, in order.
+    pub fn node_names(&self) -> Vec<String> {
+        (1..=self.nodes).map(|number| format!("n{number}")).collect()
+    }
+
+    /// What is added to the command line of every node.
+    pub fn node_args(&self) -> Vec<String> {
+        let defects = self
+            .defects
+            .iter()
+            .flat_map(|defect| ["--defect".to_owned(), defect.clone()]);
+        defects.chain(self.args.iter().cloned()).collect()
+    }
+}

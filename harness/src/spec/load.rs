@@ -1,0 +1,168 @@
+//! What clients ask, how hard they push, how they ask, and for how long.
+
+use duress_workloads::append::{self, AppendSpec};
+use duress_workloads::lock::{self, LockSpec};
+use duress_workloads::register::{self, RegisterSpec};
+use duress_workloads::retry::{RetryPolicy, Routing};
+use duress_workloads::set::{self, SetSpec};
+use duress_workloads::specimen::ReadMode;
+use serde::{Deserialize, Serialize};
+
+use crate::duration::Span;
+use crate::load::Pace;
+
+/// What clients ask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkloadSpec {
+    /// Reads, writes and compare-and-set over many keys.
+    Register(RegisterSpec),
+    /// Unique elements are added, and now and then all are read.
+    Set(SetSpec),
+    /// Unique elements are appended to lists.
+    Append(AppendSpec),
+    /// A lock with a lease and without fencing.
+    Lock(LockSpec),
+}
+
+impl WorkloadSpec {
+    /// Name of the model that judges the history.
+    pub fn model(&self) -> &'static str {
+        match self {
+            WorkloadSpec::Register(_) => register::MODEL,
+            WorkloadSpec::Set(_) => set::MODEL,
+            WorkloadSpec::Append(_) => append::MODEL,
+            WorkloadSpec::Lock(_) => lock::MODEL,
+        }
+    }
+}
+
+/// How hard clients push.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoadSpec {
+    /// Each process asks as soon as it has its answer.
+    Closed(ClosedSpec),
+    /// So many operations a second, answered or not.
+    Open(OpenSpec),
+}
+
+/// Closed-loop load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ClosedSpec {
+    /// Operations outstanding at a time.
+    pub processes: usize,
+}
+
+/// Open-loop load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OpenSpec {
+    /// Operations a second.
+    pub rate: f64,
+    /// Operations outstanding at a time, at most.
+    #[serde(default = "default_open_processes")]
+    pub processes: usize,
+}
+
+fn default_open_processes() -> usize {
+    200
+}
+
+impl Default for LoadSpec {
+    fn default() -> Self {
+        LoadSpec::Closed(ClosedSpec { processes: 10 })
+    }
+}
+
+impl LoadSpec {
+    /// For the clients.
+    pub fn pace(&self) -> Pace {
+        match self {
+            LoadSpec::Closed(closed) => Pace::Closed {
+                processes: closed.processes,
+            },
+            LoadSpec::Open(open) => Pace::Open {
+                rate: open.rate,
+                processes: open.processes,
+            },
+        }
+    }
+}
+
+/// How clients ask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ClientSpec {
+    /// Time limit of one attempt.
+    pub timeout: Span,
+    /// Attempts an operation, the first included.
+    pub attempts: u32,
+    /// Mean wait before the second attempt; doubles with each further one.
+    pub backoff: Span,
+    /// The longest mean wait.
+    pub backoff_max: Span,
+    /// Retries allowed for each first attempt.
+    pub retry_budget: f64,
+    /// Whether to send idempotency tokens, and so to retry attempts whose outcome is unknown.
+    pub tokens: bool,
+    /// How the specimen is asked to read.
+    pub read: ReadMode,
+    /// Whether clients follow the leader or ask any node.
+    pub routing: Routing,
+    /// etcd: whether each write of a register is a transaction that looks at all keys first, which takes etcd long.
+    pub long_writes: bool,
+}
+
+impl Default for ClientSpec {
+    fn default() -> Self {
+        ClientSpec {
+            timeout: Span::milliseconds(500),
+            attempts: 5,
+            backoff: Span::milliseconds(20),
+            backoff_max: Span::milliseconds(500),
+            retry_budget: 2.0,
+            tokens: true,
+            read: ReadMode::Linearizable,
+            routing: Routing::Leader,
+            long_writes: false,
+        }
+    }
+}
+
+impl ClientSpec {
+    /// For the clients.
+    pub fn policy(&self) -> RetryPolicy {
+        RetryPolicy {
+            timeout: self.timeout.0,
+            attempts_max: self.attempts,
+            backoff: self.backoff.0,
+            backoff_max: self.backoff_max.0,
+            budget_ratio: self.retry_budget,
+            tokens: self.tokens,
+        }
+    }
+}
+
+/// How long each part of a run takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TimeSpec {
+    /// Load without faults.
+    pub warm_up: Span,
+    /// Load under faults.
+    pub faults: Span,
+    /// How long the cluster may take to recover once all is healed.
+    pub recovery: Span,
+}
+
+impl Default for TimeSpec {
+    fn default() -> Self {
+        TimeSpec {
+            warm_up: Span::seconds(2),
+            faults: Span::seconds(30),
+            recovery: Span::seconds(20),
+        }
+    }
+}
