@@ -1,0 +1,196 @@
+//! What *did* hold: weaker promises on histories of registers, and how stale the stale reads were.
+//!
+//! A history that is not linearizable may still keep a weaker promise, and which one it keeps tells what is wrong with
+//! the system. On registers whose written values are all different every read names its write, and the promises become
+//! questions about a graph on operations:
+//!
+//! * *Session guarantees* (Terry et al., PDIS 1994), each session being one process:
+//!   [read your writes](Guarantee::ReadYourWrites): no read returns a value that the process itself had replaced, or that
+//!   stood before its own write; [monotonic reads](Guarantee::MonotonicReads): what a process reads never steps back;
+//!   [monotonic writes](Guarantee::MonotonicWrites): the writes of a process take effect in its order;
+//!   [writes follow reads](Guarantee::WritesFollowReads): a write takes effect after what its process had read.
+//! * [Causal](Guarantee::Causal): session order and read-from together, closed, are no circle, and no read returns a
+//!   value that was overwritten in its causal past (Bouajjani et al., POPL 2017, the bad patterns of causal
+//!   consistency, `CyclicCO`, `WriteCOInitRead` and `WriteCORead`).
+//! * [Sequential](Guarantee::Sequential): one order of all operations that keeps every process's own, of each object by
+//!   itself, which is known as coherence. (Of all objects together it is NP-hard, Gibbons and Korach 1997; what is said
+//!   here is what the objects promise one by one.)
+//!
+//! The order of two writes to one object is taken as forced only where the history forces it: one was seen by a process
+//! before the other took its place there. The initial value stands before every write.
+
+mod causal;
+mod object;
+mod sequential;
+mod sessions;
+mod staleness;
+
+use std::time::Duration;
+
+use self::causal::causal;
+use self::object::object;
+use self::sequential::{sequential, sequential_by_search};
+use self::sessions::in_session;
+pub use self::staleness::{Staleness, staleness};
+use crate::history::History;
+use crate::linearizability::{CheckError, split};
+use crate::model::register::Register;
+use crate::search::Limits;
+use crate::verdict::{Budget, PropertyVerdict, StaleBy, Verdict, Weaker};
+
+/// A promise weaker than linearizability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Guarantee {
+    /// A process sees its own writes.
+    ReadYourWrites,
+    /// What a process reads never steps back.
+    MonotonicReads,
+    /// The writes of a process take effect in its order.
+    MonotonicWrites,
+    /// A write takes effect after what its process had read.
+    WritesFollowReads,
+    /// Nobody sees an effect without its cause.
+    Causal,
+    /// One order of all operations keeps every process's own.
+    Sequential,
+}
+
+/// Whether a promise was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing contradicts it.
+    Yes,
+    /// These rows of the history do.
+    No(Vec<u32>),
+    /// It can't be said, and why.
+    Unknown(String),
+}
+/// Which of the weaker promises a history of registers kept.
+pub fn guarantees(history: &History, limits: Limits<'_>) -> Result<Vec<(Guarantee, Kept)>, CheckError> {
+    use Guarantee::*;
+    let model = Register { cas: true };
+    let parts = split(&model, history)?;
+    let mut kept: Vec<(Guarantee, Kept)> = [
+        ReadYourWrites,
+        MonotonicReads,
+        MonotonicWrites,
+        WritesFollowReads,
+        Causal,
+        Sequential,
+    ]
+    .map(|guarantee| (guarantee, Kept::Yes))
+    .to_vec();
+    for (_, part) in &parts {
+        let object = object(history, part);
+        for (guarantee, kept) in &mut kept {
+            if *kept != Kept::Yes {
+                continue;
+            }
+            *kept = match (&object, *guarantee) {
+                (Err(Kept::Unknown(_)), Sequential) => sequential_by_search(&model, history, part, limits),
+                (Err(why), _) => why.clone(),
+                (Ok(object), Sequential) => sequential(object),
+                (Ok(object), Causal) => causal(object, limits),
+                (Ok(object), session) => in_session(object, session),
+            };
+        }
+    }
+    Ok(kept)
+}
+/// All of the above about a history that is not linearizable.
+pub fn weaker(history: &History, limits: Limits<'_>) -> Result<Weaker, CheckError> {
+    let (mut kept, mut broken, mut undecided) = (Vec::new(), Vec::new(), Vec::new());
+    let mut open = Vec::new();
+    for (guarantee, answer) in guarantees(history, limits)? {
+        let name = guarantee.name().to_owned();
+        match answer {
+            Kept::Yes => kept.push(name),
+            Kept::No(_) => broken.push(name),
+            Kept::Unknown(why) => {
+                undecided.push(format!("{name}: {why}"));
+                open.push(name);
+            }
+        }
+    }
+    let stale = staleness(history)?;
+    let stale_by = |percent: usize| {
+        let (nanos, versions) = stale.percentile(percent)?;
+        let percent = percent as u64;
+        Some(StaleBy {
+            percent,
+            nanos,
+            versions,
+        })
+    };
+    let staleness: Vec<StaleBy> = [50, 99, 100].into_iter().filter_map(stale_by).collect();
+    let mut sentences = Vec::new();
+    for (verb, promises) in [("It keeps", &kept), ("It breaks", &broken), ("Undecided:", &open)] {
+        if !promises.is_empty() {
+            sentences.push(format!("{verb} {}.", promises.join(", ")));
+        }
+    }
+    if let [half, most, all] = staleness[..] {
+        let by = |stale: StaleBy| format!("{} and {} versions", shown(stale.nanos), stale.versions);
+        sentences.push(format!(
+            "{} of {} reads are certainly stale: half of these by up to {}, 99 % by up to {}, the worst by {}.",
+            stale.nanos.len(),
+            stale.reads,
+            by(half),
+            by(most),
+            by(all)
+        ));
+    }
+    Ok(Weaker {
+        kept,
+        broken,
+        undecided,
+        reads: stale.reads,
+        stale_reads: stale.nanos.len() as u64,
+        staleness,
+        sentence: sentences.join(" "),
+    })
+}
+
+/// What [`judged`] may take.
+const TIME_MS_MAX: u64 = 2000;
+
+/// The verdict on linearizability, and where it is a violation by registers, which weaker promises are kept instead. That
+/// is no part of the question, so it has time of its own beside the budget.
+pub fn judged(
+    history: &History,
+    model: &str,
+    mut verdict: PropertyVerdict,
+    budget: Budget,
+    elapsed: &dyn Fn() -> Duration,
+) -> PropertyVerdict {
+    if let Verdict::Violated { witness } = &mut verdict.verdict
+        && ["register", "cas-register"].contains(&model)
+    {
+        let budget = Budget {
+            time_ms_max: TIME_MS_MAX,
+            ..budget
+        };
+        let limits = Limits::from_now(budget, elapsed);
+        witness.weaker = weaker(history, limits).ok().map(Box::new);
+    }
+    verdict
+}
+
+impl Guarantee {
+    /// As people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Guarantee::ReadYourWrites => "read your writes",
+            Guarantee::MonotonicReads => "monotonic reads",
+            Guarantee::MonotonicWrites => "monotonic writes",
+            Guarantee::WritesFollowReads => "writes follow reads",
+            Guarantee::Causal => "causal consistency",
+            Guarantee::Sequential => "sequential consistency of each object",
+        }
+    }
+}
+
+/// A duration as a person reads it.
+fn shown(nanos: u64) -> String {
+    format!("{:.1?}", Duration::from_nanos(nanos))
+}
