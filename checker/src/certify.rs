@@ -7,20 +7,47 @@
 //! of the whole and by itself; and that the operations are those of the history, which is the reader's part.
 //! Models that divide their parts into objects are trusted to do so rightly.
 
+use std::hash::Hash;
+
+use indexmap::IndexSet;
+
+use crate::fast::Fast;
 use crate::history::NEVER;
+use crate::history::values::FastBuild;
 use crate::model::{Model, Operation};
 use crate::search::{Limits, Outcome, wgl};
 use crate::verdict::Budget;
 
 /// Cores of more operations are not judged by the plain algorithm.
 pub const CORE_MAX: usize = 32;
+/// How many states an order may lead to at once.
+pub const STATES_MAX: usize = 1 << 14;
 /// What it may spend on one.
 const CORE_BYTES_MAX: usize = 64 << 20;
+
+/// Whether what a path without search found is an order that [explains](order_holds) the part.
+pub fn explains<M: Model>(model: &M, part: &[Operation<M::Op>], found: &Fast) -> bool {
+    match found {
+        Fast::Order(order) => order_holds(model, part, order),
+        Fast::Choices(order, choices) => {
+            let mut part = part.to_vec();
+            let chosen = choices.iter().all(|&(at, value)| {
+                let op = part
+                    .get(at as usize)
+                    .and_then(|operation| model.taking(&operation.op, value));
+                op.map(|op| part[at as usize].op = op).is_some()
+            });
+            chosen && order_holds(model, &part, order)
+        }
+        Fast::Core(_) => false,
+    }
+}
 
 /// Whether an order (positions in the part) explains the part: every operation at most once and everything that
 /// completed exactly once, no operation before one that completed before it began, and the model allows each step.
 ///
-/// Where a model leaves a choice, every choice is followed.
+/// Where a model leaves a choice, every choice is followed; an order that leads to more than [`STATES_MAX`] states at once
+/// is not accepted.
 pub fn order_holds<M: Model>(model: &M, part: &[Operation<M::Op>], order: &[u32]) -> bool {
     let mut taken = vec![false; part.len()];
     let mut states = vec![model.initial()];
@@ -49,7 +76,7 @@ pub fn order_holds<M: Model>(model: &M, part: &[Operation<M::Op>], order: &[u32]
         std::mem::swap(&mut states, &mut all);
         all.clear();
         dedup(&mut states);
-        if states.is_empty() {
+        if states.is_empty() || states.len() > STATES_MAX {
             return false;
         }
     }
@@ -74,17 +101,11 @@ pub fn impossible<M: Model>(model: &M, core: &[Operation<M::Op>], limits: Limits
     }
 }
 
-fn dedup<State: Eq>(states: &mut Vec<State>) {
-    if states.len() < 2 {
-        return;
+fn dedup<State: Eq + Hash>(states: &mut Vec<State>) {
+    if states.len() > 1 {
+        let different: IndexSet<State, FastBuild> = states.drain(..).collect();
+        states.extend(different);
     }
-    let mut kept: Vec<State> = Vec::with_capacity(states.len());
-    for state in states.drain(..) {
-        if !kept.contains(&state) {
-            kept.push(state);
-        }
-    }
-    *states = kept;
 }
 
 /// Whether any order explains the part, by trying all of them: for a handful of operations, and obviously right.

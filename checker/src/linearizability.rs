@@ -314,7 +314,7 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
 }
 
 /// Says that an answer did not stand up to being checked.
-const CONTRADICTION: &str = "the search contradicts itself: please report this history";
+const CONTRADICTION: &str = "what the search found could not be verified: please report this history";
 
 fn decide<M: Model>(
     model: &M,
@@ -347,10 +347,10 @@ fn decide_whole<M: Model>(
 ) -> Finding {
     let mut suspects = None;
     match model.decide(part) {
-        Some(Fast::Order(order)) if certify::order_holds(model, part, &order) => return Finding::Holds,
         Some(Fast::Core(core)) => suspects = Some(core),
+        Some(found) if certify::explains(model, part, &found) => return Finding::Holds,
         // An order that does not hold is no answer; the search decides.
-        Some(Fast::Order(_)) | None => {}
+        Some(_) | None => {}
     }
     let broken = Broken {
         model,

@@ -70,9 +70,7 @@ pub(super) fn sequential_by_search(
     limits: Limits<'_>,
 ) -> Kept {
     // What is linearizable is sequential.
-    if let Some(crate::fast::Fast::Order(order)) = model.decide(part)
-        && certify::order_holds(model, part, &order)
-    {
+    if (model.decide(part)).is_some_and(|found| certify::explains(model, part, &found)) {
         return Kept::Yes;
     }
     if let Outcome::Order(_) = jit::search(model, part, limits) {

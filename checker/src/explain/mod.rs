@@ -186,9 +186,11 @@ fn shrink<T: Clone>(
 /// An order of a part, or that there is none, the quickest way; `None` if the budget is spent.
 fn order<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<'_>) -> Option<Option<Vec<u32>>> {
     match model.decide(part) {
-        Some(Fast::Order(order)) if certify::order_holds(model, part, &order) => return Some(Some(order)),
         Some(Fast::Core(_)) => return Some(None),
-        Some(Fast::Order(_)) | None => {}
+        Some(found) if certify::explains(model, part, &found) => {
+            return Some(found.order().map(<[u32]>::to_vec));
+        }
+        Some(_) | None => {}
     }
     match jit::search(model, part, limits) {
         Outcome::Order(order) => Some(Some(order)),

@@ -52,7 +52,11 @@ pub(super) fn reached<M: Model>(
     let witness_op = |row| broken.history.witness_op(row, String::new());
     let failing = witness_op(broken.part.iter().find(|operation| operation.ret == end)?.row);
     let end = broken.history.index(end);
-    let leaves = states.join(" or ");
+    // Where operations leave a choice, not every one is followed.
+    let leaves = match states.len() {
+        0 => "what can't be said".to_owned(),
+        _ => states.join(" or "),
+    };
     let fails = format!(
         "the {} of process {} that completes there",
         failing.f, failing.process

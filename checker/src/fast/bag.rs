@@ -33,7 +33,11 @@ pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
         .filter(|element| element.take == NOBODY)
         .collect();
     left.sort_unstable_by_key(|element| element.put_ret);
+    let mut choices = Vec::new();
     for (element, &taker) in left.into_iter().zip(&takers) {
+        if let QueueOp::Put(value) = part[element.put as usize].op {
+            choices.push((taker, value));
+        }
         element.take = taker;
         element.take_invoke = clock.invokes[taker as usize];
         element.take_ret = LATE;
@@ -66,7 +70,7 @@ pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
             moments.push((moment, position as u32));
         }
     }
-    Some(Fast::Order(order(&elements, &moments)))
+    Some(Fast::Choices(order(&elements, &moments), choices))
 }
 
 impl Element {

@@ -20,11 +20,25 @@ mod tree;
 pub mod versions;
 pub mod zones;
 
+use crate::history::Val;
+
 /// What a path without search found. Numbers are positions in the part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fast {
     /// An order that explains everything that completed. Operations that nobody saw the effect of may be left out.
     Order(Vec<u32>),
+    /// The same, and what operations of it that leave a choice [took](crate::model::Model::taking): position and value.
+    Choices(Vec<u32>, Vec<(u32, Val)>),
     /// A few operations that are impossible together.
     Core(Vec<u32>),
+}
+
+impl Fast {
+    /// The order, if there is one.
+    pub fn order(&self) -> Option<&[u32]> {
+        match self {
+            Fast::Order(order) | Fast::Choices(order, _) => Some(order),
+            Fast::Core(_) => None,
+        }
+    }
 }

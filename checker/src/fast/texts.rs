@@ -131,7 +131,7 @@ pub fn decide(part: &[Operation<KvOp>]) -> Option<Fast> {
     let original = |at: Vec<u32>| -> Vec<u32> { at.iter().map(|&at| positions[at as usize]).collect() };
     match zones::decide(&register)? {
         Fast::Core(core) => Some(Fast::Core(versions.shown(original(core)))),
-        Fast::Order(order) => match place(part, original(order), &unseen) {
+        Fast::Order(order) | Fast::Choices(order, _) => match place(part, original(order), &unseen) {
             Ok(order) => Some(Fast::Order(order)),
             Err(core) => Some(Fast::Core(versions.shown(core))),
         },

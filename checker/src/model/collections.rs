@@ -278,6 +278,10 @@ impl Model for Queue {
         Some(true)
     }
 
+    fn taking(&self, op: &QueueOp, value: Val) -> Option<QueueOp> {
+        (*op == QueueOp::TakeAny).then_some(QueueOp::Take(value))
+    }
+
     fn heap_bytes(&self, state: &VecDeque<Val>) -> usize {
         state.capacity() * size_of::<Val>()
     }

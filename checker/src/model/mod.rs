@@ -110,6 +110,12 @@ pub trait Model: Sync {
         None
     }
 
+    /// An operation that leaves a choice of what it takes, as one that takes this value; `None`, if it leaves none.
+    /// What becomes of a state must be something that the operation may make of it.
+    fn taking(&self, _op: &Self::Op, _value: Val) -> Option<Self::Op> {
+        None
+    }
+
     /// What a state takes on the heap, in bytes, about: a search that counts none may need more memory than it may.
     fn heap_bytes(&self, _state: &Self::State) -> usize {
         0

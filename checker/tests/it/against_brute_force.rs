@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use duress_checker::certify::{brute_force, order_holds};
+use duress_checker::certify::{brute_force, explains, order_holds};
 use duress_checker::fast::Fast;
 use duress_checker::generate::{Random, small};
 use duress_checker::history::Val;
@@ -100,22 +100,27 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
         assert_eq!(all, truth, "divided, seed {seed}: {part:#?}");
     }
     match model.decide(part) {
-        Some(Fast::Order(order)) => {
-            assert!(
-                truth,
-                "no search, seed {seed}: an order of the impossible: {part:#?}"
-            );
-            assert!(
-                order_holds(model, part, &order),
-                "no search, seed {seed}: {order:?} does not hold: {part:#?}"
-            );
-        }
         Some(Fast::Core(core)) => {
             assert!(!truth, "no search, seed {seed}: {core:?} is possible: {part:#?}");
             let core: Part<M::Op> = core.iter().map(|&at| part[at as usize].clone()).collect();
             assert!(
                 !brute_force(model, &core),
                 "no search, seed {seed}: the core {core:#?} is possible: {part:#?}"
+            );
+        }
+        Some(found) => {
+            assert!(
+                truth,
+                "no search, seed {seed}: an order of the impossible: {part:#?}"
+            );
+            assert!(
+                explains(model, part, &found),
+                "no search, seed {seed}: {found:?} does not hold: {part:#?}"
+            );
+            let order = found.order().unwrap();
+            assert!(
+                order_holds(model, part, order),
+                "no search, seed {seed}: {order:?} does not hold without choices: {part:#?}"
             );
         }
         None => {}

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use duress_checker::certify::order_holds;
+use duress_checker::certify::explains;
 use duress_checker::fast::Fast;
 use duress_checker::generate::{Random, small};
 use duress_checker::history::{NEVER, Val, Values};
@@ -62,8 +62,8 @@ fn paths<M: Model>(model: &M, answered_percent_min: u64, mut make: impl FnMut(&m
             false => broken += 1,
         }
         answered += u64::from(match model.decide(&part) {
-            Some(Fast::Order(order)) => order_holds(model, &part, &order),
             Some(Fast::Core(_)) => true,
+            Some(found) => explains(model, &part, &found),
             None => false,
         });
     }
