@@ -17,6 +17,9 @@ pub struct EdnError {
 }
 
 const DEPTH_MAX: u32 = 100;
+/// How long the text of a key may be that is a collection. Keys within keys are quoted again and again, and the text
+/// doubles each time.
+const KEY_BYTES_MAX: usize = 4096;
 
 /// Reads forms one after the other.
 pub struct Reader<'a> {
@@ -175,7 +178,15 @@ impl<'a> Reader<'a> {
             }
             let name = match self.form(depth + 1)? {
                 Value::String(name) => name,
-                other => other.to_string(),
+                other => {
+                    let text = other.to_string();
+                    if text.len() > KEY_BYTES_MAX {
+                        return self.error(format!(
+                            "a key that is a collection of more than {KEY_BYTES_MAX} bytes"
+                        ));
+                    }
+                    text
+                }
             };
             self.blank()?;
             if self.text.get(self.at) == Some(&b'}') {
@@ -324,5 +335,8 @@ mod tests {
             assert_eq!((error.line, error.reason.as_str()), (line, reason), "{text}");
         }
         assert!(Reader::new("[".repeat(5000).as_bytes()).next_form().is_err());
+        let keys = format!("{}{}", "{".repeat(60), "} 1".repeat(60));
+        let error = Reader::new(keys.as_bytes()).next_form().unwrap_err();
+        assert_eq!(error.reason, "a key that is a collection of more than 4096 bytes");
     }
 }
