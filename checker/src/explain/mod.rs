@@ -17,7 +17,7 @@ use crate::certify;
 use crate::fast::Fast;
 use crate::history::{History, NEVER, Val};
 use crate::model::{Model, Operation, Part};
-use crate::search::{Limits, Outcome, jit};
+use crate::search::{Limits, Outcome, jit, wgl};
 use crate::verdict::Witness;
 
 /// What it may take beside the check itself to make a witness small. One that is not minimal says so.
@@ -26,6 +26,8 @@ const TIME_MAX: Duration = Duration::from_secs(5);
 const REACHED_TIME_MAX: Duration = Duration::from_secs(1);
 /// What one question may take of it, whether fewer operations prove as much.
 const QUESTION_TIME_MAX: Duration = Duration::from_millis(200);
+/// So few operations are judged sooner by the plain algorithm, which needs no preparation.
+const PLAIN_MAX: usize = 12;
 /// What it may take of memory.
 const MEMORY_BYTES_MAX: usize = 256 << 20;
 
@@ -192,7 +194,12 @@ fn order<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<'_>) -> 
         }
         Some(_) | None => {}
     }
-    match jit::search(model, part, limits) {
+    let found = if part.len() <= PLAIN_MAX {
+        wgl::search(model, part, limits)
+    } else {
+        jit::search(model, part, limits)
+    };
+    match found {
         Outcome::Order(order) => Some(Some(order)),
         Outcome::Impossible { .. } => Some(None),
         Outcome::Exhausted(_) => None,
