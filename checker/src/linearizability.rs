@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::certify;
 use crate::explain::{self, Broken};
 use crate::fast::Fast;
+use crate::fast::texts::AsRegister;
 use crate::history::values::{FastBuild, FastMap};
 use crate::history::{Event, History, HistoryError, NEVER, Val};
 use crate::model::collections::{Queue, Set};
@@ -162,6 +163,8 @@ impl WithModel for Threads<'_> {
             threads,
         } = self;
         let parts = split(model, history)?;
+        // Those that have nothing to do need no memory.
+        let threads = threads.get().clamp(1, parts.len().max(1));
         let budget = Budget {
             memory_bytes_max: budget.memory_bytes_max / threads,
             ..budget
@@ -180,7 +183,7 @@ impl WithModel for Threads<'_> {
             found
         };
         let mut found: Vec<(usize, Finding)> = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads.get()).map(|_| scope.spawn(work)).collect();
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
             let mut found = work();
             for other in others {
                 // A thread that panicked has found nothing, and its part would be missing: pass the panic on.
@@ -365,17 +368,57 @@ fn decide_whole<M: Model>(
             return Finding::Broken(Box::new(witness));
         }
     }
+    let found = match model.as_register(part) {
+        Some(register) => search_register(&register, part, limits),
+        None => search(model, part, limits),
+    };
+    let witness = match found {
+        Found::Order(order) if certify::order_holds(model, part, &order) => return Finding::Holds,
+        Found::Order(_) => None,
+        Found::Core(core) => broken.witness(core),
+        Found::Exhausted(reason) => return Finding::Undecided(reason),
+    };
+    match witness {
+        Some(witness) => Finding::Broken(Box::new(witness)),
+        None => Finding::Undecided(CONTRADICTION.to_owned()),
+    }
+}
+
+/// What a search found about a part.
+enum Found<Op> {
+    /// An order that explains it.
+    Order(Vec<u32>),
+    /// Operations that are impossible together.
+    Core(Part<Op>),
+    /// Nothing, and why.
+    Exhausted(String),
+}
+
+fn search<M: Model>(model: &M, part: &Part<M::Op>, limits: Limits<'_>) -> Found<M::Op> {
     match jit::search(model, part, limits) {
-        Outcome::Order(order) if certify::order_holds(model, part, &order) => Finding::Holds,
-        Outcome::Order(_) => Finding::Undecided(CONTRADICTION.to_owned()),
+        Outcome::Order(order) => Found::Order(order),
         Outcome::Impossible { at, since } => {
             let prefix = explain::prefix(part, part[at as usize].ret);
-            match broken.witness(window(model, prefix, since)) {
-                Some(witness) => Finding::Broken(Box::new(witness)),
-                None => Finding::Undecided(CONTRADICTION.to_owned()),
-            }
+            Found::Core(window(model, prefix, since))
         }
-        Outcome::Exhausted(reason) => Finding::Undecided(reason),
+        Outcome::Exhausted(reason) => Found::Exhausted(reason),
+    }
+}
+
+/// Searches a part as the register that it is.
+fn search_register<Op: Clone>(register: &AsRegister, part: &Part<Op>, limits: Limits<'_>) -> Found<Op> {
+    match search(&Register { cas: true }, &register.part, limits) {
+        Found::Order(order) => Found::Order(register.original(&order)),
+        Found::Core(core) => {
+            let rows: HashSet<u32> = core.iter().map(|operation| operation.row).collect();
+            let positions: Vec<u32> = (register.part.iter().zip(0..))
+                .filter(|(operation, _)| rows.contains(&operation.row))
+                .map(|(_, at)| at)
+                .collect();
+            let core = register.core(&positions);
+            Found::Core(core.iter().map(|&at| part[at as usize].clone()).collect())
+        }
+        Found::Exhausted(reason) => Found::Exhausted(reason),
     }
 }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::certify;
 use crate::fast::Fast;
 use crate::history::{History, NEVER, Val};
+use crate::model::register::Register;
 use crate::model::{Model, Operation, Part};
 use crate::search::{Limits, Outcome, jit, wgl};
 use crate::verdict::Witness;
@@ -194,13 +195,21 @@ fn order<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<'_>) -> 
         }
         Some(_) | None => {}
     }
-    let found = if part.len() <= PLAIN_MAX {
-        wgl::search(model, part, limits)
+    let register = if part.len() > PLAIN_MAX {
+        model.as_register(part)
     } else {
-        jit::search(model, part, limits)
+        None
+    };
+    let found = match &register {
+        Some(register) => jit::search(&Register { cas: true }, &register.part, limits),
+        None if part.len() > PLAIN_MAX => jit::search(model, part, limits),
+        None => wgl::search(model, part, limits),
     };
     match found {
-        Outcome::Order(order) => Some(Some(order)),
+        Outcome::Order(order) => Some(Some(match register {
+            Some(register) => register.original(&order),
+            None => order,
+        })),
         Outcome::Impossible { .. } => Some(None),
         Outcome::Exhausted(_) => None,
     }

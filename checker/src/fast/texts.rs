@@ -1,18 +1,16 @@
 //! Maps whose texts can be told apart: each text that was found says what it was put together from, and in which order.
 //!
-//! One key, with `get`, `put` and `append`. Where no text that was put or appended is the beginning of another, a longer
-//! text is the concatenation of at most one sequence of them ([`resolve`]). If each is asked for once, then an `append`
-//! that somebody saw is a compare-and-set: from the text that stands before it to the one that ends with it. So the key
-//! is a register whose values all differ, and [`super::zones`] decides it, with two additions.
+//! One key, with `get`, `put`, `append` and `delete`. Where no text that was put or appended is the beginning of another, a
+//! longer text is the concatenation of at most one sequence of them ([`resolve`]). If each is asked for once, then the
+//! key is a register whose values are all different, but for `null` ([`as_register`]):
 //!
-//! - *An unknown `put` or `append` that nobody saw* is left out. Exact: in a legal order, no `get` comes between it and
-//!   the next `put`, for it would have seen it; so it can be taken away.
-//! - *A known `append` that nobody saw* stands at the end of a chain, right before the next `put`, or at the end. Let `x`
-//!   be one, from `i` to `r`; `f` and `s` are the earliest completion and the latest invocation of a chain. It fits if
-//!   and only if no chain has `f < i` and `r < s`. Such a chain would have to begin before `x` and to end after it, and a
-//!   chain is one block. If there is none, take the order of the chains by `min(f, s)`, and put `x` behind the last chain
-//!   `E` with `f(E) < i`. All behind it complete later than `i`. Suppose that a chain `Z` up to `E` has `r < s(Z)`. Then
-//!   `Z` is not `E`, and `min(Z) <= min(E) <= f(E) < i < s(Z)`, so `min(Z)` is `f(Z)`, and `f(Z) < i`: there was one.
+//! - An `append` that somebody saw is a compare-and-set, from the text that stands before it to the one that ends with it.
+//! - A known `append` that nobody saw is a write of something that nobody reads: from then on until the next `put` or
+//!   `delete` nobody looks, and no `append` that was seen comes.
+//! - An unknown `put` or `append` that nobody saw is left out. In a legal order no `get` comes between it and the next `put`
+//!   or `delete`, for it would have seen it; so it can be taken away.
+//!
+//! Without any `delete`, [`super::zones`] decides that register without search.
 
 use super::lookup::{Lookup, NOBODY, tidy};
 use super::{Fast, zones};
@@ -92,24 +90,46 @@ struct Versions {
     of: Vec<u32>,
 }
 
-/// Decides a part; `None` if its texts can't be told apart.
+/// A key as a register.
+pub struct AsRegister {
+    /// What became of the operations.
+    pub part: Vec<Operation<RegisterOp>>,
+    /// Their positions in the part that they are from. The others can be left out.
+    pub positions: Vec<u32>,
+    versions: Versions,
+}
+
+/// Decides a part; `None` if its texts can't be told apart, or if something was deleted.
 pub fn decide(part: &[Operation<KvOp>]) -> Option<Fast> {
+    let register = match as_register(part)? {
+        Ok(register) => register,
+        Err(core) => return Some(Fast::Core(core)),
+    };
+    Some(match zones::decide(&register.part)? {
+        Fast::Core(core) => Fast::Core(register.core(&core)),
+        Fast::Order(order) | Fast::Choices(order, _) => Fast::Order(register.original(&order)),
+    })
+}
+
+/// The key as a register. The outer `None`: its texts can't be told apart; the error: operations that are impossible
+/// together.
+pub fn as_register(part: &[Operation<KvOp>]) -> Option<Result<AsRegister, Vec<u32>>> {
     let versions = match versions(part)? {
         Ok(versions) => versions,
-        Err(core) => return Some(Fast::Core(tidy(core))),
+        Err(core) => return Some(Err(tidy(core))),
     };
-    let mut register = Vec::with_capacity(part.len());
-    let (mut positions, mut unseen) = (Vec::with_capacity(part.len()), Vec::new());
+    let mut register = AsRegister {
+        part: Vec::with_capacity(part.len()),
+        positions: Vec::with_capacity(part.len()),
+        versions,
+    };
+    let versions = &register.versions;
     let mut fresh = versions.all.len() as u32;
     for (position, operation) in part.iter().enumerate() {
-        let version = versions.of[position];
-        let op = match (&operation.op, version) {
+        let op = match (&operation.op, versions.of[position]) {
+            (KvOp::Delete, _) => RegisterOp::Write(Val::NIL),
             (_, NOBODY) if operation.ret == NEVER => continue,
-            (KvOp::Append(..), NOBODY) => {
-                unseen.push(position as u32);
-                continue;
-            }
-            (KvOp::Put(..), NOBODY) => {
+            (_, NOBODY) => {
                 fresh += 1;
                 RegisterOp::Write(name(fresh - 1)?)
             }
@@ -118,23 +138,27 @@ pub fn decide(part: &[Operation<KvOp>]) -> Option<Fast> {
                 RegisterOp::Cas(name(versions.all[version as usize].before)?, name(version)?)
             }
             (KvOp::Get(..), version) => RegisterOp::Read(name(version)?),
-            (KvOp::Delete, _) => return None,
         };
-        positions.push(position as u32);
-        register.push(Operation {
+        register.positions.push(position as u32);
+        register.part.push(Operation {
             op,
             invoke: operation.invoke,
             ret: operation.ret,
             row: operation.row,
         });
     }
-    let original = |at: Vec<u32>| -> Vec<u32> { at.iter().map(|&at| positions[at as usize]).collect() };
-    match zones::decide(&register)? {
-        Fast::Core(core) => Some(Fast::Core(versions.shown(original(core)))),
-        Fast::Order(order) | Fast::Choices(order, _) => match place(part, original(order), &unseen) {
-            Ok(order) => Some(Fast::Order(order)),
-            Err(core) => Some(Fast::Core(versions.shown(core))),
-        },
+    Some(Ok(register))
+}
+
+impl AsRegister {
+    /// Where operations of the register stand in the part that it is from.
+    pub fn original(&self, positions: &[u32]) -> Vec<u32> {
+        positions.iter().map(|&at| self.positions[at as usize]).collect()
+    }
+
+    /// Operations of the part that are impossible together, from such of the register: with what shows where they stand.
+    pub fn core(&self, positions: &[u32]) -> Vec<u32> {
+        self.versions.shown(self.original(positions))
     }
 }
 
@@ -153,13 +177,16 @@ fn versions(part: &[Operation<KvOp>]) -> Option<Result<Versions, Vec<u32>>> {
         KvOp::Get(..) | KvOp::Delete => None,
     };
     let mut writer_of = Lookup::new(part.iter().filter_map(written), part.len());
+    // Nobody knows what appending to a number is.
+    let appends = |operation: &Operation<KvOp>| matches!(operation.op, KvOp::Append(..));
+    let appends = part.iter().any(appends);
     for (position, operation) in part.iter().enumerate() {
-        match operation.op {
-            KvOp::Delete | KvOp::Put(Content::Absent, _) => return None,
-            KvOp::Get(..) => continue,
-            KvOp::Put(..) | KvOp::Append(..) => {}
-        }
-        let value = written(operation)?;
+        let value = match operation.op {
+            KvOp::Put(Content::Absent, _) => return None,
+            KvOp::Put(Content::Value(_), _) if appends => return None,
+            KvOp::Put(_, value) | KvOp::Append(_, value) => value,
+            KvOp::Get(..) | KvOp::Delete => continue,
+        };
         if writer_of.get(value) != NOBODY {
             return None;
         }
@@ -269,49 +296,4 @@ impl Versions {
         }
         tidy(shown)
     }
-}
-
-/// Puts the known operations that nobody saw where chains end; or finds operations that leave no room for one.
-fn place(part: &[Operation<KvOp>], order: Vec<u32>, unseen: &[u32]) -> Result<Vec<u32>, Vec<u32>> {
-    if unseen.is_empty() {
-        return Ok(order);
-    }
-    let op = |at: u32| &part[at as usize];
-    // The earliest completion from each place of the order on.
-    let mut ret_min = vec![NEVER; order.len() + 1];
-    for (place, &at) in order.iter().enumerate().rev() {
-        ret_min[place] = ret_min[place + 1].min(op(at).ret);
-    }
-    let mut placed = Vec::with_capacity(order.len() + unseen.len());
-    let (mut waiting, mut invoke_max) = (unseen.iter().copied().peekable(), 0);
-    for (place, at) in order.iter().map(Some).chain([None]).enumerate() {
-        let chain_ends = at.is_none_or(|&at| matches!(op(at).op, KvOp::Put(..)));
-        while let Some(next) = waiting.next_if(|&next| chain_ends && op(next).invoke < ret_min[place]) {
-            if op(next).ret < invoke_max {
-                return Err(enclosing(part, &order, next));
-            }
-            placed.push(next);
-        }
-        if let Some(&at) = at {
-            invoke_max = invoke_max.max(op(at).invoke);
-            placed.push(at);
-        }
-    }
-    Ok(placed)
-}
-
-/// An operation that nobody saw, with those that show that a chain began before it and ended after it.
-fn enclosing(part: &[Operation<KvOp>], order: &[u32], unseen: u32) -> Vec<u32> {
-    let op = |at: u32| &part[at as usize];
-    let is_put = |at: u32| matches!(op(at).op, KvOp::Put(..));
-    for chain in order.chunk_by(|_, &next| !is_put(next)) {
-        let first = chain.iter().copied().min_by_key(|&at| op(at).ret);
-        let last = chain.iter().copied().max_by_key(|&at| op(at).invoke);
-        // What the key begins with is there from the beginning.
-        let began = !is_put(chain[0]) || first.is_some_and(|first| op(first).ret < op(unseen).invoke);
-        if began && last.is_some_and(|last| op(unseen).ret < op(last).invoke) {
-            return [Some(unseen), first, last].into_iter().flatten().collect();
-        }
-    }
-    vec![unseen]
 }

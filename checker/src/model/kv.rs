@@ -10,7 +10,8 @@ use std::slice;
 use std::sync::Arc;
 
 use super::{Call, Model, Operation};
-use crate::fast::{Fast, texts};
+use crate::fast::Fast;
+use crate::fast::texts::{self, AsRegister};
 use crate::history::{Datum, Val, Values};
 
 const PRIME: u64 = (1 << 61) - 1;
@@ -204,6 +205,10 @@ impl Model for Kv {
 
     fn resolve(&self, part: &mut [Operation<KvOp>], values: &Values) {
         texts::resolve(part, values);
+    }
+
+    fn as_register(&self, part: &[Operation<KvOp>]) -> Option<AsRegister> {
+        texts::as_register(part)?.ok()
     }
 
     fn decide(&self, part: &[Operation<KvOp>]) -> Option<Fast> {

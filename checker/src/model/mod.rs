@@ -49,6 +49,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use crate::fast::Fast;
+use crate::fast::texts::AsRegister;
 use crate::history::{Datum, Val, Values};
 
 /// One operation as the history has it, its values named.
@@ -176,6 +177,11 @@ pub trait Model: Sync {
 
     /// Decides a part without search, where the model has an algorithm for it and its preconditions hold.
     fn decide(&self, _part: &[Operation<Self::Op>]) -> Option<Fast> {
+        None
+    }
+
+    /// The part as a register, where that says as much: it is searched sooner than what has more states.
+    fn as_register(&self, _part: &[Operation<Self::Op>]) -> Option<AsRegister> {
         None
     }
 

@@ -125,6 +125,38 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
         }
         None => {}
     }
+    if let Some(register) = model.as_register(part) {
+        match jit::search(&Register { cas: true }, &register.part, limits) {
+            Outcome::Order(order) => {
+                let order = register.original(&order);
+                assert!(
+                    truth,
+                    "register, seed {seed}: an order of the impossible: {part:#?}"
+                );
+                assert!(
+                    order_holds(model, part, &order),
+                    "register, seed {seed}: {order:?} does not hold: {part:#?}"
+                );
+            }
+            Outcome::Impossible { at, since } => {
+                assert!(
+                    !truth,
+                    "register, seed {seed}: impossible, though there is an order: {part:#?}"
+                );
+                let end = register.part[at as usize].ret;
+                let window = (register.part.iter().zip(0..))
+                    .filter(|(operation, _)| operation.invoke < end && operation.ret >= since)
+                    .map(|(_, at)| at);
+                let core = register.core(&window.collect::<Vec<u32>>());
+                let core: Part<M::Op> = core.iter().map(|&at| part[at as usize].clone()).collect();
+                assert!(
+                    !brute_force(model, &core),
+                    "register, seed {seed}: the core {core:#?} is possible: {part:#?}"
+                );
+            }
+            Outcome::Exhausted(reason) => panic!("register, seed {seed}: {reason}"),
+        }
+    }
     if truth && model.decide(part).is_some() {
         // What is said of some of the operations must be true of them too.
         let mut random = Random::new(!seed);

@@ -357,15 +357,18 @@ fn text(values: &mut Values, text: &str) -> (Content, Val) {
     (Content::Text(Print::of(text)), values.text(text))
 }
 
-#[test]
-fn texts_that_can_be_told_apart() {
-    paths(&Kv, 100, |random| {
+/// Puts and appends of different texts, and so many deletes of a hundred changes.
+fn different_texts(answered_percent_min: u64, deletes_percent: u64) {
+    paths(&Kv, answered_percent_min, |random| {
         let values = &mut Values::default();
         let (length, width, info) = shape(random);
         let mut fresh = 0;
         let mut part = small(random, length, width, info, |random, unknown| {
             fresh += 1;
             let (content, value) = text(values, &format!("{fresh}."));
+            if random.percent(deletes_percent) {
+                return KvOp::Delete;
+            }
             match (random.below(6), content) {
                 (0..=2, _) if !unknown => KvOp::Get(Content::Absent, Val::NIL, Pieces::Unknown),
                 (3, _) => KvOp::Put(content, value),
@@ -395,9 +398,19 @@ fn texts_that_can_be_told_apart() {
                 held.extend(values.str(*value).map(str::to_owned));
             }
             KvOp::Append(_, value) => held.extend(values.str(*value).map(str::to_owned)),
-            KvOp::Delete => {}
+            KvOp::Delete => held.clear(),
         });
         Kv.resolve(&mut part, values);
         part
     });
+}
+
+#[test]
+fn texts_that_can_be_told_apart() {
+    different_texts(100, 0);
+}
+
+#[test]
+fn texts_that_are_deleted() {
+    different_texts(20, 30);
 }
