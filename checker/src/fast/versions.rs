@@ -19,19 +19,14 @@ pub fn decide(part: &[Operation<VersionedOp>]) -> Option<Fast> {
         Ok(table) => table,
         Err(core) => return Some(Fast::Core(tidy(core))),
     };
-    let complete = table.line.slots.iter().all(|&at| at != NOBODY);
-    if !complete {
-        table.fill(part)?;
+    // Two that contradict each other do so whoever stands between them.
+    if let Err(Conflict::Pair(late, early)) = arrange(part, &table.line) {
+        let mut core = vec![late, early];
+        core.extend([late, early].map(|at| table.writer(part, &part[at as usize])));
+        return Some(Fast::Core(tidy(core)));
     }
-    match arrange(part, &table.line) {
-        Ok(order) => Some(Fast::Order(order)),
-        Err(Conflict::Pair(late, early)) if complete => {
-            let mut core = vec![late, early];
-            core.extend([late, early].map(|at| table.writer(&part[at as usize])));
-            Some(Fast::Core(tidy(core)))
-        }
-        Err(_) => None,
-    }
+    table.fill(part)?;
+    arrange(part, &table.line).ok().map(Fast::Order)
 }
 
 struct Table {
@@ -167,22 +162,37 @@ impl Table {
         Some(())
     }
 
-    /// Who wrote what an operation read.
-    fn writer(&self, operation: &Operation<VersionedOp>) -> u32 {
-        match (operation.op.what, operation.op.version) {
-            (Versioned::Read(_), Some(version)) if version > 0 => self.line.slots[version as usize - 1],
-            _ => NOBODY,
+    /// Who wrote what an operation read; of unknown ones that may have, the first.
+    fn writer(&self, part: &[Operation<VersionedOp>], operation: &Operation<VersionedOp>) -> u32 {
+        let (Versioned::Read(value), Some(version @ 1..)) = (operation.op.what, operation.op.version) else {
+            return NOBODY;
+        };
+        let known = self.line.slots[version as usize - 1];
+        let wrote = |at: &u32| written(&part[*at as usize].op) == Some(value);
+        match known {
+            NOBODY => self.unknown.iter().copied().find(wrote).unwrap_or(NOBODY),
+            known => known,
         }
     }
 }
 
+/// The value that an operation writes.
+fn written(op: &VersionedOp) -> Option<Val> {
+    match op.what {
+        Versioned::Write(value) | Versioned::Cas(_, value) => Some(value),
+        Versioned::Read(_) => None,
+    }
+}
+
 /// The register as some of its writes and those who read them make it: versions count these writes alone, and a `cas`
-/// of which the write before is not among them is a write. `None` if something was read whose write is not among them, or if a version is not known.
+/// of which the write before is not among them is a write. An unknown write has the version at which its value was read.
+/// `None` if something was read whose write is not among them, or if a version is not known.
 ///
 /// If the history is linearizable, so is this: between two of these writes the others change nothing that is seen.
 pub fn focus(core: &[Operation<VersionedOp>]) -> Option<Part<VersionedOp>> {
+    let core = versioned(core)?;
     let mut writes: Vec<i64> = vec![0];
-    for operation in core {
+    for operation in &core {
         if !matches!(operation.op.what, Versioned::Read(_)) {
             writes.push(operation.op.version?);
         }
@@ -205,4 +215,41 @@ pub fn focus(core: &[Operation<VersionedOp>]) -> Option<Part<VersionedOp>> {
         })
     });
     focused.collect()
+}
+
+/// The operations, unknown writes as those who read their values saw them; without those that nobody read.
+///
+/// Which of all unknown writes of a value it was, nobody knows, so it may have been invoked at any time.
+fn versioned(core: &[Operation<VersionedOp>]) -> Option<Part<VersionedOp>> {
+    let is_unknown =
+        |operation: &&Operation<VersionedOp>| operation.ret == NEVER && operation.op.version.is_none();
+    let mut versioned: Part<VersionedOp> = Vec::with_capacity(core.len());
+    for operation in core.iter().filter(is_unknown) {
+        let Some(value) = written(&operation.op) else {
+            continue;
+        };
+        let mut seen = (core.iter())
+            .filter(|other| other.ret != NEVER && other.op.what == Versioned::Read(value))
+            .filter_map(|other| other.op.version);
+        let Some(version) = seen.next() else { continue };
+        // Read at two versions, it was written twice.
+        if seen.any(|other| other != version) {
+            return None;
+        }
+        let writes = |other: &Operation<VersionedOp>| {
+            other.op.version == Some(version) && written(&other.op).is_some()
+        };
+        if !core.iter().chain(&versioned).any(writes) {
+            versioned.push(Operation {
+                op: VersionedOp {
+                    version: Some(version),
+                    what: Versioned::Write(value),
+                },
+                invoke: 0,
+                ..*operation
+            });
+        }
+    }
+    versioned.extend(core.iter().filter(|operation| !is_unknown(operation)));
+    Some(versioned)
 }
