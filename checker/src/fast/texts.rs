@@ -152,10 +152,18 @@ fn versions(part: &[Operation<KvOp>]) -> Option<Result<Versions, Vec<u32>>> {
         KvOp::Put(_, value) | KvOp::Append(_, value) => Some(value),
         KvOp::Get(..) | KvOp::Delete => None,
     };
+    // What stands behind a number is none of the chains: nobody knows what appending to one is.
+    let is_number = |operation: &Operation<KvOp>| matches!(operation.op, KvOp::Put(Content::Value(_), _));
+    let is_append = |operation: &Operation<KvOp>| matches!(operation.op, KvOp::Append(..));
+    if part.iter().any(is_number) && part.iter().any(is_append) {
+        return None;
+    }
     let mut writer_of = Lookup::new(part.iter().filter_map(written), part.len());
     for (position, operation) in part.iter().enumerate() {
         match operation.op {
             KvOp::Delete | KvOp::Put(Content::Absent, _) => return None,
+            // It looks like the key without anything in it.
+            KvOp::Put(Content::Text(text), _) | KvOp::Append(text, _) if text.is_empty() => return None,
             KvOp::Get(..) => continue,
             KvOp::Put(..) | KvOp::Append(..) => {}
         }
