@@ -256,3 +256,17 @@ fn an_empty_append_proves_nothing() {
     let steps = [append(""), append("a"), get("")].concat();
     assert_eq!(indices(&witness("kv", &steps)), [0, 2, 4]);
 }
+
+/// The first two were appended the other way round, and only the whole text says so.
+#[test]
+fn a_text_that_shows_an_order_is_shown_with_all_who_wrote_it() {
+    let append = |text: &str| done(0, "append", json!(text), json!(text));
+    let steps = [
+        append("b.").to_vec(),
+        append("a.").to_vec(),
+        append("c.").to_vec(),
+        done(1, "get", json!(null), json!("a.b.c.")).to_vec(),
+    ]
+    .concat();
+    assert_eq!(indices(&witness("kv", &steps)), [0, 2, 4, 6]);
+}

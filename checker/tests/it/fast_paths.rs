@@ -463,6 +463,7 @@ fn texts_that_may_be_told_apart() {
             KvOp::Get(content, value, _) => {
                 (*content, *value) = match (number, random.below(12)) {
                     (_, 0) => text(values, &before),
+                    (_, 1) if random.percent(30) => text(values, "?"),
                     (_, 1) => (Content::Value(int(fresh % 5)), int(fresh % 5)),
                     (Some(number), _) => (Content::Value(number), number),
                     (None, _) => text(values, &held),
