@@ -265,8 +265,9 @@ fn a_text_that_shows_an_order_is_shown_with_all_who_wrote_it() {
         append("b.").to_vec(),
         append("a.").to_vec(),
         append("c.").to_vec(),
-        done(1, "get", json!(null), json!("a.b.c.")).to_vec(),
+        append("d.").to_vec(),
+        done(1, "get", json!(null), json!("a.b.c.d.")).to_vec(),
     ]
     .concat();
-    assert_eq!(indices(&witness("kv", &steps)), [0, 2, 4, 6]);
+    assert_eq!(indices(&witness("kv", &steps)), [0, 2, 4, 6, 8]);
 }
