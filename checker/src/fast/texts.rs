@@ -176,14 +176,18 @@ fn versions(part: &[Operation<KvOp>]) -> Option<Result<Versions, Vec<u32>>> {
         KvOp::Put(_, value) | KvOp::Append(_, value) => Some(value),
         KvOp::Get(..) | KvOp::Delete => None,
     };
+    // What stands behind a number is none of the chains: nobody knows what appending to one is.
+    let is_number = |operation: &Operation<KvOp>| matches!(operation.op, KvOp::Put(Content::Value(_), _));
+    let is_append = |operation: &Operation<KvOp>| matches!(operation.op, KvOp::Append(..));
+    if part.iter().any(is_number) && part.iter().any(is_append) {
+        return None;
+    }
     let mut writer_of = Lookup::new(part.iter().filter_map(written), part.len());
-    // Nobody knows what appending to a number is.
-    let appends = |operation: &Operation<KvOp>| matches!(operation.op, KvOp::Append(..));
-    let appends = part.iter().any(appends);
     for (position, operation) in part.iter().enumerate() {
         let value = match operation.op {
             KvOp::Put(Content::Absent, _) => return None,
-            KvOp::Put(Content::Value(_), _) if appends => return None,
+            // It looks like the key without anything in it.
+            KvOp::Put(Content::Text(text), _) | KvOp::Append(text, _) if text.is_empty() => return None,
             KvOp::Put(_, value) | KvOp::Append(_, value) => value,
             KvOp::Get(..) | KvOp::Delete => continue,
         };

@@ -17,7 +17,7 @@ use duress_checker::model::numbers::{
     Counter, CounterOp, Log, LogOp, Versioned, VersionedOp, VersionedRegister,
 };
 use duress_checker::model::register::{Register, RegisterOp};
-use duress_checker::model::{Model, Part};
+use duress_checker::model::{Model, Operation, Part};
 use duress_checker::search::jit::{self, Pace};
 use duress_checker::search::{Limits, Outcome, wgl};
 use duress_checker::verdict::Budget;
@@ -28,6 +28,12 @@ const NARROWEST: Pace = Pace {
     work: 1,
     layers_between_checkpoints: 1,
     layers_back: Some(1),
+};
+
+/// Never goes back far enough, so that it ends with a look at everything.
+const STUCK: Pace = Pace {
+    layers_back: Some(0),
+    ..NARROWEST
 };
 
 pub fn rounds() -> u64 {
@@ -58,6 +64,7 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
         ("wgl", wgl::search(model, part, limits)),
         ("jit", jit::search(model, part, limits)),
         ("narrow", jit::search_at(model, part, limits, NARROWEST)),
+        ("stuck", jit::search_at(model, part, limits, STUCK)),
     ] {
         match outcome {
             Outcome::Order(order) => {
@@ -99,14 +106,42 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
         let all = each.fold(true, |all, holds| all & holds);
         assert_eq!(all, truth, "divided, seed {seed}: {part:#?}");
     }
+    no_search(model, part, truth, seed);
+    as_register(model, part, truth, seed, limits);
+    // What becomes of a part while a witness is made small: reads lose writes, and so on.
+    let mut random = Random::new(!seed);
+    let some: Part<M::Op> = part.iter().filter(|_| random.percent(60)).cloned().collect();
+    no_search(model, &some, brute_force(model, &some), seed);
+    if truth
+        && model.decide(part).is_some()
+        && let Some(focused) = model.focus(&some)
+    {
+        // What is said of some of the operations must be true of them too.
+        assert!(
+            brute_force(model, &focused),
+            "focus, seed {seed}: {focused:#?} is impossible, {part:#?} is not"
+        );
+    }
+    truth
+}
+
+/// What is said without search is true, and a core is one whatever else happens.
+fn no_search<M: Model>(model: &M, part: &Part<M::Op>, truth: bool, seed: u64) {
     match model.decide(part) {
         Some(Fast::Core(core)) => {
             assert!(!truth, "no search, seed {seed}: {core:?} is possible: {part:#?}");
-            let core: Part<M::Op> = core.iter().map(|&at| part[at as usize].clone()).collect();
-            assert!(
-                !brute_force(model, &core),
-                "no search, seed {seed}: the core {core:#?} is possible: {part:#?}"
-            );
+            let mut random = Random::new(seed);
+            for percent in [0, 30, 60] {
+                let kept = |at: u32, random: &mut Random| core.contains(&at) || random.percent(percent);
+                let more: Part<M::Op> = (part.iter().zip(0..))
+                    .filter(|(_, at)| kept(*at, &mut random))
+                    .map(|(operation, _)| operation.clone())
+                    .collect();
+                assert!(
+                    !brute_force(model, &more),
+                    "no search, seed {seed}: the core {core:?} of {part:#?} is possible with others: {more:#?}"
+                );
+            }
         }
         Some(found) => {
             assert!(
@@ -125,6 +160,10 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
         }
         None => {}
     }
+}
+
+/// What is said of the part as a register is true, and its core is one.
+fn as_register<M: Model>(model: &M, part: &Part<M::Op>, truth: bool, seed: u64, limits: Limits<'_>) {
     if let Some(register) = model.as_register(part) {
         match jit::search(&Register { cas: true }, &register.part, limits) {
             Outcome::Order(order) => {
@@ -157,18 +196,6 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
             Outcome::Exhausted(reason) => panic!("register, seed {seed}: {reason}"),
         }
     }
-    if truth && model.decide(part).is_some() {
-        // What is said of some of the operations must be true of them too.
-        let mut random = Random::new(!seed);
-        let some: Part<M::Op> = part.iter().filter(|_| random.percent(60)).cloned().collect();
-        if let Some(focused) = model.focus(&some) {
-            assert!(
-                brute_force(model, &focused),
-                "focus, seed {seed}: {focused:#?} is impossible, {part:#?} is not"
-            );
-        }
-    }
-    truth
 }
 
 pub fn fuzz<M: Model>(model: &M, mut op: impl FnMut(&mut Random, bool) -> M::Op) {
@@ -200,25 +227,59 @@ fn cas_register() {
     });
 }
 
-/// Too long to try all orders, long enough for windows that begin in the middle.
-#[test]
-fn longer_cas_register() {
+/// Histories too long to try all orders, long enough for windows that begin in the middle.
+///
+/// What comes of them should be what was expected lately, so that much of it is possible.
+fn longer<M: Model>(model: &M, mut make: impl FnMut(&mut Random) -> Part<M::Op>) {
     let limits = Limits {
         budget: Budget::default(),
         elapsed: &|| Duration::ZERO,
     };
-    let model = Register { cas: true };
     let (mut held, mut windows) = (0, 0);
     for seed in 0..rounds() {
-        let mut random = Random::new(seed);
-        let (width, info, values) = (
-            2 + random.below(4),
-            [0, 5, 15][random.below(3) as usize],
-            2 + random.below(2),
-        );
-        // What is read was written lately, so that much of it is possible.
+        let part = make(&mut Random::new(seed));
+        let truth = matches!(wgl::search(model, &part, limits), Outcome::Order(_));
+        held += u64::from(truth);
+        for pace in [Pace::USUAL, NARROWEST, STUCK] {
+            match jit::search_at(model, &part, limits, pace) {
+                Outcome::Order(order) => {
+                    assert!(
+                        truth && order_holds(model, &part, &order),
+                        "seed {seed}: {order:?} {part:#?}"
+                    );
+                }
+                Outcome::Impossible { at, since } => {
+                    assert!(!truth, "seed {seed}: {part:#?}");
+                    let mut window = duress_checker::explain::prefix(&part, part[at as usize].ret);
+                    window.retain(|operation| operation.ret >= since);
+                    windows += u64::from(window.len() < 16);
+                    let outcome = wgl::search(model, &window, limits);
+                    assert!(
+                        matches!(outcome, Outcome::Impossible { .. }),
+                        "seed {seed}: possible since {since}: {part:#?}"
+                    );
+                }
+                Outcome::Exhausted(reason) => panic!("seed {seed}: {reason}"),
+            }
+        }
+    }
+    assert!(
+        held * 10 > rounds() && windows * 10 > rounds(),
+        "{held} held, {windows} windows"
+    );
+}
+
+/// Shapes of longer histories: how many at a time, how many in a hundred unknown.
+fn long_shape(random: &mut Random) -> (u64, u64) {
+    (2 + random.below(4), [0, 5, 15][random.below(3) as usize])
+}
+
+#[test]
+fn longer_cas_register() {
+    longer(&Register { cas: true }, |random| {
+        let ((width, info), values) = (long_shape(random), 2 + random.below(2));
         let mut last = Val::NIL;
-        let part = small(&mut random, 24, width, info, |random, unknown| {
+        small(random, 24, width, info, |random, unknown| {
             let kind = random.below(5);
             let seen = if random.percent(90) {
                 last
@@ -237,36 +298,88 @@ fn longer_cas_register() {
                     RegisterOp::Write(written)
                 }
             }
-        });
-        let truth = matches!(wgl::search(&model, &part, limits), Outcome::Order(_));
-        held += u64::from(truth);
-        for pace in [Pace::USUAL, NARROWEST] {
-            match jit::search_at(&model, &part, limits, pace) {
-                Outcome::Order(order) => {
-                    assert!(
-                        truth && order_holds(&model, &part, &order),
-                        "seed {seed}: {order:?} {part:#?}"
-                    );
+        })
+    });
+}
+
+/// Hardly anything overwrites, and many operations are equal.
+#[test]
+fn longer_cas_of_few_values() {
+    longer(&Register { cas: true }, |random| {
+        let (width, info) = long_shape(random);
+        let mut last = Val::NIL;
+        small(random, 18, width, info, |random, unknown| {
+            let seen = if random.percent(85) {
+                last
+            } else {
+                value(random, 2)
+            };
+            match random.below(20) {
+                0..=7 if !unknown => RegisterOp::Read(seen),
+                19 => RegisterOp::Write(last),
+                _ => {
+                    // In turns, as a lock is taken and given back.
+                    last = if last.is_nil() { value(random, 1) } else { Val::NIL };
+                    RegisterOp::Cas(seen, last)
                 }
-                Outcome::Impossible { at, since } => {
-                    assert!(!truth, "seed {seed}: {part:#?}");
-                    let mut window = duress_checker::explain::prefix(&part, part[at as usize].ret);
-                    window.retain(|operation| operation.ret >= since);
-                    windows += u64::from(window.len() < 16);
-                    let outcome = wgl::search(&model, &window, limits);
-                    assert!(
-                        matches!(outcome, Outcome::Impossible { .. }),
-                        "seed {seed}: possible since {since}: {part:#?}"
-                    );
-                }
-                Outcome::Exhausted(reason) => panic!("seed {seed}: {reason}"),
             }
+        })
+    });
+}
+
+#[test]
+fn longer_semaphore() {
+    longer(&Semaphore { permits: 2 }, |random| {
+        let (width, info) = long_shape(random);
+        let mut used = 0;
+        small(random, 24, width, info, |random, _| {
+            let fits = |by: &i64| (0..=2).contains(&(used + by));
+            let by = [1, -1, 2, -2][random.below(4) as usize];
+            let by = Some(by).filter(fits).unwrap_or(if used > 0 { -1 } else { 1 });
+            used += by;
+            Permits::take(if random.percent(95) { by } else { -by })
+        })
+    });
+}
+
+/// So much is open at once that a layer is cut before anybody looks for what can be spared.
+#[test]
+fn layers_beyond_the_width() {
+    let limits = Limits {
+        budget: Budget::default(),
+        elapsed: &|| Duration::ZERO,
+    };
+    let pace = Pace {
+        width: 1 << 11,
+        work: 1 << 20,
+        ..Pace::USUAL
+    };
+    for seed in 0..8 {
+        let mut random = Random::new(seed);
+        let (open, bit) = (13, |at: u32| 1 << at);
+        let mut part: Part<CounterOp> = (0..open)
+            .map(|at| Operation {
+                op: CounterOp::Add(bit(at)),
+                invoke: at,
+                ret: open + 3 + at,
+                row: at,
+            })
+            .collect();
+        // The first completes, and a read finds it with any of the others; or without it, and then there is no order.
+        part[0].ret = open;
+        let possible = seed > 1;
+        let found = random.below(1 << open) as i64 & !1 | i64::from(possible);
+        part.push(Operation {
+            op: CounterOp::Read(found),
+            invoke: open + 1,
+            ret: open + 2,
+            row: open,
+        });
+        match jit::search_at(&Counter, &part, limits, pace) {
+            Outcome::Order(order) => assert!(possible && order_holds(&Counter, &part, &order)),
+            outcome => assert!(!possible, "seed {seed}: {outcome:?}"),
         }
     }
-    assert!(
-        held * 10 > rounds() && windows * 10 > rounds(),
-        "{held} held, {windows} windows"
-    );
 }
 
 #[test]

@@ -59,6 +59,12 @@ fn each_promise_is_told_from_the_others() {
         // Seen, answered, and the answer seen before what it answers.
         ("0w1 1r1 1w2 2r2 2r1", vec![Causal, Sequential]),
         ("0w1 1r1 1w2 2r1 2r2", vec![]),
+        // Two that each write what the other had read before.
+        ("0r2 0w1 1r1 1w2", vec![WritesFollowReads, Causal, Sequential]),
+        ("0r_ 0w1 1r1 1w2", vec![]),
+        // A read of what was written twice does not name its write.
+        ("0w1 0w2 0w1 1r1 1r2 1r1", vec![]),
+        ("0w1 0w2 0w1 1r2 1r1 1r2", vec![Sequential]),
         (
             "0r7",
             vec![

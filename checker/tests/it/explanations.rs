@@ -245,3 +245,29 @@ fn a_text_keeps_what_it_was_put_together_from() {
         "brought in \"b.\", a part of what the get returned; complete before the get began"
     );
 }
+
+/// It can't be told from a key that nothing was put in.
+#[test]
+fn an_empty_append_proves_nothing() {
+    let append = |text: &str| done(0, "append", json!(text), json!(text));
+    let get = |text: &str| done(1, "get", json!(null), json!(text));
+    let steps = [append(""), get("")].concat();
+    assert_eq!(judge(&steps, "kv").verdict, Verdict::Held);
+    let steps = [append(""), append("a"), get("")].concat();
+    assert_eq!(indices(&witness("kv", &steps)), [0, 2, 4]);
+}
+
+/// The first two were appended the other way round, and only the whole text says so.
+#[test]
+fn a_text_that_shows_an_order_is_shown_with_all_who_wrote_it() {
+    let append = |text: &str| done(0, "append", json!(text), json!(text));
+    let steps = [
+        append("b.").to_vec(),
+        append("a.").to_vec(),
+        append("c.").to_vec(),
+        append("d.").to_vec(),
+        done(1, "get", json!(null), json!("a.b.c.d.")).to_vec(),
+    ]
+    .concat();
+    assert_eq!(indices(&witness("kv", &steps)), [0, 2, 4, 6, 8]);
+}

@@ -293,6 +293,36 @@ fn bag_of_different_elements() {
     });
 }
 
+/// More unknown takes than others, and elements that stay, for them to have taken.
+#[test]
+fn bag_of_which_nobody_knows_what_was_taken() {
+    paths(&Queue::Unordered, 100, |random| {
+        let (length, width) = (4 + random.below(5), 2 + random.below(3));
+        let mut fresh = 0;
+        let mut part = small(random, length, width, 35, |random, unknown| {
+            fresh += 1;
+            match random.below(3) {
+                _ if unknown => QueueOp::TakeAny,
+                0 => QueueOp::Empty,
+                _ => QueueOp::Put(int(fresh)),
+            }
+        });
+        let mut inside = Vec::new();
+        simulate(random, &mut part, |random, op, _| match op {
+            QueueOp::Put(value) => inside.push(*value),
+            QueueOp::TakeAny => drop(inside.pop()),
+            QueueOp::Take(_) => {}
+            QueueOp::Empty => {
+                // One that finds nothing where there is something is what unknown ones have to make up for.
+                if !inside.is_empty() && random.percent(60) {
+                    *op = QueueOp::Take(inside.swap_remove(random.below(inside.len() as u64) as usize));
+                }
+            }
+        });
+        part
+    });
+}
+
 /// Owners that do one thing at a time, as processes do; sometimes a lock lets two in.
 #[test]
 fn locks_with_owners() {
@@ -387,6 +417,8 @@ fn different_texts(answered_percent_min: u64, deletes_percent: u64) {
                     2 => seen.clone_from(&before),
                     3 if random.percent(20) => seen.push("?".to_owned()),
                     4 if !seen.is_empty() => drop(seen.remove(0)),
+                    // As if what was put had been appended.
+                    5 => drop(seen.splice(0..0, before.iter().cloned())),
                     _ => {}
                 }
                 if !seen.is_empty() {
@@ -413,4 +445,56 @@ fn texts_that_can_be_told_apart() {
 #[test]
 fn texts_that_are_deleted() {
     different_texts(20, 20);
+}
+
+/// Texts of which one is the beginning of another, or none at all, and numbers, some of them more than once.
+#[test]
+fn texts_that_may_be_told_apart() {
+    paths(&Kv, 20, |random| {
+        let values = &mut Values::default();
+        let (length, width, info) = shape(random);
+        let texts = [
+            &["a", "b", "ab", "ba", "aa", "bb"][..],
+            &["a", "b", "cb", "ca", "cc", "da"],
+            &["a.", "b.", "c.", "d.", ""],
+            &[""],
+        ][random.below(4) as usize];
+        let mut fresh = random.below(9);
+        let mut part = small(random, length, width, info, |random, unknown| {
+            fresh += u64::from(random.percent(90));
+            let (content, value) = text(values, texts[(fresh % texts.len() as u64) as usize]);
+            match (random.below(8), content) {
+                (0..=3, _) if !unknown => KvOp::Get(Content::Absent, Val::NIL, Pieces::Unknown),
+                (4, _) => KvOp::Put(Content::Value(int(fresh % 5)), int(fresh % 5)),
+                (5, _) => KvOp::Put(content, value),
+                (_, Content::Text(print)) => KvOp::Append(print, value),
+                _ => KvOp::Delete,
+            }
+        });
+        let (mut held, mut number, mut before) = (String::new(), None, String::new());
+        simulate(random, &mut part, |random, op, _| match op {
+            KvOp::Get(content, value, _) => {
+                (*content, *value) = match (number, random.below(12)) {
+                    (_, 0) => text(values, &before),
+                    (_, 1) if random.percent(30) => text(values, "?"),
+                    (_, 1) => (Content::Value(int(fresh % 5)), int(fresh % 5)),
+                    (Some(number), _) => (Content::Value(number), number),
+                    (None, _) => text(values, &held),
+                };
+            }
+            KvOp::Put(Content::Value(value), _) => number = Some(*value),
+            KvOp::Put(_, value) => {
+                number = None;
+                before = std::mem::take(&mut held);
+                held.extend(values.str(*value));
+            }
+            KvOp::Append(_, value) => {
+                number = None;
+                held.extend(values.str(*value));
+            }
+            KvOp::Delete => {}
+        });
+        Kv.resolve(&mut part, values);
+        part
+    });
 }

@@ -1,6 +1,7 @@
 //! The checkers against slow and obvious oracles, and whole histories through the front door.
 
 mod against_brute_force;
+mod certificates;
 mod consistency;
 mod explanations;
 mod fast_paths;
