@@ -223,7 +223,12 @@ impl Model for Queue {
     fn operation(&self, call: &Call<'_>) -> Result<Option<QueueOp>, String> {
         let (put, take) = self.words();
         match call.result {
-            _ if call.f == put => single(call.argument, put).map(|value| Some(QueueOp::Put(value))),
+            _ if call.f == put => match single(call.argument, put)? {
+                Val::NIL => Err(format!(
+                    "{put} takes a value that is not null: {take} returns that when it is empty"
+                )),
+                value => Ok(Some(QueueOp::Put(value))),
+            },
             None if call.f == take => Ok(Some(QueueOp::TakeAny)),
             Some(result) if call.f == take => match single(result, take)? {
                 Val::NIL => Ok(Some(QueueOp::Empty)),

@@ -9,7 +9,7 @@
 use std::slice;
 use std::sync::Arc;
 
-use super::{Call, Model, Operation};
+use super::{Call, Model, Operation, Part};
 use crate::fast::Fast;
 use crate::fast::texts::{self, AsRegister};
 use crate::history::{Datum, Val, Values};
@@ -203,7 +203,7 @@ impl Model for Kv {
         }
     }
 
-    fn resolve(&self, part: &mut [Operation<KvOp>], values: &Values) {
+    fn resolve(&self, part: &mut Part<KvOp>, values: &Values) {
         texts::resolve(part, values);
     }
 

@@ -165,10 +165,11 @@ pub trait Model: Sync {
         format!("{state:?}")
     }
 
-    /// Adds to the operations of a part what only all of them tell, e.g. which texts a longer one was put together from.
-    /// Called once, when the part is complete; nothing that is asked about an operation but
-    /// [`needs`](Model::needs) and [`decide`](Model::decide) may depend on it.
-    fn resolve(&self, _part: &mut [Operation<Self::Op>], _values: &Values) {}
+    /// Does what only all operations of a part allow. Adds to them what nobody tells alone, e.g. which texts a longer one
+    /// was put together from; of all that is asked about an operation only [`needs`](Model::needs),
+    /// [`decide`](Model::decide) and [`as_register`](Model::as_register) may depend on it. And leaves out unknown ones
+    /// that can be taken out of every legal order. Called once, when the part is complete.
+    fn resolve(&self, _part: &mut Part<Self::Op>, _values: &Values) {}
 
     /// Splits a part into independent objects once more, where all of its operations have to be known for that.
     fn divide(&self, _part: &[Operation<Self::Op>]) -> Option<Vec<Part<Self::Op>>> {

@@ -3,8 +3,8 @@
 //! `{"f":"txn","value":[["read","x",1],["write","y",2]]}`, with `r` and `w` for short; also `read` and `write` of one
 //! register by `key`. A register begins as `null` or as 0, whichever is read first: Knossos' histories begin with 0.
 
-use super::{Call, Model};
-use crate::history::{Val, Values};
+use super::{Call, Model, Part};
+use crate::history::{NEVER, Val, Values};
 
 /// One step of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +81,24 @@ impl Model for MultiRegister {
 
     fn observes_only(&self, op: &Box<[Micro]>) -> bool {
         op.iter().all(|micro| matches!(micro, Micro::Read(..)))
+    }
+
+    /// An unknown transaction is left out if nobody saw anything that it wrote: whoever reads one of its registers after it
+    /// reads what was written there later.
+    fn resolve(&self, part: &mut Part<Box<[Micro]>>, _values: &Values) {
+        let known = part.iter().filter(|operation| operation.ret != NEVER);
+        let mut seen: Vec<(Val, Val)> = (known.flat_map(|operation| &operation.op))
+            .filter_map(|micro| match *micro {
+                Micro::Read(name, value) => Some((name, value)),
+                Micro::Write(..) => None,
+            })
+            .collect();
+        seen.sort_unstable();
+        let was_seen = |micro: &Micro| match *micro {
+            Micro::Write(name, value) => seen.binary_search(&(name, value)).is_ok(),
+            Micro::Read(..) => false,
+        };
+        part.retain(|operation| operation.ret != NEVER || operation.op.iter().any(was_seen));
     }
 
     fn show(&self, state: &Self::State, values: &Values) -> String {

@@ -227,8 +227,7 @@ impl Problem<'_> {
         let narrow = Effort {
             width: self.pace.width,
             work: self.pace.work,
-            // Where no proof can begin in the middle, what is left away here has to be looked for once more.
-            frugal: self.can_prove(),
+            frugal: true,
         };
         let (mut effort, mut until) = (narrow, usize::MAX);
         loop {
@@ -270,8 +269,8 @@ impl Problem<'_> {
                 sweep.back(dead.saturating_sub(back));
                 let wider = WIDENING.pow(met);
                 effort = Effort {
-                    width: narrow.width * wider,
-                    work: narrow.work * wider,
+                    width: narrow.width.saturating_mul(wider),
+                    work: narrow.work.saturating_mul(wider),
                     frugal: false,
                 };
                 until = furthest + back;

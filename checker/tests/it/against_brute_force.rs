@@ -8,7 +8,7 @@ use std::time::Duration;
 use duress_checker::certify::{brute_force, explains, order_holds};
 use duress_checker::fast::Fast;
 use duress_checker::generate::{Random, small};
-use duress_checker::history::Val;
+use duress_checker::history::{Val, Values};
 use duress_checker::model::collections::{Queue, QueueOp, Set, SetOp};
 use duress_checker::model::kv::{Content, Kv, KvOp, Pieces, Print};
 use duress_checker::model::locks::{Lock, LockOp, Permits, Semaphore};
@@ -105,6 +105,15 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
             .map(|(at, part)| agree(model, part, seed * 1000 + at as u64));
         let all = each.fold(true, |all, holds| all & holds);
         assert_eq!(all, truth, "divided, seed {seed}: {part:#?}");
+    }
+    let mut resolved = part.clone();
+    model.resolve(&mut resolved, &Values::default());
+    if resolved.len() < part.len() {
+        assert_eq!(
+            brute_force(model, &resolved),
+            truth,
+            "resolved, seed {seed}: {resolved:#?} of {part:#?}"
+        );
     }
     no_search(model, part, truth, seed);
     as_register(model, part, truth, seed, limits);

@@ -97,6 +97,15 @@ fn what_cannot_be_checked_is_named() {
         error.to_string(),
         "event 0: a register takes read and write, not push"
     );
+    let steps = [
+        (0, "invoke", "enqueue", json!(null)),
+        (0, "ok", "enqueue", json!(null)),
+    ];
+    let error = check(&events(&steps), "queue", Budget::default(), &|| Duration::ZERO).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "event 0: enqueue takes a value that is not null: dequeue returns that when it is empty"
+    );
     let error = check(&[], "regster", Budget::default(), &|| Duration::ZERO).unwrap_err();
     assert!(matches!(error, CheckError::UnknownModel { .. }));
     assert!(error.to_string().contains("cas-register"));
