@@ -67,6 +67,9 @@
 //!   operations have no single state that they are possible in, all that the operations can lead to, if these are few.
 //!
 //! In the end it goes back to the beginning and leaves nothing away.
+//!
+//! Where no proof can begin in the middle, an unknown operation that was needed long ago is found late or never by a pass that
+//! saves them, and one that does not save them is lost among them. So both take turns, each time with more patience.
 
 use super::space::{Asked, Numbered, Space};
 use super::sweep::{Effort, Stop, Sweep};
@@ -81,6 +84,12 @@ const WIDENING: usize = 8;
 const WIDENINGS_MAX: u32 = 6;
 /// How many configurations the first proof of a dead end may look at.
 const PROOF_CONFIGS: usize = 1 << 13;
+/// Where no proof can begin in the middle, two styles of search take turns. So many configurations the first may look at,
+const FIRST_ALLOWANCE: usize = 10_000;
+/// and so many more for each operation;
+const FIRST_ALLOWANCE_EACH: usize = 128;
+/// and each round so many times more.
+const PATIENCE: usize = 4;
 /// A proof may begin in any of the states if there are at most so many,
 const STATES_MAX: usize = 64;
 /// and so many different operations.
@@ -193,10 +202,35 @@ struct Problem<'a> {
     states: Option<Vec<u32>>,
 }
 
+/// How a search goes about it.
+#[derive(Clone, Copy)]
+struct Style {
+    /// Narrow passes use unknown operations only where nothing else is left.
+    frugal: bool,
+    /// How many configurations it may look at.
+    allowance: usize,
+}
+
+impl Style {
+    /// What is tried next, in turns with more and more patience.
+    fn other(self) -> Style {
+        let allowance = if self.frugal { 1 } else { PATIENCE };
+        Style {
+            frugal: !self.frugal,
+            allowance: self.allowance.saturating_mul(allowance),
+        }
+    }
+}
+
 enum End {
     Order(Vec<u32>),
+    /// Its allowance is spent.
+    Tired,
     Overused(Vec<u32>),
-    Impossible { at: u32, since: u32 },
+    Impossible {
+        at: u32,
+        since: u32,
+    },
     Exhausted(String),
 }
 
@@ -207,10 +241,18 @@ impl Problem<'_> {
             self.states = space.states(STATES_MAX);
         }
         let mut counted: Vec<u32> = Vec::new();
+        let mut style = Style {
+            frugal: true,
+            allowance: match self.can_prove() {
+                true => usize::MAX,
+                false => FIRST_ALLOWANCE + FIRST_ALLOWANCE_EACH * self.timeline.part.len(),
+            },
+        };
         loop {
-            match self.refined::<N>(&mut space, &counted) {
+            match self.refined::<N>(&mut space, &counted, style) {
                 End::Order(order) => return Outcome::Order(order),
                 End::Overused(kinds) => counted.extend(kinds),
+                End::Tired => style = style.other(),
                 End::Impossible { at, since } => return Outcome::Impossible { at, since },
                 End::Exhausted(reason) => return Outcome::Exhausted(reason),
             }
@@ -218,16 +260,17 @@ impl Problem<'_> {
     }
 
     /// Searches with the uses of these unknown operations counted.
-    fn refined<const N: usize>(&self, space: &mut Space<'_>, counted: &[u32]) -> End {
+    fn refined<const N: usize>(&self, space: &mut Space<'_>, counted: &[u32], style: Style) -> End {
         let between = self.pace.layers_between_checkpoints;
         let mut sweep = Sweep::<N>::new(self.timeline, counted, self.limits, between);
         sweep.start(0, Uses::default());
+        sweep.allowance = style.allowance;
         // How often the dead end that is furthest was come to.
         let (mut furthest, mut met) = (0, 0);
         let narrow = Effort {
             width: self.pace.width,
             work: self.pace.work,
-            frugal: true,
+            frugal: style.frugal,
         };
         let (mut effort, mut until) = (narrow, usize::MAX);
         loop {
@@ -239,7 +282,7 @@ impl Problem<'_> {
                 }
                 Err(Stop::Dead(at)) => at,
                 Err(Stop::Exhausted(reason)) => return End::Exhausted(reason),
-                Err(Stop::Tired) => return End::Exhausted("the search was cut short".to_owned()),
+                Err(Stop::Tired) => return End::Tired,
             };
             let dead = sweep.layers;
             met = if dead > furthest { 1 } else { met + 1 };
