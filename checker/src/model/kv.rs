@@ -2,20 +2,16 @@
 //!
 //! `{"f":"append","key":"a","value":"x 0 1 y"}`. A key begins absent; `get` of an absent key is `null` or `""`, and
 //! appending to one is putting. Strings that are appended to grow long, and a search has many states in hand, so a
-//! state is not the string but its length and two fingerprints (polynomials modulo 2^61 - 1 at different points),
-//! from which that of any concatenation follows. Equal strings have equal fingerprints; that two of `n` different
-//! strings of length up to `l` have, has a chance below `n^2 l / 2^121`.
+//! state is not the string but its [`Print`].
 
 use std::slice;
 use std::sync::Arc;
 
+pub use super::print::Print;
 use super::{Call, Model, Operation, Part};
 use crate::fast::Fast;
 use crate::fast::texts::{self, AsRegister};
 use crate::history::{Datum, Val, Values};
-
-const PRIME: u64 = (1 << 61) - 1;
-const POINTS: [u64; 2] = [0x0C3A_5F1B_9D27_E411, 0x1B9E_03D7_64A8_F253];
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,62 +22,6 @@ pub enum Content {
     Value(Val),
     /// A string.
     Text(Print),
-}
-
-/// A string by length and fingerprints, with what its length does to a string before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Print {
-    length: u64,
-    prints: [u64; 2],
-    shifts: [u64; 2],
-}
-
-impl Print {
-    /// Of a string.
-    pub fn of(text: &str) -> Print {
-        let mut print = Print {
-            length: text.len() as u64,
-            prints: [0, 0],
-            shifts: [1, 1],
-        };
-        for byte in text.bytes() {
-            for (at, point) in POINTS.iter().enumerate() {
-                print.prints[at] = add(multiply(print.prints[at], *point), u64::from(byte) + 1);
-                print.shifts[at] = multiply(print.shifts[at], *point);
-            }
-        }
-        print
-    }
-
-    /// Whether the string is empty.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
-    /// Of this string followed by another.
-    pub fn then(&self, other: &Print) -> Print {
-        let mut both = Print {
-            length: self.length + other.length,
-            prints: [0, 0],
-            shifts: [0, 0],
-        };
-        for at in 0..2 {
-            both.prints[at] = add(multiply(self.prints[at], other.shifts[at]), other.prints[at]);
-            both.shifts[at] = multiply(self.shifts[at], other.shifts[at]);
-        }
-        both
-    }
-}
-
-fn add(a: u64, b: u64) -> u64 {
-    let sum = a + b;
-    if sum >= PRIME { sum - PRIME } else { sum }
-}
-
-fn multiply(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    let folded = (product as u64 & PRIME) + (product >> 61) as u64;
-    if folded >= PRIME { folded - PRIME } else { folded }
 }
 
 /// Which texts that somebody wrote stand one behind the other in a text.
@@ -175,7 +115,7 @@ impl Model for Kv {
         match state {
             Content::Absent => "nothing".to_owned(),
             Content::Value(value) => values.json(*value).to_string(),
-            Content::Text(text) => format!("a text of {} bytes", text.length),
+            Content::Text(text) => format!("a text of {} bytes", text.len()),
         }
     }
 
@@ -225,24 +165,4 @@ fn content(datum: Datum, values: &Values) -> Result<Content, String> {
         None if value.is_nil() => Content::Absent,
         None => Content::Value(value),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_print_of_a_concatenation_follows_from_its_parts() {
-        for (a, b) in [
-            ("", ""),
-            ("x", ""),
-            ("", "y"),
-            ("x 0 1 y", "x 0 2 y"),
-            ("\0", "\0\0"),
-        ] {
-            assert_eq!(Print::of(a).then(&Print::of(b)), Print::of(&format!("{a}{b}")));
-        }
-        assert_ne!(Print::of("ab"), Print::of("ba"));
-        assert_ne!(Print::of("\0"), Print::of(""));
-    }
 }

@@ -43,6 +43,7 @@ pub mod kv;
 pub mod locks;
 pub mod multi_register;
 pub mod numbers;
+pub mod print;
 pub mod register;
 
 use std::fmt::Debug;
@@ -194,14 +195,18 @@ pub trait Model: Sync {
     }
 }
 
+/// So many elements of a list are shown.
+const SHOWN_MAX: usize = 8;
+
 /// A list of values as a person reads it: the end of it, if it is long.
 fn show_list(items: impl ExactSizeIterator<Item = Val>, values: &Values) -> String {
-    const SHOWN_MAX: usize = 8;
     let left_out = items.len().saturating_sub(SHOWN_MAX);
-    let shown: Vec<String> = items
-        .skip(left_out)
-        .map(|item| values.json(item).to_string())
-        .collect();
+    show_end(left_out, items.skip(left_out), values)
+}
+
+/// The end of a list of which so many are left out before.
+fn show_end(left_out: usize, items: impl Iterator<Item = Val>, values: &Values) -> String {
+    let shown: Vec<String> = items.map(|item| values.json(item).to_string()).collect();
     let more = if left_out > 0 {
         format!("{left_out} more, ")
     } else {

@@ -8,7 +8,8 @@
 
 use std::slice;
 
-use super::{Call, Model, Operation, Part, show_list};
+use super::print::Print;
+use super::{Call, Model, Operation, Part, SHOWN_MAX, show_end};
 use crate::fast::{Fast, counter, log, versions};
 use crate::history::{Datum, Val, Values};
 
@@ -81,13 +82,20 @@ pub enum LogOp {
     Read(Box<[Val]>),
 }
 
+/// What stands in a log: its print, and its end as far as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Written {
+    print: Print,
+    end: [Val; SHOWN_MAX],
+}
+
 /// An append-only log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log;
 
 impl Model for Log {
     type Op = LogOp;
-    type State = Vec<Val>;
+    type State = Written;
 
     fn name(&self) -> &'static str {
         "log"
@@ -123,38 +131,44 @@ impl Model for Log {
         }
     }
 
-    fn initial(&self) -> Vec<Val> {
-        Vec::new()
+    fn initial(&self) -> Written {
+        Written {
+            print: Print::EMPTY,
+            end: [Val::NONE; SHOWN_MAX],
+        }
     }
 
-    fn step(&self, state: &Vec<Val>, op: &LogOp, next: &mut Vec<Vec<Val>>) {
-        let mut state = state.clone();
+    fn step(&self, state: &Written, op: &LogOp, next: &mut Vec<Written>) {
+        let mut state = *state;
         if self.apply(&mut state, op) == Some(true) {
             next.push(state);
         }
     }
 
-    fn apply(&self, state: &mut Vec<Val>, op: &LogOp) -> Option<bool> {
+    fn apply(&self, state: &mut Written, op: &LogOp) -> Option<bool> {
         Some(match op {
-            LogOp::Append(_, Some(offset)) if *offset != state.len() as i64 => false,
+            LogOp::Append(_, Some(offset)) if u64::try_from(*offset) != Ok(state.print.len()) => false,
             LogOp::Append(value, _) => {
-                state.push(*value);
+                state.print = state.print.and(value.0);
+                state.end.rotate_left(1);
+                state.end[SHOWN_MAX - 1] = *value;
                 true
             }
-            LogOp::Read(found) => **found == **state,
+            LogOp::Read(found) => {
+                let print = || found.iter().fold(Print::EMPTY, |print, value| print.and(value.0));
+                found.len() as u64 == state.print.len() && print() == state.print
+            }
         })
-    }
-
-    fn heap_bytes(&self, state: &Vec<Val>) -> usize {
-        state.capacity() * size_of::<Val>()
     }
 
     fn observes_only(&self, op: &LogOp) -> bool {
         matches!(op, LogOp::Read(_))
     }
 
-    fn show(&self, state: &Vec<Val>, values: &Values) -> String {
-        show_list(state.iter().copied(), values)
+    fn show(&self, state: &Written, values: &Values) -> String {
+        let count = state.print.len() as usize;
+        let shown = &state.end[SHOWN_MAX - count.min(SHOWN_MAX)..];
+        show_end(count - shown.len(), shown.iter().copied(), values)
     }
 
     fn decide(&self, part: &[Operation<LogOp>]) -> Option<Fast> {

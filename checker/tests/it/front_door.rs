@@ -179,9 +179,9 @@ fn threads_change_nothing() {
 
 #[test]
 fn the_budget_counts_what_long_states_take() {
-    // Equal values, so that no shortcut applies: every append makes a state that is longer than the last.
+    // Equal values, so that no shortcut applies: every operation makes a state that is longer than the last.
     let steps: Vec<_> = (0..4000)
-        .flat_map(|_| [(0, "invoke", "append", json!(1)), (0, "ok", "append", json!(1))])
+        .flat_map(|_| [(0, "invoke", "enqueue", json!(1)), (0, "ok", "enqueue", json!(1))])
         .collect();
     let history = events(&steps);
     let judge = |memory_bytes_max| {
@@ -189,7 +189,7 @@ fn the_budget_counts_what_long_states_take() {
             memory_bytes_max,
             ..Budget::default()
         };
-        check(&history, "log", budget, &|| Duration::ZERO)
+        check(&history, "queue", budget, &|| Duration::ZERO)
             .unwrap()
             .verdict
     };
