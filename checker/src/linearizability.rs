@@ -428,14 +428,14 @@ fn search_register<Op: Clone>(register: &AsRegister, part: &Part<Op>, limits: Li
 fn window<M: Model>(model: &M, part: Part<M::Op>, since: u32) -> Part<M::Op> {
     let mut last: FastMap<Val, u32> = FastMap::default();
     for operation in part.iter().filter(|operation| operation.ret < since) {
-        if let Some(value) = model.produces(&operation.op) {
+        for &value in model.produces(&operation.op) {
             let ret = last.entry(value).or_default();
             *ret = operation.ret.max(*ret);
         }
     }
     let brings = |operation: &Operation<M::Op>| {
-        let value = model.produces(&operation.op);
-        value.is_some_and(|value| last.get(&value) == Some(&operation.ret))
+        let mut values = model.produces(&operation.op).iter();
+        values.any(|value| last.get(value) == Some(&operation.ret))
     };
     let mut part = part;
     part.retain(|operation| operation.ret >= since || brings(operation));
@@ -445,8 +445,8 @@ fn window<M: Model>(model: &M, part: Part<M::Op>, since: u32) -> Part<M::Op> {
             .flat_map(|operation| model.needs(&operation.op).iter().copied())
             .collect();
         part.retain(|operation| {
-            let value = model.produces(&operation.op);
-            operation.ret != NEVER || value.is_none_or(|value| needed.contains(&value))
+            let values = model.produces(&operation.op);
+            operation.ret != NEVER || values.is_empty() || values.iter().any(|value| needed.contains(value))
         });
         if part.len() == before {
             return part;

@@ -118,8 +118,8 @@ impl<M: Model> Broken<'_, M> {
         // First whole values, with all that brought them in or saw them: single operations that do so can't go before
         // the last one that saw the value has gone.
         let touched = |operation: &Operation<M::Op>| -> Vec<Val> {
-            let needed = model.needs(&operation.op).iter().copied();
-            needed.chain(model.produces(&operation.op)).collect()
+            let needed = model.needs(&operation.op).iter();
+            needed.chain(model.produces(&operation.op)).copied().collect()
         };
         let blamed: Vec<Val> = (core.iter().filter(|operation| is_culprit(operation)))
             .flat_map(touched)
@@ -224,7 +224,7 @@ fn last<Op>(core: &[Operation<Op>]) -> Option<&Operation<Op>> {
 /// Whether nothing that is left needs a value that a dropped operation brought in.
 fn keeps_reason<M: Model>(model: &M, dropped: &[Operation<M::Op>], rest: &[Operation<M::Op>]) -> bool {
     let produced: Vec<Val> = (dropped.iter())
-        .filter_map(|operation| model.produces(&operation.op))
+        .flat_map(|operation| model.produces(&operation.op).iter().copied())
         .collect();
     let mut needed = rest.iter().flat_map(|operation| model.needs(&operation.op));
     produced.is_empty() || !needed.any(|value| produced.contains(value))

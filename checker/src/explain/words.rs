@@ -44,9 +44,9 @@ fn producers<'a, M: Model>(
     core: &'a [Operation<M::Op>],
     wanted: &[Val],
 ) -> impl Iterator<Item = &'a Operation<M::Op>> {
-    let is_wanted = move |value: Val| wanted.contains(&value);
+    let is_wanted = |value: &Val| wanted.contains(value);
     core.iter()
-        .filter(move |operation| model.produces(&operation.op).is_some_and(is_wanted))
+        .filter(move |operation| model.produces(&operation.op).iter().any(is_wanted))
 }
 
 /// What an operation contributes to the proof that the last one is impossible.
@@ -64,7 +64,7 @@ fn note<M: Model>(
         |operation: &Operation<M::Op>| &history.functions[history.rows[operation.row as usize].f as usize];
     let mut notes = Vec::new();
     let wanted = model.needs(&last.op);
-    if let Some(value) = model.produces(&operation.op) {
+    for &value in model.produces(&operation.op) {
         let shown = history.values.json(value);
         if wanted == [value] {
             notes.push(format!("brought in the {shown} that the {} returned", f(last)));
@@ -134,7 +134,8 @@ fn summary<M: Model>(
             && other.row != last.row
     });
     for other in newer {
-        if let Some(value) = model.produces(&other.op).filter(|value| !wanted.contains(value)) {
+        let instead = |value: &&Val| !wanted.contains(value);
+        if let Some(&value) = model.produces(&other.op).iter().find(instead) {
             let f = &history.functions[history.rows[other.row as usize].f as usize];
             let value = history.values.json(value);
             return format!("{claim} after the {f} of {value} had been acknowledged");
@@ -180,7 +181,7 @@ fn nobody<M: Model>(broken: &Broken<'_, M>, wanted: &[Val]) -> String {
         };
         let op = broken.model.operation(&call);
         broken.model.part(&call) == broken.key
-            && matches!(op, Ok(Some(op)) if broken.model.produces(&op).is_some_and(|value| wanted.contains(&value)))
+            && matches!(op, Ok(Some(op)) if broken.model.produces(&op).iter().any(|value| wanted.contains(value)))
     };
     match history.failures.iter().find(wrote) {
         Some(row) => format!(

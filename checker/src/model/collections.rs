@@ -125,10 +125,10 @@ impl Model for Set {
         matches!(op, SetOp::Contains(..) | SetOp::Read(_))
     }
 
-    fn produces(&self, op: &SetOp) -> Option<Val> {
+    fn produces<'op>(&self, op: &'op SetOp) -> &'op [Val] {
         match op {
-            SetOp::Add(value) => Some(*value),
-            _ => None,
+            SetOp::Add(value) => slice::from_ref(value),
+            _ => &[],
         }
     }
 
@@ -295,10 +295,10 @@ impl Model for Queue {
         matches!(op, QueueOp::Empty)
     }
 
-    fn produces(&self, op: &QueueOp) -> Option<Val> {
+    fn produces<'op>(&self, op: &'op QueueOp) -> &'op [Val] {
         match op {
-            QueueOp::Put(value) => Some(*value),
-            _ => None,
+            QueueOp::Put(value) => slice::from_ref(value),
+            _ => &[],
         }
     }
 

@@ -128,10 +128,10 @@ impl Model for Kv {
         }
     }
 
-    fn produces(&self, op: &KvOp) -> Option<Val> {
+    fn produces<'op>(&self, op: &'op KvOp) -> &'op [Val] {
         match op {
-            KvOp::Put(_, value) | KvOp::Append(_, value) => Some(*value),
-            KvOp::Get(..) | KvOp::Delete => None,
+            KvOp::Put(_, value) | KvOp::Append(_, value) => slice::from_ref(value),
+            KvOp::Get(..) | KvOp::Delete => &[],
         }
     }
 

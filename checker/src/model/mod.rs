@@ -151,9 +151,9 @@ pub trait Model: Sync {
         self.overwrites(op)
     }
 
-    /// The value that the operation brings in, for explanations: while a witness has a read of it, it keeps this.
-    fn produces(&self, _op: &Self::Op) -> Option<Val> {
-        None
+    /// The values that the operation brings in, for explanations: while a witness has a read of one, it keeps this.
+    fn produces<'op>(&self, _op: &'op Self::Op) -> &'op [Val] {
+        &[]
     }
 
     /// The values that the operation needs somebody to have brought in, for explanations.

@@ -15,12 +15,40 @@ pub enum Micro {
     Write(Val, Val),
 }
 
+/// One transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Txn {
+    steps: Box<[Micro]>,
+    /// The values that it found and set, for explanations.
+    found: Box<[Val]>,
+    set: Box<[Val]>,
+}
+
+impl FromIterator<Micro> for Txn {
+    fn from_iter<I: IntoIterator<Item = Micro>>(steps: I) -> Self {
+        let steps: Box<[Micro]> = steps.into_iter().collect();
+        let values = |of: fn(&Micro) -> Option<Val>| steps.iter().filter_map(of).collect();
+        Txn {
+            found: values(|step| match *step {
+                // Nobody has to have brought in what was there from the beginning.
+                Micro::Read(_, value) if value != Val::NIL && value != Val(0) => Some(value),
+                Micro::Read(..) | Micro::Write(..) => None,
+            }),
+            set: values(|step| match *step {
+                Micro::Write(_, value) => Some(value),
+                Micro::Read(..) => None,
+            }),
+            steps,
+        }
+    }
+}
+
 /// Several registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MultiRegister;
 
 impl Model for MultiRegister {
-    type Op = Box<[Micro]>;
+    type Op = Txn;
     /// Registers whose value is known, in order of their name.
     type State = Vec<(Val, Val)>;
 
@@ -28,7 +56,7 @@ impl Model for MultiRegister {
         "multi-register"
     }
 
-    fn operation(&self, call: &Call<'_>) -> Result<Option<Box<[Micro]>>, String> {
+    fn operation(&self, call: &Call<'_>) -> Result<Option<Txn>, String> {
         let known = call.result.is_some();
         let mut micros = Vec::new();
         match call.f {
@@ -54,16 +82,16 @@ impl Model for MultiRegister {
             }
             f => return Err(format!("a multi-register takes txn, read and write, not {f}")),
         }
-        Ok((!micros.is_empty()).then(|| micros.into()))
+        Ok((!micros.is_empty()).then(|| micros.into_iter().collect()))
     }
 
     fn initial(&self) -> Vec<(Val, Val)> {
         Vec::new()
     }
 
-    fn step(&self, state: &Self::State, op: &Box<[Micro]>, next: &mut Vec<Self::State>) {
+    fn step(&self, state: &Self::State, op: &Txn, next: &mut Vec<Self::State>) {
         let mut state = state.clone();
-        for micro in op {
+        for micro in &op.steps {
             let (Micro::Read(name, value) | Micro::Write(name, value)) = *micro;
             match state.binary_search_by_key(&name, |entry| entry.0) {
                 Ok(at) if matches!(micro, Micro::Read(..)) && state[at].1 != value => return,
@@ -79,15 +107,23 @@ impl Model for MultiRegister {
         state.capacity() * size_of::<(Val, Val)>()
     }
 
-    fn observes_only(&self, op: &Box<[Micro]>) -> bool {
-        op.iter().all(|micro| matches!(micro, Micro::Read(..)))
+    fn observes_only(&self, op: &Txn) -> bool {
+        op.steps.iter().all(|micro| matches!(micro, Micro::Read(..)))
+    }
+
+    fn produces<'op>(&self, op: &'op Txn) -> &'op [Val] {
+        &op.set
+    }
+
+    fn needs<'op>(&self, op: &'op Txn) -> &'op [Val] {
+        &op.found
     }
 
     /// An unknown transaction is left out if nobody saw anything that it wrote: whoever reads one of its registers after it
     /// reads what was written there later.
-    fn resolve(&self, part: &mut Part<Box<[Micro]>>, _values: &Values) {
+    fn resolve(&self, part: &mut Part<Txn>, _values: &Values) {
         let known = part.iter().filter(|operation| operation.ret != NEVER);
-        let mut seen: Vec<(Val, Val)> = (known.flat_map(|operation| &operation.op))
+        let mut seen: Vec<(Val, Val)> = (known.flat_map(|operation| &operation.op.steps))
             .filter_map(|micro| match *micro {
                 Micro::Read(name, value) => Some((name, value)),
                 Micro::Write(..) => None,
@@ -98,7 +134,7 @@ impl Model for MultiRegister {
             Micro::Write(name, value) => seen.binary_search(&(name, value)).is_ok(),
             Micro::Read(..) => false,
         };
-        part.retain(|operation| operation.ret != NEVER || operation.op.iter().any(was_seen));
+        part.retain(|operation| operation.ret != NEVER || operation.op.steps.iter().any(was_seen));
     }
 
     fn show(&self, state: &Self::State, values: &Values) -> String {

@@ -270,10 +270,10 @@ impl Model for VersionedRegister {
         matches!(op.what, Versioned::Read(_))
     }
 
-    fn produces(&self, op: &VersionedOp) -> Option<Val> {
-        match op.what {
-            Versioned::Read(_) => None,
-            Versioned::Write(value) | Versioned::Cas(_, value) => Some(value),
+    fn produces<'op>(&self, op: &'op VersionedOp) -> &'op [Val] {
+        match &op.what {
+            Versioned::Read(_) => &[],
+            Versioned::Write(value) | Versioned::Cas(_, value) => slice::from_ref(value),
         }
     }
 

@@ -94,10 +94,10 @@ impl Model for Register {
         true
     }
 
-    fn produces(&self, op: &RegisterOp) -> Option<Val> {
+    fn produces<'op>(&self, op: &'op RegisterOp) -> &'op [Val] {
         match op {
-            RegisterOp::Read(_) => None,
-            RegisterOp::Write(value) | RegisterOp::Cas(_, value) => Some(*value),
+            RegisterOp::Read(_) => &[],
+            RegisterOp::Write(value) | RegisterOp::Cas(_, value) => slice::from_ref(value),
         }
     }
 

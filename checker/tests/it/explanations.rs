@@ -271,3 +271,22 @@ fn a_text_that_shows_an_order_is_shown_with_all_who_wrote_it() {
     .concat();
     assert_eq!(indices(&witness("kv", &steps)), [0, 2, 4, 6, 8]);
 }
+
+#[test]
+fn a_transaction_keeps_what_wrote_what_it_found() {
+    let txn = |process: u64, steps: Value| done(process, "txn", steps.clone(), steps);
+    let steps = [
+        txn(0, json!([["write", "x", 5], ["write", "y", 6]])).to_vec(),
+        txn(0, json!([["write", "z", 7]])).to_vec(),
+        txn(0, json!([["write", "x", 8]])).to_vec(),
+        txn(1, json!([["read", "x", 5], ["read", "y", 6]])).to_vec(),
+    ]
+    .concat();
+    let witness = witness("multi-register", &steps);
+    assert_eq!(indices(&witness), [0, 4, 6]);
+    assert!(
+        witness.summary.ends_with("after the txn of 8 had been acknowledged"),
+        "{}",
+        witness.summary
+    );
+}
