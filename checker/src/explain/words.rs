@@ -80,6 +80,8 @@ fn note<M: Model>(
             notes.push(format!("brought in {shown}, which was seen"));
         }
     }
+    // The same value may have been brought in at two places.
+    notes.dedup();
     if operation.ret == NEVER {
         let open = history.rows[operation.row as usize].ret != NEVER;
         notes.push(

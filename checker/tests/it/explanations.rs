@@ -285,7 +285,9 @@ fn a_transaction_keeps_what_wrote_what_it_found() {
     let witness = witness("multi-register", &steps);
     assert_eq!(indices(&witness), [0, 4, 6]);
     assert!(
-        witness.summary.ends_with("after the txn of 8 had been acknowledged"),
+        witness
+            .summary
+            .ends_with("after the txn of 8 had been acknowledged"),
         "{}",
         witness.summary
     );
