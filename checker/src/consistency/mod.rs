@@ -65,21 +65,13 @@ pub enum Kept {
     /// It can't be said, and why.
     Unknown(String),
 }
+
 /// Which of the weaker promises a history of registers kept.
 pub fn guarantees(history: &History, limits: Limits<'_>) -> Result<Vec<(Guarantee, Kept)>, CheckError> {
-    use Guarantee::*;
+    use Guarantee::{Causal, Sequential};
     let model = Register { cas: true };
     let parts = split(&model, history)?;
-    let mut kept: Vec<(Guarantee, Kept)> = [
-        ReadYourWrites,
-        MonotonicReads,
-        MonotonicWrites,
-        WritesFollowReads,
-        Causal,
-        Sequential,
-    ]
-    .map(|guarantee| (guarantee, Kept::Yes))
-    .to_vec();
+    let mut kept: Vec<(Guarantee, Kept)> = Guarantee::ALL.map(|guarantee| (guarantee, Kept::Yes)).to_vec();
     for (_, part) in &parts {
         let object = object(history, part);
         for (guarantee, kept) in &mut kept {
@@ -97,6 +89,7 @@ pub fn guarantees(history: &History, limits: Limits<'_>) -> Result<Vec<(Guarante
     }
     Ok(kept)
 }
+
 /// All of the above about a history that is not linearizable.
 pub fn weaker(history: &History, limits: Limits<'_>) -> Result<Weaker, CheckError> {
     let (mut kept, mut broken, mut undecided) = (Vec::new(), Vec::new(), Vec::new());
@@ -177,6 +170,16 @@ pub fn judged(
 }
 
 impl Guarantee {
+    /// All of them, as a report names them.
+    pub const ALL: [Guarantee; 6] = [
+        Guarantee::ReadYourWrites,
+        Guarantee::MonotonicReads,
+        Guarantee::MonotonicWrites,
+        Guarantee::WritesFollowReads,
+        Guarantee::Causal,
+        Guarantee::Sequential,
+    ];
+
     /// As people call it.
     pub fn name(self) -> &'static str {
         match self {

@@ -95,7 +95,7 @@ pub struct AsRegister {
     /// What became of the operations.
     pub part: Vec<Operation<RegisterOp>>,
     /// Their positions in the part that they are from. The others can be left out.
-    pub positions: Vec<u32>,
+    positions: Vec<u32>,
     versions: Versions,
 }
 
@@ -124,15 +124,13 @@ pub fn as_register(part: &[Operation<KvOp>]) -> Option<Result<AsRegister, Vec<u3
         versions,
     };
     let versions = &register.versions;
-    let mut fresh = versions.all.len() as u32;
+    // Names for what nobody sees, behind those of the versions.
+    let mut fresh = versions.all.len() as u32..;
     for (position, operation) in part.iter().enumerate() {
         let op = match (&operation.op, versions.of[position]) {
             (KvOp::Delete, _) => RegisterOp::Write(Val::NIL),
             (_, NOBODY) if operation.ret == NEVER => continue,
-            (_, NOBODY) => {
-                fresh += 1;
-                RegisterOp::Write(name(fresh - 1)?)
-            }
+            (_, NOBODY) => RegisterOp::Write(name(fresh.next()?)?),
             (KvOp::Put(..), version) => RegisterOp::Write(name(version)?),
             (KvOp::Append(..), version) => {
                 RegisterOp::Cas(name(versions.all[version as usize].before)?, name(version)?)
