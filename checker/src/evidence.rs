@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{Event, EventType, FaultEvent, FaultStep, Process, StepResult};
+use crate::history::{Event, EventType, FaultEvent, FaultStep, Process, StepResult, bit};
 
 /// Faults without proof that are named one by one; the others are only counted.
 const UNPROVEN_MAX: usize = 6;
@@ -46,7 +46,7 @@ pub struct Evidence {
     pub by_f: BTreeMap<String, Outcomes>,
     /// Faults that were asked for, i.e. that have a `prepare` step.
     pub faults_planned: u64,
-    /// Faults that were proven to have bitten.
+    /// Faults that were proven to have bitten, see [`bit`].
     pub faults_verified: u64,
     /// Faults that were proven to have been healed.
     pub faults_healed: u64,
@@ -69,7 +69,7 @@ impl Evidence {
     /// Counts what a history holds, and holds it against what the run needs.
     pub fn of(history: &[Event], needs: Needs) -> Self {
         let mut evidence = Evidence::default();
-        let mut faults: BTreeMap<u64, (String, Option<FaultEvent>, Option<FaultEvent>)> = BTreeMap::new();
+        let mut faults: BTreeMap<u64, (String, Vec<FaultEvent>)> = BTreeMap::new();
         for event in history {
             match event.process {
                 Process::Client(_) => evidence.count(event),
@@ -77,16 +77,9 @@ impl Evidence {
                     let Ok(fault) = serde_json::from_value::<FaultEvent>(event.value.clone()) else {
                         continue;
                     };
-                    let entry = faults
-                        .entry(fault.id)
-                        .or_insert_with(|| (event.f.clone(), None, None));
-                    match fault.step {
-                        FaultStep::Verify => entry.1 = Some(fault),
-                        FaultStep::VerifyHealed => entry.2 = Some(fault),
-                        FaultStep::Inject if fault.result != StepResult::Installed => entry.1 = Some(fault),
-                        FaultStep::Prepare if fault.result != StepResult::Installed => entry.1 = Some(fault),
-                        _ => {}
-                    }
+                    let entry = faults.entry(fault.id);
+                    let (_, steps) = entry.or_insert_with(|| (event.f.clone(), Vec::new()));
+                    steps.push(fault);
                 }
             }
         }
@@ -96,29 +89,23 @@ impl Evidence {
         }
         evidence.faults_planned = faults.len() as u64;
         let mut unproven = 0;
-        for (id, (kind, verified, healed)) in faults {
-            let bit = installed(&verified);
-            let mended = installed(&healed);
-            evidence.faults_verified += u64::from(bit);
-            evidence.faults_healed += u64::from(mended);
+        for (id, (kind, steps)) in faults {
+            let bit = bit((steps.iter()).map(|step| (step.step, step.result, step.detail.as_str())));
+            let healed = healed(&steps);
+            evidence.faults_verified += u64::from(bit.is_ok());
+            evidence.faults_healed += u64::from(healed.is_ok());
             if !needs.faults_verified {
                 continue;
             }
-            for (step, needed, met, event) in [
-                ("bit", "proven", bit, &verified),
-                ("healed", "proven", mended, &healed),
-            ] {
-                unproven += usize::from(!met);
-                if !met && unproven <= UNPROVEN_MAX {
-                    let seen = event
-                        .as_ref()
-                        .map_or("no verification".to_owned(), |event| event.detail.clone());
-                    let what = format!("fault {id} ({kind}) {step}");
+            for (step, proof) in [("bit", bit), ("healed", healed)] {
+                let Err(seen) = proof else { continue };
+                unproven += 1;
+                if unproven <= UNPROVEN_MAX {
                     evidence.requirements.push(Requirement {
-                        what,
-                        needed: needed.to_owned(),
+                        what: format!("fault {id} ({kind}) {step}"),
+                        needed: "proven".to_owned(),
                         seen,
-                        met,
+                        met: false,
                     });
                 }
             }
@@ -180,9 +167,13 @@ impl Evidence {
     }
 }
 
-fn installed(step: &Option<FaultEvent>) -> bool {
-    step.as_ref()
-        .is_some_and(|event| event.result == StepResult::Installed)
+/// Whether a fault is proven to be healed; if not, why not.
+fn healed(steps: &[FaultEvent]) -> Result<(), String> {
+    match steps.iter().rfind(|step| step.step == FaultStep::VerifyHealed) {
+        Some(step) if step.result == StepResult::Installed => Ok(()),
+        Some(step) => Err(step.detail.clone()),
+        None => Err("no verification".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -235,7 +226,8 @@ mod tests {
     fn an_operation_of_each_kind_and_a_fault_proven_twice_suffice() {
         let mut history = operation("read", EventType::Ok).to_vec();
         history.extend(
-            ["prepare", "inject", "verify", "heal", "verify-healed"].map(|name| step(0, name, "installed")),
+            ["prepare", "inject", "verify", "recheck", "heal", "verify-healed"]
+                .map(|name| step(0, name, "installed")),
         );
         assert_eq!(unmet(&history), Vec::<String>::new());
         assert_eq!(Evidence::of(&history, NEEDS).shortfall(), None);
@@ -262,6 +254,7 @@ mod tests {
                 "verify",
                 if id == 0 { "installed" } else { "indeterminate" },
             ));
+            history.push(step(id, "recheck", "installed"));
         }
         let unmet = unmet(&history);
         assert_eq!(unmet[0], "fault 0 (pause) healed: no verification of proven");

@@ -244,7 +244,7 @@ impl Run<'_> {
         tokio::select! {
             () = tokio::time::sleep(duration) => Ok(Waited::Done),
             _ = interrupt.wait_for(|interrupted| *interrupted) => Ok(Waited::Interrupted),
-            how = nemesis.agent_gone() => Err(Failure::Other(format!("the agent is gone: {how}"))),
+            error = nemesis.agent_lost() => Err(error.into()),
             what = trouble => Err(Failure::Other(what)),
         }
     }

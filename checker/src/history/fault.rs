@@ -6,11 +6,13 @@
 //! ```json
 //! {"id":3,"step":"verify","targets":["n1","n4"],"result":"installed","detail":"6 of 6 directed links are cut","evidence":{}}
 //! ```
+//!
+//! [`bit`] says whether the steps of one fault prove that it bit.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The six steps of a fault, in their order.
+/// The steps of a fault, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultStep {
@@ -20,6 +22,8 @@ pub enum FaultStep {
     Inject,
     /// It is proven, by looking at the nodes and not at the tool's answer, that it is broken.
     Verify,
+    /// It is looked at again. Once right before it is healed; before that only where something of it was found lost.
+    Recheck,
     /// The thing is mended.
     Heal,
     /// It is proven that it is mended.
@@ -57,4 +61,70 @@ pub struct FaultEvent {
     /// For a machine: parameters, reachability matrix, process states, packet counters, milliseconds.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub evidence: Value,
+}
+
+/// Whether the steps of one fault, in order, prove that it bit; if not, why not.
+///
+/// It has to be seen in force after it was injected, each time it was looked at again, and the last time right before it
+/// was healed: what was lost on the way may have been lost at any time since the look before.
+pub fn bit<'a>(steps: impl IntoIterator<Item = (FaultStep, StepResult, &'a str)>) -> Result<(), String> {
+    let (mut verified, mut rechecked) = (false, false);
+    for (step, result, detail) in steps {
+        match step {
+            FaultStep::Heal => break,
+            FaultStep::VerifyHealed | FaultStep::CleanUp => {}
+            _ if result != StepResult::Installed => return Err(detail.to_owned()),
+            FaultStep::Prepare | FaultStep::Inject => {}
+            FaultStep::Verify => verified = true,
+            FaultStep::Recheck => rechecked = true,
+        }
+    }
+    match (verified, rechecked) {
+        (true, true) => Ok(()),
+        (true, false) => Err("nobody looked again before it was healed".to_owned()),
+        (false, _) => Err("no verification".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `p+ i+ v+ r- h+`: steps by their first letter, `+` for installed, `-` for indeterminate.
+    fn judged(text: &str) -> Result<(), String> {
+        let steps = text.split(' ').map(|word| {
+            let step = match &word[..1] {
+                "p" => FaultStep::Prepare,
+                "i" => FaultStep::Inject,
+                "v" => FaultStep::Verify,
+                "r" => FaultStep::Recheck,
+                _ => FaultStep::Heal,
+            };
+            let result = match &word[1..] {
+                "+" => StepResult::Installed,
+                _ => StepResult::Indeterminate,
+            };
+            (step, result, word)
+        });
+        bit(steps)
+    }
+
+    #[test]
+    fn a_fault_bit_if_it_was_seen_in_force_at_its_start_and_at_its_end() {
+        assert_eq!(judged("p+ i+ v+ r+ h+"), Ok(()));
+        // How it was healed is another question.
+        assert_eq!(judged("p+ i+ v+ r+ h-"), Ok(()));
+        for (text, why) in [
+            ("p-", "p-"),
+            ("p+ i- h+", "i-"),
+            ("p+ i+ v- r+ h+", "v-"),
+            ("p+ i+ v+ h+", "nobody looked again"),
+            ("p+ i+ v+ h+ r+", "nobody looked again"),
+            ("p+ i+ v+ r- r+ h+", "r-"),
+            ("p+ i+ r+ h+", "no verification"),
+        ] {
+            let error = judged(text).expect_err(text);
+            assert!(error.starts_with(why), "{text}: {error}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) mod values;
 pub(crate) use compact::{Builder, Raw};
 pub use compact::{Datum, History, HistoryError, NEVER, Row, Times};
 pub use event::{Attempt, Event, EventType, Process};
-pub use fault::{FaultEvent, FaultStep, StepResult};
+pub use fault::{FaultEvent, FaultStep, StepResult, bit};
 pub use values::{Val, Values};
 
 /// Version of the history format, written in the first event (`f` = `run`) of every history that Duress records.

@@ -3,17 +3,34 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use duress_cluster::procfs::living;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinSet;
 
+use super::procfs::stopped;
 use super::protocol::{Command, Hello, Outcome, PROTOCOL_VERSION, Reply, Request};
 
 /// No command takes this long; an agent that doesn't answer in this time is as good as dead.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// Between two questions whether the agent still answers at all.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// An agent that has not answered a ping for this long is stopped, or its machine stands still. Each command has a thread
+/// of its own over there, so a ping waits for none of them.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// After the controller itself stood still, what the agent has answered meanwhile takes this long to be read.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long an agent that doesn't answer has to end once it is killed.
+const KILLED_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Why the agent did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +49,14 @@ pub enum AgentError {
     #[error("the agent is gone ({how}); run `duress heal` on the run's directory to remove what it left")]
     Gone {
         /// How it went.
+        how: String,
+    },
+    /// It lives and does not answer: nothing that the nemesis says can be trusted any more.
+    #[error(
+        "the agent does not answer ({how}); run `duress heal` on the run's directory to remove what it left"
+    )]
+    Silent {
+        /// For how long, and what is known of its process.
         how: String,
     },
     /// It tried, and says why it failed.
@@ -57,11 +82,21 @@ type Input = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// An agent, wherever it runs. Dropping it closes the agent's input, upon which it heals everything and exits.
 pub struct AgentClient {
+    line: Arc<Line>,
+    hello: Hello,
+    /// Ends a child that does not answer any more.
+    kill: Arc<Notify>,
+    /// Asks again and again whether it still answers; ends with the client.
+    _pings: JoinSet<()>,
+}
+
+/// The line to an agent.
+struct Line {
     input: tokio::sync::Mutex<Option<Input>>,
     waiting: Waiting,
-    next: std::sync::atomic::AtomicU64,
+    next: AtomicU64,
     gone: watch::Receiver<Option<AgentEnd>>,
-    hello: Hello,
+    silent: watch::Sender<Option<String>>,
 }
 
 impl AgentClient {
@@ -90,8 +125,18 @@ impl AgentClient {
                 how: "it has no pipes".to_owned(),
             });
         };
-        let ended = async move {
-            match child.wait().await {
+        let kill = Arc::new(Notify::new());
+        let killed = Arc::clone(&kill);
+        // A task of its own: it has to end a child that is stopped, and whose output therefore does not end.
+        let ended = tokio::spawn(async move {
+            let status = tokio::select! {
+                status = child.wait() => status,
+                () = killed.notified() => match child.start_kill() {
+                    Ok(()) => child.wait().await,
+                    Err(error) => Err(error),
+                },
+            };
+            match status {
                 Ok(status) => AgentEnd {
                     how: status.to_string(),
                     healed: status.success(),
@@ -101,8 +146,14 @@ impl AgentClient {
                     healed: false,
                 },
             }
+        });
+        let ended = async move {
+            ended.await.unwrap_or_else(|error| AgentEnd {
+                how: format!("nobody waited for it: {error}"),
+                healed: false,
+            })
         };
-        AgentClient::greet(input, output, ended).await
+        AgentClient::over(input, output, ended, kill).await
     }
 
     /// Greets an agent that was started elsewhere. Dropping `input` must be what it sees as the end of its input, and
@@ -112,6 +163,15 @@ impl AgentClient {
         output: impl AsyncRead + Send + Unpin + 'static,
         ended: impl Future<Output = AgentEnd> + Send + 'static,
     ) -> Result<AgentClient, AgentError> {
+        AgentClient::over(input, output, ended, Arc::default()).await
+    }
+
+    async fn over(
+        input: impl AsyncWrite + Send + Unpin + 'static,
+        output: impl AsyncRead + Send + Unpin + 'static,
+        ended: impl Future<Output = AgentEnd> + Send + 'static,
+        kill: Arc<Notify>,
+    ) -> Result<AgentClient, AgentError> {
         let waiting = Waiting::default();
         let (gone_tx, gone) = watch::channel(None);
         tokio::spawn(read_answers(
@@ -120,23 +180,23 @@ impl AgentClient {
             Arc::clone(&waiting),
             gone_tx,
         ));
-        let mut client = AgentClient {
+        let line = Arc::new(Line {
             input: tokio::sync::Mutex::new(Some(Box::new(input))),
             waiting,
-            next: std::sync::atomic::AtomicU64::new(1),
+            next: AtomicU64::new(1),
             gone,
-            hello: Hello {
-                version: 0,
-                pid: 0,
-                boot: String::new(),
-            },
-        };
-        client.hello = client
-            .call(Command::Hello {
-                version: PROTOCOL_VERSION,
-            })
-            .await?;
-        Ok(client)
+            silent: watch::channel(None).0,
+        });
+        let version = PROTOCOL_VERSION;
+        let hello: Hello = line.call(Command::Hello { version }).await?;
+        let mut pings = JoinSet::new();
+        pings.spawn(ping(Arc::clone(&line), hello.pid));
+        Ok(AgentClient {
+            line,
+            hello,
+            kill,
+            _pings: pings,
+        })
     }
 
     /// Who answered.
@@ -146,42 +206,80 @@ impl AgentClient {
 
     /// Asks, and waits for the answer.
     pub async fn call<T: DeserializeOwned>(&self, command: Command) -> Result<T, AgentError> {
-        let id = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.line.call(command).await
+    }
+
+    /// Returns when the agent has ended or does not answer any more, with which of them. Before
+    /// [`AgentClient::close`] that is a failure of the harness.
+    pub async fn lost(&self) -> AgentError {
+        tokio::select! {
+            end = self.line.end() => AgentError::Gone { how: end.how },
+            how = self.line.silence() => AgentError::Silent { how },
+        }
+    }
+
+    /// Closes the agent's input, upon which it heals everything and ends. An error means that something may stay broken.
+    /// One that does not answer any more is killed, if it is a child.
+    pub async fn close(&self) -> Result<(), AgentError> {
+        let silent = self.line.silent.borrow().clone();
+        if let Some(how) = silent {
+            self.kill.notify_one();
+            let _ = tokio::time::timeout(KILLED_WAIT_MAX, self.line.end()).await;
+            return Err(AgentError::Silent { how });
+        }
+        drop(self.line.input.lock().await.take());
+        match tokio::time::timeout(ANSWER_WAIT_MAX, self.line.end()).await {
+            Ok(end) if end.healed => Ok(()),
+            Ok(end) => Err(AgentError::Gone { how: end.how }),
+            Err(_) => Err(AgentError::Gone {
+                how: format!("it still runs {ANSWER_WAIT_MAX:?} after it was to end"),
+            }),
+        }
+    }
+}
+
+impl Line {
+    async fn call<T: DeserializeOwned>(&self, command: Command) -> Result<T, AgentError> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (answer_tx, answer) = oneshot::channel();
         lock(&self.waiting).insert(id, answer_tx);
         let mut line = serde_json::to_vec(&Request { id, command })?;
         line.push(b'\n');
-        let written = match self.input.lock().await.as_mut() {
-            Some(input) => input.write_all(&line).await.map_err(|error| error.to_string()),
-            None => Err("it was closed".to_owned()),
+        // An agent that is stopped reads nothing: writing may take for ever, too.
+        let asked = async {
+            self.write(&line).await?;
+            answer
+                .await
+                .map_err(|_| self.is_gone("its output ended".to_owned()))
         };
-        // After the insertion: whoever ends the waiting of all has either seen this one or made itself seen here.
-        let written = written.and_then(|()| self.gone.borrow().clone().map_or(Ok(()), |end| Err(end.how)));
-        if let Err(how) = written {
-            lock(&self.waiting).remove(&id);
-            return Err(self.is_gone(how));
-        }
-        let outcome = tokio::time::timeout(ANSWER_WAIT_MAX, answer).await;
-        lock(&self.waiting).remove(&id);
-        match outcome {
-            Ok(Ok(Outcome::Ok(value))) => Ok(serde_json::from_value::<T>(value)?),
-            Ok(Ok(Outcome::Error(why))) => Err(AgentError::Refused(why)),
-            Ok(Err(_)) => Err(self.is_gone("its output ended".to_owned())),
-            Err(_) => Err(AgentError::Gone {
+        let outcome = tokio::select! {
+            outcome = asked => outcome,
+            how = self.silence() => Err(AgentError::Silent { how }),
+            () = tokio::time::sleep(ANSWER_WAIT_MAX) => Err(AgentError::Silent {
                 how: format!("no answer in {ANSWER_WAIT_MAX:?}"),
             }),
+        };
+        lock(&self.waiting).remove(&id);
+        match outcome? {
+            Outcome::Ok(value) => Ok(serde_json::from_value::<T>(value)?),
+            Outcome::Error(why) => Err(AgentError::Refused(why)),
         }
+    }
+
+    async fn write(&self, line: &[u8]) -> Result<(), AgentError> {
+        let written = match self.input.lock().await.as_mut() {
+            Some(input) => input.write_all(line).await.map_err(|error| error.to_string()),
+            None => Err("it was closed".to_owned()),
+        };
+        // After the asker was entered: whoever ends the waiting of all has either seen it or made itself seen here.
+        let written = written.and_then(|()| self.gone.borrow().clone().map_or(Ok(()), |end| Err(end.how)));
+        written.map_err(|how| self.is_gone(how))
     }
 
     fn is_gone(&self, otherwise: String) -> AgentError {
         AgentError::Gone {
             how: self.gone.borrow().clone().map_or(otherwise, |end| end.how),
         }
-    }
-
-    /// Returns when the agent has ended, with how. Before [`AgentClient::close`] that is a failure of the harness.
-    pub async fn gone(&self) -> String {
-        self.end().await.how
     }
 
     async fn end(&self) -> AgentEnd {
@@ -197,15 +295,45 @@ impl AgentClient {
         })
     }
 
-    /// Closes the agent's input, upon which it heals everything and ends. An error means that something may stay broken.
-    pub async fn close(&self) -> Result<(), AgentError> {
-        drop(self.input.lock().await.take());
-        match tokio::time::timeout(ANSWER_WAIT_MAX, self.end()).await {
-            Ok(end) if end.healed => Ok(()),
-            Ok(end) => Err(AgentError::Gone { how: end.how }),
-            Err(_) => Err(AgentError::Gone {
-                how: format!("it still runs {ANSWER_WAIT_MAX:?} after it was to end"),
-            }),
+    /// Returns when the agent has not answered for too long, with what is known of it.
+    async fn silence(&self) -> String {
+        let mut silent = self.silent.subscribe();
+        let how = silent
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|how| how.clone());
+        match how {
+            Some(how) => how,
+            // The sender is ours, and lives as long as we do.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Asks whether the agent still answers, until it does not.
+async fn ping(line: Arc<Line>, pid: u32) {
+    loop {
+        tokio::time::sleep(PING_INTERVAL).await;
+        let mut answer = std::pin::pin!(line.call::<()>(Command::Ping));
+        let mut answered = tokio::time::timeout(SILENCE_MAX, &mut answer).await;
+        if answered.is_err() {
+            answered = tokio::time::timeout(GRACE, &mut answer).await;
+        }
+        match answered {
+            Ok(Ok(())) => {}
+            // It has ended, and whoever wants to know that knows it.
+            Ok(Err(_)) => return,
+            Err(_) => {
+                let state = living(pid).map(|stat| stat.state);
+                let process = match state {
+                    Some(state) if stopped(state) => format!("process {pid} is stopped"),
+                    _ => format!("process {pid}"),
+                };
+                line.silent
+                    .send_replace(Some(format!("{process}, no answer in {SILENCE_MAX:?}")));
+                return;
+            }
         }
     }
 }

@@ -25,6 +25,7 @@ use std::thread;
 use nix::sched::{CloneFlags, setns};
 
 use super::outside;
+use super::rules;
 
 /// The chain that INPUT jumps to first. Chains of faults are named after it.
 const CHAIN: &str = "DURESS";
@@ -140,13 +141,12 @@ impl Backend {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    fn save(&self, family: Family) -> io::Result<String> {
+        self.run(family, "-save", &["-c", "-t", "filter"], "")
+    }
+
     fn read(&self, family: Family) -> io::Result<Present> {
-        Ok(Present::parse(&self.run(
-            family,
-            "-save",
-            &["-c", "-t", "filter"],
-            "",
-        )?))
+        Ok(Present::parse(&self.save(family)?))
     }
 
     fn write(&self, family: Family, script: &str) -> io::Result<()> {
@@ -166,6 +166,20 @@ impl Backend {
             }
         }
         Ok(())
+    }
+
+    /// What is there of what [`Backend::drop_from`] did.
+    pub fn look(&self, fault: u64, addresses: &[IpAddr]) -> io::Result<rules::Seen> {
+        let mut all = rules::Seen::default();
+        for family in Family::ALL {
+            let sources: Vec<&IpAddr> = addresses.iter().filter(|address| family.has(address)).collect();
+            if !sources.is_empty() {
+                let seen = rules::look(&self.save(family)?, CHAIN, &chain_of(fault), &sources);
+                all.missing.extend(seen.missing);
+                all.dropped.extend(seen.dropped);
+            }
+        }
+        Ok(all)
     }
 
     /// Removes the chains of one fault, or of all. Returns how many packets they had dropped, or `None` if there were

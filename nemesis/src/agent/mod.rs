@@ -14,6 +14,7 @@ mod probe;
 pub(crate) mod processes;
 pub(crate) mod procfs;
 pub mod protocol;
+mod rules;
 
 mod client;
 
@@ -140,6 +141,7 @@ impl Agent {
                     boot: procfs::boot_id()?
                 })
             }
+            Command::Ping => Value::Null,
             Command::Identify { places } => {
                 let named = |place| {
                     procfs::identify(place)
@@ -155,6 +157,7 @@ impl Agent {
                 })
             }
             Command::Mend { fault } => json!(lock(&self.network).mend(fault)?),
+            Command::LookAtRules { fault } => json!(lock(&self.network).look(fault)?),
             Command::Follow { place } => json!(lock(&self.network).follow(&place)?),
             Command::Probe { points } => json!(lock(&self.network).probe(&points)?),
             Command::Processes { places } => json!(processes::list(&places)?),

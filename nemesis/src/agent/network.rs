@@ -14,7 +14,8 @@ use duress_cluster::Place;
 use super::firewall::{Backend, within};
 use super::outside;
 use super::probe;
-use super::protocol::{Dropped, Point, Reachability, Rule};
+use super::protocol::{Dropped, DroppedFrom, Link, Point, Reachability, Rule, RulesSeen};
+use super::rules::Seen;
 
 /// All that the agent did to networks.
 #[derive(Default)]
@@ -28,7 +29,24 @@ struct Broken {
     name: String,
     netns: File,
     /// What each fault has dropped here.
-    faults: BTreeMap<u64, Vec<IpAddr>>,
+    faults: BTreeMap<u64, Cut>,
+}
+
+/// The rules of one fault in one network namespace.
+#[derive(Clone, Debug, Default)]
+struct Cut {
+    drop_from: Vec<IpAddr>,
+    /// Packets that we sent ourselves while the rules were in force, by source.
+    probes: BTreeMap<IpAddr, u64>,
+}
+
+impl Cut {
+    fn new(drop_from: &[IpAddr]) -> Cut {
+        Cut {
+            drop_from: drop_from.to_vec(),
+            probes: BTreeMap::new(),
+        }
+    }
 }
 
 /// Opens the network namespace of a place.
@@ -98,7 +116,7 @@ impl Network {
                 netns,
                 faults: BTreeMap::new(),
             });
-            node.faults.insert(fault, rule.drop_from.clone());
+            node.faults.insert(fault, Cut::new(&rule.drop_from));
         }
         results.into_iter().collect()
     }
@@ -168,11 +186,14 @@ impl Network {
         let Some(before) = self.nodes.remove(&was) else {
             return Ok(Vec::new());
         };
-        let faults = before.faults;
+        // Counters begin anew there, and so does what we sent.
+        let faults: BTreeMap<u64, Cut> = (before.faults.into_iter())
+            .map(|(fault, cut)| (fault, Cut::new(&cut.drop_from)))
+            .collect();
         let result = within(&netns, || {
             faults
                 .iter()
-                .try_for_each(|(fault, from)| backend.drop_from(*fault, from))
+                .try_for_each(|(fault, cut)| backend.drop_from(*fault, &cut.drop_from))
         });
         let numbers = faults.keys().copied().collect();
         self.nodes.insert(
@@ -186,8 +207,45 @@ impl Network {
         result.map(|()| numbers)
     }
 
+    /// What is there of a fault's rules, at every node that they are meant to be at.
+    pub fn look(&self, fault: u64) -> io::Result<Vec<RulesSeen>> {
+        let Some(backend) = &self.backend else {
+            return Ok(Vec::new());
+        };
+        let nodes: Vec<(u64, &Broken, &Cut)> = (self.nodes.iter())
+            .filter_map(|(inode, node)| Some((*inode, node, node.faults.get(&fault)?)))
+            .collect();
+        let looks: Vec<io::Result<Seen>> = thread::scope(|scope| {
+            let workers: Vec<_> = (nodes.iter())
+                .map(|(_, node, cut)| {
+                    scope.spawn(|| {
+                        within(&node.netns, || backend.look(fault, &cut.drop_from)).map_err(|error| {
+                            io::Error::other(format!("look at the rules of {}: {error}", node.name))
+                        })
+                    })
+                })
+                .collect();
+            workers.into_iter().map(join).collect()
+        });
+        let seen = |((net, node, cut), look): (&(u64, &Broken, &Cut), io::Result<Seen>)| {
+            let look = look?;
+            let dropped = look.dropped.into_iter().map(|(from, packets)| DroppedFrom {
+                from,
+                packets,
+                probes: cut.probes.get(&from).copied().unwrap_or(0),
+            });
+            Ok(RulesSeen {
+                node: node.name.clone(),
+                net: *net,
+                missing: look.missing,
+                dropped: dropped.collect(),
+            })
+        };
+        nodes.iter().zip(looks).map(seen).collect()
+    }
+
     /// Measures who hears whom, and marks what is meant to be cut.
-    pub fn probe(&self, points: &[Point]) -> io::Result<Reachability> {
+    pub fn probe(&mut self, points: &[Point]) -> io::Result<Reachability> {
         let inode_of = |point: &Point| {
             point
                 .place
@@ -198,16 +256,41 @@ impl Network {
         let cut = |source: &IpAddr, point: &Point| {
             inode_of(point)
                 .and_then(|inode| self.nodes.get(&inode))
-                .is_some_and(|node| node.faults.values().any(|from| from.contains(source)))
+                .is_some_and(|node| (node.faults.values()).any(|cut| cut.drop_from.contains(source)))
         };
-        probe::probe(
+        let seen = probe::probe(
             points,
             |point| match &point.place {
                 Some(place) => open_netns(place).map(|(_, netns)| Some(netns)),
                 None => outside::network_with(&point.addresses),
             },
             cut,
-        )
+        )?;
+        for link in seen.links.iter().filter(|link| link.cut) {
+            self.count_probes(points, link);
+        }
+        Ok(seen)
+    }
+
+    /// Remembers how many of the packets that the rules met were ours.
+    fn count_probes(&mut self, points: &[Point], link: &Link) {
+        let point = |name: &str| points.iter().find(|point| point.name == name);
+        let (Some(from), Some(to)) = (point(&link.from), point(&link.to)) else {
+            return;
+        };
+        let sender = (from.addresses.iter()).find(|address| address.is_ipv4() == (link.family == 4));
+        let receiver = to.place.as_ref().and_then(|place| open_netns(place).ok());
+        if let (Some(sender), Some((inode, _))) = (sender, receiver)
+            && let Some(node) = self.nodes.get_mut(&inode)
+        {
+            for cut in node
+                .faults
+                .values_mut()
+                .filter(|cut| cut.drop_from.contains(sender))
+            {
+                *cut.probes.entry(*sender).or_default() += u64::from(link.sent);
+            }
+        }
     }
 
     /// The faults whose rules are in force.

@@ -10,7 +10,7 @@ use duress_cluster::procfs::living;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::procfs::{self, stopped};
-use super::protocol::{Ending, Process, Processes};
+use super::protocol::{Ending, Held, Process, Processes};
 
 /// How long to chase processes that fork faster than they can be signalled, or that sit in the kernel.
 const CHASE_MAX: Duration = Duration::from_secs(2);
@@ -44,12 +44,12 @@ pub fn signal(process: &Process, signal: Signal) -> io::Result<bool> {
 /// All that the agent stopped.
 #[derive(Default)]
 pub struct Stopped {
-    faults: BTreeMap<u64, Vec<Processes>>,
+    faults: BTreeMap<u64, Vec<Held>>,
 }
 
 impl Stopped {
     /// Stops every process of the nodes, until none is left that runs. When it fails, some may be stopped: resume.
-    pub fn pause(&mut self, fault: u64, places: &[Place]) -> io::Result<Vec<Processes>> {
+    pub fn pause(&mut self, fault: u64, places: &[Place]) -> io::Result<Vec<Held>> {
         let held_before: Vec<Process> = self
             .faults
             .values()
@@ -57,13 +57,14 @@ impl Stopped {
             .flat_map(|node| node.processes.iter().copied())
             .collect();
         for place in places {
-            let mut held = Vec::new();
+            let mut held = Held {
+                node: place.name.clone(),
+                processes: Vec::new(),
+                newly: 0,
+            };
             let result = stop_all(place, &held_before, &mut held);
             // Remembered whatever came of it: what was stopped before the error must be woken.
-            self.faults.entry(fault).or_default().push(Processes {
-                node: place.name.clone(),
-                processes: held,
-            });
+            self.faults.entry(fault).or_default().push(held);
             result?;
         }
         Ok(self.faults.get(&fault).cloned().unwrap_or_default())
@@ -114,7 +115,7 @@ fn same(one: &Process, other: &Process) -> bool {
 
 /// Stops what runs and notes it in `held`, with what earlier pauses stopped there (`held_before`). Processes that were
 /// stopped before, and not by a pause, stay as they are and are not noted, so that healing leaves them alone.
-fn stop_all(place: &Place, held_before: &[Process], held: &mut Vec<Process>) -> io::Result<()> {
+fn stop_all(place: &Place, held_before: &[Process], held: &mut Held) -> io::Result<()> {
     let deadline = Instant::now() + CHASE_MAX;
     let mut first_look = true;
     loop {
@@ -126,7 +127,7 @@ fn stop_all(place: &Place, held_before: &[Process], held: &mut Vec<Process>) -> 
             )));
         }
         if first_look {
-            held.extend(
+            held.processes.extend(
                 members
                     .iter()
                     .filter(|process| held_before.iter().any(|other| same(other, process))),
@@ -135,15 +136,16 @@ fn stop_all(place: &Place, held_before: &[Process], held: &mut Vec<Process>) -> 
         first_look = false;
         let running: Vec<&Process> = members.iter().filter(|process| !stopped(process.state)).collect();
         if running.is_empty() {
-            for process in held.iter_mut() {
+            for process in held.processes.iter_mut() {
                 *process = procfs::current(process).unwrap_or(*process);
             }
             return Ok(());
         }
         for process in &running {
-            if !held.iter().any(|other| same(other, process)) {
+            if !held.processes.iter().any(|other| same(other, process)) {
                 // Noted first: a process that was signalled but isn't noted would never be woken.
-                held.push(**process);
+                held.processes.push(**process);
+                held.newly += 1;
             }
             signal(process, Signal::STOP)?;
         }

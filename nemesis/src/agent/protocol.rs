@@ -1,8 +1,8 @@
 //! What controller and agent say to each other: one JSON object a line.
 //!
 //! ```json
-//! {"id":1,"do":"hello","version":2}
-//! {"id":1,"ok":{"version":2,"pid":4242,"boot":"6d1c…"}}
+//! {"id":1,"do":"hello","version":3}
+//! {"id":1,"ok":{"version":3,"pid":4242,"boot":"6d1c…"}}
 //! {"id":2,"do":"cut","fault":3,"rules":[{"place":{"name":"n1","pid":77,…},"drop_from":["10.9.0.2"]}]}
 //! {"id":2,"ok":{"micros":31000}}
 //! {"id":3,"do":"mend","fault":3}
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Version of the protocol. Controller and agent must agree on it to the letter.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// One line to the agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,6 +59,8 @@ pub enum Command {
         /// [`PROTOCOL_VERSION`] of the controller.
         version: u32,
     },
+    /// Says nothing but that the agent still answers. Answer: `null`.
+    Ping,
     /// What the journal needs to find nodes again. Answer: a list of [`Identity`].
     Identify {
         /// The nodes.
@@ -81,6 +83,11 @@ pub enum Command {
         /// Number of the fault.
         fault: u64,
     },
+    /// Whether what `cut` did is still in force, by the packet filters themselves. Answer: a list of [`RulesSeen`].
+    LookAtRules {
+        /// Number of the fault.
+        fault: u64,
+    },
     /// A node came back in another network namespace: puts every rule in force there, too. Answer: the numbers of the
     /// faults whose rules were put back.
     Follow {
@@ -97,7 +104,7 @@ pub enum Command {
         /// The nodes.
         places: Vec<Place>,
     },
-    /// Stops every process of the nodes. Answer: a list of [`Processes`], those that were stopped.
+    /// Stops every process of the nodes. Answer: a list of [`Held`].
     Pause {
         /// Number of the fault.
         fault: u64,
@@ -175,6 +182,30 @@ pub struct Rule {
     pub drop_from: Vec<IpAddr>,
 }
 
+/// What is there of a fault's rules at a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesSeen {
+    /// The receiving node.
+    pub node: String,
+    /// Inode of the network namespace that the rules are in. Counters begin anew in another one.
+    pub net: u64,
+    /// Which parts of the rules are not there, e.g. `the jump from INPUT`.
+    pub missing: Vec<String>,
+    /// What was dropped, by source.
+    pub dropped: Vec<DroppedFrom>,
+}
+
+/// What a rule dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedFrom {
+    /// Source of the packets.
+    pub from: IpAddr,
+    /// Packets, by the counter of the rule.
+    pub packets: u64,
+    /// Packets that the agent itself sent through this link, to probe it, while the rule was in force.
+    pub probes: u64,
+}
+
 /// What the rules of a fault dropped at a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
@@ -232,6 +263,17 @@ pub struct Process {
     pub started: u64,
     /// Its state as in `/proc/PID/stat`: `R`, `S`, `D`, `T`…
     pub state: char,
+}
+
+/// The processes that a pause holds at a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The node.
+    pub node: String,
+    /// All that stay stopped until this pause ends, those that an earlier pause had stopped included.
+    pub processes: Vec<Process>,
+    /// How many of them ran until this pause stopped them.
+    pub newly: usize,
 }
 
 /// The processes of a node.

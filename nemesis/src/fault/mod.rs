@@ -1,19 +1,26 @@
 //! One fault, from preparation to clean-up.
 //!
-//! The six steps are a type: [`Stage`] has a step only in the state where it may be taken, and taking it uses the state
-//! up. So a fault can't be verified before it is injected, nor forgotten before it is healed:
+//! The steps are a type: [`Stage`] has a step only in the state where it may be taken, and taking it uses the state
+//! up. So a fault can't be verified before it is injected, healed before it was looked at once more, nor forgotten before
+//! it is healed:
 //!
 //! ```text
-//! Planned ─prepare─▶ Prepared ─inject─▶ Injected ─verify─▶ Verified ─heal─▶ Healed ─verify_healed─▶ Mended ─clean_up─▶ ∎
-//!     └─▶ skipped         └─ failed half-way ──────────heal──────────────────┘
+//! Planned ─prepare─▶ Prepared ─inject─▶ Injected ─verify─▶ Verified ─recheck─▶ Rechecked ─heal─▶ Healed ─verify_healed─▶ Mended
+//!     └─▶ skipped         └─ failed half-way ────────────────────────────────────────────heal──────┘              clean_up ─▶ ∎
 //! ```
+//!
+//! While it lasts, a fault is looked at every [`LOOK_INTERVAL`], as far as that is cheap. The first look that finds
+//! something of it lost is recorded as a `recheck` that failed, and the fault is never proven any more.
 //!
 //! What a step does is the business of a [`Technique`], one for each kind of fault. Each step ends in an event with its
 //! result; a fault that can't be done is `skipped` with the reason, and never fatal.
 
+mod aim;
+mod kill;
+mod links;
 mod nemesis;
-mod network;
-mod processes;
+mod partition;
+mod pause;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -22,12 +29,16 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use duress_checker::history::{FaultEvent, FaultStep, StepResult};
 use serde_json::{Value, json};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::kind::{Fault, Kind};
 use crate::schedule::PlannedFault;
 
 use nemesis::Shared;
 pub use nemesis::{EventSink, Nemesis, NemesisError, Readiness};
+
+/// Between two looks at a fault that is in force. A look at a partition runs iptables-save at each node.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How a step ended, for a person and for a machine.
 pub(crate) struct Outcome {
@@ -81,6 +92,10 @@ pub(crate) trait Technique: Send {
     async fn prepare(&mut self, shared: &Shared) -> Outcome;
     async fn inject(&mut self, shared: &Shared) -> Outcome;
     async fn verify(&mut self, shared: &Shared) -> Outcome;
+    /// Whether it is still in force: a cheap look, while it lasts.
+    async fn look(&mut self, shared: &Shared) -> Outcome;
+    /// Whether it is still in force: as thorough as can be, right before it is healed.
+    async fn recheck(&mut self, shared: &Shared) -> Outcome;
     async fn heal(&mut self, shared: &Shared) -> Outcome;
     async fn verify_healed(&mut self, shared: &Shared) -> Outcome;
 }
@@ -89,13 +104,13 @@ fn technique(planned: &PlannedFault) -> Box<dyn Technique> {
     let (id, seed) = (planned.id, planned.choice_seed);
     match &planned.fault {
         Fault::Partition { shape, targets } => {
-            Box::new(network::Partition::new(id, *shape, targets.clone(), seed))
+            Box::new(partition::Partition::new(id, *shape, targets.clone(), seed))
         }
-        Fault::Pause { targets } => Box::new(processes::Pause::new(id, targets.clone(), seed)),
-        Fault::Kill { targets } => Box::new(processes::Kill::new(id, targets.clone(), seed, None)),
+        Fault::Pause { targets } => Box::new(pause::Pause::new(id, targets.clone(), seed)),
+        Fault::Kill { targets } => Box::new(kill::Kill::new(id, targets.clone(), seed, None)),
         Fault::Restart { targets } => {
             let patience = Duration::from_millis(planned.length_ms);
-            Box::new(processes::Kill::new(id, targets.clone(), seed, Some(patience)))
+            Box::new(kill::Kill::new(id, targets.clone(), seed, Some(patience)))
         }
     }
 }
@@ -104,14 +119,14 @@ struct Planned;
 struct Prepared;
 struct Injected;
 struct Verified;
+struct Rechecked;
 struct Healed;
 struct Mended;
 
-/// States in which something may be in force.
-trait MayBeInForce {}
-impl MayBeInForce for Prepared {}
-impl MayBeInForce for Injected {}
-impl MayBeInForce for Verified {}
+/// States in which something may be in force, and nothing is left to be seen of it.
+trait ReadyToHeal {}
+impl ReadyToHeal for Prepared {}
+impl ReadyToHeal for Rechecked {}
 
 #[must_use = "a fault that is dropped is never healed"]
 struct Stage<S> {
@@ -200,7 +215,43 @@ impl Stage<Injected> {
     }
 }
 
-impl<S: MayBeInForce> Stage<S> {
+impl Stage<Verified> {
+    /// Returns when `length_over` does. Looks at the fault meanwhile, and reports the first look that finds it lost.
+    async fn hold(&mut self, length_over: impl Future<Output = ()>) {
+        let mut length_over = std::pin::pin!(length_over);
+        let mut tick = interval(LOOK_INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick is now, and so was the verification.
+        tick.tick().await;
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut length_over => return,
+                _ = tick.tick() => {}
+            }
+            let began = Instant::now();
+            let outcome = self.technique.look(&self.shared).await;
+            if outcome.result != StepResult::Installed {
+                self.report(FaultStep::Recheck, outcome, began);
+                // It can't be proven any more, whatever later looks see.
+                return length_over.await;
+            }
+        }
+    }
+
+    async fn recheck(mut self) -> Stage<Rechecked> {
+        let began = Instant::now();
+        let outcome = if self.technique.lasts() {
+            self.technique.recheck(&self.shared).await
+        } else {
+            Outcome::installed("it happens at one moment, and is over", Value::Null)
+        };
+        self.report(FaultStep::Recheck, outcome, began);
+        self.become_()
+    }
+}
+
+impl<S: ReadyToHeal> Stage<S> {
     async fn heal(mut self) -> Stage<Healed> {
         let began = Instant::now();
         let outcome = self.technique.heal(&self.shared).await;
@@ -245,11 +296,11 @@ async fn live(planned: &PlannedFault, shared: Arc<Shared>, length_over: impl Fut
     };
     let healed = match prepared.inject().await {
         Ok(injected) => {
-            let verified = injected.verify().await;
+            let mut verified = injected.verify().await;
             if verified.technique.lasts() {
-                length_over.await;
+                verified.hold(length_over).await;
             }
-            verified.heal().await
+            verified.recheck().await.heal().await
         }
         Err(half_way) => half_way.heal().await,
     };

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::{Stage, live};
-use crate::agent::protocol::{Command, Identity};
-use crate::agent::{AgentClient, AgentError};
+use crate::agent::protocol::{Command, Identity, Processes};
+use crate::agent::{AgentClient, AgentError, procfs};
 use crate::journal::{Entry, JOURNAL_FORMAT, Journal, JournalError};
 use crate::schedule::Schedule;
 use crate::targets::Roles;
@@ -91,6 +91,17 @@ impl Shared {
             let _ = timeout(LEADER_WAIT_MAX, roles.wait_for(|roles| roles.leader.is_some())).await;
         }
         roles.borrow().clone()
+    }
+
+    /// The nodes that could do something now: at least one of their processes is not stopped.
+    pub async fn able(&self, places: &[Place]) -> Result<BTreeSet<String>, AgentError> {
+        let places = places.to_vec();
+        let nodes: Vec<Processes> = self.agent.call(Command::Processes { places }).await?;
+        let able = nodes.into_iter().filter(|node| {
+            let mut processes = node.processes.iter();
+            processes.any(|process| !procfs::stopped(process.state))
+        });
+        Ok(able.map(|node| node.node).collect())
     }
 
     pub async fn identify(&self, places: Vec<Place>) -> Result<Vec<Identity>, AgentError> {
@@ -251,7 +262,7 @@ impl Nemesis {
         tokio::select! {
             biased;
             () = async { while faults.join_next().await.is_some() {} } => Ok(()),
-            how = self.shared.agent.gone() => Err(AgentError::Gone { how }.into()),
+            error = self.shared.agent.lost() => Err(error.into()),
         }
     }
 
@@ -282,9 +293,10 @@ impl Nemesis {
         Ok(done)
     }
 
-    /// Returns when the agent has ended, with how: before [`Nemesis::close`], a failure of the harness.
-    pub async fn agent_gone(&self) -> String {
-        self.shared.agent.gone().await
+    /// Returns when the agent has ended or does not answer any more, with which of them: before [`Nemesis::close`], a
+    /// failure of the harness.
+    pub async fn agent_lost(&self) -> NemesisError {
+        self.shared.agent.lost().await.into()
     }
 
     /// Ends the agent, which heals whatever may still be in force.

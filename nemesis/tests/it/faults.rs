@@ -127,25 +127,36 @@ async fn a_restart_is_over_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_overlap_and_heal_on_their_own() {
-    let stage = Stage::new(3).await;
+    let stage = Stage::new(4).await;
     let run = stage.begin(&[
-        (r#"{"kind":"partition","shape":"one","targets":["n1"]}"#, 1),
         (r#"{"kind":"partition","shape":"one","targets":["n1"]}"#, LONG_MS),
-        (r#"{"kind":"pause","targets":["n3"]}"#, 1),
         (r#"{"kind":"pause","targets":["n3"]}"#, LONG_MS),
     ]);
-    for id in 0..4 {
+    for id in 0..2 {
         stage.event(id, FaultStep::Verify).await;
     }
-    stage.event(0, FaultStep::CleanUp).await;
-    stage.event(2, FaultStep::CleanUp).await;
+    // Each shares part of what it does with one that is in force already.
+    let short = stage.begin_from(
+        2,
+        &[
+            (r#"{"kind":"partition","shape":"one","targets":["n2"]}"#, 1),
+            (r#"{"kind":"pause","targets":["n3","n4"]}"#, 1),
+        ],
+    );
+    short.await.unwrap().unwrap();
+    stage.assert_proven(2);
+    stage.assert_proven(3);
+    assert_eq!(
+        stage.events(3)[0].targets,
+        ["n4"],
+        "n3 can't be hurt by another pause"
+    );
     let lab = &stage.cluster.lab;
-    assert!(!lab.hears(1, 2, false) && !lab.hears(3, 1, true));
-    assert!(lab.states(3).iter().all(|state| *state == 'T'));
+    assert!(!lab.hears(1, 2, false) && !lab.hears(3, 1, true) && lab.hears(2, 4, false));
+    assert!(lab.states(3).iter().all(|state| *state == 'T') && !lab.states(4).contains(&'T'));
     finish(&stage, run).await;
-    for id in 0..4 {
-        stage.assert_proven(id);
-    }
+    stage.assert_proven(0);
+    stage.assert_proven(1);
     assert!(lab.hears(1, 2, false) && !lab.states(3).contains(&'T'));
 }
 

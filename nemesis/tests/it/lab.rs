@@ -132,13 +132,18 @@ impl Lab {
             .collect()
     }
 
+    /// A process in the hub's network namespace.
+    pub fn hub_pid(&self) -> String {
+        let hub = sh(&format!("cat /proc/{0}/task/{0}/children", self.hub.id()));
+        hub.trim().to_owned()
+    }
+
     /// How an agent is started that sees the hub's addresses as its own.
     pub fn agent_argv(&self) -> Vec<String> {
-        let hub = sh(&format!("cat /proc/{0}/task/{0}/children", self.hub.id()));
         [
             "nsenter",
             "-t",
-            hub.trim(),
+            &self.hub_pid(),
             "-n",
             env!("CARGO_BIN_EXE_duress-agent"),
         ]

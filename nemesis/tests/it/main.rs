@@ -8,4 +8,6 @@ mod journal;
 mod lab;
 mod network;
 mod processes;
+mod sabotage;
 mod stage;
+mod talk;

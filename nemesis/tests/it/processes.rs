@@ -3,7 +3,7 @@
 use std::process::{Command as Program, Stdio};
 
 use duress_cluster::Place;
-use duress_nemesis::agent::protocol::{Command, Ending, Processes};
+use duress_nemesis::agent::protocol::{Command, Ending, Held, Processes};
 
 use super::lab::{Lab, wait_until};
 
@@ -30,7 +30,7 @@ async fn a_node_without_a_pid_namespace_is_its_program_and_what_descends_from_it
         })
     };
     while list().await.unwrap()[0].processes.len() < 3 {}
-    let held: Vec<Processes> = agent
+    let held: Vec<Held> = agent
         .call(Command::Pause {
             fault: 1,
             places: vec![place.clone()],
@@ -72,7 +72,7 @@ async fn the_end_of_input_wakes() {
         data: None,
     };
     agent
-        .call::<Vec<Processes>>(Command::Pause {
+        .call::<Vec<Held>>(Command::Pause {
             fault: 1,
             places: vec![place],
         })

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use duress_checker::history::{FaultEvent, FaultStep, StepResult};
+use duress_checker::history::{FaultEvent, FaultStep, StepResult, bit};
 use duress_cluster::{Cluster, ClusterError, Node, Place, ProgramState};
 use duress_nemesis::journal::JOURNAL_FILE;
 use duress_nemesis::schedule::{PlannedFault, SCHEDULE_FORMAT};
@@ -16,23 +16,37 @@ use duress_nemesis::{AgentClient, Journal, Nemesis, Readiness, Roles, Schedule};
 use tokio::sync::watch;
 
 use super::lab::{CLIENTS, Lab, OBSERVERS, wait_until};
+use super::sabotage::{AnswerInstead, sabotaged};
+use super::talk::{peers, talker};
 
-/// The lab's nodes as a cluster; each runs a small tree of sleeping processes.
+/// The lab's nodes as a cluster; each runs a small tree of processes, one of which talks to all others. So do clients.
 pub struct LabCluster {
     pub lab: Lab,
     nodes: Vec<Node>,
     programs: Mutex<BTreeMap<String, Child>>,
+    /// A talker on the hub, unless nobody talks here.
+    clients: Option<Child>,
 }
 
 impl LabCluster {
-    fn new(count: u8) -> LabCluster {
+    fn new(count: u8, talks: bool) -> LabCluster {
         let node = |number: u8| Node {
             name: format!("n{number}"),
             ipv4: Ipv4Addr::new(10, 9, 0, number),
             ipv6: Some(format!("fd09::{number}").parse().unwrap()),
         };
+        let lab = Lab::new(count);
+        let mut clients = Command::new("setpriv");
+        clients
+            .args(["--pdeathsig", "KILL", "nsenter", "-t", &lab.hub_pid(), "-n"])
+            .args(talker());
+        peers(&mut clients, count)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let clients = talks.then(|| clients.spawn().unwrap());
         let cluster = LabCluster {
-            lab: Lab::new(count),
+            lab,
+            clients,
             nodes: (1..=count).map(node).collect(),
             programs: Mutex::default(),
         };
@@ -46,11 +60,16 @@ impl LabCluster {
         self.nodes.iter().position(|other| other.name == node).unwrap() + 1
     }
 
-    /// Three processes: two sleep, one forks all the time.
-    fn run(&self, node: &str) {
+    /// Four processes: two sleep, one forks all the time, one talks.
+    pub fn run(&self, node: &str) {
         let pid = self.lab.place(self.number(node)).pid.to_string();
-        let program = "sleep 1000 & while :; do sleep 0.01; done";
-        let child = Command::new("setpriv")
+        let talker = match self.clients {
+            Some(_) => format!("'{}'", talker().join("' '")),
+            None => "sleep 1000".to_owned(),
+        };
+        let program = format!("sleep 1000 & {talker} & while :; do sleep 0.01; done");
+        let mut command = Command::new("setpriv");
+        let child = peers(&mut command, self.nodes.len() as u8)
             .args([
                 "--pdeathsig",
                 "KILL",
@@ -61,9 +80,10 @@ impl LabCluster {
                 "-p",
                 "bash",
                 "-c",
-                program,
+                &program,
             ])
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .spawn()
             .unwrap();
         let before = self.programs.lock().unwrap().insert(node.to_owned(), child);
@@ -71,14 +91,14 @@ impl LabCluster {
             before.wait().unwrap();
         }
         wait_until("a node's program", || {
-            (self.lab.pids(self.number(node)).len() >= 2).then_some(())
+            (self.lab.pids(self.number(node)).len() >= 3).then_some(())
         });
     }
 }
 
 impl Drop for LabCluster {
     fn drop(&mut self) {
-        for child in self.programs.get_mut().unwrap().values_mut() {
+        for child in (self.programs.get_mut().unwrap().values_mut()).chain(&mut self.clients) {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -156,8 +176,27 @@ impl Stage {
     }
 
     pub async fn with_agent(count: u8, argv: impl Fn(&Lab) -> Vec<String>) -> Stage {
-        let cluster = Arc::new(LabCluster::new(count));
+        let cluster = LabCluster::new(count, true);
         let agent = AgentClient::spawn(&argv(&cluster.lab)).await.unwrap();
+        Stage::over(cluster, agent)
+    }
+
+    /// With nodes, and clients, that say nothing.
+    pub async fn silent(count: u8) -> Stage {
+        let cluster = LabCluster::new(count, false);
+        let agent = cluster.lab.agent().await;
+        Stage::over(cluster, agent)
+    }
+
+    /// With something between the nemesis and its agent that may keep the one from hearing the other.
+    pub async fn with_saboteur(count: u8, answer_instead: AnswerInstead) -> Stage {
+        let cluster = LabCluster::new(count, true);
+        let agent = sabotaged(&cluster.lab.agent_argv(), answer_instead).await;
+        Stage::over(cluster, agent)
+    }
+
+    fn over(cluster: LabCluster, agent: AgentClient) -> Stage {
+        let cluster = Arc::new(cluster);
         let dir = tempfile::tempdir().unwrap();
         let events: Arc<Mutex<Vec<(String, FaultEvent)>>> = Arc::default();
         let kept = Arc::clone(&events);
@@ -207,7 +246,16 @@ impl Stage {
         &self,
         faults: &[(&str, u64)],
     ) -> tokio::task::JoinHandle<Result<(), duress_nemesis::NemesisError>> {
-        let faults = (0..)
+        self.begin_from(0, faults)
+    }
+
+    /// The same with numbers from `first`, for more faults while others are in force.
+    pub fn begin_from(
+        &self,
+        first: u64,
+        faults: &[(&str, u64)],
+    ) -> tokio::task::JoinHandle<Result<(), duress_nemesis::NemesisError>> {
+        let faults = (first..)
             .zip(faults)
             .map(|(id, (fault, length_ms))| PlannedFault {
                 id,
@@ -238,26 +286,42 @@ impl Stage {
     }
 
     pub async fn event(&self, id: u64, step: FaultStep) -> FaultEvent {
+        self.any_of(id, &[step]).await
+    }
+
+    /// Waits for the first of these steps.
+    pub async fn any_of(&self, id: u64, steps: &[FaultStep]) -> FaultEvent {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            if let Some(event) = self.events(id).into_iter().find(|event| event.step == step) {
+            if let Some(event) = self
+                .events(id)
+                .into_iter()
+                .find(|event| steps.contains(&event.step))
+            {
                 return event;
             }
-            assert!(Instant::now() < deadline, "no {step:?} in {:?}", self.events(id));
+            assert!(Instant::now() < deadline, "no {steps:?} in {:?}", self.events(id));
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 
-    /// All six steps, each installed.
+    /// Whether a fault is proven to have bitten; if not, why not.
+    pub fn bit(&self, id: u64) -> Result<(), String> {
+        let events = self.events(id);
+        bit((events.iter()).map(|event| (event.step, event.result, event.detail.as_str())))
+    }
+
+    /// All steps, each installed.
     pub fn assert_proven(&self, id: u64) {
         let events = self.events(id);
         let steps: Vec<FaultStep> = events.iter().map(|event| event.step).collect();
-        use FaultStep::{CleanUp, Heal, Inject, Prepare, Verify, VerifyHealed};
+        use FaultStep::{CleanUp, Heal, Inject, Prepare, Recheck, Verify, VerifyHealed};
         assert_eq!(
             steps,
-            [Prepare, Inject, Verify, Heal, VerifyHealed, CleanUp],
+            [Prepare, Inject, Verify, Recheck, Heal, VerifyHealed, CleanUp],
             "{events:#?}"
         );
+        assert_eq!(self.bit(id), Ok(()));
         assert!(
             events.iter().all(|event| event.result == StepResult::Installed),
             "{events:#?}"

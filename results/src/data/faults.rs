@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use duress_checker::history::{Event, FaultEvent, FaultStep, StepResult};
+use duress_checker::history::{self, Event, FaultEvent, FaultStep, StepResult};
 use serde_json::Value;
 
 /// One fault, from preparation to clean-up.
@@ -57,9 +57,9 @@ impl Fault {
         (step.result != StepResult::Skipped).then_some(step.time)
     }
 
-    /// Whether it is proven to have bitten.
-    pub fn bit(&self) -> bool {
-        (self.step(FaultStep::Verify)).is_some_and(|step| step.result == StepResult::Installed)
+    /// Whether it is proven to have bitten; if not, why not.
+    pub fn bit(&self) -> Result<(), String> {
+        history::bit((self.steps.iter()).map(|step| (step.step, step.result, step.detail.as_str())))
     }
 
     /// When it was in force, up to `end` if it was never healed.
@@ -159,6 +159,7 @@ mod tests {
         builder.ok(5, Some("n2"));
         step(&mut builder, 10, "inject", "installed");
         step(&mut builder, 12, "verify", "installed");
+        step(&mut builder, 99, "recheck", "installed");
         builder.ok(30, Some("n2"));
         step(&mut builder, 100, "heal", "installed");
         builder.ok(140, Some("n2"));
@@ -166,7 +167,7 @@ mod tests {
         builder.ok(900, Some("n1"));
         let fault = builder.finish().remove(0);
         assert_eq!(fault.in_force(1000), Some((10, 100)));
-        assert!(fault.bit());
+        assert_eq!(fault.bit(), Ok(()));
         assert_eq!((fault.recovery_any, fault.recovery_target), (Some(40), Some(90)));
         assert_eq!(fault.silence_max, 110, "from the ok at 30 to the one at 140");
     }
@@ -178,7 +179,7 @@ mod tests {
         builder.ok(20, Some("n1"));
         let fault = builder.finish().remove(0);
         assert_eq!(fault.in_force(1000), None);
-        assert!(!fault.bit());
+        assert!(fault.bit().is_err());
         assert_eq!(fault.recovery_any, None);
     }
 

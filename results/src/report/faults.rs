@@ -47,8 +47,8 @@ fn row(fault: &Fault) -> Markup {
                 div.quiet { (fault.targets.join(", ")) }
             }
             td.force data-label="In force" { (in_force(fault)) }
-            td data-label="Proven to bite" { (proof(fault, FaultStep::Verify)) }
-            td data-label="Proven healed" { (proof(fault, FaultStep::VerifyHealed)) }
+            td data-label="Proven to bite" { (proven_to_bite(fault)) }
+            td data-label="Proven healed" { (proven_healed(fault)) }
             td.force data-label="Recovery" { (recovery(fault)) }
         }
         tr.more {
@@ -76,9 +76,24 @@ fn in_force(fault: &Fault) -> Markup {
     }
 }
 
-fn proof(fault: &Fault, step: FaultStep) -> Markup {
+/// What was seen when it began and right before it was healed, or what is missing.
+fn proven_to_bite(fault: &Fault) -> Markup {
     html! {
-        @match fault.step(step) {
+        @match fault.bit() {
+            Ok(()) => {
+                span.badge.held { "✓ proven" }
+                @for step in [FaultStep::Verify, FaultStep::Recheck].into_iter().filter_map(|step| fault.step(step)) {
+                    div { (cut(&step.detail, 300)) }
+                }
+            }
+            Err(why) => { span.badge.inconclusive { "? not proven" } div { (cut(&why, 300)) } }
+        }
+    }
+}
+
+fn proven_healed(fault: &Fault) -> Markup {
+    html! {
+        @match fault.step(FaultStep::VerifyHealed) {
             Some(step) => { (badge(step.result)) div { (cut(&step.detail, 300)) } }
             None => span.badge.inconclusive { "? not looked at" },
         }
@@ -146,6 +161,7 @@ fn name(step: FaultStep) -> &'static str {
         FaultStep::Prepare => "prepare",
         FaultStep::Inject => "inject",
         FaultStep::Verify => "verify",
+        FaultStep::Recheck => "recheck",
         FaultStep::Heal => "heal",
         FaultStep::VerifyHealed => "verify healed",
         FaultStep::CleanUp => "clean up",

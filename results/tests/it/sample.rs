@@ -180,6 +180,12 @@ fn history() -> String {
                 json!({"dropped_packets": 0, "probes": 20}),
             ),
             (
+                to - 130 * MS,
+                "recheck",
+                "still in force right before it is healed",
+                json!({"dropped_packets": 312 * id}),
+            ),
+            (
                 *to,
                 "heal",
                 "rules are gone",

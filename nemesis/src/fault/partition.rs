@@ -1,16 +1,16 @@
 //! Partitions.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
 use duress_cluster::{Node, Place};
 use serde_json::{Value, json};
 
+use super::links::{Counters, Links, judge_cut, judge_healed, judge_still_cut, pairs};
 use super::nemesis::Shared;
 use super::{Outcome, Technique};
 use crate::agent::AgentError;
-use crate::agent::protocol::{Command, Dropped, Link, Point, Reachability, Rule, Took};
+use crate::agent::protocol::{Command, Dropped, Point, Reachability, Rule, RulesSeen, Took};
 use crate::journal::Entry;
 use crate::kind::{Kind, RoleSelector, Selector, Shape};
 use crate::targets::{Cut, links};
@@ -27,6 +27,7 @@ pub(crate) struct Partition {
     seed: u64,
     cut: Cut,
     rules: Vec<Rule>,
+    counters: Counters,
 }
 
 impl Partition {
@@ -38,6 +39,7 @@ impl Partition {
             seed,
             cut: Cut::default(),
             rules: Vec::new(),
+            counters: Counters::default(),
         }
     }
 
@@ -46,13 +48,30 @@ impl Partition {
     }
 
     /// The links as probes name them.
-    fn links(&self) -> BTreeSet<(String, String)> {
+    fn links(&self) -> Links {
         let clients = self
             .cut
             .deaf_to_clients
             .iter()
             .map(|node| (CLIENTS.to_owned(), node.clone()));
         self.cut.links.iter().cloned().chain(clients).collect()
+    }
+
+    async fn see_cut(&self, shared: &Shared) -> Result<Outcome, AgentError> {
+        let (places, _) = shared.places().await;
+        let mut able = shared.able(&places).await?;
+        able.insert(CLIENTS.to_owned());
+        let seen = self.probe(shared).await?;
+        Ok(judge_cut(&seen, &self.links(), &able))
+    }
+
+    /// Looks at the rules, and adds up what they dropped.
+    async fn count(&mut self, shared: &Shared) -> Result<(), String> {
+        let command = Command::LookAtRules { fault: self.id };
+        let seen = shared.agent.call::<Vec<RulesSeen>>(command).await;
+        let nodes: Vec<String> = self.rules.iter().map(|rule| rule.place.name.clone()).collect();
+        self.counters
+            .add(&nodes, &seen.map_err(|error| error.to_string())?)
     }
 
     async fn probe(&self, shared: &Shared) -> Result<Reachability, AgentError> {
@@ -205,11 +224,23 @@ impl Technique for Partition {
     }
 
     async fn verify(&mut self, shared: &Shared) -> Outcome {
-        Outcome::of(
-            self.probe(shared)
-                .await
-                .map(|seen| judge_cut(&seen, &self.links())),
-        )
+        Outcome::of(self.see_cut(shared).await)
+    }
+
+    async fn look(&mut self, shared: &Shared) -> Outcome {
+        match self.count(shared).await {
+            Ok(()) => Outcome::installed("the rules are there", Value::Null),
+            Err(why) => Outcome::indeterminate(why, Value::Null),
+        }
+    }
+
+    async fn recheck(&mut self, shared: &Shared) -> Outcome {
+        // Counters first: what the probes add to them is known, but proves nothing.
+        if let Err(why) = self.count(shared).await {
+            return Outcome::indeterminate(why, Value::Null);
+        }
+        let seen = self.probe(shared).await;
+        Outcome::of(seen.map(|seen| judge_still_cut(&seen, &self.links(), &self.counters)))
     }
 
     async fn heal(&mut self, shared: &Shared) -> Outcome {
@@ -232,172 +263,5 @@ impl Technique for Partition {
                 .await
                 .map(|seen| judge_healed(&seen, &self.links())),
         )
-    }
-}
-
-fn pairs(links: &BTreeSet<(String, String)>) -> Vec<String> {
-    links.iter().map(|(from, to)| format!("{from}>{to}")).collect()
-}
-
-fn name(link: &Link) -> String {
-    format!("{}>{}/{}", link.from, link.to, link.family)
-}
-
-fn named<'a>(links: impl Iterator<Item = &'a Link>) -> Vec<String> {
-    links.map(name).collect()
-}
-
-fn matrix(seen: &Reachability) -> Value {
-    json!({
-        "heard": named(seen.links.iter().filter(|link| link.heard > 0)),
-        "silent": named(seen.links.iter().filter(|link| link.heard == 0)),
-        "unprobed": seen.unprobed,
-        "micros": seen.micros,
-    })
-}
-
-/// Links that should be open, by all that is in force, and are silent.
-fn lost(seen: &Reachability) -> Vec<String> {
-    named(seen.links.iter().filter(|link| !link.cut && link.heard == 0))
-}
-
-/// What the probes say of a partition: every link that it cuts is silent, and no other but those of other faults.
-fn judge_cut(seen: &Reachability, links: &BTreeSet<(String, String)>) -> Outcome {
-    let mine = |link: &&Link| links.contains(&(link.from.clone(), link.to.clone()));
-    let probed: BTreeSet<(String, String)> = seen
-        .links
-        .iter()
-        .filter(mine)
-        .map(|link| (link.from.clone(), link.to.clone()))
-        .collect();
-    let leaks = named(seen.links.iter().filter(mine).filter(|link| link.heard > 0));
-    let unsent = named(seen.links.iter().filter(mine).filter(|link| link.sent == 0));
-    let unprobed = pairs(&links.difference(&probed).cloned().collect());
-    let why = if !leaks.is_empty() {
-        format!(
-            "these links are meant to be cut, and were heard: {}",
-            leaks.join(", ")
-        )
-    } else if probed.is_empty() {
-        format!("none of its links could be probed: {}", reasons(seen))
-    } else if !unsent.is_empty() {
-        format!(
-            "silence proves nothing where nothing was sent: {}",
-            unsent.join(", ")
-        )
-    } else if !lost(seen).is_empty() {
-        format!(
-            "no fault cuts these links, and they are silent: {}",
-            lost(seen).join(", ")
-        )
-    } else {
-        let gaps = if unprobed.is_empty() {
-            String::new()
-        } else {
-            format!("; not probed: {} ({})", unprobed.join(", "), reasons(seen))
-        };
-        let detail = format!(
-            "{} of {} directed links are cut, all others are heard{gaps}",
-            probed.len(),
-            links.len()
-        );
-        return Outcome::installed(detail, matrix(seen));
-    };
-    Outcome::indeterminate(why, matrix(seen))
-}
-
-/// What the probes say once it is healed: all is heard but what other faults cut.
-fn judge_healed(seen: &Reachability, links: &BTreeSet<(String, String)>) -> Outcome {
-    let lost = lost(seen);
-    if seen.links.is_empty() && !links.is_empty() {
-        return Outcome::indeterminate(
-            format!("no link could be probed: {}", reasons(seen)),
-            matrix(seen),
-        );
-    }
-    if lost.is_empty() {
-        return Outcome::installed("every link is heard that no other fault cuts", matrix(seen));
-    }
-    Outcome::indeterminate(format!("still silent: {}", lost.join(", ")), matrix(seen))
-}
-
-fn reasons(seen: &Reachability) -> String {
-    let all: Vec<String> = seen
-        .unprobed
-        .iter()
-        .map(|(point, why)| format!("{point}: {why}"))
-        .collect();
-    if all.is_empty() {
-        "the nodes are not there".to_owned()
-    } else {
-        all.join("; ")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use duress_checker::history::StepResult;
-
-    use super::*;
-
-    /// `a>b` heard; `a-b` silent and meant to be; `a!b` silent and not meant to be; `a~b` heard though meant to be cut.
-    fn seen(text: &str) -> Reachability {
-        let links = text
-            .split(' ')
-            .map(|link| {
-                let sign = link.as_bytes()[1];
-                Link {
-                    from: link[..1].to_owned(),
-                    to: link[2..].to_owned(),
-                    family: 4,
-                    cut: matches!(sign, b'-' | b'~'),
-                    sent: 8,
-                    heard: if matches!(sign, b'>' | b'~') { 8 } else { 0 },
-                }
-            })
-            .collect();
-        Reachability {
-            links,
-            ..Reachability::default()
-        }
-    }
-
-    fn cut(text: &str) -> BTreeSet<(String, String)> {
-        text.split(' ')
-            .map(|link| (link[..1].to_owned(), link[2..].to_owned()))
-            .collect()
-    }
-
-    #[test]
-    fn only_what_was_seen_is_installed() {
-        use StepResult::{Indeterminate, Installed};
-        for (matrix, links, result, said) in [
-            ("a-b b-a a>c c>a", "a-b b-a", Installed, "2 of 2"),
-            ("a-b b~a a>c c>a", "a-b b-a", Indeterminate, "b>a/4"),
-            ("a-b b-a a!c c>a", "a-b b-a", Indeterminate, "a>c/4"),
-            ("a-b b>a a-c c>a", "a-b", Installed, "1 of 1"),
-            ("a-b b>a", "a-b a-c", Installed, "not probed: a>c"),
-            ("a>b b>a", "a-c", Indeterminate, "none of its links"),
-            ("a>b b>a", "a-b", Indeterminate, "were heard: a>b/4"),
-        ] {
-            let outcome = judge_cut(&seen(matrix), &cut(links));
-            assert_eq!(outcome.result, result, "{matrix} / {links}: {}", outcome.detail);
-            assert!(outcome.detail.contains(said), "{}", outcome.detail);
-        }
-        let mut mute = seen("a-b b>a");
-        mute.links[0].sent = 0;
-        assert_eq!(judge_cut(&mute, &cut("a-b")).result, Indeterminate);
-    }
-
-    #[test]
-    fn healed_means_heard() {
-        assert_eq!(
-            judge_healed(&seen("a>b b-a"), &cut("a-b")).result,
-            StepResult::Installed
-        );
-        assert_eq!(
-            judge_healed(&seen("a!b b>a"), &cut("a-b")).result,
-            StepResult::Indeterminate
-        );
     }
 }

@@ -1,0 +1,201 @@
+//! Kills and restarts: every process of a node is ended, and its program started again.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use duress_cluster::{Place, ProgramState};
+use serde_json::{Value, json};
+
+use super::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
+use super::nemesis::Shared;
+use super::{Outcome, Technique};
+use crate::agent::AgentError;
+use crate::agent::protocol::{Command, Ending, Process, Processes};
+use crate::kind::{Kind, Selector};
+
+/// Kills, and with patience restarts: those ask first, and start again at once.
+pub(crate) struct Kill {
+    id: u64,
+    selector: Selector,
+    seed: u64,
+    patience: Option<Duration>,
+    places: Vec<Place>,
+    ended: Vec<Process>,
+}
+
+impl Kill {
+    pub fn new(id: u64, selector: Selector, seed: u64, patience: Option<Duration>) -> Kill {
+        Kill {
+            id,
+            selector,
+            seed,
+            patience,
+            places: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    async fn ask_to_end(&mut self, shared: &Shared, patience: Duration) -> Result<bool, AgentError> {
+        let command = Command::Signal {
+            signal: Ending::Term,
+            places: self.places.clone(),
+        };
+        self.ended = all(&shared.agent.call::<Vec<Processes>>(command).await?);
+        Ok(watch(shared, &self.ended, patience, <[Process]>::is_empty)
+            .await?
+            .is_empty())
+    }
+
+    async fn end(&mut self, shared: &Shared) -> Result<Outcome, AgentError> {
+        let mut detail = "";
+        if let Some(patience) = self.patience {
+            detail = if self.ask_to_end(shared, patience).await? {
+                " on SIGTERM"
+            } else {
+                ", some by SIGKILL"
+            };
+        }
+        // Also after all have ended on request: what they forked in the meantime.
+        let command = Command::Signal {
+            signal: Ending::Kill,
+            places: self.places.clone(),
+        };
+        let killed = shared.agent.call::<Vec<Processes>>(command).await?;
+        self.ended.extend(all(&killed));
+        self.ended.sort_unstable();
+        self.ended.dedup_by_key(|process| (process.pid, process.started));
+        let pids: Vec<u32> = self.ended.iter().map(|process| process.pid).collect();
+        Ok(Outcome::installed(
+            format!("ended {} processes{detail}", pids.len()),
+            json!({"pids": pids}),
+        ))
+    }
+}
+
+#[async_trait]
+impl Technique for Kill {
+    fn targets(&self) -> Vec<String> {
+        names(&self.places)
+    }
+
+    fn lasts(&self) -> bool {
+        self.patience.is_none()
+    }
+
+    async fn prepare(&mut self, shared: &Shared) -> Outcome {
+        let kind = if self.patience.is_some() {
+            Kind::Restart
+        } else {
+            Kind::Kill
+        };
+        match aim(shared, self.id, kind, &self.selector, self.seed, |_| None).await {
+            Ok((places, outcome)) => {
+                self.places = places;
+                outcome
+            }
+            Err(outcome) => outcome,
+        }
+    }
+
+    async fn inject(&mut self, shared: &Shared) -> Outcome {
+        Outcome::of(self.end(shared).await)
+    }
+
+    async fn verify(&mut self, shared: &Shared) -> Outcome {
+        let alive = watch(shared, &self.ended, EFFECT_WAIT_MAX, <[Process]>::is_empty).await;
+        Outcome::of(alive.map(|alive| {
+            if self.ended.is_empty() {
+                return Outcome::indeterminate("no process was there to be ended", Value::Null);
+            }
+            if alive.is_empty() {
+                return Outcome::installed(
+                    format!("all {} processes are gone", self.ended.len()),
+                    Value::Null,
+                );
+            }
+            Outcome::indeterminate(
+                format!("{} processes live", alive.len()),
+                json!({"processes": alive}),
+            )
+        }))
+    }
+
+    async fn look(&mut self, shared: &Shared) -> Outcome {
+        let mut running = Vec::new();
+        for place in &self.places {
+            match runs_again(shared, &place.name).await {
+                Ok(None) => {}
+                Ok(Some(what)) => running.push(format!("{}: {what}", place.name)),
+                Err(error) => running.push(format!("{}: {error}", place.name)),
+            }
+        }
+        if running.is_empty() {
+            return Outcome::installed("nothing runs there", Value::Null);
+        }
+        Outcome::indeterminate(running.join("; "), Value::Null)
+    }
+
+    async fn recheck(&mut self, shared: &Shared) -> Outcome {
+        self.look(shared).await
+    }
+
+    async fn heal(&mut self, shared: &Shared) -> Outcome {
+        let mut details = Vec::new();
+        let mut failed = Vec::new();
+        for place in &self.places {
+            match shared.start(place).await {
+                Ok(put_back) => details.extend(put_back),
+                Err(why) => failed.push(why),
+            }
+        }
+        if !failed.is_empty() {
+            failed.extend(details);
+            return Outcome::indeterminate(failed.join("; "), Value::Null);
+        }
+        Outcome::installed(details.join("; "), Value::Null)
+    }
+
+    async fn verify_healed(&mut self, shared: &Shared) -> Outcome {
+        let mut failed = Vec::new();
+        for place in &self.places {
+            let node = &place.name;
+            match shared.cluster.state(node).await {
+                Ok(ProgramState::Running) => {
+                    if let Err(why) = shared.ready(node).await {
+                        failed.push(format!("{node} runs and isn't ready: {why}"));
+                    }
+                }
+                Ok(ProgramState::Stopped { how }) => {
+                    let said = shared.cluster.log_tail(node, 3).await;
+                    failed.push(format!("{node} was started and ended again ({how}): {said}"));
+                }
+                Err(error) => failed.push(format!("{node}: {error}")),
+            }
+        }
+        if failed.is_empty() {
+            return Outcome::installed("runs and is ready", Value::Null);
+        }
+        Outcome::indeterminate(failed.join("; "), Value::Null)
+    }
+}
+
+/// What runs at a node that was killed and not started again by this fault.
+async fn runs_again(shared: &Shared, node: &str) -> Result<Option<String>, String> {
+    if shared
+        .cluster
+        .state(node)
+        .await
+        .map_err(|error| error.to_string())?
+        == ProgramState::Running
+    {
+        return Ok(Some("its program runs again".to_owned()));
+    }
+    // A container that does not run has no place, and no process.
+    let Ok(place) = shared.cluster.place(node).await else {
+        return Ok(None);
+    };
+    let command = Command::Processes { places: vec![place] };
+    let nodes = shared.agent.call::<Vec<Processes>>(command).await;
+    let count = all(&nodes.map_err(|error| error.to_string())?).len();
+    Ok((count > 0).then(|| format!("{count} processes run there")))
+}

@@ -1,0 +1,303 @@
+//! Faults that don't bite are never proven to: the injection is made a no-op, undone half-way, or aimed at nodes that can't
+//! be hurt.
+//!
+//! Each is tried [`rounds`] times. `DURESS_SABOTAGE=100 cargo nextest run -p duress-nemesis sabotage` tries more.
+
+use std::process::Stdio;
+use std::sync::Arc;
+
+use duress_checker::history::FaultStep;
+use duress_nemesis::agent::protocol::{Held, Process};
+use duress_nemesis::{AgentClient, AgentEnd};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+use super::lab::{Lab, sh};
+use super::stage::Stage;
+
+/// Held until the test cancels it.
+const LONG_MS: u64 = 60_000;
+/// As long as a restart waits for what it asked to end.
+const SHORT_MS: u64 = 100;
+
+const PARTITION: &str = r#"{"kind":"partition","shape":"one","targets":["n1"]}"#;
+const CLIENTS: &str = r#"{"kind":"partition","shape":"clients","targets":["n1"]}"#;
+const PAUSE: &str = r#"{"kind":"pause","targets":["n1"]}"#;
+const KILL: &str = r#"{"kind":"kill","targets":["n1"]}"#;
+const RESTART: &str = r#"{"kind":"restart","targets":["n1"]}"#;
+
+fn rounds() -> u64 {
+    std::env::var("DURESS_SABOTAGE").map_or(3, |rounds| rounds.parse().expect("a number of rounds"))
+}
+
+/// Answers a command in the agent's stead, which then never hears of it.
+pub type AnswerInstead = fn(&Value) -> Option<Value>;
+
+/// An agent that some commands never reach.
+pub async fn sabotaged(argv: &[String], answer_instead: AnswerInstead) -> AgentClient {
+    let mut agent = tokio::process::Command::new(&argv[0])
+        .args(&argv[1..])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("an agent");
+    let (mut to_agent, from_agent) = (agent.stdin.take().unwrap(), agent.stdout.take().unwrap());
+    let (input, asked) = tokio::io::duplex(1 << 20);
+    let (answers, output) = tokio::io::duplex(1 << 20);
+    let answers = Arc::new(tokio::sync::Mutex::new(answers));
+    let to_us = Arc::clone(&answers);
+    tokio::spawn(async move {
+        let mut asked = BufReader::new(asked).lines();
+        while let Ok(Some(line)) = asked.next_line().await {
+            let request: Value = serde_json::from_str(&line).expect("a request");
+            if let Some(answer) = answer_instead(&request) {
+                let line = format!("{}\n", json!({"id": request["id"], "ok": answer}));
+                to_us.lock().await.write_all(line.as_bytes()).await.unwrap();
+            } else if to_agent.write_all(format!("{line}\n").as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    });
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(from_agent).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let _ = answers
+                .lock()
+                .await
+                .write_all(format!("{line}\n").as_bytes())
+                .await;
+        }
+    });
+    let ended = async move {
+        let status = agent.wait().await.expect("an end");
+        AgentEnd {
+            how: status.to_string(),
+            healed: status.success(),
+        }
+    };
+    AgentClient::greet(input, output, ended)
+        .await
+        .expect("an agent that answers")
+}
+
+/// Runs a fault again and again, with `sabotage` between its verification and its end, and expects that it is never proven.
+async fn never_proven(stage: &Stage, fault: &str, sabotage: impl Fn(&Lab), said: &str) {
+    for round in 0..rounds() {
+        let run = stage.begin(&[(fault, LONG_MS)]);
+        stage.any_of(0, &[FaultStep::Verify, FaultStep::CleanUp]).await;
+        sabotage(&stage.cluster.lab);
+        stage.cancel.send_replace(true);
+        run.await.unwrap().unwrap();
+        stage.cancel.send_replace(false);
+        let why = stage.bit(0).expect_err("it can't have been proven");
+        assert!(why.contains(said), "round {round}: {why}\n{:#?}", stage.events(0));
+        stage.forget();
+    }
+}
+
+/// The same for faults that end by themselves, or can't even begin.
+async fn never_bites(stage: &Stage, fault: &str, said: &str) {
+    for _ in 0..rounds() {
+        stage.begin(&[(fault, SHORT_MS)]).await.unwrap().unwrap();
+        let why = stage.bit(0).expect_err("it can't have been proven");
+        assert!(why.contains(said), "{why}");
+        stage.forget();
+    }
+}
+
+fn nothing(_: &Lab) {}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_cuts_nothing() {
+    let swallow = |request: &Value| (request["do"] == "cut").then(|| json!({"micros": 1}));
+    let stage = Stage::with_saboteur(3, swallow).await;
+    never_proven(&stage, PARTITION, nothing, "were heard").await;
+    never_proven(&stage, CLIENTS, nothing, "were heard").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_is_undone() {
+    let stage = Stage::new(3).await;
+    let flush = |lab: &Lab| {
+        for node in 1..=3 {
+            lab.at(node, "iptables -F; ip6tables -F");
+        }
+    };
+    never_proven(&stage, PARTITION, flush, "is gone").await;
+    // One rule of many, in one family, at one node.
+    let chain_first = |lab: &Lab| {
+        lab.at(
+            2,
+            "iptables -D $(iptables -S | sed -n \"s/^-A \\(.* -s .*\\)/\\1/p\" | head -1)",
+        );
+    };
+    never_proven(
+        &stage,
+        PARTITION,
+        chain_first,
+        "the rule that drops packets of 10.9.0.1 is gone",
+    )
+    .await;
+    let passed_by = |lab: &Lab| {
+        lab.at(1, "iptables -I INPUT -s 10.9.0.2 -j ACCEPT");
+    };
+    never_proven(&stage, PARTITION, passed_by, "stand before the jump").await;
+    assert!((1..=3).all(|node| !stage.cluster.lab.rules(node).contains("DURESS")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_is_undone_and_put_back() {
+    let stage = Stage::new(3).await;
+    let flush_and_restore = |lab: &Lab| {
+        for node in 1..=3 {
+            lab.at(
+                node,
+                "iptables-save > /tmp/$$; iptables -F; iptables-restore < /tmp/$$; rm /tmp/$$",
+            );
+        }
+    };
+    for _ in 0..rounds() {
+        let run = stage.begin(&[(PARTITION, LONG_MS)]);
+        stage.event(0, FaultStep::Verify).await;
+        // After a look that has seen the counters.
+        tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+        flush_and_restore(&stage.cluster.lab);
+        stage.cancel.send_replace(true);
+        run.await.unwrap().unwrap();
+        stage.cancel.send_replace(false);
+        let why = stage.bit(0).expect_err("it was open for a moment");
+        assert!(why.contains("went back from"), "{why}");
+        stage.forget();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_of_nodes_that_stand_still() {
+    let stage = Stage::new(3).await;
+    let lab = &stage.cluster.lab;
+    let all = || -> Vec<String> {
+        (1..=3)
+            .flat_map(|node| lab.pids(node))
+            .map(|pid| pid.to_string())
+            .collect()
+    };
+    sh(&format!("kill -STOP {}", all().join(" ")));
+    never_proven(&stage, PARTITION, nothing, "nobody was hurt").await;
+    // From the node that is cut off nobody hears anything either way.
+    sh(&format!("kill -CONT {}", all().join(" ")));
+    let one: Vec<String> = lab.pids(1).iter().map(u32::to_string).collect();
+    sh(&format!("kill -STOP {}", one.join(" ")));
+    never_proven(&stage, PARTITION, nothing, "nobody was hurt").await;
+    never_proven(&stage, CLIENTS, nothing, "nobody was hurt").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_of_nodes_that_are_dead() {
+    let stage = Stage::new(3).await;
+    let lab = &stage.cluster.lab;
+    let all: Vec<String> = (1..=3)
+        .flat_map(|node| lab.pids(node))
+        .map(|pid| pid.to_string())
+        .collect();
+    sh(&format!("kill -KILL {}", all.join(" ")));
+    never_proven(&stage, PARTITION, nothing, "nobody was hurt").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_of_nodes_that_say_nothing_to_each_other() {
+    let stage = Stage::silent(3).await;
+    never_proven(&stage, PARTITION, nothing, "not one packet of the system").await;
+    never_proven(&stage, CLIENTS, nothing, "not one packet of the system").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_stops_nothing() {
+    let swallow = |request: &Value| {
+        let held = Held {
+            node: "n1".to_owned(),
+            processes: vec![Process {
+                pid: 1,
+                started: 1,
+                state: 'T',
+            }],
+            newly: 1,
+        };
+        (request["do"] == "pause").then(|| json!([held]))
+    };
+    let stage = Stage::with_saboteur(1, swallow).await;
+    never_proven(&stage, PAUSE, nothing, "processes run").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_is_undone() {
+    let stage = Stage::new(1).await;
+    let wake = |lab: &Lab| {
+        let pids: Vec<String> = lab.pids(1).iter().map(u32::to_string).collect();
+        sh(&format!("kill -CONT {}", pids.join(" ")));
+    };
+    never_proven(&stage, PAUSE, wake, "processes run").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_of_a_node_that_stands_still() {
+    let stage = Stage::new(1).await;
+    let pids: Vec<String> = stage.cluster.lab.pids(1).iter().map(u32::to_string).collect();
+    sh(&format!("kill -STOP {}", pids.join(" ")));
+    never_bites(&stage, PAUSE, "stopped already").await;
+    sh(&format!("kill -KILL {}", pids.join(" ")));
+    never_bites(&stage, PAUSE, "no process runs there").await;
+}
+
+/// By a look in between, long before the pause is to end.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_is_noticed_while_it_lasts() {
+    let stage = Stage::new(1).await;
+    let run = stage.begin(&[(PAUSE, LONG_MS)]);
+    stage.event(0, FaultStep::Verify).await;
+    let pids: Vec<String> = stage.cluster.lab.pids(1).iter().map(u32::to_string).collect();
+    sh(&format!("kill -CONT {}", pids.join(" ")));
+    let seen = stage.event(0, FaultStep::Recheck).await;
+    assert!(seen.detail.contains("processes run"), "{seen:?}");
+    // Stopped again, which proves nothing of the time before.
+    sh(&format!("kill -STOP {}", pids.join(" ")));
+    stage.cancel.send_replace(true);
+    run.await.unwrap().unwrap();
+    assert!(stage.bit(0).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_that_ends_nothing() {
+    let swallow = |request: &Value| {
+        let survivor = json!([{"node": "n1", "processes": [{"pid": 1, "started": 0, "state": 'S'}]}]);
+        match request["do"].as_str() {
+            Some("signal") => Some(survivor),
+            // The processes that it claims to have ended live.
+            Some("alive") => Some(survivor[0]["processes"].clone()),
+            _ => None,
+        }
+    };
+    let stage = Stage::with_saboteur(1, swallow).await;
+    never_proven(&stage, KILL, nothing, "1 processes live").await;
+    never_bites(&stage, RESTART, "1 processes live").await;
+    // One that says that it ended nothing.
+    let stage = Stage::with_saboteur(1, |request| (request["do"] == "signal").then(|| json!([]))).await;
+    never_proven(&stage, KILL, nothing, "no process was there").await;
+    never_bites(&stage, RESTART, "no process was there").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_that_is_undone() {
+    let stage = Stage::new(1).await;
+    let cluster = Arc::clone(&stage.cluster);
+    let start = move |_: &Lab| cluster.run("n1");
+    never_proven(&stage, KILL, start, "its program runs again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_of_a_node_that_is_dead() {
+    let stage = Stage::new(1).await;
+    let pids: Vec<String> = stage.cluster.lab.pids(1).iter().map(u32::to_string).collect();
+    sh(&format!("kill -KILL {}", pids.join(" ")));
+    never_bites(&stage, KILL, "no process runs there").await;
+    never_bites(&stage, RESTART, "no process runs there").await;
+}
