@@ -234,17 +234,19 @@ fn entry(kind: Kind) -> CatalogueEntry {
                 },
             ],
             "packets between every pair of nodes, both ways, IPv4 and IPv6: those links that are cut are silent for at \
-             least 100 ms, all others are heard; healed when all are heard again",
+             least 100 ms, all others are heard, and both ends of one of them could have used it; at its end the same, with the rules \
+             still there, which have dropped packets of the system and not only probes; healed when all are heard again",
         ),
         Kind::Kill => (
             "ends every process of a node by SIGKILL, and starts the program again when the fault ends",
             vec![targets()],
-            "the processes are gone; healed when the program runs and is ready",
+            "the processes are gone, and nothing runs there until it ends; healed when the program runs and is ready",
         ),
         Kind::Pause => (
             "stops every process of a node by SIGSTOP, and lets them go on when the fault ends",
             vec![targets()],
-            "every process of the node is in state T, and there is at least one; healed when none that was stopped still is",
+            "every process of the node is in state T, and at least one was not before; at its end they still are; healed when \
+             none that was stopped still is",
         ),
         Kind::Restart => (
             "asks the program to end by SIGTERM, ends it by SIGKILL if it doesn't within the fault's length, and starts \

@@ -61,7 +61,7 @@ impl Bench {
     }
 
     /// Processes that descend from a run on this bench and are not dead.
-    fn processes(&self) -> Vec<u32> {
+    pub fn processes(&self) -> Vec<u32> {
         let mark = format!("{MARK}={}", self.dir.path().display());
         let marked = |pid: &u32| {
             let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();

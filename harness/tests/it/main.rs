@@ -5,4 +5,5 @@ mod compose;
 mod cut_off;
 mod evidence;
 mod host;
+mod proof;
 mod runs;
