@@ -11,11 +11,11 @@ use std::path::Path;
 use bollard::Docker;
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, LogsOptions,
+    LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
 use futures_util::StreamExt;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::subnet::Subnet;
 use crate::ClusterError;
@@ -202,32 +202,63 @@ impl Engine {
         tail.lines().map(cut).collect::<Vec<_>>().join("\n")
     }
 
-    /// Appends all that a container wrote, with time stamps, to a file.
-    pub async fn save_log(&self, id: &str, file: &Path) -> Result<(), ClusterError> {
-        let failed = |source| ClusterError::Io {
-            what: format!("write {}", file.display()),
-            source,
-        };
-        let options = LogsOptionsBuilder::new()
-            .stdout(true)
-            .stderr(true)
-            .timestamps(true)
-            .build();
+    /// Appends what a container wrote, with time stamps, to a file: the beginning, and of one that wrote more than
+    /// [`LOG_BEGINNING_BYTES_MAX`] the end, with a line between them that says so. `path` is for messages.
+    pub async fn save_log(&self, id: &str, file: std::fs::File, path: &Path) -> Result<(), ClusterError> {
+        let mut file = BufWriter::new(tokio::fs::File::from_std(file));
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true);
+        let cut = (self.copy_log(id, options.clone().build(), LOG_BEGINNING_BYTES_MAX, &mut file, path)).await?;
+        if cut {
+            let line = format!("\nduress: cut here, after {LOG_BEGINNING_BYTES_MAX} bytes; the last lines follow\n");
+            let failed = |source| write_error(path, source);
+            file.write_all(line.as_bytes()).await.map_err(failed)?;
+            let last = options.tail(LOG_END_LINES).build();
+            let cut = self.copy_log(id, last, LOG_END_BYTES_MAX, &mut file, path).await?;
+            if cut {
+                let line = format!("\nduress: cut here, after {LOG_END_BYTES_MAX} bytes\n");
+                file.write_all(line.as_bytes()).await.map_err(failed)?;
+            }
+        }
+        file.flush().await.map_err(|source| write_error(path, source))
+    }
+
+    /// True if there was more than the limit.
+    async fn copy_log(
+        &self,
+        id: &str,
+        options: LogsOptions,
+        bytes_max: usize,
+        file: &mut BufWriter<tokio::fs::File>,
+        path: &Path,
+    ) -> Result<bool, ClusterError> {
+        let mut left = bytes_max;
         let mut chunks = self.docker.logs(id, Some(options));
-        let mut writer = tokio::io::BufWriter::new(
-            tokio::fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(file)
-                .await
-                .map_err(failed)?,
-        );
         while let Some(chunk) = chunks.next().await {
             let chunk =
                 chunk.map_err(|error| engine_error(format!("read the log of container {id}"), error))?;
-            writer.write_all(chunk.as_ref()).await.map_err(failed)?;
+            let bytes = chunk.as_ref();
+            let kept = &bytes[..bytes.len().min(left)];
+            file.write_all(kept).await.map_err(|source| write_error(path, source))?;
+            if kept.len() < bytes.len() {
+                return Ok(true);
+            }
+            left -= kept.len();
         }
-        writer.flush().await.map_err(failed)
+        Ok(false)
+    }
+}
+
+/// How a program came up, and a day of what a talkative one writes.
+const LOG_BEGINNING_BYTES_MAX: usize = 48 << 20;
+/// The engine cuts lines at 16 KiB, so these are no more than [`LOG_END_BYTES_MAX`], whatever the program writes.
+const LOG_END_LINES: &str = "1000";
+/// With the beginning, 64 MiB.
+const LOG_END_BYTES_MAX: usize = 16 << 20;
+
+fn write_error(path: &Path, source: io::Error) -> ClusterError {
+    ClusterError::Io {
+        what: format!("write {}", path.display()),
+        source,
     }
 }
 
@@ -241,10 +272,20 @@ fn cut(line: &str) -> String {
     }
 }
 
-/// What was tried, and what the engine said.
+/// What was tried, and what the engine said: all of it, as the client keeps the cause ("connection refused") in an error
+/// within an error.
 pub(super) fn engine_error(what: String, error: bollard::errors::Error) -> ClusterError {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(source) = cause {
+        let source_said = source.to_string();
+        if !said.contains(&source_said) {
+            said = format!("{said}: {source_said}");
+        }
+        cause = source.source();
+    }
     ClusterError::Io {
         what,
-        source: io::Error::other(error),
+        source: io::Error::other(said),
     }
 }
