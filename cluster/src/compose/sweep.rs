@@ -62,12 +62,13 @@ pub async fn heal(socket: &Path, key: &Key, scope: &Scope) -> Result<Vec<Healed>
     let mut strange: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for kind in [Kind::Container, Kind::Network, Kind::Volume] {
         for thing in engine.list(kind, RUN_LABEL).await? {
-            let run = thing.labels.get(RUN_LABEL).cloned().unwrap_or_default();
             match Mark::of_thing(&thing, key) {
                 Ok(mark) => drop(marks.insert(mark)),
                 Err(why) => {
                     let said = format!("{kind} {} {why}; if it is yours, `{}`", thing.name, by_hand(&thing));
-                    strange.entry(run).or_default().push(said);
+                    // A stranger's text.
+                    let run = thing.labels.get(RUN_LABEL).map(|run| run.escape_debug().to_string());
+                    strange.entry(run.unwrap_or_default()).or_default().push(said);
                 }
             }
         }

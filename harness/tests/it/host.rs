@@ -13,11 +13,15 @@ use serde_json::Value;
 /// The binary under test.
 pub const DURESS: &str = env!("CARGO_BIN_EXE_duress");
 
+/// Where the tests' runs keep their key, and nothing of this machine's user.
+pub const STATE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/state");
+
 /// Runs `duress` with these arguments to its end.
 pub fn duress<I: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = I>) -> Output {
     Command::new(DURESS)
         .args(args)
         .stdin(Stdio::null())
+        .env("DURESS_STATE", STATE)
         .output()
         .expect("the binary starts")
 }
@@ -56,7 +60,10 @@ impl Bench {
             .arg(self.spec())
             .args(["--seed", &seed.to_string(), "--out"])
             .arg(self.dir.path());
-        command.stdin(Stdio::null()).env(MARK, self.dir.path());
+        command
+            .stdin(Stdio::null())
+            .env(MARK, self.dir.path())
+            .env("DURESS_STATE", STATE);
         command
     }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{oneshot, watch};
 
-use super::protocol::{Command, Hello, Outcome, PROTOCOL_VERSION, Reply, Request};
+use super::protocol::{Command, Hello, Mark, Outcome, PROTOCOL_VERSION, Reply, Request};
 
 /// No command takes this long; an agent that doesn't answer in this time is as good as dead.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
@@ -65,11 +65,12 @@ pub struct AgentClient {
 }
 
 impl AgentClient {
-    /// Starts an agent as a child, in a process group of its own, out of a terminal's reach, and greets it.
+    /// Starts an agent as a child, in a process group of its own, out of a terminal's reach, and greets it in the name of
+    /// the run that has this mark.
     ///
     /// It must run where the cluster's client addresses are (for a local cluster, in the network namespace of its
     /// bridge): the probes that prove that clients are cut start at the agent.
-    pub async fn spawn(argv: &[String]) -> Result<AgentClient, AgentError> {
+    pub async fn spawn(argv: &[String], mark: &Mark) -> Result<AgentClient, AgentError> {
         let program = argv.join(" ");
         let started = |source| AgentError::Start {
             program: program.clone(),
@@ -102,7 +103,7 @@ impl AgentClient {
                 },
             }
         };
-        AgentClient::greet(input, output, ended).await
+        AgentClient::greet(input, output, ended, mark).await
     }
 
     /// Greets an agent that was started elsewhere. Dropping `input` must be what it sees as the end of its input, and
@@ -111,6 +112,7 @@ impl AgentClient {
         input: impl AsyncWrite + Send + Unpin + 'static,
         output: impl AsyncRead + Send + Unpin + 'static,
         ended: impl Future<Output = AgentEnd> + Send + 'static,
+        mark: &Mark,
     ) -> Result<AgentClient, AgentError> {
         let waiting = Waiting::default();
         let (gone_tx, gone) = watch::channel(None);
@@ -134,6 +136,7 @@ impl AgentClient {
         client.hello = client
             .call(Command::Hello {
                 version: PROTOCOL_VERSION,
+                mark: mark.clone(),
             })
             .await?;
         Ok(client)
