@@ -38,6 +38,11 @@ pub fn main(args: &HealArgs) -> ExitCode {
     };
     let mut code = ExitCode::SUCCESS;
     let mut all = Vec::new();
+    // First: with a container goes all that was in force in it, and who may talk to the engine may be no root here.
+    match heal_engine(&key) {
+        Ok(healed) => all.extend(healed.into_iter().map(Mended::from)),
+        Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
+    }
     for dir in dirs {
         let journal = journal_path(&dir);
         if journal.symlink_metadata().is_err() {
@@ -59,10 +64,6 @@ pub fn main(args: &HealArgs) -> ExitCode {
             }
             Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
         }
-    }
-    match heal_engine(&key) {
-        Ok(healed) => all.extend(healed.into_iter().map(Mended::from)),
-        Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
     }
     if args.json {
         print_json(&all);

@@ -162,7 +162,7 @@ fn prepare(
     dir.write_spec(&toml::to_string(spec).map_err(|error| Trouble(error.to_string()))?)?;
     dir.write_schedule(schedule)?;
     let (recorder, writer) = Recorder::create(&dir.history(), &spec.name, seed, started)?;
-    let log = File::create(dir.log())
+    let log = File::create_new(dir.log())
         .map_err(|error| Trouble(format!("create {}: {error}", dir.log().display())))?;
     Ok((dir, log, recorder, writer))
 }

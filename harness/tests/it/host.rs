@@ -109,6 +109,14 @@ impl Bench {
         self.dir.path().join("runs/latest").canonicalize().expect("a run")
     }
 
+    /// Process of the newest run's agent, as its journal has it.
+    pub fn agent(&self) -> nix::unistd::Pid {
+        let journal = std::fs::read_to_string(self.latest().join("nemesis-journal.jsonl")).expect("a journal");
+        let first: Value = serde_json::from_str(journal.lines().next().expect("a line")).expect("JSON");
+        let pid = first["agent"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+        nix::unistd::Pid::from_raw(pid.expect("a process"))
+    }
+
     pub fn verdict(&self) -> Value {
         let path = self.latest().join("verdict.json");
         serde_json::from_slice(&std::fs::read(&path).expect("a verdict")).expect("JSON")

@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod compose;
+mod compose_heal;
 mod cut_off;
 mod evidence;
+mod heal;
 mod host;
 mod runs;
