@@ -4,10 +4,13 @@
 //! daemon, the embedded default), `compose` (Docker Compose) and `ssh` (hosts that exist).
 
 pub mod compose;
+pub mod controller;
 pub mod doctor;
 mod exec;
 mod files;
+mod folder;
 mod http;
+pub mod key;
 pub mod local;
 pub mod procfs;
 mod program;
@@ -16,7 +19,9 @@ mod status;
 mod systems;
 mod tools;
 
+pub use controller::Controller;
 pub use exec::{Ended, run_in};
+pub use key::{Key, KeyError};
 pub use program::{NodeProgram, TemplateValues};
 pub use readiness::{Readiness, bring_up, wait_ready};
 pub use status::{NodeStatus, Role, Roles, StatusProbe};
@@ -140,7 +145,7 @@ pub enum ClusterError {
         detail: String,
     },
     /// A call to the operating system or a helper program failed.
-    #[error("{what}")]
+    #[error("{what}: {source}")]
     Io {
         /// What was tried, on which node, file or interface.
         what: String,

@@ -14,6 +14,7 @@ mod deploy;
 mod duration;
 pub mod exit;
 mod judge;
+mod key;
 pub mod load;
 mod observer;
 mod pacer;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,7 +51,13 @@ impl Observer {
         let mut tasks = JoinSet::new();
         for node in nodes {
             let path = dir.probes(&node.name);
-            let mut file = BufWriter::new(File::options().create(true).append(true).open(&path)?);
+            let mut file = BufWriter::new(
+                File::options()
+                    .create(true)
+                    .append(true)
+                    .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
+                    .open(&path)?,
+            );
             let (node, nodes) = (node.clone(), nodes.to_vec());
             let (probe, recorder) = (probe.clone(), recorder.clone());
             let (shared, trouble) = (shared.clone(), trouble.clone());

@@ -12,7 +12,8 @@ use std::time::Duration;
 use duress_checker::converged;
 use duress_checker::history::FaultEvent;
 use duress_checker::liveness::Recovery;
-use duress_cluster::{Cluster, ClusterError, StatusProbe, System, wait_ready};
+use duress_cluster::{Cluster, ClusterError, Controller, Key, StatusProbe, System, wait_ready};
+use duress_nemesis::journal::JOURNAL_FILE;
 use duress_nemesis::{EventSink, Journal, Nemesis, NemesisError, Readiness, Schedule};
 use duress_results::rundir::RunDir;
 use duress_workloads::Endpoint;
@@ -65,6 +66,8 @@ pub struct Run<'a> {
     pub system: System,
     /// Where nodes will live.
     pub ground: Ground,
+    /// What proves to `duress heal` that this run made what it made.
+    pub key: Key,
     /// Where everything goes.
     pub dir: &'a RunDir,
     /// What happened.
@@ -121,7 +124,8 @@ impl Run<'_> {
     async fn deploy(&self) -> Result<Deployed, Failure> {
         self.phase("deploy");
         let start = Instant::now();
-        let deployed = deploy::deploy(&self.spec.cluster, &self.system, self.ground, self.dir).await?;
+        let deployed =
+            deploy::deploy(&self.spec.cluster, &self.system, self.ground, self.dir, &self.key).await?;
         self.progress.say(&format!(
             "{} nodes of {} are up after {:.1} s",
             deployed.cluster.nodes().len(),
@@ -250,9 +254,10 @@ impl Run<'_> {
     }
 
     async fn nemesis(&self, deployed: &Deployed, observer: &Observer) -> Result<Nemesis, Failure> {
-        let agent = deployed.start_agent().await?;
+        let journal = Journal::create(&journal_path(self.dir), &self.key, Controller::this());
+        let journal = journal.map_err(NemesisError::from)?;
+        let agent = deployed.start_agent(journal.mark()).await?;
         let cluster = deployed.cluster.clone();
-        let journal = Journal::open(&journal_path(self.dir)).map_err(NemesisError::from)?;
         let sink: EventSink = {
             let (recorder, progress) = (self.recorder.clone(), self.progress.clone());
             Arc::new(move |kind: &str, event: FaultEvent| {
@@ -302,7 +307,7 @@ impl Run<'_> {
 
 /// Where a run's faults are written down before they are done.
 pub fn journal_path(dir: &RunDir) -> PathBuf {
-    dir.path().join("nemesis-journal.jsonl")
+    dir.path().join(JOURNAL_FILE)
 }
 
 /// Tells the nemesis when a node that it started again is ready.

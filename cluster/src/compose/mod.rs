@@ -23,6 +23,7 @@ mod container;
 mod engine;
 mod entries;
 mod helper;
+mod mark;
 mod pack;
 mod plan;
 mod resolved;

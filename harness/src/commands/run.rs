@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use duress_cluster::System;
+use duress_cluster::{Key, System};
 use duress_nemesis::{Schedule, plan};
 use duress_results::rundir::RunDir;
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use crate::commands::{fail, report};
 use crate::deploy::Ground;
 use crate::duration::Span;
 use crate::exit;
+use crate::key;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::run::Run;
@@ -53,6 +54,8 @@ pub fn main(args: &RunArgs) -> ExitCode {
         Err(error) => return invalid(format!("faults: {error}")),
     };
 
+    let kept = key::of_this_user();
+
     // Namespaces are entered by threads one by one: this must come before there are any others.
     let ground = match Ground::prepare(&spec.cluster) {
         Ok(ground) => ground,
@@ -74,6 +77,12 @@ pub fn main(args: &RunArgs) -> ExitCode {
         spec.name,
         schedule.faults.len()
     ));
+    let key = kept.unwrap_or_else(|error| {
+        progress.say(&format!(
+            "`duress heal` will not be able to clean up after this run, should it be killed: {error}"
+        ));
+        Key::of_this_process()
+    });
     let checking = Arc::new(AtomicBool::new(false));
     runtime.block_on(async {
         let (interrupted, interrupt) = watch::channel(false);
@@ -89,6 +98,7 @@ pub fn main(args: &RunArgs) -> ExitCode {
             schedule,
             system,
             ground,
+            key,
             dir: &dir,
             recorder: recorder.clone(),
             progress: progress.clone(),
@@ -152,7 +162,7 @@ fn prepare(
     dir.write_spec(&toml::to_string(spec).map_err(|error| Trouble(error.to_string()))?)?;
     dir.write_schedule(schedule)?;
     let (recorder, writer) = Recorder::create(&dir.history(), &spec.name, seed, started)?;
-    let log = File::create(dir.log())
+    let log = File::create_new(dir.log())
         .map_err(|error| Trouble(format!("create {}: {error}", dir.log().display())))?;
     Ok((dir, log, recorder, writer))
 }

@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod compose;
+mod compose_heal;
 mod cut_off;
 mod evidence;
+mod heal;
 mod host;
 mod proof;
 mod runs;

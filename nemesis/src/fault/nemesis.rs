@@ -14,7 +14,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::{Stage, live};
 use crate::agent::protocol::{Command, Identity, Processes};
 use crate::agent::{AgentClient, AgentError, procfs};
-use crate::journal::{Entry, JOURNAL_FORMAT, Journal, JournalError};
+use crate::journal::{Entry, Journal, JournalError};
 use crate::schedule::Schedule;
 use crate::targets::Roles;
 
@@ -192,12 +192,7 @@ impl Nemesis {
         roles: watch::Receiver<Roles>,
         readiness: Arc<dyn Readiness>,
     ) -> Result<Nemesis, NemesisError> {
-        let hello = agent.hello();
-        journal.write(&Entry::Run {
-            format: JOURNAL_FORMAT,
-            boot: hello.boot.clone(),
-            agent: hello.pid,
-        })?;
+        journal.begin(agent.hello())?;
         let journal = Arc::new(journal);
         let open = Mutex::default();
         Ok(Nemesis {
