@@ -8,6 +8,7 @@ pub mod doctor;
 mod exec;
 mod files;
 mod http;
+mod limits;
 pub mod local;
 pub mod procfs;
 mod program;
@@ -17,6 +18,7 @@ mod systems;
 mod tools;
 
 pub use exec::{Ended, run_in};
+pub use limits::raise_open_files;
 pub use program::{NodeProgram, TemplateValues};
 pub use readiness::{Readiness, bring_up, wait_ready};
 pub use status::{NodeStatus, Role, Roles, StatusProbe};
@@ -119,6 +121,14 @@ pub enum ClusterError {
         /// What was tried.
         what: String,
         /// Why it can't be done here, and what to do.
+        why: String,
+    },
+    /// This machine has no descriptor, memory or port left. Says nothing of the node.
+    #[error("{what}: {why}")]
+    Local {
+        /// What was tried.
+        what: String,
+        /// What there is none of, and what to do.
         why: String,
     },
     /// What was asked makes no sense.
