@@ -137,8 +137,9 @@ pub trait Service: Send + Sync {
 
     /// Everything that one member has stored, by its own words, with the index of the log up to which it has applied it.
     /// The caller limits the time. Systems that don't tell are no good for the property `converged`.
-    async fn content(&self, _endpoint: &Endpoint) -> Result<Content, String> {
-        Err("this system does not tell what a single member holds".to_owned())
+    async fn content(&self, _endpoint: &Endpoint) -> Result<Content, Trouble> {
+        let why = "this system does not tell what a single member holds";
+        Err(Trouble::Broken(why.to_owned()))
     }
 
     /// Whether the system executes a [`Token`] at most once, so that unknown attempts may be retried.

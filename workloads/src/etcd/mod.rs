@@ -180,10 +180,12 @@ impl Service for Etcd {
         }
     }
 
-    async fn content(&self, endpoint: &Endpoint) -> Result<Content, String> {
-        member::content(&self.gateway, endpoint.address)
-            .await
-            .map_err(|trouble| trouble.to_string())
+    async fn content(&self, endpoint: &Endpoint) -> Result<Content, duress_http::Trouble> {
+        let content = member::content(&self.gateway, endpoint.address).await;
+        content.map_err(|trouble| match trouble {
+            Trouble::Http(trouble) => trouble,
+            trouble => duress_http::Trouble::Broken(duress_http::cut(trouble.to_string())),
+        })
     }
 
     fn honours_tokens(&self) -> bool {
