@@ -117,6 +117,8 @@ recovery = "1s"
 "#
     );
     let run = run(&spec, "", |_, _| {});
+    let asked = host.accept().map(|(_, from)| from);
+    assert!(asked.is_err(), "the host's loopback was asked by {asked:?}");
     assert_eq!(run.code, Some(2), "{}", run.said);
     assert!(run.took < Duration::from_secs(60), "{:?}", run.took);
     let outcomes = run.outcomes(false);
@@ -125,6 +127,4 @@ recovery = "1s"
         assert!(outcomes.info >= 5, "{mode}: {outcomes:?}");
         assert_eq!((outcomes.ok, outcomes.fail), (0, 0), "{mode}: {outcomes:?}");
     }
-    let asked = host.accept().map(|(_, from)| from);
-    assert!(asked.is_err(), "the host's loopback was asked by {asked:?}");
 }

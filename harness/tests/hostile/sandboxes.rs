@@ -12,6 +12,10 @@ pub fn tests() -> Vec<Test> {
             nodes_that_answer_with_anything_prove_nothing_and_cost_little,
         ),
         (
+            "bodies_that_come_for_seconds_cost_little",
+            bodies_that_come_for_seconds_cost_little,
+        ),
+        (
             "a_write_that_was_applied_and_then_redirected_to_a_dead_port_did_not_fail",
             a_write_that_was_applied_and_then_redirected_to_a_dead_port_did_not_fail,
         ),
@@ -84,6 +88,18 @@ fn nodes_that_answer_with_anything_prove_nothing_and_cost_little() {
         let outcomes = &outcomes[&node];
         assert!(outcomes.info >= 5, "{mode}: {outcomes:?}");
         assert_eq!((outcomes.ok, outcomes.fail), (0, 0), "{mode}: {outcomes:?}");
+    }
+}
+
+fn bodies_that_come_for_seconds_cost_little() {
+    let rest = ONE_ATTEMPT.replace("300ms", "3s").replace("faults = \"4s\"", "faults = \"2s\"");
+    let modes = ["long-body", "endless-body", "endless-chunks"];
+    let run = run(&spec(&modes, &rest), "", |_, _| {});
+    assert_eq!(run.code, Some(2), "{}", run.said);
+    for (node, outcomes) in run.outcomes(false) {
+        assert!(outcomes.info >= 5, "{node}: {outcomes:?}");
+        assert_eq!((outcomes.ok, outcomes.fail), (0, 0), "{node}: {outcomes:?}");
+        assert!(outcomes.error.contains("longer than 1048576 bytes"), "{node}: {outcomes:?}");
     }
 }
 
