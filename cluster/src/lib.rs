@@ -11,6 +11,7 @@ mod files;
 mod folder;
 mod http;
 pub mod key;
+mod limits;
 pub mod local;
 pub mod procfs;
 mod program;
@@ -22,6 +23,7 @@ mod tools;
 pub use controller::Controller;
 pub use exec::{Ended, run_in};
 pub use key::{Key, KeyError};
+pub use limits::raise_open_files;
 pub use program::{NodeProgram, TemplateValues};
 pub use readiness::{Readiness, bring_up, wait_ready};
 pub use status::{NodeStatus, Role, Roles, StatusProbe};
@@ -124,6 +126,14 @@ pub enum ClusterError {
         /// What was tried.
         what: String,
         /// Why it can't be done here, and what to do.
+        why: String,
+    },
+    /// This machine has no descriptor, memory or port left. Says nothing of the node.
+    #[error("{what}: {why}")]
+    Local {
+        /// What was tried.
+        what: String,
+        /// What there is none of, and what to do.
         why: String,
     },
     /// What was asked makes no sense.

@@ -37,11 +37,11 @@ pub fn problem(spec: &Spec) -> Option<String> {
 
 /// The client of the spec's system.
 pub fn service(spec: &Spec, from: Option<IpAddr>) -> Result<Box<dyn Service>, String> {
-    let read = spec.client.read;
+    let (read, body_max) = (spec.client.read, spec.client.body_max());
     let made: Result<Box<dyn Service>, _> = match spec.cluster.system() {
-        "etcd" => Etcd::new(from, read, lease(&spec.workload))
+        "etcd" => Etcd::new(from, read, lease(&spec.workload), body_max)
             .map(|client| Box::new(client.with_long_writes(spec.client.long_writes)) as Box<dyn Service>),
-        _ => Specimen::new(from, read).map(|client| Box::new(client) as Box<dyn Service>),
+        _ => Specimen::new(from, read, body_max).map(|client| Box::new(client) as Box<dyn Service>),
     };
     made.map_err(|error| format!("make an HTTP client: {error}"))
 }

@@ -118,7 +118,7 @@ impl Clients {
         })
     }
 
-    /// Asks until `stop` turns true and every outstanding operation has ended.
+    /// Asks until `stop` turns true and every outstanding operation has ended, which takes a second at most.
     pub async fn run(self: &Arc<Self>, pace: Pace, mut stop: watch::Receiver<bool>) {
         let (processes, pacer) = match pace {
             Pace::Closed { processes } => (processes, None),
@@ -142,17 +142,32 @@ impl Clients {
         }
     }
 
-    /// Asks each of the workload's final operations until it is answered or `deadline` has passed. Returns how many of
-    /// how many were answered.
-    pub async fn final_ops(self: &Arc<Self>, deadline: Instant) -> (usize, usize) {
+    /// Asks each of the workload's final operations until it is answered, `deadline` has passed or `interrupt` turns true;
+    /// what is outstanding then takes a second at most. Returns how many of how many were answered.
+    pub async fn final_ops(
+        self: &Arc<Self>,
+        deadline: Instant,
+        mut interrupt: watch::Receiver<bool>,
+    ) -> (usize, usize) {
         let clients = self.clone();
-        (self.threads.handle)
-            .spawn(async move { clients.ask_final_ops(deadline).await })
-            .await
-            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        let (stop, stopped) = watch::channel(false);
+        let mut asking = (self.threads.handle).spawn(async move { clients.ask_final_ops(stopped).await });
+        let asked = tokio::select! {
+            asked = &mut asking => asked,
+            () = async {
+                tokio::select! {
+                    () = tokio::time::sleep_until(deadline) => {}
+                    _ = interrupt.wait_for(|interrupted| *interrupted) => {}
+                }
+            } => {
+                stop.send_replace(true);
+                asking.await
+            }
+        };
+        asked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    async fn ask_final_ops(&self, deadline: Instant) -> (usize, usize) {
+    async fn ask_final_ops(&self, mut stop: watch::Receiver<bool>) -> (usize, usize) {
         let ops = self
             .workload
             .lock()
@@ -161,16 +176,17 @@ impl Clients {
         let mut rng = ChaCha12Rng::seed_from_u64(self.seed ^ FINAL_STREAM);
         let mut answered = 0;
         let mut client = ClientId::new(self);
+        let mut session = self.session(stop.clone());
         for op in &ops {
-            loop {
-                let mut session = self.session();
+            while !*stop.borrow() && !self.recorder.must_end() {
                 let outcome = self.perform(&mut session, &mut client, op, None, &mut rng).await;
                 if outcome == EventType::Ok {
                     answered += 1;
                     break;
                 }
-                if Instant::now() >= deadline {
-                    break;
+                tokio::select! {
+                    () = tokio::time::sleep(self.policy.backoff) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
                 }
             }
         }
@@ -186,8 +202,8 @@ impl Clients {
         let mut rng = ChaCha12Rng::seed_from_u64(self.seed);
         rng.set_stream(slot + 1);
         let mut client = ClientId::new(&self);
-        let mut session = self.session();
-        while !*stop.borrow() && !self.recorder.is_broken() {
+        let mut session = self.session(stop.clone());
+        while !*stop.borrow() && !self.recorder.must_end() {
             let mut intended = None;
             if let Some(beats) = &beats {
                 let Some(beat) = beats.next().await else { return };
@@ -221,6 +237,10 @@ impl Clients {
                 .unwrap_or_else(PoisonError::into_inner)
                 .observe(op, &completion.value);
         }
+        if completion.local {
+            let error = completion.error.as_deref().unwrap_or_default();
+            self.recorder.give_up(&format!("clients: {error}"));
+        }
         self.recorder.complete(client.process, op, completion);
         if outcome == EventType::Info {
             *client = ClientId::new(self);
@@ -228,7 +248,7 @@ impl Clients {
         outcome
     }
 
-    fn session(&self) -> Session<'_> {
+    fn session(&self, stop: watch::Receiver<bool>) -> Session<'_> {
         Session {
             service: &*self.service,
             endpoints: &self.endpoints,
@@ -237,6 +257,7 @@ impl Clients {
             clock: &*self.recorder as &dyn Clock,
             routing: self.routing,
             preferred: None,
+            stop,
         }
     }
 }

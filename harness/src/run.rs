@@ -142,10 +142,11 @@ impl Run<'_> {
         let observer = Observer::start(cluster.nodes(), &probe, self.dir, &self.recorder)
             .map_err(|error| Failure::Other(format!("keep what nodes say: {error}")))?;
         let limit = self.spec.cluster.ready_limit();
-        observer
-            .agreement(limit)
-            .await
-            .map_err(|missing| Failure::NeverReady { limit, missing })?;
+        let agreed = observer.agreement(limit).await;
+        agreed.map_err(|missing| match self.recorder.trouble() {
+            Some(trouble) => Failure::Other(trouble),
+            None => Failure::NeverReady { limit, missing },
+        })?;
 
         let nemesis = self.nemesis(deployed, &observer).await?;
         let clients = Arc::new(self.clients(&**cluster)?);
@@ -155,7 +156,7 @@ impl Run<'_> {
             async move { clients.run(pace, stopped).await }
         });
 
-        let result = self.under_load(&nemesis, &observer).await;
+        let result = self.under_load(&nemesis).await;
         // Faults first: nothing must stay broken, whatever went wrong above.
         let healed = nemesis.heal_all().await.map_err(Failure::from);
         let result = match result.and_then(|waited| healed.map(|_| waited)) {
@@ -167,37 +168,36 @@ impl Run<'_> {
         if let Ok(Waited::Done) = result {
             self.phase("final-reads");
             let deadline = Instant::now() + self.spec.time.recovery.0;
-            let (answered, asked) = clients.final_ops(deadline).await;
+            let (answered, asked) = clients.final_ops(deadline, self.interrupt.clone()).await;
             self.recorder
                 .note("final-ops", json!({"answered": answered, "asked": asked}));
             if self.spec.properties.contains(&Property::Converged) {
                 self.phase("contents");
                 let deadline = Instant::now() + self.spec.time.recovery.0;
-                let contents = contents::read(&*clients.service, &clients.endpoints, deadline).await;
-                self.recorder.note(converged::NOTE, json!(contents));
+                match contents::read(&*clients.service, &clients.endpoints, deadline).await {
+                    Ok(contents) => self.recorder.note(converged::NOTE, json!(contents)),
+                    Err(what) => self.recorder.give_up(&what),
+                }
             }
         }
         let closed = nemesis.close().await.map_err(Failure::from);
-        if self.recorder.is_broken() {
-            return Err(Failure::Other("the history could not be written".to_owned()));
-        }
-        if let Some(trouble) = observer.trouble() {
+        if let Some(trouble) = self.recorder.trouble() {
             return Err(Failure::Other(trouble));
         }
         result.and(closed)
     }
 
     /// Warm-up and faults.
-    async fn under_load(&self, nemesis: &Nemesis, observer: &Observer) -> Result<Waited, Failure> {
+    async fn under_load(&self, nemesis: &Nemesis) -> Result<Waited, Failure> {
         self.phase("warm-up");
-        if let Waited::Interrupted = self.wait(self.spec.time.warm_up.0, nemesis, observer).await? {
+        if let Waited::Interrupted = self.wait(self.spec.time.warm_up.0, nemesis).await? {
             return Ok(Waited::Interrupted);
         }
         self.phase("faults");
         // Faults end inside their window; to verify the healing of the last one may take a little longer.
         let faults = nemesis.run(&self.schedule, std::time::Instant::now(), self.interrupt.clone());
         let faults = async { faults.await.map_err(Failure::from) };
-        let (waited, ()) = tokio::try_join!(self.wait(self.spec.time.faults.0, nemesis, observer), faults)?;
+        let (waited, ()) = tokio::try_join!(self.wait(self.spec.time.faults.0, nemesis), faults)?;
         Ok(waited)
     }
 
@@ -226,20 +226,12 @@ impl Run<'_> {
         Ok(Waited::Done)
     }
 
-    async fn wait(
-        &self,
-        duration: Duration,
-        nemesis: &Nemesis,
-        observer: &Observer,
-    ) -> Result<Waited, Failure> {
+    async fn wait(&self, duration: Duration, nemesis: &Nemesis) -> Result<Waited, Failure> {
         let trouble = async {
             let mut tick = tokio::time::interval(TROUBLE_INTERVAL);
             loop {
                 tick.tick().await;
-                if self.recorder.is_broken() {
-                    return "the history can't be written".to_owned();
-                }
-                if let Some(trouble) = observer.trouble() {
+                if let Some(trouble) = self.recorder.trouble() {
                     return trouble;
                 }
             }

@@ -22,6 +22,7 @@ pub mod specimen;
 use rand_chacha::ChaCha12Rng;
 use serde_json::Value;
 
+pub use duress_http::Trouble;
 pub use service::{Answer, Endpoint, Service, Token};
 
 /// One logical request, before anybody was asked.

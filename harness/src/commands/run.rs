@@ -56,6 +56,8 @@ pub fn main(args: &RunArgs) -> ExitCode {
 
     let kept = key::of_this_user();
 
+    // Where it can't be raised the old limit stands, and a run that hits it says so.
+    let _ = duress_cluster::raise_open_files();
     // Namespaces are entered by threads one by one: this must come before there are any others.
     let ground = match Ground::prepare(&spec.cluster) {
         Ok(ground) => ground,
