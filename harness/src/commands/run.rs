@@ -22,7 +22,7 @@ use crate::exit;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::run::Run;
-use crate::spec::{Spec, SpecError};
+use crate::spec::{Complaint, KeyPath, Source, Spec, SpecError};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -30,27 +30,14 @@ struct Trouble(String);
 
 /// Does all of it.
 pub fn main(args: &RunArgs) -> ExitCode {
-    let spec = match resolve(args) {
-        Ok(spec) => spec,
+    let Resolved {
+        spec,
+        seed,
+        system,
+        schedule,
+    } = match resolve(args) {
+        Ok(resolved) => resolved,
         Err(error) => return fail(&error, exit::USAGE),
-    };
-    let seed = spec.seed.expect("resolve draws a seed");
-    let invalid = |what: String| {
-        fail(
-            &SpecError::Invalid {
-                path: args.spec.clone(),
-                what,
-            },
-            exit::USAGE,
-        )
-    };
-    let system = match System::named(spec.cluster.system()) {
-        Ok(system) => system,
-        Err(error) => return invalid(error.to_string()),
-    };
-    let schedule = match plan(&spec.faults, &spec.cluster.node_names(), seed, spec.time.faults.0) {
-        Ok(schedule) => schedule,
-        Err(error) => return invalid(format!("faults: {error}")),
     };
 
     // Namespaces are entered by threads one by one: this must come before there are any others.
@@ -109,31 +96,48 @@ pub fn main(args: &RunArgs) -> ExitCode {
     code
 }
 
+/// What a run does, all of it decided.
+struct Resolved {
+    spec: Spec,
+    seed: u64,
+    system: System,
+    schedule: Schedule,
+}
+
 /// The spec with everything that the command line says and everything that is drawn.
-fn resolve(args: &RunArgs) -> Result<Spec, SpecError> {
-    let mut spec = Spec::read(&args.spec)?;
-    spec.seed = Some(args.seed.or(spec.seed).unwrap_or_else(rand::random));
+fn resolve(args: &RunArgs) -> Result<Resolved, SpecError> {
+    let source = Source::read(&args.spec)?;
+    let mut spec = source.parse()?;
+    let seed = args.seed.or(spec.seed).unwrap_or_else(rand::random);
+    spec.seed = Some(seed);
     if let Some(time) = args.time {
         spec.time.faults = time;
     }
-    let invalid = |what: String| {
-        Err(SpecError::Invalid {
-            path: args.spec.clone(),
-            what,
-        })
-    };
-    if let Err(error) = client::workload(&spec.workload) {
-        return invalid(error);
-    }
-    for defect in spec.cluster.defects() {
-        if let Err(error) = defect.parse::<duress_specimen::Defect>() {
-            return invalid(format!("cluster.local.defects: {error}"));
-        }
+    let system = System::named(spec.cluster.system()).map_err(|error| {
+        source.invalid(Complaint::at(
+            ["cluster", spec.cluster.name(), "system"],
+            error.to_string(),
+        ))
+    })?;
+    client::workload(&spec.workload)
+        .map_err(|error| source.invalid(Complaint::at(["workload", spec.workload.name()], error)))?;
+    for (index, defect) in spec.cluster.defects().iter().enumerate() {
+        defect.parse::<duress_specimen::Defect>().map_err(|error| {
+            let key = KeyPath::of(["cluster", "local", "defects"]).entry(index);
+            source.invalid(key.complain(error.to_string()))
+        })?;
     }
     if spec.time.faults < Span::milliseconds(1) {
-        return invalid("time.faults is 0: use e.g. \"30s\"".to_owned());
+        return Err(source.invalid(Complaint::at(["time", "faults"], "0; use e.g. \"30s\"")));
     }
-    Ok(spec)
+    let schedule = plan(&spec.faults, &spec.cluster.node_names(), seed, spec.time.faults.0)
+        .map_err(|error| source.invalid(Complaint::at(["faults"], error.to_string())))?;
+    Ok(Resolved {
+        spec,
+        seed,
+        system,
+        schedule,
+    })
 }
 
 type Prepared = (RunDir, File, Arc<Recorder>, crate::recorder::Writer);

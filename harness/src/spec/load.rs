@@ -26,6 +26,16 @@ pub enum WorkloadSpec {
 }
 
 impl WorkloadSpec {
+    /// As specs name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            WorkloadSpec::Register(_) => register::CATALOGUE_ENTRY.name,
+            WorkloadSpec::Set(_) => set::CATALOGUE_ENTRY.name,
+            WorkloadSpec::Append(_) => append::CATALOGUE_ENTRY.name,
+            WorkloadSpec::Lock(_) => lock::CATALOGUE_ENTRY.name,
+        }
+    }
+
     /// Name of the model that judges the history.
     pub fn model(&self) -> &'static str {
         match self {

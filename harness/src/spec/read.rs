@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ClusterSpec, Spec};
+use super::{ClusterSpec, Complaint, Marked, Spec};
 use crate::client;
-use crate::load::Pace;
 
 /// The addresses of a local cluster end here.
 const NODES_MAX: usize = 200;
@@ -28,95 +27,97 @@ pub enum SpecError {
         /// Line, excerpt and choices.
         source: Box<toml::de::Error>,
     },
-    /// The values don't make sense.
+    /// A value doesn't make sense.
     #[error("{path}: {what}")]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// Which, and what would.
-        what: String,
+        /// Which, where it stands, and what would.
+        what: Marked,
     },
 }
 
-impl Spec {
-    /// Reads and checks a spec.
+/// A spec as it is written, so that whatever is wrong with it can be shown.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// Reads the file.
     pub fn read(path: &Path) -> Result<Self, SpecError> {
         let text = std::fs::read_to_string(path).map_err(|source| SpecError::Read {
             path: path.to_owned(),
             source,
         })?;
-        Spec::parse(&text, path)
+        Ok(Source {
+            path: path.to_owned(),
+            text,
+        })
     }
 
-    /// Parses and checks a spec; relative paths in it start from `path`, which errors name.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, SpecError> {
-        let mut spec: Spec = toml::from_str(text).map_err(|source| SpecError::Parse {
-            path: path.to_owned(),
+    /// Parses and checks it; relative paths in it start from its folder.
+    pub fn parse(&self) -> Result<Spec, SpecError> {
+        let mut spec: Spec = toml::from_str(&self.text).map_err(|source| SpecError::Parse {
+            path: self.path.clone(),
             source: Box::new(source),
         })?;
         if let ClusterSpec::Compose(compose) = &mut spec.cluster {
-            compose.file = from_spec(path, &compose.file);
+            compose.file = from_spec(&self.path, &compose.file);
         }
         match spec.problem() {
-            Some(what) => Err(SpecError::Invalid {
-                path: path.to_owned(),
-                what,
-            }),
+            Some(complaint) => Err(self.invalid(complaint)),
             None => Ok(spec),
         }
     }
 
+    /// A complaint about it, with its place.
+    pub fn invalid(&self, complaint: Complaint) -> SpecError {
+        SpecError::Invalid {
+            path: self.path.clone(),
+            what: Marked::new(complaint, &self.text),
+        }
+    }
+}
+
+impl Spec {
+    /// Reads and checks a spec.
+    pub fn read(path: &Path) -> Result<Self, SpecError> {
+        Source::read(path)?.parse()
+    }
+
     /// Which value makes no sense, and what would.
-    fn problem(&self) -> Option<String> {
+    fn problem(&self) -> Option<Complaint> {
         let name_ok = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(name_ok) {
-            return Some(format!(
-                "name {:?}: use letters, digits, \"-\", \"_\" and \".\"",
-                self.name
+            return Some(Complaint::at(
+                ["name"],
+                "use letters, digits, \"-\", \"_\" and \".\"",
             ));
         }
         if self.properties.is_empty() {
-            return Some("properties is empty: name at least one, e.g. [\"linearizable\"]".to_owned());
+            return Some(Complaint::at(
+                ["properties"],
+                "name at least one, e.g. [\"linearizable\"]",
+            ));
         }
         match &self.cluster {
             ClusterSpec::Local(local) if !(1..=NODES_MAX).contains(&local.nodes) => {
-                return Some(format!(
-                    "cluster.local.nodes is {}: use 1 to {NODES_MAX}",
-                    local.nodes
+                return Some(Complaint::at(
+                    ["cluster", "local", "nodes"],
+                    format!("{} nodes; use 1 to {NODES_MAX}", local.nodes),
                 ));
             }
             ClusterSpec::Compose(compose) if compose.nodes.is_empty() => {
-                return Some("cluster.compose.nodes is empty: name services of the file".to_owned());
-            }
-            _ => {}
-        }
-        if let Some(problem) = client::problem(self) {
-            return Some(problem);
-        }
-        match self.load.pace() {
-            Pace::Closed { processes: 0 } | Pace::Open { processes: 0, .. } => {
-                return Some("load: processes is 0: use at least 1".to_owned());
-            }
-            Pace::Open { rate, .. } if !(rate.is_finite() && rate > 0.0) => {
-                return Some(format!(
-                    "load.open.rate is {rate}: use operations a second, above 0"
+                return Some(Complaint::at(
+                    ["cluster", "compose", "nodes"],
+                    "name services of the file",
                 ));
             }
             _ => {}
         }
-        if self.client.attempts == 0 {
-            return Some("client.attempts is 0: use at least 1".to_owned());
-        }
-        if self.client.timeout.0.is_zero() {
-            return Some("client.timeout is 0: use e.g. \"500ms\"".to_owned());
-        }
-        if !(self.client.retry_budget.is_finite() && self.client.retry_budget >= 0.0) {
-            return Some(format!(
-                "client.retry-budget is {}: use 0 or more",
-                self.client.retry_budget
-            ));
-        }
-        None
+        client::problem(self)
     }
 }
 
@@ -132,20 +133,23 @@ mod tests {
 
     const MINIMAL: &str = "name = \"t\"\n[cluster.local]\nsystem = \"specimen\"\n[workload.register]\n";
 
+    fn parse(text: &str) -> Result<Spec, SpecError> {
+        let source = Source {
+            path: "t.toml".into(),
+            text: text.to_owned(),
+        };
+        source.parse()
+    }
+
     fn error(text: &str) -> String {
-        Spec::parse(text, Path::new("t.toml"))
-            .expect_err("a bad spec")
-            .to_string()
+        parse(text).expect_err("a bad spec").to_string()
     }
 
     #[test]
     fn a_resolved_spec_reads_back_as_itself() {
-        let spec = Spec::parse(MINIMAL, Path::new("t.toml")).expect("a good spec");
+        let spec = parse(MINIMAL).expect("a good spec");
         let resolved = toml::to_string(&spec).expect("TOML");
-        assert_eq!(
-            Spec::parse(&resolved, Path::new("t.toml")).expect(&resolved),
-            spec
-        );
+        assert_eq!(parse(&resolved).expect(&resolved), spec);
     }
 
     #[test]
