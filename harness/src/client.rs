@@ -9,7 +9,7 @@ use duress_workloads::lock::Lock;
 use duress_workloads::register::Register;
 use duress_workloads::set::Set;
 use duress_workloads::specimen::{ReadMode, Specimen};
-use duress_workloads::{Service, Workload};
+use duress_workloads::{Service, SpecError, Workload};
 
 use crate::spec::{Complaint, Property, Spec, WorkloadSpec};
 
@@ -62,23 +62,11 @@ fn lease(workload: &WorkloadSpec) -> Duration {
 }
 
 /// The generator of a workload.
-pub fn workload(spec: &WorkloadSpec) -> Result<Box<dyn Workload>, String> {
-    match spec {
-        WorkloadSpec::Register(register) => match Register::new(register) {
-            Ok(register) => Ok(Box::new(register)),
-            Err(error) => Err(format!("workload.register: {error}")),
-        },
-        WorkloadSpec::Set(set) => match Set::new(set) {
-            Ok(set) => Ok(Box::new(set)),
-            Err(error) => Err(format!("workload.set: {error}")),
-        },
-        WorkloadSpec::Append(append) => match Append::new(append) {
-            Ok(append) => Ok(Box::new(append)),
-            Err(error) => Err(format!("workload.append: {error}")),
-        },
-        WorkloadSpec::Lock(lock) => match Lock::new(lock) {
-            Ok(lock) => Ok(Box::new(lock)),
-            Err(error) => Err(format!("workload.lock: {error}")),
-        },
-    }
+pub fn workload(spec: &WorkloadSpec) -> Result<Box<dyn Workload>, SpecError> {
+    Ok(match spec {
+        WorkloadSpec::Register(register) => Box::new(Register::new(register)?),
+        WorkloadSpec::Set(set) => Box::new(Set::new(set)?),
+        WorkloadSpec::Append(append) => Box::new(Append::new(append)?),
+        WorkloadSpec::Lock(lock) => Box::new(Lock::new(lock)?),
+    })
 }

@@ -198,19 +198,24 @@ mod tests {
             Just("kind = \"partition\"\nshape = \"halves\""),
         ];
         let entry =
-            (fault, proptest::option::of(span(100, 2000)), 1..4u32).prop_map(|(text, length, weight)| MixEntry {
-                length,
-                weight,
-                ..toml::from_str(text).unwrap()
+            (fault, proptest::option::of(span(100, 2000)), 1..4u32).prop_map(|(text, length, weight)| {
+                MixEntry {
+                    length,
+                    weight,
+                    ..toml::from_str(text).unwrap()
+                }
             });
-        (span(0, 500), span(100, 2000), proptest::collection::vec(entry, 0..6)).prop_map(|(pause, length, mix)| {
-            FaultsSpec {
+        (
+            span(0, 500),
+            span(100, 2000),
+            proptest::collection::vec(entry, 0..6),
+        )
+            .prop_map(|(pause, length, mix)| FaultsSpec {
                 pause,
                 length,
                 mix,
                 at: Vec::new(),
-            }
-        })
+            })
     }
 
     proptest! {

@@ -321,12 +321,17 @@ impl FaultsSpec {
         in_range("a fault", self.length, LENGTH_LEAST_MS, Spot::Key("length"))?;
         for (list, count, most) in [("mix", self.mix.len(), MIX_MAX), ("at", self.at.len(), AT_MAX)] {
             if count > most {
-                let spot = Spot::Entry { list, index: most, key: "kind" };
+                let spot = Spot::Entry {
+                    list,
+                    index: most,
+                    key: "kind",
+                };
                 let what = format!("{count} entries of [[faults.{list}]]; use at most {most}");
                 return Err(SpecError::at(spot, what));
             }
         }
-        let mix = (self.mix.iter().enumerate()).map(|(index, entry)| ("mix", index, &entry.fault, entry.length));
+        let mix =
+            (self.mix.iter().enumerate()).map(|(index, entry)| ("mix", index, &entry.fault, entry.length));
         let at = (self.at.iter().enumerate()).map(|(index, entry)| ("at", index, &entry.fault, entry.length));
         for (list, index, fault, length) in mix.chain(at) {
             let spot = |key| Spot::Entry { list, index, key };
@@ -343,8 +348,12 @@ fn in_range(what: &str, span: Span, least_ms: u64, spot: Spot) -> Result<(), Spe
     if least_ms <= span.min_ms && span.max_ms <= SPAN_MOST_MS {
         return Ok(());
     }
-    let [least, most] = [least_ms, SPAN_MOST_MS].map(|ms| humantime::format_duration(Duration::from_millis(ms)));
-    Err(SpecError::at(spot, format!("{what} may last from {least} to {most}, not {span}")))
+    let [least, most] =
+        [least_ms, SPAN_MOST_MS].map(|ms| humantime::format_duration(Duration::from_millis(ms)));
+    Err(SpecError::at(
+        spot,
+        format!("{what} may last from {least} to {most}, not {span}"),
+    ))
 }
 
 /// The key that is wrong, and what is.
@@ -363,7 +372,10 @@ fn check_targets(fault: &Fault, nodes: &[String]) -> Result<(), (&'static str, S
                 return Err(("targets", what));
             }
             if let Some(unknown) = names.iter().find(|name| !nodes.contains(name)) {
-                return Err(("targets", format!("no node {unknown:?}; there are {}", nodes.join(", "))));
+                return Err((
+                    "targets",
+                    format!("no node {unknown:?}; there are {}", nodes.join(", ")),
+                ));
             }
             let mut seen = BTreeSet::new();
             if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
@@ -507,7 +519,11 @@ mod tests {
         assert_eq!(error.spot, Spot::Key("length"));
         assert_eq!(refused("pause = \"0s..300years\"").spot, Spot::Key("pause"));
         let error = refused("[[at]]\nkind = \"kill\"\nat = \"1s\"\nlength = \"1ms..2s\"");
-        let spot = Spot::Entry { list: "at", index: 0, key: "length" };
+        let spot = Spot::Entry {
+            list: "at",
+            index: 0,
+            key: "length",
+        };
         assert_eq!(error.spot, spot, "{error}");
         let many = "[[mix]]\nkind = \"kill\"\n".repeat(MIX_MAX + 1);
         assert!(refused(&many).what.contains("at most 100"));

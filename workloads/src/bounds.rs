@@ -48,7 +48,10 @@ impl<T: PartialOrd + Display> Bound<T> {
 
     /// A row of a Markdown table: the key, the least, the most, the reason.
     pub fn row(&self) -> String {
-        format!("| `{}` | {} | {} | {} |", self.key, self.least, self.most, self.why)
+        format!(
+            "| `{}` | {} | {} | {} |",
+            self.key, self.least, self.most, self.why
+        )
     }
 }
 

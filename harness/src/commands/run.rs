@@ -14,15 +14,13 @@ use duress_results::rundir::RunDir;
 use tokio::sync::watch;
 
 use crate::cli::RunArgs;
-use crate::client;
 use crate::commands::{fail, report};
 use crate::deploy::Ground;
-use crate::duration::Span;
 use crate::exit;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::run::Run;
-use crate::spec::{Complaint, KeyPath, Source, Spec, SpecError};
+use crate::spec::{Complaint, Source, Spec, SpecError, about_faults};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -119,19 +117,8 @@ fn resolve(args: &RunArgs) -> Result<Resolved, SpecError> {
             error.to_string(),
         ))
     })?;
-    client::workload(&spec.workload)
-        .map_err(|error| source.invalid(Complaint::at(["workload", spec.workload.name()], error)))?;
-    for (index, defect) in spec.cluster.defects().iter().enumerate() {
-        defect.parse::<duress_specimen::Defect>().map_err(|error| {
-            let key = KeyPath::of(["cluster", "local", "defects"]).entry(index);
-            source.invalid(key.complain(error.to_string()))
-        })?;
-    }
-    if spec.time.faults < Span::milliseconds(1) {
-        return Err(source.invalid(Complaint::at(["time", "faults"], "0; use e.g. \"30s\"")));
-    }
     let schedule = plan(&spec.faults, &spec.cluster.node_names(), seed, spec.time.faults.0)
-        .map_err(|error| source.invalid(Complaint::at(["faults"], error.to_string())))?;
+        .map_err(|error| source.invalid(about_faults(&error)))?;
     Ok(Resolved {
         spec,
         seed,

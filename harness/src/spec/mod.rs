@@ -25,6 +25,7 @@
 //! A spec is parsed once, by [`Source::parse`], into types that can't be wrong: an unknown key or value is an error that
 //! names the line and the choices. What stands in `faults` is the nemesis' to say.
 
+mod check;
 mod cluster;
 mod complaint;
 mod judging;
@@ -34,6 +35,7 @@ mod read;
 use duress_nemesis::FaultsSpec;
 use serde::{Deserialize, Serialize};
 
+pub use check::{about_faults, check_memory, check_time, faults_time};
 pub use cluster::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 pub use complaint::{Complaint, KeyPath, Marked};
 pub use judging::{CheckSpec, EvidenceSpec, Property};
