@@ -88,7 +88,7 @@ pub struct RunArgs {
     /// The spec, a TOML file
     pub spec: PathBuf,
     /// Draw everything random from this seed, whatever the spec says
-    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    #[arg(long)]
     pub seed: Option<u64>,
     /// Length of the part under faults, whatever the spec says, e.g. 60s
     #[arg(long, value_parser = parse_faults_time)]
@@ -174,7 +174,7 @@ pub struct CalibrateArgs {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=SEEDS_MAX))]
     pub defect_seeds: u64,
     /// The first seed
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64 - SEEDS_MAX))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=u64::MAX - SEEDS_MAX))]
     pub first_seed: u64,
     /// Only specs whose name contains this
     #[arg(long)]

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use crate::pacer::{Beats, Pacer};
 use crate::recorder::Recorder;
+use crate::watchdog::Pulse;
 
 /// How hard the clients push.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,6 +119,13 @@ impl Clients {
         })
     }
 
+    /// Lets this beat as long as the clients' threads move.
+    pub(crate) fn show(&self, pulse: Pulse) {
+        self.threads
+            .handle
+            .spawn(async move { pulse.beat_for_ever().await });
+    }
+
     /// Asks until `stop` turns true and every outstanding operation has ended.
     pub async fn run(self: &Arc<Self>, pace: Pace, mut stop: watch::Receiver<bool>) {
         let (processes, pacer) = match pace {
@@ -142,14 +150,20 @@ impl Clients {
         }
     }
 
-    /// Asks each of the workload's final operations until it is answered or `deadline` has passed. Returns how many of
-    /// how many were answered.
+    /// Asks each of the workload's final operations until it is answered or `deadline` has passed; the first that is not
+    /// answered then is the last one asked. Returns how many of how many were answered. Dropped, it asks no more.
     pub async fn final_ops(self: &Arc<Self>, deadline: Instant) -> (usize, usize) {
         let clients = self.clone();
-        (self.threads.handle)
-            .spawn(async move { clients.ask_final_ops(deadline).await })
-            .await
-            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        let mut asking = JoinSet::new();
+        asking.spawn_on(
+            async move { clients.ask_final_ops(deadline).await },
+            &self.threads.handle,
+        );
+        match asking.join_next().await {
+            Some(Ok(answered)) => answered,
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            None => unreachable!("one task was spawned"),
+        }
     }
 
     async fn ask_final_ops(&self, deadline: Instant) -> (usize, usize) {
@@ -170,7 +184,7 @@ impl Clients {
                     break;
                 }
                 if Instant::now() >= deadline {
-                    break;
+                    return (answered, ops.len());
                 }
             }
         }

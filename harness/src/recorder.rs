@@ -17,6 +17,8 @@ use duress_workloads::Op;
 use duress_workloads::retry::{Clock, Completion};
 use serde_json::{Map, Value, json};
 
+use crate::watchdog::Pulse;
+
 /// Events that may wait for the writer. When the disk is slower than that, the load waits, and nothing is dropped.
 const QUEUE_LENGTH: usize = 1 << 16;
 
@@ -62,6 +64,8 @@ struct Queue {
     room: Condvar,
     /// Nothing can be written any more.
     broken: AtomicBool,
+    /// The writer moves.
+    writes: Pulse,
 }
 
 #[derive(Debug, Default)]
@@ -155,6 +159,11 @@ impl Recorder {
     /// Whether the history can no longer be written: the run must end.
     pub fn is_broken(&self) -> bool {
         self.queue.is_broken()
+    }
+
+    /// Beats as long as the writer moves.
+    pub(crate) fn writer_pulse(&self) -> Pulse {
+        self.queue.writes.clone()
     }
 
     /// When the run began.
@@ -273,6 +282,7 @@ fn write_events(queue: &Queue, mut file: BufWriter<File>) -> std::io::Result<()>
     let mut batch = Vec::new();
     loop {
         let more = queue.take(&mut batch);
+        queue.writes.beat();
         for event in batch.drain(..) {
             serde_json::to_writer(&mut file, &event)?;
             file.write_all(b"\n")?;

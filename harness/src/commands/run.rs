@@ -1,26 +1,26 @@
 //! `duress run`: deploy, break, check, report.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use duress_cluster::System;
+use duress_cluster::compose::{self, FileProblem};
 use duress_nemesis::{Schedule, plan};
 use duress_results::rundir::RunDir;
-use tokio::sync::watch;
 
 use crate::cli::RunArgs;
 use crate::commands::{fail, report};
 use crate::deploy::Ground;
 use crate::exit;
+use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::run::Run;
-use crate::spec::{Complaint, Source, Spec, SpecError, about_faults};
+use crate::spec::{ClusterSpec, Complaint, KeyPath, Source, Spec, SpecError, about_faults};
+use crate::watchdog::{News, Watchdog};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -48,50 +48,87 @@ pub fn main(args: &RunArgs) -> ExitCode {
         Err(error) => return fail(&error, exit::HARNESS_FAILURE),
     };
 
+    // From here on signals end the run in order; before, there is nothing to put in order.
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return fail(&error, exit::HARNESS_FAILURE),
+    };
+
     let started = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let (dir, log, recorder, writer) = match prepare(args, &spec, seed, &started, &schedule) {
         Ok(prepared) => prepared,
         Err(error) => return fail(&*error, exit::HARNESS_FAILURE),
     };
+    interrupt.run_is_in(dir.path());
     let progress = Progress::new(recorder.clone(), log, args.quiet);
-    progress.say(&format!(
-        "{} seed {seed}, {} faults planned",
-        spec.name,
-        schedule.faults.len()
-    ));
-    let checking = Arc::new(AtomicBool::new(false));
-    runtime.block_on(async {
-        let (interrupted, interrupt) = watch::channel(false);
-        tokio::spawn(await_interrupts(
-            interrupted,
-            checking.clone(),
-            dir.path().to_owned(),
+    let watchdog = match Watchdog::start(report_to(progress.clone(), dir.path().to_owned())) {
+        Ok(watchdog) => watchdog,
+        Err(error) => return fail(&error, exit::HARNESS_FAILURE),
+    };
+    let _writer = watchdog.watch_pulse("the writer of the history", recorder.writer_pulse());
+    {
+        let controller = watchdog.watch("the controller");
+        progress.say(&format!(
+            "{} seed {seed}, {} faults planned",
+            spec.name,
+            schedule.faults.len()
         ));
-        let shown = tokio::spawn(progress.clone().follow());
-        let run = Run {
-            spec: &spec,
-            seed,
-            schedule,
-            system,
-            ground,
-            dir: &dir,
-            recorder: recorder.clone(),
-            progress: progress.clone(),
-            interrupt,
-        };
-        run.drive().await;
-        shown.abort();
-        progress.clear();
-    });
-    checking.store(true, Ordering::Relaxed);
+        runtime.block_on(async {
+            let shown = tokio::spawn(progress.clone().follow());
+            let run = Run {
+                spec: &spec,
+                seed,
+                schedule,
+                system,
+                ground,
+                dir: &dir,
+                recorder: recorder.clone(),
+                progress: progress.clone(),
+                interrupt: interrupt.clone(),
+                watchdog: watchdog.clone(),
+            };
+            tokio::select! {
+                () = run.drive() => {}
+                // In the same task: it beats as long as that is not held up.
+                never = controller.pulse.beat_for_ever() => match never {},
+            }
+            shown.abort();
+            progress.clear();
+        });
+    }
     if let Err(error) = writer.finish(&recorder) {
         progress.say(&format!("harness failure: {error}"));
     }
+    // What checks is not watched: it has a budget of its own.
+    drop((_writer, watchdog));
     progress.say("checking");
-    let code = report::judge_and_print(&dir, args.json);
-    // Until here it was needed to notice Ctrl-C.
+    let code = report::judge_and_print(&dir, args.json, Some(&interrupt));
+    // Nothing of the run is left that would have to be waited for.
     runtime.shutdown_background();
     code
+}
+
+/// What is done about a part of the controller that stands still.
+fn report_to(progress: Arc<Progress>, dir: PathBuf) -> impl FnMut(&'static str, News) + Send {
+    move |name, news| {
+        let phase = progress.phase_now();
+        match news {
+            News::Still(time) => progress.alarm(&format!(
+                "{name} of this run has stood still for {} s (phase {phase}); a second Ctrl-C ends it",
+                time.as_secs()
+            )),
+            News::Again(time) => progress.alarm(&format!("{name} goes on, after {} s", time.as_secs())),
+            News::Dead(time) => {
+                progress.alarm(&format!(
+                    "{name} of this run has stood still for {} s (phase {phase}), so the run ends here. Containers and faults \
+                     may be left: `duress heal {1}` removes them, and `duress report {1}` judges what was recorded",
+                    time.as_secs(),
+                    dir.display(),
+                ));
+                std::process::exit(i32::from(exit::HARNESS_FAILURE));
+            }
+        }
+    }
 }
 
 /// What a run does, all of it decided.
@@ -110,6 +147,16 @@ fn resolve(args: &RunArgs) -> Result<Resolved, SpecError> {
     spec.seed = Some(seed);
     if let Some(time) = args.time {
         spec.time.faults = time;
+    }
+    if let ClusterSpec::Compose(compose) = &spec.cluster {
+        let key = |key: &str| KeyPath::of(["cluster", "compose", key]);
+        compose::look(&compose.file, &compose.nodes).map_err(|problem| {
+            let key = match problem {
+                FileProblem::File { .. } => key("file"),
+                FileProblem::Node { index, .. } => key("nodes").entry(index),
+            };
+            source.invalid(key.complain(problem.to_string()))
+        })?;
     }
     let system = System::named(spec.cluster.system()).map_err(|error| {
         source.invalid(Complaint::at(
@@ -146,27 +193,4 @@ fn prepare(
     let log = File::create(dir.log())
         .map_err(|error| Trouble(format!("create {}: {error}", dir.log().display())))?;
     Ok((dir, log, recorder, writer))
-}
-
-/// The first Ctrl-C (or SIGTERM) ends the run in order. The second, or one while the history is being checked, ends
-/// everything at once: sandboxes die with their controller, and the agent heals when its input ends.
-async fn await_interrupts(interrupted: watch::Sender<bool>, checking: Arc<AtomicBool>, dir: PathBuf) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-        if checking.load(Ordering::Relaxed) || interrupted.send_replace(true) {
-            let _ = writeln!(
-                std::io::stderr(),
-                "\nduress: quit without a verdict; `duress report {}` judges what was recorded",
-                dir.display()
-            );
-            std::process::exit(i32::from(exit::HARNESS_FAILURE));
-        }
-    }
 }
