@@ -91,8 +91,8 @@ impl StatusProbe {
         match self.kind {
             StatusKind::Http => {
                 let body = http::get(&self.client, to, "/status").await.map_err(unanswered)?;
-                let status: NodeStatus =
-                    serde_json::from_value(body.unwrap_or_default()).map_err(|error| failed(error.to_string()))?;
+                let status: NodeStatus = serde_json::from_value(body.unwrap_or_default())
+                    .map_err(|error| failed(error.to_string()))?;
                 Ok(NodeStatus {
                     leader: status.leader.map(cut),
                     ..status

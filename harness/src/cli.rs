@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::duration::Span;
+use crate::spec;
 
 /// Puts a real cluster under duress and says, with evidence, which of its promises held.
 #[derive(Debug, Parser)]
@@ -95,7 +96,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub seed: Option<u64>,
     /// Length of the part under faults, whatever the spec says, e.g. 60s
-    #[arg(long, value_parser = parse_span)]
+    #[arg(long, value_parser = parse_faults_time)]
     pub time: Option<Span>,
     /// Runs are kept below `runs` in this folder
     #[arg(long, default_value = "results")]
@@ -121,10 +122,10 @@ pub struct CheckArgs {
     #[arg(long)]
     pub model: String,
     /// Time to spend, e.g. 60s
-    #[arg(long, value_parser = parse_span, default_value = "60s")]
+    #[arg(long, value_parser = parse_check_time, default_value = "60s")]
     pub time: Span,
     /// Memory to spend, in MiB
-    #[arg(long, default_value_t = 2048)]
+    #[arg(long, default_value_t = 2048, value_parser = parse_memory)]
     pub memory_mib: usize,
     /// Print the verdict as JSON
     #[arg(long)]
@@ -172,19 +173,19 @@ pub struct CalibrateArgs {
     /// A folder with specs that must hold, and a folder `defects` with specs that must be violated
     pub specs: PathBuf,
     /// Seeds for each spec that must hold
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(..=SEEDS_MAX))]
     pub seeds: u64,
     /// Seeds for each defect
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=SEEDS_MAX))]
     pub defect_seeds: u64,
     /// The first seed
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=u64::MAX - SEEDS_MAX))]
     pub first_seed: u64,
     /// Only specs whose name contains this
     #[arg(long)]
     pub only: Option<String>,
     /// Runs at a time
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = parse_jobs)]
     pub jobs: usize,
     /// Write the table to this file as Markdown
     #[arg(long)]
@@ -194,8 +195,39 @@ pub struct CalibrateArgs {
     pub runs: PathBuf,
 }
 
+/// Runs of one spec: more would take months.
+const SEEDS_MAX: u64 = 1_000_000;
+
+/// Runs at a time, each with a cluster of its own.
+const JOBS_MAX: usize = 256;
+
 fn parse_span(text: &str) -> Result<Span, String> {
     humantime::parse_duration(text)
         .map(Span)
         .map_err(|error| format!("{error}; write e.g. 500ms, 30s or 2m"))
+}
+
+fn parse_faults_time(text: &str) -> Result<Span, String> {
+    let time = parse_span(text)?;
+    spec::faults_time(time).map(|()| time)
+}
+
+fn parse_check_time(text: &str) -> Result<Span, String> {
+    let time = parse_span(text)?;
+    spec::check_time(time).map(|()| time)
+}
+
+fn parse_memory(text: &str) -> Result<usize, String> {
+    let mib: u64 = text
+        .parse()
+        .map_err(|error| format!("{error}; write MiB, e.g. 2048"))?;
+    spec::check_memory(mib)?;
+    usize::try_from(mib).map_err(|error| error.to_string())
+}
+
+fn parse_jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(jobs @ 1..=JOBS_MAX) => Ok(jobs),
+        _ => Err(format!("use 1 to {JOBS_MAX}")),
+    }
 }

@@ -9,16 +9,19 @@ use duress_workloads::lock::Lock;
 use duress_workloads::register::Register;
 use duress_workloads::set::Set;
 use duress_workloads::specimen::{ReadMode, Specimen};
-use duress_workloads::{Service, Workload};
+use duress_workloads::{Service, SpecError, Workload};
 
-use crate::spec::{Property, Spec, WorkloadSpec};
+use crate::spec::{Complaint, Property, Spec, WorkloadSpec};
 
 /// Says what is wrong with a spec's client for its system, if anything is.
-pub fn problem(spec: &Spec) -> Option<String> {
+pub fn problem(spec: &Spec) -> Option<Complaint> {
     let (system, client) = (spec.cluster.system(), &spec.client);
     let elsewhere = !matches!(spec.workload, WorkloadSpec::Register(_));
     if system == "specimen" && elsewhere {
-        return Some("workload: the client of the specimen knows only the workload register".to_owned());
+        return Some(Complaint::at(
+            ["workload", spec.workload.name()],
+            "the client of the specimen knows only the workload register",
+        ));
     }
     let judged_by = match spec.workload {
         WorkloadSpec::Set(_) => Some("nothing-lost"),
@@ -26,12 +29,16 @@ pub fn problem(spec: &Spec) -> Option<String> {
         WorkloadSpec::Register(_) | WorkloadSpec::Append(_) => None,
     };
     if let Some(better) = judged_by.filter(|_| spec.properties.contains(&Property::Linearizable)) {
-        return Some(format!(
-            "properties: \"linearizable\" has no model for this workload; use {better:?}"
+        return Some(Complaint::at(
+            ["properties"],
+            format!("\"linearizable\" has no model for this workload; use {better:?}"),
         ));
     }
     (system == "etcd" && client.read == ReadMode::Lease).then(|| {
-        "client.read is \"lease\": etcd reads \"linearizable\" or \"serializable\" (any member's own state)".to_owned()
+        Complaint::at(
+            ["client", "read"],
+            "etcd has no \"lease\" reads; use \"linearizable\" or \"serializable\" (any member's own state)",
+        )
     })
 }
 
@@ -55,23 +62,11 @@ fn lease(workload: &WorkloadSpec) -> Duration {
 }
 
 /// The generator of a workload.
-pub fn workload(spec: &WorkloadSpec) -> Result<Box<dyn Workload>, String> {
-    match spec {
-        WorkloadSpec::Register(register) => match Register::new(register) {
-            Ok(register) => Ok(Box::new(register)),
-            Err(error) => Err(format!("workload.register: {error}")),
-        },
-        WorkloadSpec::Set(set) => match Set::new(set) {
-            Ok(set) => Ok(Box::new(set)),
-            Err(error) => Err(format!("workload.set: {error}")),
-        },
-        WorkloadSpec::Append(append) => match Append::new(append) {
-            Ok(append) => Ok(Box::new(append)),
-            Err(error) => Err(format!("workload.append: {error}")),
-        },
-        WorkloadSpec::Lock(lock) => match Lock::new(lock) {
-            Ok(lock) => Ok(Box::new(lock)),
-            Err(error) => Err(format!("workload.lock: {error}")),
-        },
-    }
+pub fn workload(spec: &WorkloadSpec) -> Result<Box<dyn Workload>, SpecError> {
+    Ok(match spec {
+        WorkloadSpec::Register(register) => Box::new(Register::new(register)?),
+        WorkloadSpec::Set(set) => Box::new(Set::new(set)?),
+        WorkloadSpec::Append(append) => Box::new(Append::new(append)?),
+        WorkloadSpec::Lock(lock) => Box::new(Lock::new(lock)?),
+    })
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET};
+use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Scope, heal};
 use duress_cluster::local::{self, Isolation, LocalCluster};
 use duress_cluster::{Cluster, ClusterError, Key, System, bring_up};
 use duress_nemesis::agent::protocol::Mark;
@@ -105,6 +106,30 @@ pub async fn deploy(
         )),
     }
 }
+
+/// Makes sure that nothing is left of a deployment that was given up. Sandboxes are gone with their keeper.
+pub async fn swept(cluster: &ClusterSpec, dir: &RunDir, key: &Key) -> Result<(), Failure> {
+    let ClusterSpec::Compose(_) = cluster else {
+        return Ok(());
+    };
+    let docker_host = std::env::var("DOCKER_HOST").ok();
+    let socket = Path::new(socket(docker_host.as_deref()));
+    // Where there is no engine, nothing was made.
+    if !socket.exists() {
+        return Ok(());
+    }
+    let scope = Scope::Run(run_name(dir.path()));
+    match tokio::time::timeout(SWEEP_TIME_MAX, heal(socket, key, &scope)).await {
+        Ok(healed) => Ok(healed.map(drop)?),
+        Err(_) => Err(Failure::Other(format!(
+            "after {SWEEP_TIME_MAX:?} the engine has not removed what there was of the cluster; `duress heal {}` does it",
+            dir.path().display()
+        ))),
+    }
+}
+
+/// An engine that is alive removes a dozen containers in a few seconds.
+const SWEEP_TIME_MAX: Duration = Duration::from_secs(30);
 
 async fn sandboxes(
     spec: &LocalSpec,

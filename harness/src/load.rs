@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use crate::pacer::{Beats, Pacer};
 use crate::recorder::Recorder;
+use crate::watchdog::Pulse;
 
 /// How hard the clients push.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,6 +119,13 @@ impl Clients {
         })
     }
 
+    /// Lets this beat as long as the clients' threads move.
+    pub(crate) fn show(&self, pulse: Pulse) {
+        self.threads
+            .handle
+            .spawn(async move { pulse.beat_for_ever().await });
+    }
+
     /// Asks until `stop` turns true and every outstanding operation has ended, which takes a second at most.
     pub async fn run(self: &Arc<Self>, pace: Pace, mut stop: watch::Receiver<bool>) {
         let (processes, pacer) = match pace {
@@ -142,29 +150,28 @@ impl Clients {
         }
     }
 
-    /// Asks each of the workload's final operations until it is answered, `deadline` has passed or `interrupt` turns true;
-    /// what is outstanding then takes a second at most. Returns how many of how many were answered.
-    pub async fn final_ops(
-        self: &Arc<Self>,
-        deadline: Instant,
-        mut interrupt: watch::Receiver<bool>,
-    ) -> (usize, usize) {
+    /// Asks each of the workload's final operations until it is answered or `deadline` has passed; what is outstanding then
+    /// takes a second at most. Returns how many of how many were answered. Dropped, it asks no more.
+    pub async fn final_ops(self: &Arc<Self>, deadline: Instant) -> (usize, usize) {
         let clients = self.clone();
         let (stop, stopped) = watch::channel(false);
-        let mut asking = (self.threads.handle).spawn(async move { clients.ask_final_ops(stopped).await });
-        let asked = tokio::select! {
-            asked = &mut asking => asked,
-            () = async {
-                tokio::select! {
-                    () = tokio::time::sleep_until(deadline) => {}
-                    _ = interrupt.wait_for(|interrupted| *interrupted) => {}
-                }
-            } => {
+        let mut asking = JoinSet::new();
+        asking.spawn_on(
+            async move { clients.ask_final_ops(stopped).await },
+            &self.threads.handle,
+        );
+        let asked = match tokio::time::timeout_at(deadline, asking.join_next()).await {
+            Ok(asked) => asked,
+            Err(_) => {
                 stop.send_replace(true);
-                asking.await
+                asking.join_next().await
             }
         };
-        asked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        match asked {
+            Some(Ok(answered)) => answered,
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            None => unreachable!("one task was spawned"),
+        }
     }
 
     async fn ask_final_ops(&self, mut stop: watch::Receiver<bool>) -> (usize, usize) {

@@ -17,6 +17,8 @@ use duress_workloads::Op;
 use duress_workloads::retry::{Clock, Completion};
 use serde_json::{Map, Value, json};
 
+use crate::watchdog::Pulse;
+
 /// Events that may wait for the writer. When the disk is slower than that, the load waits, and nothing is dropped.
 const QUEUE_LENGTH: usize = 1 << 16;
 
@@ -66,6 +68,8 @@ struct Queue {
     room: Condvar,
     /// Nothing can be written any more.
     broken: AtomicBool,
+    /// The writer moves.
+    writes: Pulse,
 }
 
 #[derive(Debug, Default)]
@@ -181,6 +185,11 @@ impl Recorder {
         self.queue.is_broken() || self.trouble.get().is_some()
     }
 
+    /// Beats as long as the writer moves.
+    pub(crate) fn writer_pulse(&self) -> Pulse {
+        self.queue.writes.clone()
+    }
+
     /// When the run began.
     pub fn start(&self) -> Instant {
         self.start
@@ -242,9 +251,7 @@ impl Recorder {
         let queue = &*self.queue;
         let mut waiting = queue
             .room
-            .wait_while(queue.lock(), |waiting| {
-                waiting.is_full() && !queue.is_broken()
-            })
+            .wait_while(queue.lock(), |waiting| waiting.is_full() && !queue.is_broken())
             .unwrap_or_else(PoisonError::into_inner);
         // Who uses the recorder learns from `trouble` and `Writer::finish`.
         if waiting.closed || queue.is_broken() {
@@ -311,6 +318,7 @@ fn write_events(queue: &Queue, mut file: BufWriter<File>) -> std::io::Result<()>
     let mut batch = Vec::new();
     loop {
         let more = queue.take(&mut batch);
+        queue.writes.beat();
         for event in batch.drain(..) {
             serde_json::to_writer(&mut file, &event)?;
             file.write_all(b"\n")?;
@@ -422,6 +430,9 @@ mod tests {
         recorder.invoke(0, &write(1), None);
         let error = writer.finish(&recorder).expect_err("no space");
         assert!(error.to_string().starts_with("write /dev/full: "), "{error}");
-        assert_eq!(recorder.trouble().as_deref(), Some("the history can't be written"));
+        assert_eq!(
+            recorder.trouble().as_deref(),
+            Some("the history can't be written")
+        );
     }
 }

@@ -14,7 +14,7 @@ use duress_checker::stream::{News, Stream};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict, Witness};
 
 use crate::cli::CheckArgs;
-use crate::commands::{colour, fail, print, print_json};
+use crate::commands::{colour, fail, print_json, print_painted};
 use crate::exit;
 use crate::judge;
 
@@ -44,7 +44,7 @@ pub fn main(args: &CheckArgs) -> ExitCode {
             if args.json {
                 print_json(&verdict);
             } else if !args.quiet {
-                print(duress_results::terminal::property(&verdict, colour()));
+                print_painted(duress_results::terminal::property(&verdict, colour()));
             }
             ExitCode::from(match verdict.verdict {
                 Verdict::Held => 0,

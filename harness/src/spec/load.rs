@@ -29,6 +29,16 @@ pub enum WorkloadSpec {
 }
 
 impl WorkloadSpec {
+    /// As specs name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            WorkloadSpec::Register(_) => register::CATALOGUE_ENTRY.name,
+            WorkloadSpec::Set(_) => set::CATALOGUE_ENTRY.name,
+            WorkloadSpec::Append(_) => append::CATALOGUE_ENTRY.name,
+            WorkloadSpec::Lock(_) => lock::CATALOGUE_ENTRY.name,
+        }
+    }
+
     /// Name of the model that judges the history.
     pub fn model(&self) -> &'static str {
         match self {
@@ -161,7 +171,11 @@ impl ClientSpec {
 
     /// Each attempt as long as it may be, and the longest back-off before each.
     fn deadline(&self) -> Duration {
-        let each = self.backoff_max.0.saturating_mul(2).saturating_add(self.timeout.0);
+        let each = self
+            .backoff_max
+            .0
+            .saturating_mul(2)
+            .saturating_add(self.timeout.0);
         self.deadline
             .map_or_else(|| each.saturating_mul(self.attempts), |deadline| deadline.0)
     }

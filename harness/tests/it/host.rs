@@ -79,6 +79,15 @@ impl Bench {
         pids().filter(marked).collect()
     }
 
+    /// Those of them that run this command of `duress`, e.g. `specimen` for the programs of nodes.
+    pub fn processes_of(&self, command: &str) -> Vec<u32> {
+        let runs = |pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).nth(1) == Some(command.as_bytes())
+        };
+        self.processes().into_iter().filter(runs).collect()
+    }
+
     /// Remembers which namespaces the bench's processes are in, and says how many processes there are.
     pub fn look_at_namespaces(&self) -> usize {
         let processes = self.processes();

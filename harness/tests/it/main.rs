@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary, real clusters in namespaces, real faults.
 
 mod bad_input;
+mod bad_specs;
 mod compose;
 mod compose_heal;
 mod cut_off;
@@ -9,3 +10,5 @@ mod heal;
 mod host;
 mod proof;
 mod runs;
+mod signals;
+mod terminal;

@@ -325,7 +325,10 @@ mod tests {
         let header = json!({"revision": "3"});
         let answer = |more: Value| {
             let mut answer = json!({"header": header});
-            answer.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            answer
+                .as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().expect("an object").clone());
             succeeded(&answer)
         };
         let put = json!([{"response_put": {}}]);
