@@ -20,19 +20,56 @@ pub fn problem(spec: &Spec) -> Option<String> {
     if system == "specimen" && elsewhere {
         return Some("workload: the client of the specimen knows only the workload register".to_owned());
     }
-    let judged_by = match spec.workload {
-        WorkloadSpec::Set(_) => Some("nothing-lost"),
-        WorkloadSpec::Lock(_) => Some("mutual-exclusion"),
-        WorkloadSpec::Register(_) | WorkloadSpec::Append(_) => None,
-    };
-    if let Some(better) = judged_by.filter(|_| spec.properties.contains(&Property::Linearizable)) {
-        return Some(format!(
-            "properties: \"linearizable\" has no model for this workload; use {better:?}"
-        ));
+    if let Some(problem) = unfit(spec) {
+        return Some(problem);
     }
     (system == "etcd" && client.read == ReadMode::Lease).then(|| {
         "client.read is \"lease\": etcd reads \"linearizable\" or \"serializable\" (any member's own state)".to_owned()
     })
+}
+
+/// Which property is claimed of a workload that can't show it: judging it would have nothing to look at.
+fn unfit(spec: &Spec) -> Option<String> {
+    let (workload, shows) = match spec.workload {
+        WorkloadSpec::Register(_) => ("register", Property::Linearizable),
+        WorkloadSpec::Append(_) => ("append", Property::Linearizable),
+        WorkloadSpec::Set(_) => ("set", Property::NothingLost),
+        WorkloadSpec::Lock(_) => ("lock", Property::MutualExclusion),
+    };
+    let fits = |property: &Property| match property {
+        Property::Linearizable | Property::NothingLost | Property::MutualExclusion => *property == shows,
+        // Only etcd's client tells what a member holds.
+        Property::Converged => spec.cluster.system() == "etcd",
+        // By what members say of themselves, whatever clients ask.
+        Property::OneLeaderPerTerm
+        | Property::TermsNeverGoBack
+        | Property::AppliedNeverGoesBack
+        | Property::Recovers => true,
+    };
+    let unfit = spec.properties.iter().find(|property| !fits(property))?;
+    let all = [
+        shows,
+        Property::Converged,
+        Property::OneLeaderPerTerm,
+        Property::TermsNeverGoBack,
+        Property::AppliedNeverGoesBack,
+        Property::Recovers,
+    ];
+    let fitting: Vec<String> = all.iter().filter(|property| fits(property)).map(quoted).collect();
+    Some(format!(
+        "properties: {} can't be shown by the workload {workload} on {}; use any of {}",
+        quoted(unfit),
+        spec.cluster.system(),
+        fitting.join(", ")
+    ))
+}
+
+/// A property as a spec names it.
+fn quoted(property: &Property) -> String {
+    match serde_json::to_string(property) {
+        Ok(name) => name,
+        Err(error) => unreachable!("a property is a plain word: {error}"),
+    }
 }
 
 /// The client of the spec's system.

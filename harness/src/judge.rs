@@ -45,7 +45,8 @@ pub struct RunFacts {
 pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> VerdictFile {
     let budget = Budget {
         time_ms_max: u64::try_from(spec.check.time.0.as_millis()).unwrap_or(u64::MAX),
-        memory_bytes_max: spec.check.memory_mib << 20,
+        // More than can be addressed is as much as there is.
+        memory_bytes_max: spec.check.memory_mib.saturating_mul(1 << 20),
     };
     let restarts = Restarts::of(history);
     let properties: Vec<PropertyVerdict> = (spec.properties.iter())
