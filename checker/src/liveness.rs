@@ -92,6 +92,9 @@ mod tests {
         let Verdict::Inconclusive { reason } = recovers(&[]).verdict else {
             panic!("nothing was seen");
         };
-        assert!(reason.contains("before the cluster was seen to recover"), "{reason}");
+        assert!(
+            reason.contains("before the cluster was seen to recover"),
+            "{reason}"
+        );
     }
 }

@@ -51,11 +51,15 @@ pub fn nothing_lost(history: &[Event]) -> PropertyVerdict {
         .min();
     let last = reads.iter().map(|(invoke, _)| invoke.index).max();
     match (first, last) {
-        (None, _) => undecided("no element was acknowledged, so none could be lost".to_owned(), detail),
+        (None, _) => undecided(
+            "no element was acknowledged, so none could be lost".to_owned(),
+            detail,
+        ),
         (_, None) => undecided("no read was answered".to_owned(), detail),
-        (Some(first), Some(last)) if last < first => {
-            undecided("no read began after an element was acknowledged".to_owned(), detail)
-        }
+        (Some(first), Some(last)) if last < first => undecided(
+            "no read began after an element was acknowledged".to_owned(),
+            detail,
+        ),
         _ => PropertyVerdict {
             property: PROPERTY.to_owned(),
             verdict: Verdict::Held,

@@ -8,8 +8,8 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::history::{exact, shortened};
 use crate::history::jsonl::LINE_BYTES_MAX;
+use crate::history::{exact, shortened};
 
 /// Where and why the text is no EDN.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -379,8 +379,13 @@ mod tests {
         assert_eq!(one("[#_#_a b 1 #_{:x 1}]"), json!([1]));
         let many = format!("{}{}7", "#_".repeat(50_000), "1 ".repeat(50_000));
         assert_eq!(one(&many), json!(7));
-        let error = Reader::new("#_".repeat(50_000).as_bytes()).next_form().unwrap_err();
-        assert_eq!((error.line, error.reason.as_str()), (1, "the text ends within a form"));
+        let error = Reader::new("#_".repeat(50_000).as_bytes())
+            .next_form()
+            .unwrap_err();
+        assert_eq!(
+            (error.line, error.reason.as_str()),
+            (1, "the text ends within a form")
+        );
         // Each of these has another inside it.
         let nested = "#_[".repeat(50_000);
         assert!(Reader::new(nested.as_bytes()).next_form().is_err());
@@ -399,7 +404,15 @@ mod tests {
             assert_eq!((error.line, error.reason.as_str()), (line, reason), "{text}");
         }
         assert!(Reader::new("[".repeat(5000).as_bytes()).next_form().is_err());
-        for text in ["##NaN", "{:a 1 :a 2}", "{:a 1 \"a\" 2}", "12NN", "1.5N", "#_", "[#_]"] {
+        for text in [
+            "##NaN",
+            "{:a 1 :a 2}",
+            "{:a 1 \"a\" 2}",
+            "12NN",
+            "1.5N",
+            "#_",
+            "[#_]",
+        ] {
             assert!(Reader::new(text.as_bytes()).next_form().is_err(), "{text}");
         }
         let keys = format!("{}{}", "{".repeat(60), "} 1".repeat(60));

@@ -12,10 +12,10 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::collect::Collector;
 use super::FormatError;
-use crate::history::jsonl::LINE_BYTES_MAX;
+use super::collect::Collector;
 use crate::history::exact;
+use crate::history::jsonl::LINE_BYTES_MAX;
 
 /// The fields of one operation, each of them once: which of two would count?
 struct Fields(Map<String, Value>);
@@ -83,7 +83,9 @@ pub(super) fn read(bytes: &[u8], collector: &mut Collector) -> Result<(), Format
             Some(Err(error)) => {
                 let within = error.line().saturating_sub(1) as u64;
                 let worded = error.to_string();
-                let worded = worded.rsplit_once(" at line ").map_or(worded.as_str(), |(what, _)| what);
+                let worded = worded
+                    .rsplit_once(" at line ")
+                    .map_or(worded.as_str(), |(what, _)| what);
                 return Err(FormatError::Line {
                     line: line + within,
                     reason: place(crate::history::shortened(worded)),

@@ -10,9 +10,9 @@
 
 use serde_json::{Map, Value};
 
+use super::FormatError;
 use super::collect::Collector;
 use super::edn::Reader;
-use super::FormatError;
 use crate::history::jsonl::LINE_BYTES_MAX;
 
 /// What stands before an operation.
@@ -25,10 +25,7 @@ pub(super) fn read(bytes: &[u8], collector: &mut Collector) -> Result<(), Format
         if line.is_empty() {
             continue;
         }
-        let wrong = |reason: String| FormatError::Line {
-            line: number,
-            reason,
-        };
+        let wrong = |reason: String| FormatError::Line { line: number, reason };
         if line.len() > LINE_BYTES_MAX {
             return Err(wrong("the line is too long".to_owned()));
         }

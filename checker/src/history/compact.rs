@@ -293,7 +293,8 @@ impl Builder {
 
     /// Makes room for so many operations, as far as there may be.
     pub fn reserve(&mut self, rows: usize) {
-        let allowed = self.memory_bytes_max.unwrap_or(usize::MAX) / (2 * (size_of::<Row>() + size_of::<Times>()));
+        let allowed =
+            self.memory_bytes_max.unwrap_or(usize::MAX) / (2 * (size_of::<Row>() + size_of::<Times>()));
         self.history.rows.reserve(rows.min(allowed));
         self.history.times.reserve(rows.min(allowed));
     }

@@ -444,7 +444,10 @@ mod tests {
             ("{\"index\":0".to_owned(), 1),
         ] {
             let error = read_history(text.as_bytes()).unwrap_err();
-            assert!(matches!(error, JsonlError::Line { line: at, .. } if at == line), "{error}");
+            assert!(
+                matches!(error, JsonlError::Line { line: at, .. } if at == line),
+                "{error}"
+            );
             assert_eq!(read_events(text.as_bytes()).unwrap_err(), error);
         }
         assert!(!read_history(whole.as_bytes()).unwrap().remarks.cut);

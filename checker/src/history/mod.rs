@@ -24,9 +24,9 @@ pub(crate) mod values;
 pub(crate) use compact::{Builder, Raw, contradicts};
 pub use compact::{Datum, History, HistoryError, NEVER, Row, Times};
 pub use event::{Attempt, Event, EventType, Process};
+pub use fault::{FaultEvent, FaultStep, StepResult};
 pub use pairs::{Half, Pairs};
 pub(crate) use pairs::{matches, mismatch};
-pub use fault::{FaultEvent, FaultStep, StepResult};
 pub use remarks::{END_PHASE, Noticed, Remarks};
 pub use values::{Val, Values};
 

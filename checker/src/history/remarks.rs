@@ -76,7 +76,9 @@ impl Remarks {
         }
         if self.run && !self.ended {
             let why = "it was cut off, or goes on";
-            warnings.push(format!("the history of this run has no phase {END_PHASE:?}: {why}"));
+            warnings.push(format!(
+                "the history of this run has no phase {END_PHASE:?}: {why}"
+            ));
         }
         match self.open {
             0 => {}

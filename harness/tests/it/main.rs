@@ -4,5 +4,6 @@ mod bad_input;
 mod compose;
 mod cut_off;
 mod evidence;
+mod histories;
 mod host;
 mod runs;

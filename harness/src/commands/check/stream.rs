@@ -130,12 +130,7 @@ fn verdict(verdict: Verdict, events: u64, remarks: Remarks) -> PropertyVerdict {
 }
 
 /// A stream remembers too little for a small witness: the whole history is asked for that.
-fn broken(
-    key: serde_json::Value,
-    operations: &[u64],
-    events: u64,
-    remarks: Remarks,
-) -> PropertyVerdict {
+fn broken(key: serde_json::Value, operations: &[u64], events: u64, remarks: Remarks) -> PropertyVerdict {
     let began = operations.iter().map(u64::to_string).collect::<Vec<_>>();
     let object = if key.is_null() {
         String::new()
