@@ -3,7 +3,7 @@
 //! Keywords and symbols become strings without their colon, sets and lists become lists, maps become objects (their
 //! keys as text), tags are dropped: `#jepsen.history.Op{:process 0, :value [1 2]}` reads as
 //! `{"process": 0, "value": [1, 2]}`. So the result is a JSON value and everything after this is one way only.
-//! So `:a`, `a`, `"a"` and `\\a` are one value. A number that 64 bits can't hold exactly is an error, and so are `##NaN` and
+//! So `:a`, `a`, `"a"` and `\a` are one value. A number that 64 bits can't hold exactly is an error, and so are `##NaN` and
 //! `##Inf`, which JSON doesn't have, and a key that is there twice.
 
 use serde_json::{Map, Number, Value};
