@@ -28,7 +28,7 @@ use crate::exit;
 use crate::spec::{ClusterSpec, Property, Spec};
 
 /// Name of the last phase: a history without it was cut short.
-pub const END: &str = "end";
+pub const END: &str = duress_checker::history::END_PHASE;
 
 /// What is known of a run beside its spec and its history.
 #[derive(Clone, Debug)]
