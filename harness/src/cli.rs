@@ -112,10 +112,11 @@ pub struct RunArgs {
 /// `duress check`
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The history; - is standard input
+    /// The history; - is standard input. A history.jsonl, Jepsen's EDN or JSON, the log of a Jepsen test. A line that is
+    /// not understood is refused (exit code 64); events of the nemesis and other lines of a log are skipped and counted
     pub history: PathBuf,
     /// Judge line by line and forget what is settled, until the end or the first violation: for a history.jsonl that is
-    /// still being written, or too long for memory
+    /// still being written, or too long for memory. Empty lines and a last line that is cut off are passed over
     #[arg(long)]
     pub stream: bool,
     /// What the system would do with one client and no faults
@@ -124,7 +125,7 @@ pub struct CheckArgs {
     /// Time to spend, e.g. 60s
     #[arg(long, value_parser = parse_check_time, default_value = "60s")]
     pub time: Span,
-    /// Memory to spend, in MiB
+    /// Memory to spend, in MiB: for reading the history, and as much again for the search
     #[arg(long, default_value_t = 2048, value_parser = parse_memory)]
     pub memory_mib: usize,
     /// Print the verdict as JSON

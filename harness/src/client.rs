@@ -11,7 +11,7 @@ use duress_workloads::set::Set;
 use duress_workloads::specimen::{ReadMode, Specimen};
 use duress_workloads::{Service, SpecError, Workload};
 
-use crate::spec::{Complaint, Property, Spec, WorkloadSpec};
+use crate::spec::{Complaint, KeyPath, Property, Spec, WorkloadSpec};
 
 /// Says what is wrong with a spec's client for its system, if anything is.
 pub fn problem(spec: &Spec) -> Option<Complaint> {
@@ -23,16 +23,8 @@ pub fn problem(spec: &Spec) -> Option<Complaint> {
             "the client of the specimen knows only the workload register",
         ));
     }
-    let judged_by = match spec.workload {
-        WorkloadSpec::Set(_) => Some("nothing-lost"),
-        WorkloadSpec::Lock(_) => Some("mutual-exclusion"),
-        WorkloadSpec::Register(_) | WorkloadSpec::Append(_) => None,
-    };
-    if let Some(better) = judged_by.filter(|_| spec.properties.contains(&Property::Linearizable)) {
-        return Some(Complaint::at(
-            ["properties"],
-            format!("\"linearizable\" has no model for this workload; use {better:?}"),
-        ));
+    if let Some(problem) = unfit(spec) {
+        return Some(problem);
     }
     (system == "etcd" && client.read == ReadMode::Lease).then(|| {
         Complaint::at(
@@ -40,6 +32,51 @@ pub fn problem(spec: &Spec) -> Option<Complaint> {
             "etcd has no \"lease\" reads; use \"linearizable\" or \"serializable\" (any member's own state)",
         )
     })
+}
+
+/// Which property is claimed of a workload that can't show it: judging it would have nothing to look at.
+fn unfit(spec: &Spec) -> Option<Complaint> {
+    let (workload, shows) = match spec.workload {
+        WorkloadSpec::Register(_) => ("register", Property::Linearizable),
+        WorkloadSpec::Append(_) => ("append", Property::Linearizable),
+        WorkloadSpec::Set(_) => ("set", Property::NothingLost),
+        WorkloadSpec::Lock(_) => ("lock", Property::MutualExclusion),
+    };
+    let fits = |property: &Property| match property {
+        Property::Linearizable | Property::NothingLost | Property::MutualExclusion => *property == shows,
+        // Only etcd's client tells what a member holds.
+        Property::Converged => spec.cluster.system() == "etcd",
+        // By what members say of themselves, whatever clients ask.
+        Property::OneLeaderPerTerm
+        | Property::TermsNeverGoBack
+        | Property::AppliedNeverGoesBack
+        | Property::Recovers => true,
+    };
+    let at = spec.properties.iter().position(|property| !fits(property))?;
+    let all = [
+        shows,
+        Property::Converged,
+        Property::OneLeaderPerTerm,
+        Property::TermsNeverGoBack,
+        Property::AppliedNeverGoesBack,
+        Property::Recovers,
+    ];
+    let fitting: Vec<String> = all.iter().filter(|property| fits(property)).map(quoted).collect();
+    let what = format!(
+        "{} can't be shown by the workload {workload} on {}; use any of {}",
+        quoted(&spec.properties[at]),
+        spec.cluster.system(),
+        fitting.join(", ")
+    );
+    Some(KeyPath::of(["properties"]).entry(at).complain(what))
+}
+
+/// A property as a spec names it.
+fn quoted(property: &Property) -> String {
+    match serde_json::to_string(property) {
+        Ok(name) => name,
+        Err(error) => unreachable!("a property is a plain word: {error}"),
+    }
 }
 
 /// The client of the spec's system.

@@ -30,7 +30,7 @@ use crate::interrupt::Interrupt;
 use crate::spec::{ClusterSpec, Property, Spec};
 
 /// Name of the last phase: a history without it was cut short.
-pub const END: &str = "end";
+pub const END: &str = duress_checker::history::END_PHASE;
 
 /// What is known of a run beside its spec and its history.
 #[derive(Clone, Debug)]
@@ -49,7 +49,8 @@ pub struct RunFacts {
 pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> VerdictFile {
     let budget = Budget {
         time_ms_max: u64::try_from(spec.check.time.0.as_millis()).unwrap_or(u64::MAX),
-        memory_bytes_max: spec.check.memory_mib << 20,
+        // More than can be addressed is as much as there is.
+        memory_bytes_max: spec.check.memory_mib.saturating_mul(1 << 20),
     };
     let restarts = Restarts::of(history);
     let properties: Vec<PropertyVerdict> = (spec.properties.iter())

@@ -4,7 +4,7 @@
 //! register by `key`. A register begins as `null` or as 0, whichever is read first: Knossos' histories begin with 0.
 
 use super::{Call, Model, Part};
-use crate::history::{NEVER, Val, Values};
+use crate::history::{Datum, NEVER, Val, Values};
 
 /// One step of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +13,16 @@ pub enum Micro {
     Read(Val, Val),
     /// Set the register to the value.
     Write(Val, Val),
+}
+
+impl Micro {
+    /// Whether this may be what another one was asked as.
+    fn fits(&self, answered: &Micro) -> bool {
+        match (self, answered) {
+            (Micro::Read(register, _), Micro::Read(answered, _)) => register == answered,
+            (asked, answered) => asked == answered,
+        }
+    }
 }
 
 /// One transaction.
@@ -60,25 +70,31 @@ impl Model for MultiRegister {
         let known = call.result.is_some();
         let mut micros = Vec::new();
         match call.f {
-            "read" => micros.extend(
-                call.result
-                    .and_then(|result| result.single())
-                    .map(|value| Micro::Read(call.key, value)),
-            ),
-            "write" => micros.extend(call.argument.single().map(|value| Micro::Write(call.key, value))),
-            "txn" => {
-                let datum = call.result.unwrap_or(call.argument);
-                let steps = match datum.pair() {
-                    Some((first, second)) => vec![first, second],
-                    None => call.values.list(datum.first).unwrap_or_default().to_vec(),
-                };
-                for step in steps {
-                    match micro(step, call.values)? {
-                        // Nobody saw what an unknown transaction read.
-                        Micro::Read(..) if !known => {}
-                        micro => micros.push(micro),
-                    }
+            "read" => match call.result.map(|result| result.single()) {
+                None => {}
+                Some(Some(value)) => micros.push(Micro::Read(call.key, value)),
+                Some(None) => {
+                    return Err("read of a multi-register returns one value, no list of two".to_owned());
                 }
+            },
+            "write" => match call.argument.single() {
+                Some(value) => micros.push(Micro::Write(call.key, value)),
+                None => return Err("write of a multi-register takes one value, no list of two".to_owned()),
+            },
+            "txn" => {
+                let asked = steps(call.argument, call.values)?;
+                let found = match call.result {
+                    Some(result) => steps(result, call.values)?,
+                    None => asked.clone(),
+                };
+                if asked.len() != found.len()
+                    || !asked.iter().zip(&found).all(|(asked, found)| asked.fits(found))
+                {
+                    return Err("a txn completes with other steps than it was invoked with".to_owned());
+                }
+                // Nobody saw what an unknown transaction read.
+                let seen = |micro: &Micro| known || matches!(micro, Micro::Write(..));
+                micros.extend(found.into_iter().filter(seen));
             }
             f => return Err(format!("a multi-register takes txn, read and write, not {f}")),
         }
@@ -148,6 +164,17 @@ impl Model for MultiRegister {
     fn part(&self, _call: &Call<'_>) -> Val {
         Val::NONE
     }
+}
+
+fn steps(txn: Datum, values: &Values) -> Result<Vec<Micro>, String> {
+    let steps = match txn.pair() {
+        Some((first, second)) => vec![first, second],
+        None => match values.list(txn.first) {
+            Some(steps) => steps.to_vec(),
+            None => return Err("a txn takes a list of steps".to_owned()),
+        },
+    };
+    steps.into_iter().map(|step| micro(step, values)).collect()
 }
 
 fn micro(step: Val, values: &Values) -> Result<Micro, String> {

@@ -7,6 +7,7 @@ mod compose_heal;
 mod cut_off;
 mod evidence;
 mod heal;
+mod histories;
 mod host;
 mod proof;
 mod runs;
