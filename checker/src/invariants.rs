@@ -186,9 +186,6 @@ pub struct Restarts {
     spans: Vec<(String, u64, u64)>,
 }
 
-/// Kinds of faults after which a program begins anew.
-const RESTARTING: [&str; 2] = ["kill", "restart"];
-
 impl Restarts {
     /// What the fault events of a history tell.
     pub fn of(history: &[Event]) -> Self {
@@ -196,12 +193,15 @@ impl Restarts {
         let mut restarts = Restarts::default();
         let end = history.last().map_or(0, |event| event.time);
         for event in history {
-            if event.process != Process::Nemesis || !RESTARTING.contains(&event.f.as_str()) {
+            if event.process != Process::Nemesis {
                 continue;
             }
             let Ok(fault) = serde_json::from_value::<FaultEvent>(event.value.clone()) else {
                 continue;
             };
+            if !fault.restarts(&event.f) {
+                continue;
+            }
             match fault.step {
                 // Steps are noted when they are done: the program died some time after the one before.
                 FaultStep::Prepare => drop(open.insert(fault.id, (event.time, fault.targets))),

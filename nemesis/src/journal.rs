@@ -28,7 +28,7 @@ use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use serde::{Deserialize, Serialize};
 
 use crate::agent::protocol::{Hello, Identity, Mark, Process};
-use crate::kind::Kind;
+use crate::kinds::KindRef;
 
 pub use self::heal::{HealReport, heal_from_journal};
 
@@ -53,7 +53,7 @@ pub enum Entry {
         /// Its number.
         fault: u64,
         /// Its kind.
-        kind: Kind,
+        kind: KindRef,
         /// Where it will act.
         nodes: Vec<Identity>,
     },

@@ -13,7 +13,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::dice::Dice;
-use crate::kind::Fault;
+use crate::kinds::Fault;
+use crate::life::stage::NewFault;
 use crate::spec::{FaultsSpec, MixEntry, Span, SpecError, Spot};
 
 /// Version of the format of a schedule.
@@ -50,6 +51,19 @@ pub struct PlannedFault {
     pub fault: Fault,
     /// What is drawn when it is injected is drawn from this.
     pub choice_seed: u64,
+}
+
+impl PlannedFault {
+    pub(crate) fn begin(&self) -> NewFault {
+        let kind = self.fault.kind();
+        let length = Duration::from_millis(self.length_ms);
+        NewFault {
+            id: self.id,
+            kind: kind.name(),
+            effect: kind.effect(),
+            technique: self.fault.technique(self.id, self.choice_seed, length),
+        }
+    }
 }
 
 /// Keeps the draws of faults at fixed times apart from those of the mix, so that adding one changes no other.
@@ -271,7 +285,7 @@ mod tests {
         let faults = plan(&spec, &nodes(), 1, Duration::from_secs(400)).unwrap().faults;
         let kills = faults
             .iter()
-            .filter(|fault| fault.fault.kind() == crate::kind::Kind::Kill)
+            .filter(|fault| fault.fault.kind().name() == "kill")
             .count();
         assert_eq!(faults.len(), 4000);
         assert!((2900..3100).contains(&kills), "{kills} of 4000");

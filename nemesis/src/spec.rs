@@ -21,14 +21,14 @@
 //! targets = ["n1", "n3"]
 //! ```
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::kind::{Fault, Kind, RoleSelector, Selector, Shape};
+use crate::kinds::{Fault, KindRef};
 
 /// The `[faults]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,69 +158,24 @@ pub struct AtEntry {
     pub at_ms: u64,
 }
 
-/// Entries as they are written, before combinations are looked at.
+/// Entries as they are written, before the kind looks at its parameters.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawEntry {
-    kind: Kind,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    shape: Option<Shape>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    targets: Option<Selector>,
+    kind: KindRef,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     length: Option<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     weight: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<String>,
+    /// Whatever else there is belongs to the kind.
+    #[serde(flatten)]
+    parameters: Map<String, Value>,
 }
 
 impl RawEntry {
     fn fault(&self) -> Result<Fault, SpecError> {
-        let one = || self.targets.clone().unwrap_or(Selector::Role(RoleSelector::One));
-        let kind = self.kind.name();
-        let shapes = || Shape::ALL.map(Shape::name).join(", ");
-        match (self.kind, self.shape) {
-            (Kind::Partition, None) => Err(SpecError::here(format!(
-                "a partition needs a shape: one of {}",
-                shapes()
-            ))),
-            (Kind::Partition, Some(shape)) => {
-                if self.targets.is_some() && !shape.has_targets() {
-                    let name = shape.name();
-                    return Err(SpecError::here(format!(
-                        "shape {name:?} draws its own nodes; targets go with shapes one, one-way and clients"
-                    )));
-                }
-                if matches!(shape, Shape::One | Shape::OneWay) && !self.targets.as_ref().is_none_or(is_single)
-                {
-                    return Err(SpecError::here(format!(
-                        "shape {:?} is about a single node: targets may be leader, follower, one, or a list of one name",
-                        shape.name()
-                    )));
-                }
-                Ok(Fault::Partition {
-                    shape,
-                    targets: self.targets.clone(),
-                })
-            }
-            (_, Some(_)) => Err(SpecError::here(format!(
-                "shape goes with kind \"partition\", not with {kind:?}"
-            ))),
-            (Kind::Kill, None) => Ok(Fault::Kill { targets: one() }),
-            (Kind::Pause, None) => Ok(Fault::Pause { targets: one() }),
-            (Kind::Restart, None) => Ok(Fault::Restart { targets: one() }),
-        }
-    }
-}
-
-fn is_single(selector: &Selector) -> bool {
-    match selector {
-        Selector::Role(role) => matches!(
-            role,
-            RoleSelector::Leader | RoleSelector::Follower | RoleSelector::One
-        ),
-        Selector::Names(names) => names.len() == 1,
+        Fault::new(self.kind, self.parameters.clone()).map_err(SpecError::here)
     }
 }
 
@@ -269,18 +224,13 @@ impl TryFrom<RawEntry> for AtEntry {
     }
 }
 
-fn raw(fault: Fault, length: Option<Span>) -> RawEntry {
-    let shape = match &fault {
-        Fault::Partition { shape, .. } => Some(*shape),
-        _ => None,
-    };
+fn raw(fault: &Fault, length: Option<Span>) -> RawEntry {
     RawEntry {
         kind: fault.kind(),
-        shape,
-        targets: fault.targets().cloned(),
         length,
         weight: None,
         at: None,
+        parameters: fault.parameters(),
     }
 }
 
@@ -288,7 +238,7 @@ impl From<MixEntry> for RawEntry {
     fn from(entry: MixEntry) -> RawEntry {
         RawEntry {
             weight: Some(entry.weight),
-            ..raw(entry.fault, entry.length)
+            ..raw(&entry.fault, entry.length)
         }
     }
 }
@@ -298,7 +248,7 @@ impl From<AtEntry> for RawEntry {
         let at = humantime::format_duration(Duration::from_millis(entry.at_ms)).to_string();
         RawEntry {
             at: Some(at),
-            ..raw(entry.fault, entry.length)
+            ..raw(&entry.fault, entry.length)
         }
     }
 }
@@ -338,7 +288,7 @@ impl FaultsSpec {
             if let Some(length) = length {
                 in_range("a fault", length, LENGTH_LEAST_MS, spot("length"))?;
             }
-            check_targets(fault, nodes).map_err(|(key, what)| SpecError::at(spot(key), what))?;
+            fault.check(nodes).map_err(|(key, what)| SpecError::at(spot(key), what))?;
         }
         Ok(())
     }
@@ -354,40 +304,6 @@ fn in_range(what: &str, span: Span, least_ms: u64, spot: Spot) -> Result<(), Spe
         spot,
         format!("{what} may last from {least} to {most}, not {span}"),
     ))
-}
-
-/// The key that is wrong, and what is.
-fn check_targets(fault: &Fault, nodes: &[String]) -> Result<(), (&'static str, String)> {
-    if let Fault::Partition { shape, .. } = fault
-        && nodes.len() < shape.nodes_min()
-    {
-        let (name, min, count) = (shape.name(), shape.nodes_min(), nodes.len());
-        let what = format!("a partition of shape {name:?} needs {min} nodes; there are {count}");
-        return Err(("shape", what));
-    }
-    match fault.targets() {
-        Some(Selector::Names(names)) => {
-            if names.is_empty() {
-                let what = format!("a {} without targets: the list is empty", fault.kind().name());
-                return Err(("targets", what));
-            }
-            if let Some(unknown) = names.iter().find(|name| !nodes.contains(name)) {
-                return Err((
-                    "targets",
-                    format!("no node {unknown:?}; there are {}", nodes.join(", ")),
-                ));
-            }
-            let mut seen = BTreeSet::new();
-            if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
-                return Err(("targets", format!("{twice:?} is named twice")));
-            }
-        }
-        Some(Selector::Role(RoleSelector::Minority)) if nodes.len() < 3 => {
-            return Err(("targets", format!("{} nodes have no minority", nodes.len())));
-        }
-        _ => {}
-    }
-    Ok(())
 }
 
 /// What is wrong with the faults of a spec, and where in it.
@@ -455,9 +371,7 @@ mod tests {
         );
         assert_eq!(
             spec.mix[1].fault,
-            Fault::Kill {
-                targets: Selector::Role(RoleSelector::One)
-            }
+            serde_json::from_str(r#"{"kind":"kill","targets":"one"}"#).unwrap()
         );
         assert_eq!((spec.mix[1].weight, spec.at[0].at_ms), (2, 5000));
         assert_eq!(parse(&toml::to_string(&spec).unwrap()).unwrap(), spec);

@@ -1,11 +1,97 @@
-//! Who exactly is hit: from roles and shapes to names and links, drawn when the fault is injected.
+//! Whom a fault is about: by name, or by their part in the cluster, drawn when the fault is injected.
+//!
+//! ```json
+//! "leader"
+//! ["n1","n3"]
+//! ```
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::dice::Dice;
-use crate::kind::{RoleSelector, Selector, Shape};
+
+/// What can stand for [`Selector`], for catalogues.
+pub const SELECTORS: &str = "leader, follower, majority, minority, all, one, or a list of names";
+
+/// Which nodes a fault is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "leader, follower, majority, minority, all, one, or a list of names of nodes"
+)]
+pub enum Selector {
+    /// By their part in the cluster, drawn when the fault is injected.
+    Role(RoleSelector),
+    /// By name.
+    Names(Vec<String>),
+}
+
+/// Which nodes, by their part in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoleSelector {
+    /// The one that leads when the fault is injected.
+    Leader,
+    /// Any one that follows.
+    Follower,
+    /// Any smallest majority.
+    Majority,
+    /// Any largest minority.
+    Minority,
+    /// Every node.
+    All,
+    /// Any one.
+    One,
+}
+
+impl Default for Selector {
+    /// Any one node.
+    fn default() -> Selector {
+        Selector::Role(RoleSelector::One)
+    }
+}
+
+impl Selector {
+    /// Whether it takes a leader to choose.
+    pub fn needs_leader(&self) -> bool {
+        *self == Selector::Role(RoleSelector::Leader)
+    }
+
+    /// Whether it always means a single node.
+    pub fn is_single(&self) -> bool {
+        match self {
+            Selector::Role(role) => matches!(
+                role,
+                RoleSelector::Leader | RoleSelector::Follower | RoleSelector::One
+            ),
+            Selector::Names(names) => names.len() == 1,
+        }
+    }
+
+    /// Says what is wrong with it for these nodes, if anything is.
+    pub fn check(&self, nodes: &[String]) -> Result<(), String> {
+        match self {
+            Selector::Names(names) if names.is_empty() => {
+                Err("the list of targets is empty; name nodes, or leave it out for any one".to_owned())
+            }
+            Selector::Names(names) => {
+                if let Some(unknown) = names.iter().find(|name| !nodes.contains(name)) {
+                    return Err(format!("no node {unknown:?}; there are {}", nodes.join(", ")));
+                }
+                let mut seen = BTreeSet::new();
+                match names.iter().find(|name| !seen.insert(*name)) {
+                    Some(twice) => Err(format!("{twice:?} is named twice")),
+                    None => Ok(()),
+                }
+            }
+            Selector::Role(RoleSelector::Minority) if nodes.len() < 3 => {
+                Err(format!("{} nodes have no minority", nodes.len()))
+            }
+            Selector::Role(_) => Ok(()),
+        }
+    }
+}
 
 /// Who plays which part in the cluster at this moment, as far as is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,131 +162,6 @@ pub fn resolve(
         .collect())
 }
 
-/// What a partition cuts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cut {
-    /// Directed links between nodes, `(from, to)`.
-    pub links: BTreeSet<(String, String)>,
-    /// Nodes that don't hear clients.
-    pub deaf_to_clients: BTreeSet<String>,
-    /// The nodes that it is about: those that are cut off, or all.
-    pub targets: Vec<String>,
-}
-
-impl Cut {
-    fn both_ways(&mut self, one: &str, other: &str) {
-        self.one_way(one, other);
-        self.one_way(other, one);
-    }
-
-    fn one_way(&mut self, from: &str, to: &str) {
-        self.links.insert((from.to_owned(), to.to_owned()));
-    }
-
-    fn between(&mut self, side: &[String], other: &[String]) {
-        for one in side {
-            for two in other {
-                self.both_ways(one, two);
-            }
-        }
-    }
-}
-
-/// The links that a shape means.
-pub fn links(
-    shape: Shape,
-    targets: Option<&Selector>,
-    nodes: &[String],
-    roles: &Roles,
-    seed: u64,
-) -> Result<Cut, NoTarget> {
-    if nodes.len() < shape.nodes_min() {
-        return Err(NoTarget::TooFew {
-            what: "this shape of partition",
-            nodes: nodes.len(),
-        });
-    }
-    let one = Selector::Role(RoleSelector::One);
-    let chosen = || resolve(targets.unwrap_or(&one), nodes, roles, seed);
-    // Another stream than the one that the targets come from.
-    let mut dice = Dice::new(!seed);
-    let mut ring = nodes.to_vec();
-    dice.shuffle(&mut ring);
-    let mut cut = Cut::default();
-    let others = |of: &[String]| {
-        nodes
-            .iter()
-            .filter(|node| !of.contains(node))
-            .cloned()
-            .collect::<Vec<_>>()
-    };
-    match shape {
-        Shape::One => {
-            cut.targets = chosen()?;
-            cut.between(&cut.targets.clone(), &others(&cut.targets));
-        }
-        Shape::Leader => {
-            cut.targets = resolve(&Selector::Role(RoleSelector::Leader), nodes, roles, seed)?;
-            cut.between(&cut.targets.clone(), &others(&cut.targets));
-        }
-        Shape::Halves | Shape::MajorityMinority => {
-            let size = if shape == Shape::Halves {
-                nodes.len() / 2
-            } else {
-                (nodes.len() - 1) / 2
-            };
-            let (side, other) = ring.split_at(size);
-            cut.between(side, other);
-            cut.targets = side.to_vec();
-        }
-        Shape::Bridge => {
-            let (bridge, rest) = ring.split_at(1);
-            let (side, other) = rest.split_at(rest.len() / 2);
-            cut.between(side, other);
-            cut.targets = others(bridge);
-        }
-        Shape::MajoritiesRing => {
-            majorities_ring(&mut cut, &ring);
-            cut.targets = nodes.to_vec();
-        }
-        Shape::OneWay => {
-            cut.targets = chosen()?;
-            let deaf = dice.below(2) == 0;
-            let rest = others(&cut.targets);
-            for target in cut.targets.clone() {
-                for other in &rest {
-                    if deaf {
-                        cut.one_way(other, &target)
-                    } else {
-                        cut.one_way(&target, other)
-                    }
-                }
-            }
-        }
-        Shape::Clients => {
-            cut.targets = chosen()?;
-            cut.deaf_to_clients = cut.targets.iter().cloned().collect();
-        }
-    }
-    cut.targets
-        .sort_by_key(|target| nodes.iter().position(|node| node == target));
-    Ok(cut)
-}
-
-/// In a ring, each node hears itself and its neighbours, as many as make a majority (Jepsen, `nemesis.clj`,
-/// `majorities-ring-perfect`). Where a majority is an even number, a node hears one more on one side than on the other,
-/// so some links are cut one way only.
-fn majorities_ring(cut: &mut Cut, ring: &[String]) {
-    let count = ring.len();
-    let majority = count / 2 + 1;
-    for (place, node) in ring.iter().enumerate() {
-        let heard_first = place + count - majority / 2;
-        for distance in majority..count {
-            cut.one_way(&ring[(heard_first + distance) % count], node);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -218,67 +179,7 @@ mod tests {
         }
     }
 
-    /// Whom a node hears, itself included.
-    fn heard(cut: &Cut, nodes: &[String], node: &str) -> BTreeSet<String> {
-        let silent = |from: &str| cut.links.contains(&(from.to_owned(), node.to_owned()));
-        nodes.iter().filter(|from| !silent(from)).cloned().collect()
-    }
-
-    fn symmetric(cut: &Cut) -> bool {
-        cut.links
-            .iter()
-            .all(|(from, to)| cut.links.contains(&(to.clone(), from.clone())))
-    }
-
     proptest! {
-        #[test]
-        fn each_shape_is_what_its_name_says(count in 3..10usize, seed: u64) {
-            let nodes = nodes(count);
-            let of = |shape| links(shape, None, &nodes, &roles(), seed).unwrap();
-            let sizes = |cut: &Cut| nodes.iter().map(|node| heard(cut, &nodes, node).len()).collect::<Vec<_>>();
-            let majority = count / 2 + 1;
-
-            let one = of(Shape::One);
-            prop_assert_eq!((one.targets.len(), one.links.len()), (1, 2 * (count - 1)));
-            prop_assert_eq!(heard(&one, &nodes, &one.targets[0]).len(), 1);
-
-            let leader = of(Shape::Leader);
-            prop_assert_eq!(&leader.targets, &["n2"]);
-            prop_assert_eq!(heard(&leader, &nodes, "n2").len(), 1);
-
-            let halves = of(Shape::Halves);
-            prop_assert!(sizes(&halves).iter().all(|size| *size == count / 2 || *size == count - count / 2));
-
-            let minority = of(Shape::MajorityMinority);
-            prop_assert_eq!(sizes(&minority).iter().filter(|size| **size < majority).count(), (count - 1) / 2);
-
-            let ring = of(Shape::MajoritiesRing);
-            prop_assert!(sizes(&ring).iter().all(|size| *size == majority));
-            let views: BTreeSet<_> = nodes.iter().map(|node| heard(&ring, &nodes, node)).collect();
-            prop_assert_eq!(views.len(), count, "no two hear the same majority");
-            prop_assert!(majority % 2 == 0 || symmetric(&ring));
-
-            let bridge = of(Shape::Bridge);
-            let sizes = sizes(&bridge);
-            prop_assert_eq!(sizes.iter().filter(|size| **size == count).count(), 1, "one node hears all");
-            prop_assert!(sizes.iter().all(|size| *size == count || *size <= count / 2 + 1), "{:?}", sizes);
-            prop_assert!(!bridge.links.is_empty());
-
-            let one_way = of(Shape::OneWay);
-            prop_assert_eq!(one_way.links.len(), count - 1);
-            prop_assert!(one_way.links.iter().all(|(from, to)| !one_way.links.contains(&(to.clone(), from.clone()))));
-
-            let clients = of(Shape::Clients);
-            prop_assert!(clients.links.is_empty() && clients.deaf_to_clients.len() == 1);
-
-            for cut in [&one, &leader, &halves, &minority, &bridge] {
-                prop_assert!(symmetric(cut));
-            }
-            for cut in [&one, &halves, &minority, &ring, &bridge, &one_way] {
-                prop_assert!(cut.links.iter().all(|(from, to)| from != to));
-            }
-        }
-
         #[test]
         fn selectors_choose_what_they_say(count in 3..10usize, seed: u64) {
             let nodes = nodes(count);
@@ -293,23 +194,19 @@ mod tests {
     }
 
     #[test]
-    fn every_node_and_both_directions_get_their_turn() {
+    fn every_node_gets_its_turn() {
         let nodes = nodes(5);
         let ones: BTreeSet<_> = (0..200)
             .map(|seed| resolve(&Selector::Role(RoleSelector::One), &nodes, &roles(), seed).unwrap())
             .collect();
         assert_eq!(ones.len(), 5);
-        let ways: BTreeSet<_> = (0..200)
-            .map(|seed| links(Shape::OneWay, None, &nodes, &roles(), seed).unwrap().links)
-            .collect();
-        assert_eq!(ways.len(), 10);
     }
 
     #[test]
     fn without_a_leader_there_is_none_to_hit() {
         let nobody = Roles::default();
-        let error = links(Shape::Leader, None, &nodes(3), &nobody, 1).unwrap_err();
-        assert_eq!(error, NoTarget::NoLeader);
+        let leader = Selector::Role(RoleSelector::Leader);
+        assert_eq!(resolve(&leader, &nodes(3), &nobody, 1), Err(NoTarget::NoLeader));
         let follower = Selector::Role(RoleSelector::Follower);
         assert_eq!(
             resolve(&follower, &nodes(3), &nobody, 1),

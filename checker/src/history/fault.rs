@@ -44,11 +44,26 @@ pub enum StepResult {
     Indeterminate,
 }
 
+/// What a fault does to the nodes that it is about, as far as it matters to what is claimed of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// They don't hear others, or are not heard.
+    Cuts,
+    /// They stand still, and go on where they were.
+    Stops,
+    /// Their programs end and begin anew: what they have not kept on disk is gone.
+    Restarts,
+}
+
 /// One step of one fault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FaultEvent {
     /// Number of the fault in the schedule of this run.
     pub id: u64,
+    /// What it does to its targets. Histories of earlier versions don't say; see [`FaultEvent::restarts`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
     /// Which step.
     pub step: FaultStep,
     /// The nodes that it is about.
@@ -61,6 +76,17 @@ pub struct FaultEvent {
     /// For a machine: parameters, reachability matrix, process states, packet counters, milliseconds.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub evidence: Value,
+}
+
+impl FaultEvent {
+    /// Whether the programs of its targets begin anew. `f` is that of its event: before histories told effects, it was
+    /// the kinds `kill` and `restart` that did so.
+    pub fn restarts(&self, f: &str) -> bool {
+        match self.effect {
+            Some(effect) => effect == Effect::Restarts,
+            None => matches!(f, "kill" | "restart"),
+        }
+    }
 }
 
 /// Whether the steps of one fault, in order, prove that it bit; if not, why not.

@@ -24,7 +24,7 @@ pub(crate) mod values;
 pub(crate) use compact::{Builder, Raw, contradicts};
 pub use compact::{Datum, History, HistoryError, NEVER, Row, Times};
 pub use event::{Attempt, Event, EventType, Process};
-pub use fault::{FaultEvent, FaultStep, StepResult, bit};
+pub use fault::{Effect, FaultEvent, FaultStep, StepResult, bit};
 pub use pairs::{Half, Pairs};
 pub(crate) use pairs::{matches, mismatch};
 pub use remarks::{END_PHASE, Noticed, Remarks};

@@ -17,8 +17,8 @@ use serde::Serialize;
 use super::read::{Contents, OpenFault, claims};
 use super::{Entry, JournalError, RunEntry, Tail, directory_of, io_error};
 use crate::agent::protocol::Mark;
-use crate::agent::{procfs, remove_chains, wake};
-use crate::kind::Kind;
+use crate::agent::procfs;
+use crate::kinds::Left;
 
 /// No run writes more: that of a day with a fault a second has about half of it.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
@@ -119,16 +119,12 @@ impl OpenFault {
                 ));
                 continue;
             }
-            let healed = match self.kind {
-                Kind::Partition => remove_chains(node, mark).map(|dropped| match dropped {
-                    Some(packets) => format!("removed the rules, which had dropped {packets} packets"),
-                    None => "no rules were left".to_owned(),
-                }),
-                Kind::Pause => wake(node, &self.held).map(|count| format!("woke {count} processes")),
-                Kind::Kill | Kind::Restart => Ok(
-                    "its program was ended and may have to be started; nothing else is left of it".to_owned(),
-                ),
+            let left = Left {
+                node,
+                held: &self.held,
+                mark,
             };
+            let healed = self.kind.mend(&left);
             match healed {
                 Ok(done) => report.done.push(format!("{what}: {done}")),
                 Err(error) => report.failed.push(format!("{what}: {error}")),
@@ -194,6 +190,8 @@ mod tests {
     use super::super::{JOURNAL_FILE, Journal};
     use super::*;
     use crate::agent::protocol::Hello;
+    use crate::kinds::KindRef;
+    use crate::kinds::pause::Pause;
 
     /// As if it were dead: of an earlier process with this one's number.
     fn dead() -> Controller {
@@ -217,7 +215,7 @@ mod tests {
 
     fn open_pauses(journal: &Journal) {
         for fault in [1, 2] {
-            let (kind, nodes) = (Kind::Pause, Vec::new());
+            let (kind, nodes) = (KindRef(&Pause), Vec::new());
             journal.write(&Entry::Open { fault, kind, nodes }).unwrap();
         }
         journal.write(&Entry::Closed { fault: 1 }).unwrap();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Entry, JOURNAL_FORMAT, LINE_DOMAIN, RunEntry};
 use crate::agent::protocol::{Identity, Process};
-use crate::kind::Kind;
+use crate::kinds::KindRef;
 
 /// What stands between the body of a line and its seal, and after it.
 const BEFORE_SEAL: &str = ",\"seal\":\"";
@@ -30,7 +30,7 @@ fn unsealed(line: &str) -> Option<(String, &str)> {
 /// A fault that was opened and not closed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct OpenFault {
-    pub kind: Kind,
+    pub kind: KindRef,
     pub nodes: Vec<Identity>,
     pub held: Vec<Process>,
 }

@@ -1,4 +1,4 @@
-//! Kills and restarts: every process of a node is ended, and its program started again.
+//! What the steps of a kill do, and of a restart.
 
 use std::time::Duration;
 
@@ -6,16 +6,18 @@ use async_trait::async_trait;
 use duress_cluster::{Place, ProgramState};
 use serde_json::{Value, json};
 
-use super::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
-use super::nemesis::Shared;
-use super::{Outcome, Technique};
+use crate::kinds::KindRef;
+use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
+use crate::life::shared::Shared;
+use crate::life::technique::{Outcome, Technique};
 use crate::agent::AgentError;
 use crate::agent::protocol::{Command, Ending, Process, Processes};
-use crate::kind::{Kind, Selector};
+use crate::targets::Selector;
 
 /// Kills, and with patience restarts: those ask first, and start again at once.
-pub(crate) struct Kill {
+pub(crate) struct KillSteps {
     id: u64,
+    kind: KindRef,
     selector: Selector,
     seed: u64,
     patience: Option<Duration>,
@@ -23,10 +25,11 @@ pub(crate) struct Kill {
     ended: Vec<Process>,
 }
 
-impl Kill {
-    pub fn new(id: u64, selector: Selector, seed: u64, patience: Option<Duration>) -> Kill {
-        Kill {
+impl KillSteps {
+    pub fn new(id: u64, kind: KindRef, selector: Selector, seed: u64, patience: Option<Duration>) -> KillSteps {
+        KillSteps {
             id,
+            kind,
             selector,
             seed,
             patience,
@@ -73,7 +76,7 @@ impl Kill {
 }
 
 #[async_trait]
-impl Technique for Kill {
+impl Technique for KillSteps {
     fn targets(&self) -> Vec<String> {
         names(&self.places)
     }
@@ -83,12 +86,7 @@ impl Technique for Kill {
     }
 
     async fn prepare(&mut self, shared: &Shared) -> Outcome {
-        let kind = if self.patience.is_some() {
-            Kind::Restart
-        } else {
-            Kind::Kill
-        };
-        match aim(shared, self.id, kind, &self.selector, self.seed, |_| None).await {
+        match aim(shared, self.id, self.kind, &self.selector, self.seed, |_| None).await {
             Ok((places, outcome)) => {
                 self.places = places;
                 outcome

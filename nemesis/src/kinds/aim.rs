@@ -6,13 +6,13 @@ use duress_cluster::Place;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::Outcome;
-use super::nemesis::Shared;
+use super::KindRef;
 use crate::agent::AgentError;
 use crate::agent::protocol::{Command, Process, Processes};
 use crate::journal::Entry;
-use crate::kind::{Kind, RoleSelector, Selector};
-use crate::targets::resolve;
+use crate::life::shared::Shared;
+use crate::life::technique::Outcome;
+use crate::targets::{Selector, resolve};
 
 /// How often, and how long, to look whether a signal has had its effect.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -23,13 +23,13 @@ pub const EFFECT_WAIT_MAX: Duration = Duration::from_secs(2);
 pub async fn aim(
     shared: &Shared,
     fault: u64,
-    kind: Kind,
+    kind: KindRef,
     selector: &Selector,
     seed: u64,
     unhurt: fn(&[Process]) -> Option<&'static str>,
 ) -> Result<(Vec<Place>, Outcome), Outcome> {
     let roles = shared
-        .roles(*selector == Selector::Role(RoleSelector::Leader))
+        .roles(selector.needs_leader())
         .await;
     let chosen = resolve(selector, &shared.names(), &roles, seed)
         .map_err(|error| Outcome::skipped(error.to_string()))?;
@@ -56,7 +56,7 @@ pub async fn aim(
     }
     let nodes = shared.identify(places.clone()).await.map_err(skip)?;
     shared
-        .journal(Entry::Open { fault, kind, nodes })
+        .note(Entry::Open { fault, kind, nodes })
         .await
         .map_err(|error| Outcome::skipped(error.to_string()))?;
     let detail = if absent.is_empty() {

@@ -1,19 +1,20 @@
-//! Pauses: every process of a node is stopped, and goes on.
+//! What the steps of a pause do.
 
 use async_trait::async_trait;
 use duress_checker::history::StepResult;
 use duress_cluster::Place;
 use serde_json::{Value, json};
 
-use super::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
-use super::nemesis::Shared;
-use super::{Outcome, Technique};
+use crate::kinds::KindRef;
+use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
+use crate::life::shared::Shared;
+use crate::life::technique::{Outcome, Technique};
 use crate::agent::procfs;
 use crate::agent::protocol::{Command, Held, Process, Processes};
 use crate::journal::Entry;
-use crate::kind::{Kind, Selector};
+use crate::targets::Selector;
 
-pub(crate) struct Pause {
+pub(crate) struct PauseSteps {
     id: u64,
     selector: Selector,
     seed: u64,
@@ -23,9 +24,9 @@ pub(crate) struct Pause {
     woken: Vec<Process>,
 }
 
-impl Pause {
-    pub fn new(id: u64, selector: Selector, seed: u64) -> Pause {
-        Pause {
+impl PauseSteps {
+    pub fn new(id: u64, selector: Selector, seed: u64) -> PauseSteps {
+        PauseSteps {
             id,
             selector,
             seed,
@@ -37,7 +38,7 @@ impl Pause {
 }
 
 #[async_trait]
-impl Technique for Pause {
+impl Technique for PauseSteps {
     fn targets(&self) -> Vec<String> {
         names(&self.places)
     }
@@ -46,7 +47,7 @@ impl Technique for Pause {
         match aim(
             shared,
             self.id,
-            Kind::Pause,
+            KindRef(&super::Pause),
             &self.selector,
             self.seed,
             stopped_already,
@@ -78,7 +79,7 @@ impl Technique for Pause {
             .flat_map(|node| node.processes.iter().copied())
             .collect();
         let journaled = shared
-            .journal(Entry::Held {
+            .note(Entry::Held {
                 fault: self.id,
                 processes,
             })

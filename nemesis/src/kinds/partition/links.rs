@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::Outcome;
+use crate::life::technique::Outcome;
 use crate::agent::protocol::{Link, Reachability, RulesSeen};
 
 /// Directed links, `(from, to)`, by the names of the points that were probed.

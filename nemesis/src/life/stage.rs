@@ -15,104 +15,30 @@
 //! What a step does is the business of a [`Technique`], one for each kind of fault. Each step ends in an event with its
 //! result; a fault that can't be done is `skipped` with the reason, and never fatal.
 
-mod aim;
-mod kill;
-mod links;
-mod nemesis;
-mod partition;
-mod pause;
-
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use duress_checker::history::{FaultEvent, FaultStep, StepResult};
+use duress_checker::history::{Effect, FaultEvent, FaultStep, StepResult};
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::kind::{Fault, Kind};
-use crate::schedule::PlannedFault;
-
-use nemesis::Shared;
-pub use nemesis::{EventSink, Nemesis, NemesisError, Readiness};
+use super::shared::Shared;
+use super::technique::{Outcome, Technique};
 
 /// Between two looks at a fault that is in force. A look at a partition runs iptables-save at each node.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How a step ended, for a person and for a machine.
-pub(crate) struct Outcome {
-    result: StepResult,
-    detail: String,
-    evidence: Value,
-}
-
-impl Outcome {
-    fn installed(detail: impl Into<String>, evidence: Value) -> Outcome {
-        Outcome {
-            result: StepResult::Installed,
-            detail: detail.into(),
-            evidence,
-        }
-    }
-
-    fn skipped(why: impl Into<String>) -> Outcome {
-        Outcome {
-            result: StepResult::Skipped,
-            detail: why.into(),
-            evidence: Value::Null,
-        }
-    }
-
-    fn indeterminate(why: impl Into<String>, evidence: Value) -> Outcome {
-        Outcome {
-            result: StepResult::Indeterminate,
-            detail: why.into(),
-            evidence,
-        }
-    }
-
-    /// Done, or not, or half: an error of a step that acts leaves that open.
-    fn of<E: std::fmt::Display>(result: Result<Outcome, E>) -> Outcome {
-        result.unwrap_or_else(|error| Outcome::indeterminate(error.to_string(), Value::Null))
-    }
-}
-
-/// What a kind of fault does in each step. Steps that act say `indeterminate` when they fail: part of it may be in
-/// force. Healing must cope with anything that came before.
-#[async_trait]
-pub(crate) trait Technique: Send {
-    /// The nodes that it is about; known once it is prepared.
-    fn targets(&self) -> Vec<String>;
-    /// False if there is nothing to wait for between verification and healing.
-    fn lasts(&self) -> bool {
-        true
-    }
-    /// Finds out whom to hit, and writes the journal. `skipped` means that nothing will be done.
-    async fn prepare(&mut self, shared: &Shared) -> Outcome;
-    async fn inject(&mut self, shared: &Shared) -> Outcome;
-    async fn verify(&mut self, shared: &Shared) -> Outcome;
-    /// Whether it is still in force: a cheap look, while it lasts.
-    async fn look(&mut self, shared: &Shared) -> Outcome;
-    /// Whether it is still in force: as thorough as can be, right before it is healed.
-    async fn recheck(&mut self, shared: &Shared) -> Outcome;
-    async fn heal(&mut self, shared: &Shared) -> Outcome;
-    async fn verify_healed(&mut self, shared: &Shared) -> Outcome;
-}
-
-fn technique(planned: &PlannedFault) -> Box<dyn Technique> {
-    let (id, seed) = (planned.id, planned.choice_seed);
-    match &planned.fault {
-        Fault::Partition { shape, targets } => {
-            Box::new(partition::Partition::new(id, *shape, targets.clone(), seed))
-        }
-        Fault::Pause { targets } => Box::new(pause::Pause::new(id, targets.clone(), seed)),
-        Fault::Kill { targets } => Box::new(kill::Kill::new(id, targets.clone(), seed, None)),
-        Fault::Restart { targets } => {
-            let patience = Duration::from_millis(planned.length_ms);
-            Box::new(kill::Kill::new(id, targets.clone(), seed, Some(patience)))
-        }
-    }
+/// A fault before anything is done about it.
+pub struct NewFault {
+    /// Its number in the schedule.
+    pub id: u64,
+    /// Its kind, as histories name it.
+    pub kind: &'static str,
+    /// What it does to the nodes that it is about.
+    pub effect: Effect,
+    /// What its steps do.
+    pub technique: Box<dyn Technique>,
 }
 
 struct Planned;
@@ -131,7 +57,8 @@ impl ReadyToHeal for Rechecked {}
 #[must_use = "a fault that is dropped is never healed"]
 struct Stage<S> {
     id: u64,
-    kind: Kind,
+    kind: &'static str,
+    effect: Effect,
     technique: Box<dyn Technique>,
     shared: Arc<Shared>,
     state: PhantomData<S>,
@@ -142,6 +69,7 @@ impl<S> Stage<S> {
         Stage {
             id: self.id,
             kind: self.kind,
+            effect: self.effect,
             technique: self.technique,
             shared: self.shared,
             state: PhantomData,
@@ -158,31 +86,28 @@ impl<S> Stage<S> {
         let targets = self.technique.targets();
         let event = FaultEvent {
             id: self.id,
+            effect: Some(self.effect),
             step,
             targets,
             result: outcome.result,
             detail: outcome.detail,
             evidence,
         };
-        (self.shared.sink)(self.kind.name(), event);
+        (self.shared.sink)(self.kind, event);
         outcome.result
     }
 }
 
 impl Stage<Planned> {
-    fn new(planned: &PlannedFault, shared: Arc<Shared>) -> Stage<Planned> {
-        let kind = planned.fault.kind();
+    fn new(fault: NewFault, shared: Arc<Shared>) -> Stage<Planned> {
         Stage {
-            id: planned.id,
-            kind,
-            technique: technique(planned),
+            id: fault.id,
+            kind: fault.kind,
+            effect: fault.effect,
+            technique: fault.technique,
             shared,
             state: PhantomData,
         }
-    }
-
-    fn skip(self, why: &str) {
-        self.report(FaultStep::Prepare, Outcome::skipped(why), Instant::now());
     }
 
     async fn prepare(mut self) -> Option<Stage<Prepared>> {
@@ -290,8 +215,8 @@ impl Stage<Mended> {
 }
 
 /// Takes a fault through its life. `length_over` returns when it is time to heal.
-async fn live(planned: &PlannedFault, shared: Arc<Shared>, length_over: impl Future<Output = ()>) {
-    let Some(prepared) = Stage::new(planned, shared).prepare().await else {
+pub async fn live(fault: NewFault, shared: Arc<Shared>, length_over: impl Future<Output = ()>) {
+    let Some(prepared) = Stage::new(fault, shared).prepare().await else {
         return;
     };
     let healed = match prepared.inject().await {
@@ -306,4 +231,9 @@ async fn live(planned: &PlannedFault, shared: Arc<Shared>, length_over: impl Fut
     };
     let (mended, result) = healed.verify_healed().await;
     mended.clean_up(result).await;
+}
+
+/// Reports a fault that is not even begun.
+pub fn skip(fault: NewFault, shared: Arc<Shared>, why: &str) {
+    Stage::new(fault, shared).report(FaultStep::Prepare, Outcome::skipped(why), Instant::now());
 }

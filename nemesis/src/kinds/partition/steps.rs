@@ -1,4 +1,4 @@
-//! Partitions.
+//! What the steps of a partition do.
 
 use std::net::IpAddr;
 
@@ -7,20 +7,21 @@ use duress_cluster::{Node, Place};
 use serde_json::{Value, json};
 
 use super::links::{Counters, Links, judge_cut, judge_healed, judge_still_cut, pairs};
-use super::nemesis::Shared;
-use super::{Outcome, Technique};
+use super::shape::{Cut, Shape, links};
+use crate::kinds::KindRef;
+use crate::life::shared::Shared;
+use crate::life::technique::{Outcome, Technique};
 use crate::agent::AgentError;
 use crate::agent::protocol::{Command, Dropped, Point, Reachability, Rule, RulesSeen, Took};
 use crate::journal::Entry;
-use crate::kind::{Kind, RoleSelector, Selector, Shape};
-use crate::targets::{Cut, links};
+use crate::targets::Selector;
 
 /// What probes call the place where clients' requests come from. No cluster calls a node so: names of nodes are
 /// hostnames, and these have no space.
 const CLIENTS: &str = "the clients";
 const OBSERVERS: &str = "the observers";
 
-pub(crate) struct Partition {
+pub(crate) struct PartitionSteps {
     id: u64,
     shape: Shape,
     selector: Option<Selector>,
@@ -30,9 +31,9 @@ pub(crate) struct Partition {
     counters: Counters,
 }
 
-impl Partition {
-    pub fn new(id: u64, shape: Shape, selector: Option<Selector>, seed: u64) -> Partition {
-        Partition {
+impl PartitionSteps {
+    pub fn new(id: u64, shape: Shape, selector: Option<Selector>, seed: u64) -> PartitionSteps {
+        PartitionSteps {
             id,
             shape,
             selector,
@@ -44,7 +45,7 @@ impl Partition {
     }
 
     fn needs_leader(&self) -> bool {
-        self.shape == Shape::Leader || self.selector == Some(Selector::Role(RoleSelector::Leader))
+        self.shape == Shape::Leader || self.selector.as_ref().is_some_and(Selector::needs_leader)
     }
 
     /// The links as probes name them.
@@ -121,7 +122,7 @@ fn addresses_of(node: &Node) -> Vec<IpAddr> {
 }
 
 #[async_trait]
-impl Technique for Partition {
+impl Technique for PartitionSteps {
     fn targets(&self) -> Vec<String> {
         self.cut.targets.clone()
     }
@@ -193,9 +194,9 @@ impl Technique for Partition {
         let identified = shared.identify(at).await;
         let journaled = match identified {
             Ok(nodes) => shared
-                .journal(Entry::Open {
+                .note(Entry::Open {
                     fault: self.id,
-                    kind: Kind::Partition,
+                    kind: KindRef(&super::Partition),
                     nodes,
                 })
                 .await

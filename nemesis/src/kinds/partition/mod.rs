@@ -1,0 +1,120 @@
+//! `partition`: links between nodes, or between clients and nodes, are cut.
+//!
+//! ```toml
+//! kind = "partition"
+//! shape = "one"          # see [`Shape`]
+//! targets = "leader"     # with shapes one, one-way (a single node) and clients
+//! ```
+
+mod links;
+mod shape;
+mod steps;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use duress_checker::history::Effect;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{About, Kind, Left, Parameter, Parameters, json, typed};
+use crate::agent::remove_chains;
+use crate::life::technique::Technique;
+use crate::targets::Selector;
+
+pub use shape::Shape;
+
+/// The kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Partition;
+
+/// Which links.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PartitionParameters {
+    shape: Shape,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    targets: Option<Selector>,
+}
+
+impl Kind for Partition {
+    fn name(&self) -> &'static str {
+        "partition"
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Cuts
+    }
+
+    fn about(&self) -> About {
+        About {
+            description: "cuts links between nodes, or between clients and nodes, by dropping packets where they arrive",
+            parameters: vec![
+                Parameter {
+                    name: "shape",
+                    values: shapes(),
+                },
+                Parameter {
+                    name: "targets",
+                    values: "with shapes one, one-way (a single node) and clients".to_owned(),
+                },
+            ],
+            verified_by: "packets between every pair of nodes, both ways, IPv4 and IPv6: those links that are cut are silent for at \
+             least 100 ms, all others are heard, and both ends of one of them could have used it; at its end the same, with the rules \
+             still there, which have dropped packets of the system and not only probes; healed when all are heard again",
+        }
+    }
+
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
+        if parameters.get("shape").is_none() {
+            return Err(format!("a partition needs a shape: one of {}", shapes()));
+        }
+        let parameters: PartitionParameters = typed(parameters)?;
+        let shape = parameters.shape;
+        let name = shape.name();
+        if parameters.targets.is_some() && !shape.has_targets() {
+            return Err(format!(
+                "shape {name:?} draws its own nodes; targets go with shapes one, one-way and clients"
+            ));
+        }
+        let single = parameters.targets.as_ref().is_none_or(Selector::is_single);
+        if matches!(shape, Shape::One | Shape::OneWay) && !single {
+            return Err(format!(
+                "shape {name:?} is about a single node: targets may be leader, follower, one, or a list of one name"
+            ));
+        }
+        Ok(Arc::new(parameters))
+    }
+
+    fn mend(&self, left: &Left<'_>) -> io::Result<String> {
+        Ok(match remove_chains(left.node, left.mark)? {
+            Some(packets) => format!("removed the rules, which had dropped {packets} packets"),
+            None => "no rules were left".to_owned(),
+        })
+    }
+}
+
+impl Parameters for PartitionParameters {
+    fn to_json(&self) -> Value {
+        json(self)
+    }
+
+    fn check(&self, nodes: &[String]) -> Result<(), (&'static str, String)> {
+        let (name, min, count) = (self.shape.name(), self.shape.nodes_min(), nodes.len());
+        if count < min {
+            let what = format!("a partition of shape {name:?} needs {min} nodes; there are {count}");
+            return Err(("shape", what));
+        }
+        let checked = self.targets.as_ref().map_or(Ok(()), |targets| targets.check(nodes));
+        checked.map_err(|what| ("targets", what))
+    }
+
+    fn technique(&self, id: u64, seed: u64, _length: Duration) -> Box<dyn Technique> {
+        Box::new(steps::PartitionSteps::new(id, self.shape, self.targets.clone(), seed))
+    }
+}
+
+fn shapes() -> String {
+    Shape::ALL.map(Shape::name).join(", ")
+}

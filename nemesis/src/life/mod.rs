@@ -1,0 +1,6 @@
+//! The life of a fault: its steps in order ([`stage`]), what a kind does in each ([`technique`]), what all of a run's faults
+//! share ([`shared`]).
+
+pub(crate) mod shared;
+pub(crate) mod stage;
+pub(crate) mod technique;
