@@ -23,7 +23,11 @@ pub(crate) fn client(local: Option<IpAddr>, limit: Duration) -> Result<Client, C
 
 /// The body of a successful answer as JSON, if it is JSON. Anything but 2xx is no success, redirects included.
 pub(crate) async fn get(client: &Client, to: SocketAddr, path: &str) -> Result<Option<Value>, Trouble> {
-    success(client.call(Method::Get, &format!("http://{to}{path}"), None).await?)
+    success(
+        client
+            .call(Method::Get, &format!("http://{to}{path}"), None)
+            .await?,
+    )
 }
 
 /// The same for a POST with a JSON body.

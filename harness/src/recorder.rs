@@ -242,9 +242,7 @@ impl Recorder {
         let queue = &*self.queue;
         let mut waiting = queue
             .room
-            .wait_while(queue.lock(), |waiting| {
-                waiting.is_full() && !queue.is_broken()
-            })
+            .wait_while(queue.lock(), |waiting| waiting.is_full() && !queue.is_broken())
             .unwrap_or_else(PoisonError::into_inner);
         // Who uses the recorder learns from `trouble` and `Writer::finish`.
         if waiting.closed || queue.is_broken() {
@@ -422,6 +420,9 @@ mod tests {
         recorder.invoke(0, &write(1), None);
         let error = writer.finish(&recorder).expect_err("no space");
         assert!(error.to_string().starts_with("write /dev/full: "), "{error}");
-        assert_eq!(recorder.trouble().as_deref(), Some("the history can't be written"));
+        assert_eq!(
+            recorder.trouble().as_deref(),
+            Some("the history can't be written")
+        );
     }
 }

@@ -256,6 +256,7 @@ impl Run<'_> {
             cluster: cluster.clone(),
             system: self.system.clone(),
             limit: self.spec.cluster.ready_limit(),
+            recorder: self.recorder.clone(),
         };
         Ok(Nemesis::new(
             cluster,
@@ -302,19 +303,20 @@ struct Ready {
     cluster: Arc<dyn Cluster>,
     system: System,
     limit: Duration,
+    recorder: Arc<Recorder>,
 }
 
 #[async_trait::async_trait]
 impl Readiness for Ready {
     async fn ready(&self, node: &str) -> Result<(), String> {
-        wait_ready(
-            &*self.cluster,
-            node,
-            &self.system.readiness,
-            Instant::now() + self.limit,
-        )
-        .await
-        .map_err(|error| error.to_string())
+        let deadline = Instant::now() + self.limit;
+        let waited = wait_ready(&*self.cluster, node, &self.system.readiness, deadline).await;
+        waited.map_err(|error| {
+            if matches!(error, ClusterError::Local { .. }) {
+                self.recorder.give_up(&error.to_string());
+            }
+            error.to_string()
+        })
     }
 }
 

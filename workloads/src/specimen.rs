@@ -172,8 +172,14 @@ mod tests {
     #[test]
     fn answers_prove_what_they_say() {
         let read = op("read", Value::Null);
-        assert_eq!(answer(&read, 200, r#"{"value":7,"index":3}"#), Answer::Ok(json!(7)));
-        assert_eq!(answer(&read, 200, r#"{"value":null,"index":3}"#), Answer::Ok(Value::Null));
+        assert_eq!(
+            answer(&read, 200, r#"{"value":7,"index":3}"#),
+            Answer::Ok(json!(7))
+        );
+        assert_eq!(
+            answer(&read, 200, r#"{"value":null,"index":3}"#),
+            Answer::Ok(Value::Null)
+        );
         let write = op("write", json!(4));
         assert_eq!(answer(&write, 200, r#"{"index":3}"#), Answer::Ok(json!(4)));
         let mismatch = Answer::Failed {
@@ -182,7 +188,11 @@ mod tests {
         let cas = op("cas", json!([1, 2]));
         assert_eq!(answer(&cas, 200, r#"{"swapped":false,"index":3}"#), mismatch);
         assert_eq!(
-            answer(&write, 421, r#"{"error":"not-leader","executed":"no","leader":"n2"}"#),
+            answer(
+                &write,
+                421,
+                r#"{"error":"not-leader","executed":"no","leader":"n2"}"#
+            ),
             Answer::Refused {
                 error: "not-leader".to_owned(),
                 leader: Some("n2".to_owned()),
@@ -194,7 +204,11 @@ mod tests {
     #[test]
     fn what_cannot_be_understood_or_contradicts_itself_proves_nothing() {
         let refusal = |error: &str| format!(r#"{{"error":"{error}","executed":"no"}}"#);
-        let (read, write, cas) = (op("read", Value::Null), op("write", json!(4)), op("cas", json!([1, 2])));
+        let (read, write, cas) = (
+            op("read", Value::Null),
+            op("write", json!(4)),
+            op("cas", json!([1, 2])),
+        );
         for (op, status, body) in [
             (&write, 200, "<html>".to_owned()),
             (&write, 200, "{}".to_owned()),
@@ -207,7 +221,11 @@ mod tests {
             (&write, 200, r#"{"index":3,"error":"internal"}"#.to_owned()),
             (&write, 200, refusal("not-leader")),
             (&write, 500, String::new()),
-            (&write, 503, r#"{"error":"no-quorum","executed":"unknown"}"#.to_owned()),
+            (
+                &write,
+                503,
+                r#"{"error":"no-quorum","executed":"unknown"}"#.to_owned(),
+            ),
             // Nothing that the specimen says: something in between may have passed the request on.
             (&write, 500, refusal("internal")),
             (&write, 502, refusal("not-leader")),
@@ -218,7 +236,10 @@ mod tests {
             (&write, 201, refusal("not-leader")),
         ] {
             let answer = answer(op, status, &body);
-            assert!(matches!(answer, Answer::Unknown { .. }), "{status} {body}: {answer:?}");
+            assert!(
+                matches!(answer, Answer::Unknown { .. }),
+                "{status} {body}: {answer:?}"
+            );
         }
     }
 }

@@ -38,7 +38,21 @@ mod tests {
         let nines = "9".repeat(1000);
         assert_eq!(parse(&nines), Some(Duration::from_secs(u64::MAX)));
         for nonsense in [
-            "-1", "-0", "+1", "nan", "NaN", "inf", "-inf", "1e300", "1e3", "", ".", "1.", ".5", "0x10", "١",
+            "-1",
+            "-0",
+            "+1",
+            "nan",
+            "NaN",
+            "inf",
+            "-inf",
+            "1e300",
+            "1e3",
+            "",
+            ".",
+            "1.",
+            ".5",
+            "0x10",
+            "١",
             "Wed, 21 Oct 2015 07:28:00 GMT",
         ] {
             assert_eq!(parse(nonsense), None, "{nonsense}");

@@ -26,7 +26,9 @@ where
 
 async fn ask(options: Options, address: SocketAddr) -> Result<Reply, Trouble> {
     let client = Client::new(options).expect("a client");
-    client.call(Method::Get, &format!("http://{address}/"), None).await
+    client
+        .call(Method::Get, &format!("http://{address}/"), None)
+        .await
 }
 
 /// Writes this and hangs up.
@@ -79,9 +81,15 @@ async fn bodies_end_at_the_limit() {
     let chunk = format!("3e8\r\n{}\r\n", "x".repeat(1000));
     let too_large = Err(Trouble::TooLarge { limit: 10_000 });
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-    assert_eq!(ask(options, endless(chunked, chunk.clone()).await).await, too_large);
+    assert_eq!(
+        ask(options, endless(chunked, chunk.clone()).await).await,
+        too_large
+    );
     let unframed = "HTTP/1.1 200 OK\r\n\r\n";
-    assert_eq!(ask(options, endless(unframed, chunk.clone()).await).await, too_large);
+    assert_eq!(
+        ask(options, endless(unframed, chunk.clone()).await).await,
+        too_large
+    );
     let promised = said("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n").await;
     assert_eq!(ask(options, promised).await, too_large);
     let full = format!("{chunked}{}0\r\n\r\n", chunk.repeat(10));
@@ -92,7 +100,10 @@ async fn bodies_end_at_the_limit() {
 #[tokio::test]
 async fn bodies_end_at_the_limit_of_all_together() {
     // 65 answers of which each but the last byte has come: one too many.
-    let part = format!("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{}", "x".repeat(999));
+    let part = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{}",
+        "x".repeat(999)
+    );
     let address = serve(move |mut stream| {
         let part = part.clone();
         async move {
@@ -111,12 +122,20 @@ async fn bodies_end_at_the_limit_of_all_together() {
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..=BODIES_AT_ONCE {
         let client = client.clone();
-        calls.spawn(async move { client.call(Method::Get, &format!("http://{address}/"), None).await });
+        calls.spawn(async move {
+            client
+                .call(Method::Get, &format!("http://{address}/"), None)
+                .await
+        });
     }
     let first = calls.join_next().await.expect("a call").expect("no panic");
     assert_eq!(first, Err(Trouble::TooMuch { limit: 64_000 }));
     calls.shutdown().await;
-    assert_eq!(client.in_memory.load(Ordering::Relaxed), 0, "what is dropped is given back");
+    assert_eq!(
+        client.in_memory.load(Ordering::Relaxed),
+        0,
+        "what is dropped is given back"
+    );
 }
 
 #[tokio::test]
@@ -124,7 +143,11 @@ async fn heads_end_too() {
     let header = "x-filler: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n".to_owned();
     let answer = ask(Options::default(), endless("HTTP/1.1 200 OK\r\n", header).await).await;
     assert!(matches!(answer, Err(Trouble::Broken(_))), "{answer:?}");
-    let long = ask(Options::default(), endless("HTTP/1.1 200 OK\r\nx: ", "y".repeat(1000)).await).await;
+    let long = ask(
+        Options::default(),
+        endless("HTTP/1.1 200 OK\r\nx: ", "y".repeat(1000)).await,
+    )
+    .await;
     assert!(matches!(long, Err(Trouble::Broken(_))), "{long:?}");
 }
 
@@ -136,7 +159,12 @@ async fn only_a_connection_that_was_never_made_proves_that_nothing_was_sent() {
     };
     let refused = ask(Options::default(), closed).await;
     assert!(matches!(refused, Err(Trouble::NotSent(_))), "{refused:?}");
-    for text in ["", "HTTP/1.1 200 OK\r\ncontent-le", "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", "garbage\r\n\r\n"] {
+    for text in [
+        "",
+        "HTTP/1.1 200 OK\r\ncontent-le",
+        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf",
+        "garbage\r\n\r\n",
+    ] {
         let answer = ask(Options::default(), said(text).await).await;
         assert!(matches!(answer, Err(Trouble::Broken(_))), "{text:?}: {answer:?}");
     }
@@ -149,7 +177,10 @@ async fn only_a_connection_that_was_never_made_proves_that_nothing_was_sent() {
         time: Some(Duration::from_millis(50)),
         ..Options::default()
     };
-    assert_eq!(ask(limited, silent).await, Err(Trouble::Broken("no answer in time".to_owned())));
+    assert_eq!(
+        ask(limited, silent).await,
+        Err(Trouble::Broken("no answer in time".to_owned()))
+    );
 }
 
 #[tokio::test]
@@ -161,14 +192,19 @@ async fn an_address_that_is_not_ours_is_no_trouble_of_the_nodes() {
         ..Options::default()
     };
     let answer = ask(options, address).await;
-    assert!(matches!(&answer, Err(Trouble::Local(text)) if text.contains("no port left")), "{answer:?}");
+    assert!(
+        matches!(&answer, Err(Trouble::Local(text)) if text.contains("no port left")),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_mad_retry_after_is_none() {
     for (text, seconds) in [("-1", None), ("nan", None), ("1e300", None), ("2", Some(2))] {
         let answer = format!("HTTP/1.1 429 Too Many\r\nretry-after: {text}\r\ncontent-length: 0\r\n\r\n");
-        let reply = ask(Options::default(), said(answer).await).await.expect("an answer");
+        let reply = ask(Options::default(), said(answer).await)
+            .await
+            .expect("an answer");
         assert_eq!(reply.retry_after, seconds.map(Duration::from_secs), "{text}");
     }
 }

@@ -80,9 +80,15 @@ pub fn local_cause(error: &(dyn Error + 'static)) -> Option<String> {
 
 fn what_to_do(error: &io::Error) -> Option<String> {
     let advice = match Errno::from_raw(error.raw_os_error()?) {
-        Errno::EMFILE => "this process has as many files and connections open as it may: raise `ulimit -n`, or use fewer clients",
-        Errno::ENFILE => "this machine has as many files open as it may: raise fs.file-max, or end other programs",
-        Errno::ENOMEM | Errno::ENOBUFS => "this machine is out of memory: use fewer clients, or end other programs",
+        Errno::EMFILE => {
+            "this process has as many files and connections open as it may: raise `ulimit -n`, or use fewer clients"
+        }
+        Errno::ENFILE => {
+            "this machine has as many files open as it may: raise fs.file-max, or end other programs"
+        }
+        Errno::ENOMEM | Errno::ENOBUFS => {
+            "this machine is out of memory: use fewer clients, or end other programs"
+        }
         Errno::EADDRNOTAVAIL => {
             "this machine has no such address, or no port left on it: use fewer clients, or widen net.ipv4.ip_local_port_range"
         }

@@ -161,7 +161,11 @@ impl ClientSpec {
 
     /// Each attempt as long as it may be, and the longest back-off before each.
     fn deadline(&self) -> Duration {
-        let each = self.backoff_max.0.saturating_mul(2).saturating_add(self.timeout.0);
+        let each = self
+            .backoff_max
+            .0
+            .saturating_mul(2)
+            .saturating_add(self.timeout.0);
         self.deadline
             .map_or_else(|| each.saturating_mul(self.attempts), |deadline| deadline.0)
     }

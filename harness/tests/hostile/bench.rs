@@ -63,7 +63,10 @@ pub fn run(spec: &str, shell: &str, watch: impl Fn(&Child, &Path)) -> Run {
         if took > Duration::from_secs(90) || peak >= MEMORY_MAX {
             child.kill().expect("a child");
             child.wait().expect("a dead child");
-            panic!("after {took:?} and with {peak} KiB the run has not ended: {}", said(&dir));
+            panic!(
+                "after {took:?} and with {peak} KiB the run has not ended: {}",
+                said(&dir)
+            );
         }
         std::thread::sleep(Duration::from_millis(10));
     };

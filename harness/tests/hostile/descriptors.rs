@@ -60,7 +60,10 @@ fn a_controller_without_descriptors_does_not_blame_the_system() {
     let history = run.history();
     let of_kind = |kind: &str| {
         let lacking = |event: &&serde_json::Value| {
-            event["type"] == kind && event["error"].as_str().is_some_and(|error| error.contains("open files"))
+            event["type"] == kind
+                && event["error"]
+                    .as_str()
+                    .is_some_and(|error| error.contains("open files"))
         };
         history.iter().filter(lacking).count()
     };
@@ -80,7 +83,13 @@ fn the_controller_takes_the_descriptors_that_it_may_have_and_nodes_keep_their_li
     let soft = soft.into_inner();
     // The first is the shell's.
     assert!(soft.last() > Some(&150), "{:?}", soft.last());
-    assert!(run.outcomes(false).values().all(|node| node.ok >= 20 && node.fail == 0), "{}", run.said);
+    assert!(
+        run.outcomes(false)
+            .values()
+            .all(|node| node.ok >= 20 && node.fail == 0),
+        "{}",
+        run.said
+    );
     let log = std::fs::read_to_string(run.latest().join("nodes/n1/log")).expect("a log");
     assert!(log.starts_with("open files: 150 "), "{log}");
 }

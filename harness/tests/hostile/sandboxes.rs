@@ -92,19 +92,25 @@ fn nodes_that_answer_with_anything_prove_nothing_and_cost_little() {
 }
 
 fn bodies_that_come_for_seconds_cost_little() {
-    let rest = ONE_ATTEMPT.replace("300ms", "3s").replace("faults = \"4s\"", "faults = \"2s\"");
+    let rest = ONE_ATTEMPT
+        .replace("300ms", "3s")
+        .replace("faults = \"4s\"", "faults = \"2s\"");
     let modes = ["long-body", "endless-body", "endless-chunks"];
     let run = run(&spec(&modes, &rest), "", |_, _| {});
     assert_eq!(run.code, Some(2), "{}", run.said);
     for (node, outcomes) in run.outcomes(false) {
         assert!(outcomes.info >= 5, "{node}: {outcomes:?}");
         assert_eq!((outcomes.ok, outcomes.fail), (0, 0), "{node}: {outcomes:?}");
-        assert!(outcomes.error.contains("longer than 1048576 bytes"), "{node}: {outcomes:?}");
+        assert!(
+            outcomes.error.contains("longer than 1048576 bytes"),
+            "{node}: {outcomes:?}"
+        );
     }
 }
 
 fn a_write_that_was_applied_and_then_redirected_to_a_dead_port_did_not_fail() {
-    let rest = ONE_ATTEMPT.replace("processes = 40", "processes = 3") + "[evidence]\nok = 50\nok-of-each = 5\n";
+    let rest =
+        ONE_ATTEMPT.replace("processes = 40", "processes = 3") + "[evidence]\nok = 50\nok-of-each = 5\n";
     let run = run(&spec(&["redirect-writes"], &rest), "", |_, _| {});
     assert_eq!(run.code, Some(0), "{}", run.said);
     let outcomes = &run.outcomes(true)["n1"];
@@ -119,7 +125,11 @@ fn a_status_without_end_is_a_node_that_is_not_ready() {
         assert_eq!(run.code, Some(3), "{}", run.said);
         assert!(run.took < Duration::from_secs(30), "{:?}", run.took);
         let failure = run.failure().expect("a reason");
-        let why = ["is longer than 1048576 bytes", "HTTP status 307", "no answer in time"];
+        let why = [
+            "is longer than 1048576 bytes",
+            "HTTP status 307",
+            "no answer in time",
+        ];
         assert!(why.iter().any(|why| failure.contains(why)), "{failure}");
     }
 }

@@ -29,7 +29,10 @@ struct Request {
 
 #[expect(clippy::print_stdout, reason = "its log is read by tests")]
 pub fn main(args: &[OsString]) -> ExitCode {
-    let args: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let args: Vec<String> = args
+        .iter()
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
     let value = |name: &str| {
         let position = args.iter().position(|arg| arg == name);
         position.and_then(|position| args.get(position + 1).cloned())
@@ -146,7 +149,9 @@ impl Server {
             "slow-headers" => slowly(stream, "HTTP/1.1 200 OK\r\nx-slow: "),
             "slow-body" => slowly(stream, "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n"),
             "garbage" => {
-                let bytes: Vec<u8> = (0..10_000_u32).map(|byte| (byte.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+                let bytes: Vec<u8> = (0..10_000_u32)
+                    .map(|byte| (byte.wrapping_mul(2_654_435_761) >> 24) as u8)
+                    .collect();
                 stream.write_all(&bytes)?;
                 ended
             }
@@ -158,7 +163,10 @@ impl Server {
             }
             "reset" => {
                 self.apply(request);
-                let now = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+                let now = nix::libc::linger {
+                    l_onoff: 1,
+                    l_linger: 0,
+                };
                 nix::sys::socket::setsockopt(stream, nix::sys::socket::sockopt::Linger, &now)?;
                 ended
             }
@@ -178,7 +186,11 @@ impl Server {
             }
             "deep" => {
                 let body = "[".repeat(500_000);
-                write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+                write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                )
             }
             "silent" => {
                 io::copy(stream, &mut io::sink())?;
@@ -243,7 +255,13 @@ fn read_request(stream: &mut TcpStream) -> io::Result<Option<Request>> {
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let length = head
         .lines()
-        .find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok())
+        .find_map(|line| {
+            line.to_lowercase()
+                .strip_prefix("content-length:")?
+                .trim()
+                .parse()
+                .ok()
+        })
         .unwrap_or(0);
     let mut body = bytes.split_off(end);
     while body.len() < length {

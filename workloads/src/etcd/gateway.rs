@@ -98,10 +98,14 @@ fn interpret(reply: &Reply) -> Result<Value, Trouble> {
     let text = |field: &str| answer.get(field).and_then(Value::as_str);
     // 3.4 and 3.5 say the same twice, 3.6 only the second.
     match (status, text("error"), text("message")) {
-        (200, None, None) if answer.get("error").is_none() => match number(answer.pointer("/header/revision")) {
-            0 => Err(Trouble::NoAnswer("the answer has no header with a revision".to_owned())),
-            _ => Ok(answer),
-        },
+        (200, None, None) if answer.get("error").is_none() => {
+            match number(answer.pointer("/header/revision")) {
+                0 => Err(Trouble::NoAnswer(
+                    "the answer has no header with a revision".to_owned(),
+                )),
+                _ => Ok(answer),
+            }
+        }
         (400.., Some(error), Some(message)) if error != message => Err(Trouble::NoAnswer(format!(
             "status {status}, and two errors: {error}; {message}"
         ))),
@@ -109,9 +113,9 @@ fn interpret(reply: &Reply) -> Result<Value, Trouble> {
             code: answer.get("code").and_then(Value::as_i64).unwrap_or_default(),
             message: message.to_owned(),
         }),
-        (_, Some(error), _) | (_, None, Some(error)) => {
-            Err(Trouble::NoAnswer(format!("status {status} with an error: {error}")))
-        }
+        (_, Some(error), _) | (_, None, Some(error)) => Err(Trouble::NoAnswer(format!(
+            "status {status} with an error: {error}"
+        ))),
         _ => Err(Trouble::NoAnswer(format!("status {status}"))),
     }
 }
@@ -214,7 +218,10 @@ mod tests {
             (500, two),
         ] {
             let interpreted = interpreted(status, body);
-            assert!(matches!(interpreted, Err(Trouble::NoAnswer(_))), "{status} {body}: {interpreted:?}");
+            assert!(
+                matches!(interpreted, Err(Trouble::NoAnswer(_))),
+                "{status} {body}: {interpreted:?}"
+            );
         }
     }
 

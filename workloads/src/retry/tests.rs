@@ -157,7 +157,10 @@ async fn only_proofs_make_a_failure() {
         let (completion, _) = write(&script, &POLICY, None).await;
         assert_eq!(completion.outcome, outcome, "{answers:?}");
         assert_eq!(completion.attempts.len(), count, "{answers:?}");
-        assert_eq!(completion.local, completion.error.as_deref() == Some("no descriptor"));
+        assert_eq!(
+            completion.local,
+            completion.error.as_deref() == Some("no descriptor")
+        );
     }
 }
 
@@ -237,6 +240,9 @@ async fn errors_are_kept_short() {
     let script = Script::new([Some(Answer::unknown("x".repeat(1 << 20))), refused(), refused()]);
     let (completion, _) = write(&script, &POLICY, None).await;
     let error = completion.error.expect("an error");
-    assert!(error.len() < 1100 && error.ends_with("(cut, it has 1048576 bytes)"), "{error}");
+    assert!(
+        error.len() < 1100 && error.ends_with("(cut, it has 1048576 bytes)"),
+        "{error}"
+    );
     assert_eq!(completion.attempts[0].error.as_ref(), Some(&error));
 }
