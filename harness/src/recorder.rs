@@ -414,6 +414,43 @@ mod tests {
     }
 
     #[test]
+    fn long_values_make_the_load_wait_before_they_fill_the_memory() {
+        let (reader, disk) = std::io::pipe().expect("a pipe");
+        let (recorder, writer) =
+            Recorder::over(File::from(std::os::fd::OwnedFd::from(disk)), Path::new("a pipe"));
+        let long = json!(vec![0; QUEUE_WEIGHT / 4]);
+        let load = std::thread::spawn({
+            let recorder = recorder.clone();
+            move || (0..12).for_each(|_| recorder.note("long", long.clone()))
+        });
+        // Nobody reads yet, so the writer stands still with what it took first.
+        while recorder.queue.lock().weight < QUEUE_WEIGHT {
+            std::thread::yield_now();
+        }
+        assert!(recorder.queue.lock().events.len() <= 4);
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(reader)).take(12);
+        assert_eq!(lines.map(|line| line.expect("a line")).count(), 12);
+        load.join().expect("the load ends");
+        // A pipe can't be synced.
+        writer.finish(&recorder).expect_err("no disk");
+    }
+
+    #[test]
+    fn the_first_who_gives_up_says_why() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (recorder, writer) =
+            Recorder::create(&dir.path().join("history.jsonl"), "test", 7, "").expect("a new file");
+        assert!(!recorder.must_end() && recorder.trouble().is_none());
+        recorder.give_up("no descriptor");
+        recorder.give_up("another reason");
+        assert!(recorder.must_end());
+        assert_eq!(recorder.trouble().as_deref(), Some("no descriptor"));
+        // What is recorded after that is still kept.
+        recorder.invoke(0, &write(1), None);
+        writer.finish(&recorder).expect("a written history");
+    }
+
+    #[test]
     fn a_full_disk_is_noticed() {
         let full = File::options().write(true).open("/dev/full").expect("/dev/full");
         let (recorder, writer) = Recorder::over(full, Path::new("/dev/full"));
