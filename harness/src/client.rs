@@ -30,6 +30,9 @@ pub fn problem(spec: &Spec) -> Option<String> {
             "properties: \"linearizable\" has no model for this workload; use {better:?}"
         ));
     }
+    if client.deadline.is_some_and(|deadline| deadline.0.is_zero()) {
+        return Some("client.deadline is 0: use e.g. \"10s\", or leave it out".to_owned());
+    }
     (system == "etcd" && client.read == ReadMode::Lease).then(|| {
         "client.read is \"lease\": etcd reads \"linearizable\" or \"serializable\" (any member's own state)".to_owned()
     })
