@@ -133,7 +133,17 @@ mod tests {
 
     #[test]
     fn names_that_lead_elsewhere_are_refused() {
-        for name in ["", ".", "..", "a/b", "/etc", "../x", ".hidden", "a\nb", &"x".repeat(256)] {
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "/etc",
+            "../x",
+            ".hidden",
+            "a\nb",
+            &"x".repeat(256),
+        ] {
             assert!(check_name(name).is_err(), "{name:?}");
         }
         for name in ["n1", "db-one", "a..b", "é"] {
@@ -149,11 +159,20 @@ mod tests {
         std::fs::create_dir_all(&run).unwrap();
         std::fs::create_dir_all(&outside).unwrap();
         symlink(&outside, run.join("nodes")).unwrap();
-        let said = Folder::open(&run).unwrap().below("nodes").unwrap_err().to_string();
+        let said = Folder::open(&run)
+            .unwrap()
+            .below("nodes")
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("symbolic link"), "{said}");
 
         std::fs::remove_file(run.join("nodes")).unwrap();
-        let node = Folder::open(&run).unwrap().below("nodes").unwrap().below("n1").unwrap();
+        let node = Folder::open(&run)
+            .unwrap()
+            .below("nodes")
+            .unwrap()
+            .below("n1")
+            .unwrap();
         symlink(outside.join("log"), run.join("nodes/n1/log")).unwrap();
         assert!(node.append("log").is_err());
         std::fs::remove_file(run.join("nodes/n1/log")).unwrap();

@@ -76,7 +76,11 @@ impl std::fmt::Debug for Key {
 
 /// The folder of the key, by what a variable of the environment says; see the table above.
 pub fn folder(is_root: bool, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, KeyError> {
-    let path = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let path = |name| {
+        variable(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     if let Some(folder) = path("DURESS_STATE") {
         return Ok(folder);
     }
@@ -252,9 +256,7 @@ mod tests {
     fn the_same_key_is_found_again_and_another_folder_has_another() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("state/duress");
-        let seal = Key::kept_in(&folder)
-            .unwrap()
-            .seal("labels", &["a1", "/runs/1"]);
+        let seal = Key::kept_in(&folder).unwrap().seal("labels", &["a1", "/runs/1"]);
         let again = Key::kept_in(&folder).unwrap();
         assert!(again.verifies("labels", &["a1", "/runs/1"], &seal));
         let other = Key::kept_in(&home.path().join("other")).unwrap();

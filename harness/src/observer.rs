@@ -51,11 +51,13 @@ impl Observer {
         let mut tasks = JoinSet::new();
         for node in nodes {
             let path = dir.probes(&node.name);
-            let mut file = BufWriter::new(File::options()
+            let mut file = BufWriter::new(
+                File::options()
                     .create(true)
                     .append(true)
                     .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
-                    .open(&path)?);
+                    .open(&path)?,
+            );
             let (node, nodes) = (node.clone(), nodes.to_vec());
             let (probe, recorder) = (probe.clone(), recorder.clone());
             let (shared, trouble) = (shared.clone(), trouble.clone());

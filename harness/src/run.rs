@@ -124,7 +124,8 @@ impl Run<'_> {
     async fn deploy(&self) -> Result<Deployed, Failure> {
         self.phase("deploy");
         let start = Instant::now();
-        let deployed = deploy::deploy(&self.spec.cluster, &self.system, self.ground, self.dir, &self.key).await?;
+        let deployed =
+            deploy::deploy(&self.spec.cluster, &self.system, self.ground, self.dir, &self.key).await?;
         self.progress.say(&format!(
             "{} nodes of {} are up after {:.1} s",
             deployed.cluster.nodes().len(),

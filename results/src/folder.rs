@@ -13,7 +13,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, openat, renameat, symlinkat, unlinkat,
+    AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, openat, renameat, symlinkat,
+    unlinkat,
 };
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -180,7 +181,12 @@ mod tests {
         names.sort();
         assert_eq!(
             names,
-            [".report.html.4711.x", ".report.html.swp", ".verdict.json.4711.0", "report.html"]
+            [
+                ".report.html.4711.x",
+                ".report.html.swp",
+                ".verdict.json.4711.0",
+                "report.html"
+            ]
         );
     }
 

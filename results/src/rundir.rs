@@ -214,9 +214,7 @@ impl RunDir {
     /// Makes `nodes/<node>/` and says where it is.
     pub fn create_node(&self, node: &str) -> Result<PathBuf, RunDirError> {
         let path = self.node(node);
-        Folder::open(&self.path)?
-            .below(NODES)?
-            .below(&file_name(node))?;
+        Folder::open(&self.path)?.below(NODES)?.below(&file_name(node))?;
         Ok(path)
     }
 

@@ -206,14 +206,27 @@ impl Engine {
     /// [`LOG_BEGINNING_BYTES_MAX`] the end, with a line between them that says so. `path` is for messages.
     pub async fn save_log(&self, id: &str, file: std::fs::File, path: &Path) -> Result<(), ClusterError> {
         let mut file = BufWriter::new(tokio::fs::File::from_std(file));
-        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true);
-        let cut = (self.copy_log(id, options.clone().build(), LOG_BEGINNING_BYTES_MAX, &mut file, path)).await?;
+        let options = LogsOptionsBuilder::new()
+            .stdout(true)
+            .stderr(true)
+            .timestamps(true);
+        let cut = (self.copy_log(
+            id,
+            options.clone().build(),
+            LOG_BEGINNING_BYTES_MAX,
+            &mut file,
+            path,
+        ))
+        .await?;
         if cut {
-            let line = format!("\nduress: cut here, after {LOG_BEGINNING_BYTES_MAX} bytes; the last lines follow\n");
+            let line =
+                format!("\nduress: cut here, after {LOG_BEGINNING_BYTES_MAX} bytes; the last lines follow\n");
             let failed = |source| write_error(path, source);
             file.write_all(line.as_bytes()).await.map_err(failed)?;
             let last = options.tail(LOG_END_LINES).build();
-            let cut = self.copy_log(id, last, LOG_END_BYTES_MAX, &mut file, path).await?;
+            let cut = self
+                .copy_log(id, last, LOG_END_BYTES_MAX, &mut file, path)
+                .await?;
             if cut {
                 let line = format!("\nduress: cut here, after {LOG_END_BYTES_MAX} bytes\n");
                 file.write_all(line.as_bytes()).await.map_err(failed)?;
@@ -238,7 +251,9 @@ impl Engine {
                 chunk.map_err(|error| engine_error(format!("read the log of container {id}"), error))?;
             let bytes = chunk.as_ref();
             let kept = &bytes[..bytes.len().min(left)];
-            file.write_all(kept).await.map_err(|source| write_error(path, source))?;
+            file.write_all(kept)
+                .await
+                .map_err(|source| write_error(path, source))?;
             if kept.len() < bytes.len() {
                 return Ok(true);
             }
@@ -309,7 +324,8 @@ mod tests {
                 std::thread::spawn(move || {
                     let mut asked = Vec::new();
                     let mut byte = [0];
-                    while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                    while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1)
+                    {
                         asked.push(byte[0]);
                     }
                     let asked = String::from_utf8_lossy(&asked).into_owned();
@@ -338,11 +354,21 @@ mod tests {
             _ => {}
         });
         let engine = Engine::connect(&socket).await.expect("an engine");
-        let said = engine.container("refused").await.expect_err("refused").to_string();
-        assert!(said.contains("look at container refused") && said.contains("the disk is on fire"), "{said}");
+        let said = engine
+            .container("refused")
+            .await
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            said.contains("look at container refused") && said.contains("the disk is on fire"),
+            "{said}"
+        );
         // The cause of this one is in an error within an error.
         let said = engine.container("gone").await.expect_err("cut off").to_string();
-        assert!(said.contains("connection closed before message completed"), "{said}");
+        assert!(
+            said.contains("connection closed before message completed"),
+            "{said}"
+        );
     }
 
     /// As the engine frames what a container writes to its standard output.

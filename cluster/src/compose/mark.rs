@@ -51,11 +51,8 @@ impl Mark {
     /// That of something on the engine, or why nothing proves that Duress made it.
     pub fn of_thing(thing: &Thing, key: &Key) -> Result<Mark, String> {
         let label = |name: &str| thing.labels.get(name).map(String::as_str).unwrap_or_default();
-        let (run, controller, directory) = (
-            label(RUN_LABEL),
-            label(CONTROLLER_LABEL),
-            label(DIRECTORY_LABEL),
-        );
+        let (run, controller, directory) =
+            (label(RUN_LABEL), label(CONTROLLER_LABEL), label(DIRECTORY_LABEL));
         let seal = label(SEAL_LABEL);
         if !key.verifies(DOMAIN, &[run, controller, directory], seal) {
             return Err(
@@ -103,7 +100,10 @@ impl Mark {
     /// the old one has something before that.
     fn names(&self, thing: &Thing) -> bool {
         let project = project_name(&self.run);
-        let mut ends = thing.name.match_indices(&project).map(|(at, _)| &thing.name[at + project.len()..]);
+        let mut ends = thing
+            .name
+            .match_indices(&project)
+            .map(|(at, _)| &thing.name[at + project.len()..]);
         ends.any(|rest| rest.starts_with(['_', '-']))
     }
 
@@ -157,9 +157,15 @@ mod tests {
         for changed in [RUN_LABEL, CONTROLLER_LABEL, DIRECTORY_LABEL, SEAL_LABEL] {
             let mut labels = mark.labels();
             labels.insert(changed.to_owned(), "a2".to_owned());
-            assert!(said(&thing("duress-a1_n1_1", &labels), &key).contains("without proof"), "{changed}");
+            assert!(
+                said(&thing("duress-a1_n1_1", &labels), &key).contains("without proof"),
+                "{changed}"
+            );
             labels.remove(changed);
-            assert!(said(&thing("duress-a1_n1_1", &labels), &key).contains("without proof"), "{changed}");
+            assert!(
+                said(&thing("duress-a1_n1_1", &labels), &key).contains("without proof"),
+                "{changed}"
+            );
         }
     }
 

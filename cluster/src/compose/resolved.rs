@@ -53,7 +53,8 @@ impl Resolved {
 
     /// Every service has a folder of its name in the run's directory: says which can't have one.
     pub fn check_names(&self) -> Result<(), ClusterError> {
-        self.services().try_for_each(|service| check_name(service).map(drop))
+        self.services()
+            .try_for_each(|service| check_name(service).map(drop))
     }
 
     /// Says why a service can't be a node, if it can't.

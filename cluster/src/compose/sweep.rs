@@ -65,9 +65,16 @@ pub async fn heal(socket: &Path, key: &Key, scope: &Scope) -> Result<Vec<Healed>
             match Mark::of_thing(&thing, key) {
                 Ok(mark) => drop(marks.insert(mark)),
                 Err(why) => {
-                    let said = format!("{kind} {} {why}; if it is yours, `{}`", thing.name, by_hand(&thing));
+                    let said = format!(
+                        "{kind} {} {why}; if it is yours, `{}`",
+                        thing.name,
+                        by_hand(&thing)
+                    );
                     // A stranger's text.
-                    let run = thing.labels.get(RUN_LABEL).map(|run| run.escape_debug().to_string());
+                    let run = thing
+                        .labels
+                        .get(RUN_LABEL)
+                        .map(|run| run.escape_debug().to_string());
                     strange.entry(run.unwrap_or_default()).or_default().push(said);
                 }
             }
@@ -149,12 +156,13 @@ pub(super) async fn sweep(engine: &Engine, mark: &Mark) -> Result<(Vec<String>, 
 
 /// By our labels, and by Compose's: a tool that was killed in the middle leaves nothing without the one or the other.
 async fn things_of(engine: &Engine, kind: Kind, mark: &Mark) -> Result<Vec<Thing>, ClusterError> {
-    let mut things = engine
-        .list(kind, &format!("{RUN_LABEL}={}", mark.run()))
-        .await?;
+    let mut things = engine.list(kind, &format!("{RUN_LABEL}={}", mark.run())).await?;
     things.extend(
         engine
-            .list(kind, &format!("{COMPOSE_PROJECT_LABEL}={}", project_name(mark.run())))
+            .list(
+                kind,
+                &format!("{COMPOSE_PROJECT_LABEL}={}", project_name(mark.run())),
+            )
             .await?,
     );
     things.retain(|thing| mark.is_on(thing));
@@ -194,9 +202,7 @@ pub(super) async fn save_log(
     }
     let folder = Folder::open(mark.directory())?.below("nodes")?.below(service)?;
     let file = folder.append("log")?;
-    engine
-        .save_log(container, file, &folder.path().join("log"))
-        .await
+    engine.save_log(container, file, &folder.path().join("log")).await
 }
 
 /// Service of a container, by Compose's label.

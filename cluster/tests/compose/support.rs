@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use duress_cluster::{Key, Readiness};
 use duress_cluster::compose::ComposeConfig;
+use duress_cluster::{Key, Readiness};
 
 /// Whether the tests can run here.
 pub fn engine_or_skip() -> bool {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use duress_cluster::{ClusterError, Key};
 use duress_cluster::compose::{self, Healed, Scope};
+use duress_cluster::{ClusterError, Key};
 use duress_nemesis::heal_from_journal;
 use duress_results::rundir::RunDir;
 use serde::Serialize;
@@ -70,7 +70,11 @@ pub fn main(args: &HealArgs) -> ExitCode {
         return code;
     }
     let lines: String = all.iter().map(Mended::lines).collect();
-    print(if lines.is_empty() { "nothing to heal\n" } else { &lines });
+    print(if lines.is_empty() {
+        "nothing to heal\n"
+    } else {
+        &lines
+    });
     code
 }
 

@@ -37,7 +37,9 @@ targets = "one"
 /// How many random moments; `DURESS_KILLS` in the environment asks for more.
 pub fn kills(default: u64) -> u64 {
     let asked = std::env::var("DURESS_KILLS").ok();
-    asked.map_or(default, |number| number.parse().expect("DURESS_KILLS is a number"))
+    asked.map_or(default, |number| {
+        number.parse().expect("DURESS_KILLS is a number")
+    })
 }
 
 #[test]
@@ -91,7 +93,10 @@ fn kill_9_of_agent_and_controller_leaves_nothing() {
         assert_eq!(healed.status.code(), Some(0), "{said}");
         assert!(!said.contains("left alone: its"), "{said}");
         let again = duress(["heal".as_ref(), bench.latest().as_os_str()]);
-        assert!(!String::from_utf8_lossy(&again.stdout).contains("fault"), "it is closed");
+        assert!(
+            !String::from_utf8_lossy(&again.stdout).contains("fault"),
+            "it is closed"
+        );
     }
 }
 

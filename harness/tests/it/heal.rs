@@ -201,10 +201,18 @@ fn without_a_place_for_the_key_a_run_goes_on_and_says_so() {
         .expect("the binary starts");
     let said = both(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("`duress heal` will not be able to clean up after this run"), "{said}");
+    assert!(
+        said.contains("`duress heal` will not be able to clean up after this run"),
+        "{said}"
+    );
     let run = bench.latest();
     let healed = duress(["heal".as_ref(), run.as_os_str()]);
-    assert_eq!(healed.status.code(), Some(0), "everything is closed: {}", both(&healed));
+    assert_eq!(
+        healed.status.code(),
+        Some(0),
+        "everything is closed: {}",
+        both(&healed)
+    );
 }
 
 /// Writes links to `target` at every name that `duress report` might use before it renames, for the processes to come.
@@ -251,7 +259,11 @@ fn a_report_on_a_hostile_directory_writes_nothing_outside_of_it() {
     std::fs::remove_dir_all(run.join("plots")).expect("plots");
     std::os::unix::fs::symlink(outside.path(), run.join("plots")).expect("a link");
     let said = report();
-    assert!(both(&said).contains("plots is a symbolic link"), "{}", both(&said));
+    assert!(
+        both(&said).contains("plots is a symbolic link"),
+        "{}",
+        both(&said)
+    );
     assert_eq!(said.status.code(), Some(3), "{}", both(&said));
     assert_eq!(std::fs::read_dir(outside.path()).expect("a folder").count(), 1);
 }
@@ -260,7 +272,10 @@ fn a_report_on_a_hostile_directory_writes_nothing_outside_of_it() {
 fn what_a_killed_report_left_is_gone_after_the_next() {
     let bench = cut_off();
     let run = bench.latest();
-    for left in [".report.html.4711.0", &format!(".report.html.{}", "0a".repeat(16))] {
+    for left in [
+        ".report.html.4711.0",
+        &format!(".report.html.{}", "0a".repeat(16)),
+    ] {
         std::fs::write(run.join(left), "half a pa").expect("a file");
     }
     let said = duress(["report".as_ref(), run.as_os_str()]);

@@ -111,7 +111,8 @@ impl Bench {
 
     /// Process of the newest run's agent, as its journal has it.
     pub fn agent(&self) -> nix::unistd::Pid {
-        let journal = std::fs::read_to_string(self.latest().join("nemesis-journal.jsonl")).expect("a journal");
+        let journal =
+            std::fs::read_to_string(self.latest().join("nemesis-journal.jsonl")).expect("a journal");
         let first: Value = serde_json::from_str(journal.lines().next().expect("a line")).expect("JSON");
         let pid = first["agent"].as_i64().and_then(|pid| i32::try_from(pid).ok());
         nix::unistd::Pid::from_raw(pid.expect("a process"))

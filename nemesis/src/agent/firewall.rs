@@ -169,7 +169,10 @@ impl Backend {
             let sources: Vec<&IpAddr> = addresses.iter().filter(|address| family.has(address)).collect();
             if !sources.is_empty() {
                 let present = self.read(family)?;
-                self.write(family, &present.script_to_drop(&self.names, family, fault, &sources))?;
+                self.write(
+                    family,
+                    &present.script_to_drop(&self.names, family, fault, &sources),
+                )?;
             }
         }
         Ok(())
@@ -227,9 +230,8 @@ impl Names {
             .strip_prefix(&self.main())
             .and_then(|rest| rest.strip_prefix('-'))
             .and_then(|number| number.parse::<u64>().ok());
-        number.is_some_and(|number| {
-            chain == self.of_fault(number) && fault.is_none_or(|fault| fault == number)
-        })
+        number
+            .is_some_and(|number| chain == self.of_fault(number) && fault.is_none_or(|fault| fault == number))
     }
 }
 
@@ -316,7 +318,8 @@ impl Present {
     /// `None` if there is nothing to remove.
     fn script_to_remove(&self, names: &Names, fault: Option<u64>) -> Option<String> {
         let main = names.main();
-        let (gone, stay): (Vec<_>, Vec<_>) = (self.chains.iter()).partition(|chain| names.is_of(chain, fault));
+        let (gone, stay): (Vec<_>, Vec<_>) =
+            (self.chains.iter()).partition(|chain| names.is_of(chain, fault));
         if gone.is_empty() && (fault.is_some() || !self.main) {
             return None;
         }
@@ -365,21 +368,32 @@ mod tests {
 
     #[test]
     fn removing_one_fault_leaves_the_other() {
-        let script = Present::parse(&names(), SAVED).script_to_remove(&names(), Some(1)).unwrap();
+        let script = Present::parse(&names(), SAVED)
+            .script_to_remove(&names(), Some(1))
+            .unwrap();
         assert_eq!(
             script,
             "*filter\n:DURESS-1f2e3d4c - [0:0]\n-F DURESS-1f2e3d4c-1\n-X DURESS-1f2e3d4c-1\n\
              -A DURESS-1f2e3d4c -j DURESS-1f2e3d4c-12\nCOMMIT\n"
         );
-        assert_eq!(Present::parse(&names(), SAVED).script_to_remove(&names(), Some(2)), None);
+        assert_eq!(
+            Present::parse(&names(), SAVED).script_to_remove(&names(), Some(2)),
+            None
+        );
     }
 
     #[test]
     fn removing_all_unhooks() {
-        let script = Present::parse(&names(), SAVED).script_to_remove(&names(), None).unwrap();
-        assert!(script.contains("-D INPUT -j DURESS-1f2e3d4c\n-X DURESS-1f2e3d4c\n"), "{script}");
+        let script = Present::parse(&names(), SAVED)
+            .script_to_remove(&names(), None)
+            .unwrap();
+        assert!(
+            script.contains("-D INPUT -j DURESS-1f2e3d4c\n-X DURESS-1f2e3d4c\n"),
+            "{script}"
+        );
         assert_eq!(
-            Present::parse(&names(), "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n").script_to_remove(&names(), None),
+            Present::parse(&names(), "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n")
+                .script_to_remove(&names(), None),
             None
         );
     }

@@ -50,9 +50,10 @@ pub fn wake(node: &Identity, known: &[Process]) -> io::Result<usize> {
     all.sort_unstable();
     all.dedup_by_key(|process| (process.pid, process.started));
     let mut woken = 0;
-    for process in all.iter().filter(|process| {
-        procfs::stopped(process.state) && in_node(process.pid) && !was_stopped(process)
-    }) {
+    for process in all
+        .iter()
+        .filter(|process| procfs::stopped(process.state) && in_node(process.pid) && !was_stopped(process))
+    {
         woken += usize::from(signal(process, Signal::CONT)?);
     }
     Ok(woken)

@@ -171,7 +171,9 @@ impl TryFrom<String> for Mark {
         if text.len() == MARK_DIGITS && text.bytes().all(digit) {
             return Ok(Mark(text));
         }
-        Err(format!("{text:?} is no mark of a run: it has {MARK_DIGITS} hexadecimal digits"))
+        Err(format!(
+            "{text:?} is no mark of a run: it has {MARK_DIGITS} hexadecimal digits"
+        ))
     }
 }
 

@@ -60,7 +60,8 @@ pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalEr
         return Ok(report);
     }
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        report.spared = Some("its journal is in use: by its controller, or by another `duress heal`".to_owned());
+        report.spared =
+            Some("its journal is in use: by its controller, or by another `duress heal`".to_owned());
         return Ok(report);
     }
     let here = directory_of(path).map_err(io_error("find the folder of", path))?;
@@ -144,7 +145,10 @@ fn unproven(text: &str, boot: &str) -> Option<String> {
         Some(faults) if faults.is_empty() => None,
         Some(faults) => {
             let faults: Vec<String> = faults.iter().map(u64::to_string).collect();
-            Some(format!("{why}; it says that these faults are in force: {}", faults.join(", ")))
+            Some(format!(
+                "{why}; it says that these faults are in force: {}",
+                faults.join(", ")
+            ))
         }
         None => Some(why.to_owned()),
     }
@@ -245,7 +249,10 @@ mod tests {
             open_pauses(&held);
             let before = std::fs::read(&path).unwrap();
             let report = heal_from_journal(&path, &key).unwrap();
-            assert!(report.spared.as_ref().is_some_and(|said| said.contains(why)), "{report:?}");
+            assert!(
+                report.spared.as_ref().is_some_and(|said| said.contains(why)),
+                "{report:?}"
+            );
             assert_eq!((report.done.len(), report.failed.len()), (0, 0));
             assert_eq!(std::fs::read(&path).unwrap(), before);
         }

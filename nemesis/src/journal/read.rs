@@ -72,7 +72,8 @@ impl Contents {
             return None;
         }
         let entry: Entry = serde_json::from_str(&body).ok()?;
-        let in_place = matches!(&entry, Entry::Run(run) if run.format == JOURNAL_FORMAT) == self.run.is_none();
+        let in_place =
+            matches!(&entry, Entry::Run(run) if run.format == JOURNAL_FORMAT) == self.run.is_none();
         in_place.then(|| (entry, seal.to_owned()))
     }
 

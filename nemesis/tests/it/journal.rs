@@ -52,7 +52,9 @@ async fn after_the_agent_is_killed_the_journal_heals() {
         .collect();
     assert_eq!(stopped, [sleeper]);
     assert_eq!(
-        heal_from_journal(&dir.path().join(JOURNAL_FILE), &key).unwrap().done,
+        heal_from_journal(&dir.path().join(JOURNAL_FILE), &key)
+            .unwrap()
+            .done,
         [""; 0],
         "it is closed"
     );

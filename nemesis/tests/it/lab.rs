@@ -152,7 +152,9 @@ impl Lab {
     }
 
     pub async fn agent(&self) -> AgentClient {
-        AgentClient::spawn(&self.agent_argv(), &mark()).await.expect("an agent")
+        AgentClient::spawn(&self.agent_argv(), &mark())
+            .await
+            .expect("an agent")
     }
 
     /// Runs a script in the node's network and PID namespaces.

@@ -17,9 +17,9 @@ use super::config::ComposeConfig;
 use super::container::{addresses, data_on_host, program_state};
 use super::engine::Engine;
 use super::helper::{self, Helper};
+use super::mark::Mark;
 use super::plan::no_image;
 use super::resolved::Resolved;
-use super::mark::Mark;
 use super::sweep;
 use super::tool::{Project, Tool, UP_TIME_MAX};
 use crate::procfs::living;
@@ -204,7 +204,8 @@ impl Drop for ComposeCluster {
         let sweeper = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
-                let _ = runtime.block_on(async { sweep::sweep(&Engine::connect(&socket).await?, &mark).await });
+                let _ =
+                    runtime.block_on(async { sweep::sweep(&Engine::connect(&socket).await?, &mark).await });
             }
         });
         let _ = sweeper.join();
