@@ -209,7 +209,8 @@ mod tests {
         let (said, news) = std::sync::mpsc::channel();
         let watchdog = Watchdog::start(move |name, news| {
             let _ = said.send((name, news));
-        }).expect("a thread");
+        })
+        .expect("a thread");
         let ended = watchdog.watch("what ended");
         drop(ended);
         let _still = watchdog.watch("what stands still");

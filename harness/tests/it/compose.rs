@@ -20,7 +20,7 @@ const SPECIMEN: &str = concat!(
 );
 
 /// Three members of etcd; `rest` says what is claimed, asked and broken.
-fn spec(rest: &str) -> String {
+pub fn spec(rest: &str) -> String {
     spec_with(Path::new(ETCD), "", rest)
 }
 
@@ -55,7 +55,7 @@ recovery = "30s"
 "#;
 
 /// A partition of the leader, then a kill of it.
-fn leader_faults() -> String {
+pub fn leader_faults() -> String {
     registers(
         "\"linearizable\", \"one-leader-per-term\", \"recovers\"",
         LEADER_FAULTS,
@@ -80,7 +80,7 @@ targets = "leader"
     clippy::print_stderr,
     reason = "whoever runs the tests has to see that some did not"
 )]
-fn engine_or_skip() -> bool {
+pub fn engine_or_skip() -> bool {
     let works = |args: &[&str]| {
         let status = Command::new("docker")
             .args(args)
@@ -103,7 +103,7 @@ fn engine_or_skip() -> bool {
 }
 
 /// What the run in this directory has on the engine.
-fn on_engine(run: &Path) -> Vec<String> {
+pub fn on_engine(run: &Path) -> Vec<String> {
     let filter = format!("label=duress.directory={}", run.display());
     let list = |kind: &str| {
         let mut command = Command::new("docker");
