@@ -32,7 +32,7 @@ const COMPOSE_FILE: &str =
 /// Refusing takes milliseconds; a loaded machine gets some more.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A spec, the line that is wrong (0: none is named), and a part of what has to be said.
+/// A spec, the line that is wrong, and a part of what has to be said.
 struct Row {
     spec: String,
     line: usize,
@@ -361,7 +361,7 @@ fn assert_refused(rows: &[Row]) {
         .filter_map(|row| {
             Some(format!(
                 "--- {}\n{}",
-                row.spec.lines().last().unwrap_or(""),
+                row.spec.lines().nth(row.line.saturating_sub(1)).unwrap_or(""),
                 wrong(row)?
             ))
         })

@@ -20,7 +20,7 @@ const SPECIMEN: &str = concat!(
 );
 
 /// Three members of etcd; `rest` says what is claimed, asked and broken.
-pub fn spec(rest: &str) -> String {
+fn spec(rest: &str) -> String {
     spec_with(Path::new(ETCD), "", rest)
 }
 
@@ -55,7 +55,7 @@ recovery = "30s"
 "#;
 
 /// A partition of the leader, then a kill of it.
-pub fn leader_faults() -> String {
+fn leader_faults() -> String {
     registers(
         "\"linearizable\", \"one-leader-per-term\", \"recovers\"",
         LEADER_FAULTS,
