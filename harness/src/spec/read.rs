@@ -35,7 +35,7 @@ pub enum SpecError {
         /// The file.
         path: PathBuf,
         /// Which, where it stands, and what would.
-        what: Marked,
+        what: Box<Marked>,
     },
 }
 
@@ -76,7 +76,7 @@ impl Source {
     pub fn invalid(&self, complaint: Complaint) -> SpecError {
         SpecError::Invalid {
             path: self.path.clone(),
-            what: Marked::new(complaint, &self.text),
+            what: Box::new(Marked::new(complaint, &self.text)),
         }
     }
 }

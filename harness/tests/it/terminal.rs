@@ -121,7 +121,7 @@ fn what_a_history_says() {
     let output = check(&[]);
     assert_eq!(output.status.code(), Some(64));
     harmless(&output);
-    std::fs::write(&path, format!("{{:process 0, :type :\x1b[2J, :f :read}}")).expect("a history");
+    std::fs::write(&path, "{:process 0, :type :\x1b[2J, :f :read}").expect("a history");
     let output = check(&[]);
     assert_eq!(output.status.code(), Some(64));
     harmless(&output);
