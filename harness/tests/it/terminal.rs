@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::compose;
 use crate::host::{Bench, DURESS, duress, start_until, wait_for};
 
 /// Clears the screen, sets the title, and turns the direction of writing.
@@ -189,4 +190,24 @@ fn a_folder_of_runs() {
         .expect("the binary starts");
     assert_eq!(report.status.code(), Some(0));
     harmless(&report);
+}
+
+/// A service that says what clears a screen, and never answers.
+const LOUD: &str = "services:\n  n1:\n    image: duress/etcd:3.5.1\n    entrypoint: [\"sh\", \"-c\", \"printf 'first \\\\033[2J\\\\nlast\\\\n'; sleep 600\"]\n";
+
+#[test]
+fn what_a_container_logs() {
+    if !compose::engine_or_skip() {
+        return;
+    }
+    let cluster =
+        "[cluster.compose]\nsystem = \"etcd\"\nfile = \"loud.yaml\"\nnodes = [\"n1\"]\nready = \"2s\"\n";
+    let bench = Bench::new(&format!("name = \"loud\"\n{cluster}[workload.register]\n"));
+    std::fs::write(bench.spec().with_file_name("loud.yaml"), LOUD).expect("a compose file");
+    let output = bench.run_command(1).output().expect("the binary starts");
+    assert_eq!(output.status.code(), Some(3));
+    let said = harmless(&output);
+    assert!(said.contains("first \\u{1b}[2J\nlast"), "{said}");
+    assert_harmless(&std::fs::read_to_string(bench.latest().join("duress.log")).expect("a log"));
+    assert_eq!(compose::on_engine(&bench.latest()), Vec::<String>::new());
 }
