@@ -394,7 +394,7 @@ mod tests {
             ),
             (
                 "[[mix]]\nkind = \"kill\"\nshape = \"one\"",
-                "shape goes with kind \"partition\"",
+                "unknown field `shape`, expected `targets`",
             ),
             (
                 "[[mix]]\nkind = \"kill\"\ntargets = \"boss\"",

@@ -15,11 +15,11 @@ pub fn faults(args: ListArgs) -> ExitCode {
         print_json(&catalogue);
     } else {
         for entry in catalogue {
-            print(format_args!("{}: {}\n", entry.kind, entry.description));
-            for parameter in &entry.parameters {
+            print(format_args!("{}: {}\n", entry.kind, entry.about.description));
+            for parameter in &entry.about.parameters {
                 print(format_args!("    {:<8} {}\n", parameter.name, parameter.values));
             }
-            print(format_args!("    verified by {}\n\n", entry.verified_by));
+            print(format_args!("    verified by {}\n\n", entry.about.verified_by));
         }
     }
     ExitCode::SUCCESS
