@@ -25,10 +25,10 @@ pub mod spec;
 pub mod targets;
 
 pub use agent::{AgentClient, AgentEnd, AgentError};
-pub use life::shared::{EventSink, Readiness};
-pub use nemesis::{Nemesis, NemesisError};
 pub use journal::{Journal, heal_from_journal};
 pub use kinds::catalogue;
+pub use life::shared::{EventSink, Readiness};
+pub use nemesis::{Nemesis, NemesisError};
 pub use schedule::{Schedule, plan};
 pub use spec::FaultsSpec;
 pub use targets::Roles;

@@ -288,7 +288,9 @@ impl FaultsSpec {
             if let Some(length) = length {
                 in_range("a fault", length, LENGTH_LEAST_MS, spot("length"))?;
             }
-            fault.check(nodes).map_err(|(key, what)| SpecError::at(spot(key), what))?;
+            fault
+                .check(nodes)
+                .map_err(|(key, what)| SpecError::at(spot(key), what))?;
         }
         Ok(())
     }

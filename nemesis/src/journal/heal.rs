@@ -16,8 +16,8 @@ use serde::Serialize;
 
 use super::read::{Contents, OpenFault, claims};
 use super::{Entry, JournalError, RunEntry, Tail, directory_of, io_error};
-use crate::agent::protocol::Mark;
 use crate::agent::procfs;
+use crate::agent::protocol::Mark;
 use crate::kinds::Left;
 
 /// No run writes more: that of a day with a fault a second has about half of it.

@@ -28,9 +28,7 @@ pub async fn aim(
     seed: u64,
     unhurt: fn(&[Process]) -> Option<&'static str>,
 ) -> Result<(Vec<Place>, Outcome), Outcome> {
-    let roles = shared
-        .roles(selector.needs_leader())
-        .await;
+    let roles = shared.roles(selector.needs_leader()).await;
     let chosen = resolve(selector, &shared.names(), &roles, seed)
         .map_err(|error| Outcome::skipped(error.to_string()))?;
     let (mut places, mut absent) = shared.places().await;

@@ -128,7 +128,10 @@ impl KindRef {
         let found = TABLE.iter().find(|kind| kind.name() == name);
         found.map(|kind| KindRef(*kind)).ok_or_else(|| {
             let choices: Vec<String> = TABLE.iter().map(|kind| format!("`{}`", kind.name())).collect();
-            format!("unknown kind of fault `{name}`, expected one of {}", choices.join(", "))
+            format!(
+                "unknown kind of fault `{name}`, expected one of {}",
+                choices.join(", ")
+            )
         })
     }
 }
@@ -262,7 +265,10 @@ mod tests {
             assert_eq!(serde_json::to_string(&fault).unwrap(), text);
         }
         let fault: Fault = serde_json::from_str(r#"{"kind":"kill"}"#).unwrap();
-        assert_eq!(serde_json::to_string(&fault).unwrap(), r#"{"kind":"kill","targets":"one"}"#);
+        assert_eq!(
+            serde_json::to_string(&fault).unwrap(),
+            r#"{"kind":"kill","targets":"one"}"#
+        );
     }
 
     #[test]
@@ -270,7 +276,10 @@ mod tests {
         let names: std::collections::BTreeSet<&str> = TABLE.iter().map(|kind| kind.name()).collect();
         assert_eq!(names.len(), TABLE.len());
         for entry in catalogue() {
-            assert!(!entry.about.description.is_empty() && !entry.about.verified_by.is_empty(), "{entry:?}");
+            assert!(
+                !entry.about.description.is_empty() && !entry.about.verified_by.is_empty(),
+                "{entry:?}"
+            );
         }
     }
 }

@@ -76,6 +76,12 @@ impl Parameters for KillParameters {
     }
 
     fn technique(&self, id: u64, seed: u64, _length: Duration) -> Box<dyn Technique> {
-        Box::new(KillSteps::new(id, super::KindRef(&Kill), self.targets.clone(), seed, None))
+        Box::new(KillSteps::new(
+            id,
+            super::KindRef(&Kill),
+            self.targets.clone(),
+            seed,
+            None,
+        ))
     }
 }

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use duress_cluster::{Place, ProgramState};
 use serde_json::{Value, json};
 
+use crate::agent::AgentError;
+use crate::agent::protocol::{Command, Ending, Process, Processes};
 use crate::kinds::KindRef;
 use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
 use crate::life::shared::Shared;
 use crate::life::technique::{Outcome, Technique};
-use crate::agent::AgentError;
-use crate::agent::protocol::{Command, Ending, Process, Processes};
 use crate::targets::Selector;
 
 /// Kills, and with patience restarts: those ask first, and start again at once.
@@ -26,7 +26,13 @@ pub(crate) struct KillSteps {
 }
 
 impl KillSteps {
-    pub fn new(id: u64, kind: KindRef, selector: Selector, seed: u64, patience: Option<Duration>) -> KillSteps {
+    pub fn new(
+        id: u64,
+        kind: KindRef,
+        selector: Selector,
+        seed: u64,
+        patience: Option<Duration>,
+    ) -> KillSteps {
         KillSteps {
             id,
             kind,

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use crate::life::technique::Outcome;
 use crate::agent::protocol::{Link, Reachability, RulesSeen};
+use crate::life::technique::Outcome;
 
 /// Directed links, `(from, to)`, by the names of the points that were probed.
 pub type Links = BTreeSet<(String, String)>;

@@ -106,12 +106,20 @@ impl Parameters for PartitionParameters {
             let what = format!("a partition of shape {name:?} needs {min} nodes; there are {count}");
             return Err(("shape", what));
         }
-        let checked = self.targets.as_ref().map_or(Ok(()), |targets| targets.check(nodes));
+        let checked = self
+            .targets
+            .as_ref()
+            .map_or(Ok(()), |targets| targets.check(nodes));
         checked.map_err(|what| ("targets", what))
     }
 
     fn technique(&self, id: u64, seed: u64, _length: Duration) -> Box<dyn Technique> {
-        Box::new(steps::PartitionSteps::new(id, self.shape, self.targets.clone(), seed))
+        Box::new(steps::PartitionSteps::new(
+            id,
+            self.shape,
+            self.targets.clone(),
+            seed,
+        ))
     }
 }
 

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::links::{Counters, Links, judge_cut, judge_healed, judge_still_cut, pairs};
 use super::shape::{Cut, Shape, links};
-use crate::kinds::KindRef;
-use crate::life::shared::Shared;
-use crate::life::technique::{Outcome, Technique};
 use crate::agent::AgentError;
 use crate::agent::protocol::{Command, Dropped, Point, Reachability, Rule, RulesSeen, Took};
 use crate::journal::Entry;
+use crate::kinds::KindRef;
+use crate::life::shared::Shared;
+use crate::life::technique::{Outcome, Technique};
 use crate::targets::Selector;
 
 /// What probes call the place where clients' requests come from. No cluster calls a node so: names of nodes are

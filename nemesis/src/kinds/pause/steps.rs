@@ -5,13 +5,13 @@ use duress_checker::history::StepResult;
 use duress_cluster::Place;
 use serde_json::{Value, json};
 
+use crate::agent::procfs;
+use crate::agent::protocol::{Command, Held, Process, Processes};
+use crate::journal::Entry;
 use crate::kinds::KindRef;
 use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
 use crate::life::shared::Shared;
 use crate::life::technique::{Outcome, Technique};
-use crate::agent::procfs;
-use crate::agent::protocol::{Command, Held, Process, Processes};
-use crate::journal::Entry;
 use crate::targets::Selector;
 
 pub(crate) struct PauseSteps {

@@ -13,8 +13,8 @@ use duress_checker::history::Effect;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{About, Kind, Left, Parameter, Parameters, json, typed};
 use super::kill::{KillSteps, NOTHING_LEFT};
+use super::{About, Kind, Left, Parameter, Parameters, json, typed};
 use crate::life::technique::Technique;
 use crate::targets::{SELECTORS, Selector};
 
