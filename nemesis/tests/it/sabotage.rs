@@ -1,7 +1,7 @@
 //! Faults that don't bite are never proven to: the injection is made a no-op, undone half-way, or aimed at nodes that can't
 //! be hurt.
 //!
-//! Each is tried [`rounds`] times. `DURESS_SABOTAGE=100 cargo nextest run -p duress-nemesis sabotage` tries more.
+//! Each is tried [`rounds`] times. `DURESS_SABOTAGE=100 cargo test -p duress-nemesis --test it sabotage` tries more.
 
 use std::process::Stdio;
 use std::sync::Arc;
