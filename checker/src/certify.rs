@@ -11,9 +11,9 @@ use std::hash::Hash;
 
 use indexmap::IndexSet;
 
-use crate::fast::Fast;
 use crate::history::NEVER;
 use crate::history::values::FastBuild;
+use crate::model::shortcuts::Fast;
 use crate::model::{Model, Operation};
 use crate::search::{Limits, Outcome, wgl};
 use crate::verdict::Budget;

@@ -11,17 +11,17 @@ use std::time::Duration;
 
 use crate::certify;
 use crate::explain::{self, Broken};
-use crate::fast::Fast;
-use crate::fast::texts::AsRegister;
 use crate::history::values::{FastBuild, FastMap};
 use crate::history::{Event, History, HistoryError, NEVER, Val};
-use crate::model::collections::{Queue, Set};
-use crate::model::kv::Kv;
-use crate::model::locks::{Lock, Semaphore};
-use crate::model::multi_register::MultiRegister;
-use crate::model::numbers::{Counter, Log, VersionedRegister};
-use crate::model::register::Register;
+use crate::model::shortcuts::Fast;
 use crate::model::{CATALOGUE, Call, Model, Operation, Part};
+use crate::object::kv::Kv;
+use crate::object::kv::texts::AsRegister;
+use crate::object::lock::{Lock, Semaphore};
+use crate::object::log::{Counter, Log, VersionedRegister};
+use crate::object::multi_register::MultiRegister;
+use crate::object::register::Register;
+use crate::object::set::{Queue, Set};
 use crate::search::{Limits, Outcome, jit};
 use crate::verdict::{Budget, PropertyVerdict, Verdict, Witness};
 

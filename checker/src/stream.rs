@@ -10,7 +10,7 @@
 //!
 //! ```
 //! # use std::time::Duration;
-//! use duress_checker::model::register::Register;
+//! use duress_checker::object::register::Register;
 //! use duress_checker::stream::{News, Stream};
 //! use duress_checker::verdict::Budget;
 //!

@@ -34,7 +34,7 @@ use self::sessions::in_session;
 pub use self::staleness::{Staleness, staleness};
 use crate::history::History;
 use crate::linearizability::{CheckError, split};
-use crate::model::register::Register;
+use crate::object::register::Register;
 use crate::search::Limits;
 use crate::verdict::{Budget, PropertyVerdict, StaleBy, Verdict, Weaker};
 

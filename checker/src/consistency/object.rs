@@ -4,7 +4,7 @@ use super::Kept;
 use crate::history::values::FastMap;
 use crate::history::{History, NEVER, Val};
 use crate::model::Operation;
-use crate::model::register::RegisterOp;
+use crate::object::register::RegisterOp;
 
 /// One operation of a process, in its order.
 #[derive(Clone, Copy)]

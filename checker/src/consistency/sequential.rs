@@ -12,8 +12,8 @@ use super::sessions::{Edges, circle};
 use crate::certify;
 use crate::history::values::FastMap;
 use crate::history::{History, NEVER, Val};
-use crate::model::register::{Register, RegisterOp};
 use crate::model::{Model, Operation};
+use crate::object::register::{Register, RegisterOp};
 use crate::search::{Limits, Outcome, jit};
 
 /// Where reads name their writes.

@@ -4,7 +4,7 @@ use crate::history::values::FastMap;
 use crate::history::{History, NEVER, Val};
 use crate::linearizability::{CheckError, split};
 use crate::model::Operation;
-use crate::model::register::{Register, RegisterOp};
+use crate::object::register::{Register, RegisterOp};
 
 /// How stale the reads of a history were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -14,10 +14,10 @@ mod words;
 use std::time::Duration;
 
 use crate::certify;
-use crate::fast::Fast;
 use crate::history::{History, NEVER, Val};
-use crate::model::register::Register;
+use crate::model::shortcuts::Fast;
 use crate::model::{Model, Operation, Part};
+use crate::object::register::Register;
 use crate::search::{Limits, Outcome, jit, wgl};
 use crate::verdict::Witness;
 

@@ -38,20 +38,14 @@
 //! }
 //! ```
 
-pub mod collections;
-pub mod kv;
-pub mod locks;
-pub mod multi_register;
-pub mod numbers;
-pub mod print;
-pub mod register;
+pub mod shortcuts;
 
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use crate::fast::Fast;
-use crate::fast::texts::AsRegister;
 use crate::history::{Datum, Val, Values};
+use crate::model::shortcuts::Fast;
+use crate::object::kv::texts::AsRegister;
 
 /// One operation as the history has it, its values named.
 #[derive(Clone, Copy, Debug)]
@@ -196,16 +190,16 @@ pub trait Model: Sync {
 }
 
 /// So many elements of a list are shown.
-const SHOWN_MAX: usize = 8;
+pub(crate) const SHOWN_MAX: usize = 8;
 
 /// A list of values as a person reads it: the end of it, if it is long.
-fn show_list(items: impl ExactSizeIterator<Item = Val>, values: &Values) -> String {
+pub(crate) fn show_list(items: impl ExactSizeIterator<Item = Val>, values: &Values) -> String {
     let left_out = items.len().saturating_sub(SHOWN_MAX);
     show_end(left_out, items.skip(left_out), values)
 }
 
 /// The end of a list of which so many are left out before.
-fn show_end(left_out: usize, items: impl Iterator<Item = Val>, values: &Values) -> String {
+pub(crate) fn show_end(left_out: usize, items: impl Iterator<Item = Val>, values: &Values) -> String {
     let shown: Vec<String> = items.map(|item| values.json(item).to_string()).collect();
     let more = if left_out > 0 {
         format!("{left_out} more, ")

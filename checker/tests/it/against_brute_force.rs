@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duress_checker::certify::{brute_force, explains, order_holds};
-use duress_checker::fast::Fast;
 use duress_checker::generate::{Random, small};
 use duress_checker::history::{Val, Values};
-use duress_checker::model::collections::{Queue, QueueOp, Set, SetOp};
-use duress_checker::model::kv::{Content, Kv, KvOp, Pieces, Print};
-use duress_checker::model::locks::{Lock, LockOp, Permits, Semaphore};
-use duress_checker::model::multi_register::{Micro, MultiRegister};
-use duress_checker::model::numbers::{
+use duress_checker::model::shortcuts::Fast;
+use duress_checker::model::{Model, Operation, Part};
+use duress_checker::object::kv::{Content, Kv, KvOp, Pieces, Print};
+use duress_checker::object::lock::{Lock, LockOp, Permits, Semaphore};
+use duress_checker::object::log::{
     Counter, CounterOp, Log, LogOp, Versioned, VersionedOp, VersionedRegister,
 };
-use duress_checker::model::register::{Register, RegisterOp};
-use duress_checker::model::{Model, Operation, Part};
+use duress_checker::object::multi_register::{Micro, MultiRegister};
+use duress_checker::object::register::{Register, RegisterOp};
+use duress_checker::object::set::{Queue, QueueOp, Set, SetOp};
 use duress_checker::search::jit::{self, Pace};
 use duress_checker::search::{Limits, Outcome, wgl};
 use duress_checker::verdict::Budget;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use duress_checker::certify::{brute_force, impossible, order_holds};
 use duress_checker::generate::{Random, small};
 use duress_checker::history::{NEVER, Val};
-use duress_checker::model::collections::{Queue, QueueOp};
-use duress_checker::model::register::{Register, RegisterOp};
 use duress_checker::model::{Model, Part};
+use duress_checker::object::register::{Register, RegisterOp};
+use duress_checker::object::set::{Queue, QueueOp};
 use duress_checker::search::{Limits, Outcome, wgl};
 use duress_checker::verdict::Budget;
 

@@ -7,16 +7,16 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use duress_checker::certify::explains;
-use duress_checker::fast::Fast;
 use duress_checker::generate::{Random, small};
 use duress_checker::history::{NEVER, Val, Values};
-use duress_checker::model::collections::{Queue, QueueOp, Set, SetOp};
-use duress_checker::model::kv::{Content, Kv, KvOp, Pieces, Print};
-use duress_checker::model::locks::{Lock, LockOp, Permits, Semaphore};
-use duress_checker::model::numbers::{
+use duress_checker::model::shortcuts::Fast;
+use duress_checker::model::{Model, Part};
+use duress_checker::object::kv::{Content, Kv, KvOp, Pieces, Print};
+use duress_checker::object::lock::{Lock, LockOp, Permits, Semaphore};
+use duress_checker::object::log::{
     Counter, CounterOp, Log, LogOp, Versioned, VersionedOp, VersionedRegister,
 };
-use duress_checker::model::{Model, Part};
+use duress_checker::object::set::{Queue, QueueOp, Set, SetOp};
 
 use crate::against_brute_force::{agree, rounds};
 

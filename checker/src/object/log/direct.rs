@@ -1,16 +1,16 @@
 //! Logs whose values are all different: reads and offsets say where each stands.
 //!
 //! Every read is a beginning of the longest one, or two of them contradict each other. A value that was read stands
-//! where it was read, one whose offset was answered stands there, and that is a [`super::line`]: exact. What was
+//! where it was read, one whose offset was answered stands there, and that is a [`line`](crate::object::shared::line): exact. What was
 //! appended without an offset and never read takes an open slot (one below a known offset) or stands at the end; if
 //! nobody knows whether it was appended at all, it may be left out.
 
-use super::Fast;
-use super::line::{Conflict, Line, arrange};
-use super::lookup::{Lookup, NOBODY, tidy};
 use crate::history::{NEVER, Val};
-use crate::model::numbers::LogOp;
+use crate::model::shortcuts::Fast;
 use crate::model::{Operation, Part};
+use crate::object::log::LogOp;
+use crate::object::shared::line::{Conflict, Line, arrange};
+use crate::object::shared::lookup::{Lookup, NOBODY, tidy};
 
 /// Decides a part; `None` if a value was appended twice.
 pub fn decide(part: &[Operation<LogOp>]) -> Option<Fast> {

@@ -25,13 +25,13 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::Fast;
-use super::elements::{Clock, Element, LATE, covering, elements};
-use super::lookup::{NOBODY, tidy};
-use super::tree::{Cover, Least};
 use crate::history::NEVER;
 use crate::model::Operation;
-use crate::model::collections::QueueOp;
+use crate::model::shortcuts::Fast;
+use crate::object::set::QueueOp;
+use crate::object::shared::elements::{Clock, Element, LATE, covering, elements};
+use crate::object::shared::lookup::{NOBODY, tidy};
+use crate::object::stack::tree::{Cover, Least};
 
 /// Decides a part; `None` if an element was pushed twice, or if it hangs on what unknown operations took.
 pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {

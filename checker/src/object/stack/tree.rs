@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// How many intervals cover each of some slots.
-pub(super) struct Cover {
+pub(crate) struct Cover {
     /// A power of two.
     leaves: usize,
     /// For each node, the least count of its slots, without what the nodes above it add to all of theirs.
@@ -87,7 +87,7 @@ impl Cover {
 }
 
 /// Numbers of which the first small one is wanted.
-pub(super) struct Least {
+pub(crate) struct Least {
     leaves: usize,
     count: usize,
     least: Vec<u32>,

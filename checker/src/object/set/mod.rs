@@ -9,13 +9,17 @@
 //!
 //! All begin empty. An unknown `dequeue` or `pop` may have taken whatever it found.
 
+pub mod elements;
+pub mod growing;
+
 use std::collections::VecDeque;
 use std::slice;
 use std::sync::Arc;
 
-use super::{Call, Model, Operation, Part, show_list};
-use crate::fast::{Fast, bag, gset, queue, set, stack};
 use crate::history::{Datum, Val, Values};
+use crate::model::shortcuts::Fast;
+use crate::model::{Call, Model, Operation, Part, show_list};
+use crate::object::{queue, stack, unordered_queue};
 
 fn single(datum: Datum, what: &str) -> Result<Val, String> {
     datum
@@ -144,15 +148,15 @@ impl Model for Set {
     }
 
     fn divide(&self, part: &[Operation<SetOp>]) -> Option<Vec<Part<SetOp>>> {
-        set::divide(part)
+        elements::divide(part)
     }
 
     fn decide(&self, part: &[Operation<SetOp>]) -> Option<Fast> {
-        set::decide(part).or_else(|| gset::decide(part))
+        elements::decide(part).or_else(|| growing::decide(part))
     }
 
     fn focus(&self, core: &[Operation<SetOp>]) -> Option<Part<SetOp>> {
-        gset::focus(core)
+        growing::focus(core)
     }
 }
 
@@ -315,9 +319,9 @@ impl Model for Queue {
 
     fn decide(&self, part: &[Operation<QueueOp>]) -> Option<Fast> {
         match self {
-            Queue::Fifo => queue::decide(part),
-            Queue::Lifo => stack::decide(part),
-            Queue::Unordered => bag::decide(part),
+            Queue::Fifo => queue::direct::decide(part),
+            Queue::Lifo => stack::direct::decide(part),
+            Queue::Unordered => unordered_queue::direct::decide(part),
         }
     }
 }

@@ -11,11 +11,11 @@
 //! cross, any point between them serves for both: every interval reaches out of an empty one. A removal before the
 //! addition does nothing; then `y` is never. An unknown addition or removal may be left out.
 
-use super::Fast;
-use super::lookup::{Lookup, NOBODY};
 use crate::history::{NEVER, Val};
-use crate::model::collections::SetOp;
+use crate::model::shortcuts::Fast;
 use crate::model::{Operation, Part};
+use crate::object::set::SetOp;
+use crate::object::shared::lookup::{Lookup, NOBODY};
 
 /// Splits a part by element, leaving out the elements whose order is found and holds; `None` if somebody read the whole
 /// set, or if there is but one element.

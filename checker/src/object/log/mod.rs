@@ -6,12 +6,15 @@
 //! | `log` | `append v` → nothing, its offset, or `[offset, v]`; `read` → `[v, …]`, all of it |
 //! | `versioned-register` | as etcd has it: `read` → `[version, v]`, `write [null, v]` → `[version, v]`, `cas [null, [old, new]]` → `[version, [old, new]]`; versions may be `null`: not known |
 
+pub mod direct;
+
 use std::slice;
 
-use super::print::Print;
-use super::{Call, Model, Operation, Part, SHOWN_MAX, show_end};
-use crate::fast::{Fast, counter, log, versions};
 use crate::history::{Datum, Val, Values};
+use crate::model::shortcuts::Fast;
+use crate::model::{Call, Model, Operation, Part, SHOWN_MAX, show_end};
+use crate::object::shared::print::Print;
+use crate::object::{counter, versioned_register as versions};
 
 /// An operation on a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +72,7 @@ impl Model for Counter {
     }
 
     fn decide(&self, part: &[Operation<CounterOp>]) -> Option<Fast> {
-        counter::decide(part)
+        counter::direct::decide(part)
     }
 }
 
@@ -172,11 +175,11 @@ impl Model for Log {
     }
 
     fn decide(&self, part: &[Operation<LogOp>]) -> Option<Fast> {
-        log::decide(part)
+        direct::decide(part)
     }
 
     fn focus(&self, core: &[Operation<LogOp>]) -> Option<Part<LogOp>> {
-        Some(log::focus(core))
+        Some(direct::focus(core))
     }
 }
 
@@ -289,10 +292,10 @@ impl Model for VersionedRegister {
     }
 
     fn decide(&self, part: &[Operation<VersionedOp>]) -> Option<Fast> {
-        versions::decide(part)
+        versions::direct::decide(part)
     }
 
     fn focus(&self, core: &[Operation<VersionedOp>]) -> Option<Part<VersionedOp>> {
-        versions::focus(core)
+        versions::direct::focus(core)
     }
 }

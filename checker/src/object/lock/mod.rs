@@ -9,9 +9,11 @@
 //!
 //! All begin free. None may be acquired twice, and what is not held can't be released.
 
-use super::{Call, Model, Operation};
-use crate::fast::{Fast, lock};
+pub mod direct;
+
 use crate::history::{Val, Values};
+use crate::model::shortcuts::Fast;
+use crate::model::{Call, Model, Operation};
 
 /// Acquiring or releasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -111,9 +113,9 @@ impl Model for Lock {
 
     fn decide(&self, part: &[Operation<LockOp>]) -> Option<Fast> {
         match self {
-            Lock::Mutex => Some(lock::balance(part, 1, |op| matches!(op, LockOp::Acquire(..)))),
-            Lock::Owner => lock::holds(part, false),
-            Lock::Fenced => lock::holds(part, true),
+            Lock::Mutex => Some(direct::balance(part, 1, |op| matches!(op, LockOp::Acquire(..)))),
+            Lock::Owner => direct::holds(part, false),
+            Lock::Fenced => direct::holds(part, true),
         }
     }
 }
@@ -180,6 +182,6 @@ impl Model for Semaphore {
 
     fn decide(&self, part: &[Operation<Permits>]) -> Option<Fast> {
         let single = self.permits > 0 && part.iter().all(|operation| operation.op.0.abs() == 1);
-        single.then(|| lock::balance(part, self.permits, |op| op.0 > 0))
+        single.then(|| direct::balance(part, self.permits, |op| op.0 > 0))
     }
 }

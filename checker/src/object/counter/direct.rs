@@ -1,18 +1,18 @@
 //! Counters whose steps are all equal, and what can be said without search of the others.
 //!
-//! If everything is added by the same step, a read says how many additions had taken effect: a [`super::line`], exact,
+//! If everything is added by the same step, a read says how many additions had taken effect: a [`line`](crate::object::shared::line), exact,
 //! with unknown additions that may have happened or not.
 //!
 //! Else only bounds are looked at: a read is impossible if it found less than what certainly had been added and might
 //! have been subtracted, or more than the other way around. Whether a sum of some of the open additions makes up a
 //! number is as hard as it sounds (subset sum), so the rest is left to the search.
 
-use super::Fast;
-use super::line::{Conflict, Line, arrange};
-use super::lookup::NOBODY;
 use crate::history::NEVER;
 use crate::model::Operation;
-use crate::model::numbers::CounterOp;
+use crate::model::shortcuts::Fast;
+use crate::object::log::CounterOp;
+use crate::object::shared::line::{Conflict, Line, arrange};
+use crate::object::shared::lookup::NOBODY;
 
 /// Decides a part; `None` if its steps differ and the bounds allow it.
 pub fn decide(part: &[Operation<CounterOp>]) -> Option<Fast> {

@@ -23,12 +23,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::Fast;
-use super::lookup::NOBODY;
 use crate::history::NEVER;
 use crate::history::values::FastMap;
 use crate::model::Operation;
-use crate::model::locks::LockOp;
+use crate::model::shortcuts::Fast;
+use crate::object::lock::LockOp;
+use crate::object::shared::lookup::NOBODY;
 
 /// The completions of a part in order of time: position and completion.
 fn completions<Op>(part: &[Operation<Op>]) -> Vec<(u32, u32)> {

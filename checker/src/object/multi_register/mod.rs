@@ -3,8 +3,8 @@
 //! `{"f":"txn","value":[["read","x",1],["write","y",2]]}`, with `r` and `w` for short; also `read` and `write` of one
 //! register by `key`. A register begins as `null` or as 0, whichever is read first: Knossos' histories begin with 0.
 
-use super::{Call, Model, Part};
 use crate::history::{NEVER, Val, Values};
+use crate::model::{Call, Model, Part};
 
 /// One step of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

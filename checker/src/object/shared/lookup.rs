@@ -3,10 +3,10 @@
 use crate::history::Val;
 use crate::history::values::FastMap;
 
-pub(super) const NOBODY: u32 = u32::MAX;
+pub(crate) const NOBODY: u32 = u32::MAX;
 
 /// Positions of a core in order, each once, without [`NOBODY`].
-pub(super) fn tidy(mut core: Vec<u32>) -> Vec<u32> {
+pub(crate) fn tidy(mut core: Vec<u32>) -> Vec<u32> {
     core.retain(|&position| position != NOBODY);
     core.sort_unstable();
     core.dedup();
@@ -14,7 +14,7 @@ pub(super) fn tidy(mut core: Vec<u32>) -> Vec<u32> {
 }
 
 /// What a value has as its number.
-pub(super) enum Lookup {
+pub(crate) enum Lookup {
     /// By the number of the value; small integers first, then the table.
     Dense {
         small: Vec<u32>,

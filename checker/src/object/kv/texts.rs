@@ -10,15 +10,16 @@
 //! - An unknown `put` or `append` that nobody saw is left out. In a legal order no `get` comes between it and the next `put`
 //!   or `delete`, for it would have seen it; so it can be taken away.
 //!
-//! Without any `delete`, [`super::zones`] decides that register without search.
+//! Without any `delete`, [`zones`] decides that register without search.
 
-use super::lookup::{Lookup, NOBODY, tidy};
-use super::{Fast, zones};
 use crate::history::values::FastMap;
 use crate::history::{NEVER, Val, Values};
 use crate::model::Operation;
-use crate::model::kv::{Content, KvOp, Pieces};
-use crate::model::register::RegisterOp;
+use crate::model::shortcuts::Fast;
+use crate::object::kv::{Content, KvOp, Pieces};
+use crate::object::register::RegisterOp;
+use crate::object::register::zones;
+use crate::object::shared::lookup::{Lookup, NOBODY, tidy};
 
 /// Says of each text that was found which texts it was put together from, if they can be told apart.
 pub fn resolve(part: &mut [Operation<KvOp>], values: &Values) {

@@ -10,11 +10,11 @@
 
 use std::sync::Arc;
 
-use super::Fast;
-use super::lookup::{Lookup, NOBODY};
 use crate::history::{NEVER, Val};
-use crate::model::collections::SetOp;
+use crate::model::shortcuts::Fast;
 use crate::model::{Operation, Part};
+use crate::object::set::SetOp;
+use crate::object::shared::lookup::{Lookup, NOBODY};
 
 /// Decides a part; `None` if there are other operations than additions of different elements and reads.
 pub fn decide(part: &[Operation<SetOp>]) -> Option<Fast> {

@@ -1,19 +1,19 @@
 //! Elements that are put in once and taken once at most, as queues and stacks of different elements have them.
 
-use super::lookup::{Lookup, NOBODY, tidy};
 use crate::history::NEVER;
 use crate::model::Operation;
-use crate::model::collections::QueueOp;
+use crate::object::set::QueueOp;
+use crate::object::shared::lookup::{Lookup, NOBODY, tidy};
 
 /// The completion of an unknown take that took something: later than any event, yet before never.
-pub(super) const LATE: u32 = NEVER - 1;
+pub(crate) const LATE: u32 = NEVER - 1;
 
 /// Something, or operations that are impossible together.
-pub(super) type Checked<T> = Result<T, Vec<u32>>;
+pub(crate) type Checked<T> = Result<T, Vec<u32>>;
 
 /// One element: who put it in and who took it.
 #[derive(Clone, Copy)]
-pub(super) struct Element {
+pub(crate) struct Element {
     pub put: u32,
     pub take: u32,
     pub put_invoke: u32,
@@ -23,7 +23,7 @@ pub(super) struct Element {
 }
 
 /// Positions of events, made dense.
-pub(super) struct Clock {
+pub(crate) struct Clock {
     pub invokes: Vec<u32>,
     pub rets: Vec<u32>,
     pub end: u32,
@@ -70,7 +70,7 @@ impl Clock {
 
 /// All elements that matter, in order of being put in, and the unknown takes. The outer `None`: one was put in
 /// twice.
-pub(super) fn elements(
+pub(crate) fn elements(
     part: &[Operation<QueueOp>],
     clock: &Clock,
 ) -> Option<Checked<(Vec<Element>, Vec<u32>)>> {
@@ -127,7 +127,7 @@ pub(super) fn elements(
 }
 
 /// Elements one of which certainly was inside at each moment of an interval.
-pub(super) fn covering(elements: &[Element], empty: u32, invoke: u32, ret: u32) -> Vec<u32> {
+pub(crate) fn covering(elements: &[Element], empty: u32, invoke: u32, ret: u32) -> Vec<u32> {
     let mut core = vec![empty];
     let mut at = invoke;
     while at < ret {

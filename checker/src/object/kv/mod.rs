@@ -4,14 +4,16 @@
 //! appending to one is putting. Strings that are appended to grow long, and a search has many states in hand, so a
 //! state is not the string but its [`Print`].
 
+pub mod texts;
+
 use std::slice;
 use std::sync::Arc;
 
-pub use super::print::Print;
-use super::{Call, Model, Operation, Part};
-use crate::fast::Fast;
-use crate::fast::texts::{self, AsRegister};
+use self::texts::AsRegister;
 use crate::history::{Datum, Val, Values};
+use crate::model::shortcuts::Fast;
+use crate::model::{Call, Model, Operation, Part};
+pub use crate::object::shared::print::Print;
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,10 +3,13 @@
 //! `{"f":"write","value":3}`, `{"f":"read","value":3}` at the completion, `{"f":"cas","value":[3,4]}`. It begins as
 //! `null`, and writing `null` deletes it. A `cas` that is `ok` found the old value; one that did not is a `fail`.
 
+pub mod zones;
+
 use std::slice;
 
-use super::{Call, Model, Operation};
-use crate::fast::{Fast, zones};
+use crate::model::shortcuts::Fast;
+use crate::model::{Call, Model, Operation};
+
 use crate::history::{Val, Values};
 
 /// An operation on a register.

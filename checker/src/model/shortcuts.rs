@@ -4,22 +4,6 @@
 //! general search stands behind all of them. Each gives a witness order or a core, so that its answer can be checked
 //! by [`crate::certify`] without trusting it.
 
-pub mod bag;
-pub mod counter;
-mod elements;
-pub mod gset;
-mod line;
-pub mod lock;
-pub mod log;
-mod lookup;
-pub mod queue;
-pub mod set;
-pub mod stack;
-pub mod texts;
-mod tree;
-pub mod versions;
-pub mod zones;
-
 use crate::history::Val;
 
 /// What a path without search found. Numbers are positions in the part.

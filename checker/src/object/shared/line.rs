@@ -22,13 +22,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::lookup::NOBODY;
 use crate::history::NEVER;
 use crate::model::Operation;
+use crate::object::shared::lookup::NOBODY;
 
 /// What is known of the line. Numbers of operations are positions in the part.
 #[derive(Default)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Whose slot it is, or [`NOBODY`]: anyone's. At least as many as any observation saw.
     pub slots: Vec<u32>,
     /// How many changes were seen, and by whom.
@@ -39,7 +39,7 @@ pub(super) struct Line {
 
 /// Why there is no order.
 #[derive(Debug)]
-pub(super) enum Conflict {
+pub(crate) enum Conflict {
     /// The first comes before the second in the line, and after it in time.
     Pair(u32, u32),
     /// More slots were seen to be filled than there were operations to fill them, by this observation or operation.
@@ -48,8 +48,8 @@ pub(super) enum Conflict {
     Crowded(u32),
 }
 
-/// An order in the sense of [`super::Fast::Order`], or why there is none.
-pub(super) fn arrange<Op>(part: &[Operation<Op>], line: &Line) -> Result<Vec<u32>, Conflict> {
+/// An order in the sense of [`Fast::Order`](crate::model::shortcuts::Fast::Order), or why there is none.
+pub(crate) fn arrange<Op>(part: &[Operation<Op>], line: &Line) -> Result<Vec<u32>, Conflict> {
     let bounds = bounds(part, line);
     let last = line.slots.len();
     for at in 0..last {

@@ -19,12 +19,12 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::Fast;
-use super::elements::{Checked, Clock, Element, LATE, covering, elements};
-use super::lookup::{NOBODY, tidy};
 use crate::history::NEVER;
 use crate::model::Operation;
-use crate::model::collections::QueueOp;
+use crate::model::shortcuts::Fast;
+use crate::object::set::QueueOp;
+use crate::object::shared::elements::{Checked, Clock, Element, LATE, covering, elements};
+use crate::object::shared::lookup::{NOBODY, tidy};
 
 impl Element {
     /// Until when it may be counted to what was before an empty queue.

@@ -22,12 +22,12 @@
 //!
 //! Linear, where positions are dense, else one sort.
 
-use super::Fast;
-use super::lookup::{Lookup, NOBODY, tidy};
 use crate::history::values::FastMap;
 use crate::history::{NEVER, Val};
 use crate::model::Operation;
-use crate::model::register::RegisterOp;
+use crate::model::shortcuts::Fast;
+use crate::object::register::RegisterOp;
+use crate::object::shared::lookup::{Lookup, NOBODY, tidy};
 
 /// The group of the initial value.
 const INITIAL: u32 = 0;

@@ -11,12 +11,12 @@
 //! that began by then, and by Hall's theorem that is enough, for the candidates of an earlier element, or moment, are
 //! candidates of the later ones. So the `dequeue` that found nothing can be looked at one by one, and the answer is exact.
 
-use super::Fast;
-use super::elements::{Clock, Element, LATE, elements};
-use super::lookup::{NOBODY, tidy};
 use crate::history::NEVER;
 use crate::model::Operation;
-use crate::model::collections::QueueOp;
+use crate::model::shortcuts::Fast;
+use crate::object::set::QueueOp;
+use crate::object::shared::elements::{Clock, Element, LATE, elements};
+use crate::object::shared::lookup::{NOBODY, tidy};
 
 /// Decides a part; `None` if an element was put in twice.
 pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {

@@ -1,17 +1,17 @@
 //! Registers that count their writes: the version says where each write stands.
 //!
-//! With the versions of all known operations, the writes form a [`super::line`], and a read of version `k` lies between
+//! With the versions of all known operations, the writes form a [`line`](crate::object::shared::line), and a read of version `k` lies between
 //! the writes `k` and `k + 1`. A write finds the value that the version before it has, if it is a `cas`. What no
 //! known operation wrote must have been an unknown one, of the value that was read or found there: of those that fit
 //! the one that was invoked first is taken. If that explains the history, it is an explanation; if not, and no unknown
 //! operation was needed, there is none; else another choice might, and this gives no answer.
 
-use super::Fast;
-use super::line::{Conflict, Line, arrange};
-use super::lookup::{NOBODY, tidy};
 use crate::history::{NEVER, Val};
-use crate::model::numbers::{Versioned, VersionedOp};
+use crate::model::shortcuts::Fast;
 use crate::model::{Operation, Part};
+use crate::object::log::{Versioned, VersionedOp};
+use crate::object::shared::line::{Conflict, Line, arrange};
+use crate::object::shared::lookup::{NOBODY, tidy};
 
 /// Decides a part; `None` if a version is not known, or if it hangs on which unknown operations took effect.
 pub fn decide(part: &[Operation<VersionedOp>]) -> Option<Fast> {

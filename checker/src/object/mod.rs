@@ -1,0 +1,12 @@
+pub mod counter;
+pub mod kv;
+pub mod lock;
+pub mod log;
+pub mod multi_register;
+pub mod queue;
+pub mod register;
+pub mod set;
+pub mod shared;
+pub mod stack;
+pub mod unordered_queue;
+pub mod versioned_register;

@@ -1,0 +1,4 @@
+pub mod elements;
+pub mod line;
+pub mod lookup;
+pub mod print;
