@@ -33,10 +33,10 @@ use std::time::Duration;
 
 use crate::history::values::FastMap;
 use crate::history::{Event, EventType, HistoryError, NEVER, Process, Val, Values};
-use crate::linearizability::CheckError;
-use crate::model::{Call, Model, Operation, Part};
+use crate::limits::Limits;
+use crate::model::{Call, CheckError, Hints, Model, Operation, Part};
+use crate::search::Outcome;
 use crate::search::jit::{self, Standing};
-use crate::search::{Limits, Outcome};
 use crate::verdict::Budget;
 
 /// What an event brought to light.
@@ -291,7 +291,7 @@ impl<M: Model> Lane<M> {
         part.append(&mut self.part);
         self.standings = jit::advance(model, &self.standings, &part, limits)?;
         self.unknown = (part.into_iter())
-            .filter(|operation| operation.ret == NEVER && !model.observes_only(&operation.op))
+            .filter(|operation| operation.ret == NEVER && !model.hints().observes_only(&operation.op))
             .map(|operation| operation.op)
             .collect();
         self.indices.clear();

@@ -1,6 +1,6 @@
 //! One object as the weaker promises see it: its writes, and what each process did, read by read.
 
-use super::Kept;
+use super::guarantee::Kept;
 use crate::history::values::FastMap;
 use crate::history::{History, NEVER, Val};
 use crate::model::Operation;

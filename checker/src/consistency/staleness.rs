@@ -2,8 +2,8 @@
 
 use crate::history::values::FastMap;
 use crate::history::{History, NEVER, Val};
-use crate::linearizability::{CheckError, split};
-use crate::model::Operation;
+use crate::linearizability::split;
+use crate::model::{CheckError, Operation};
 use crate::object::register::{Register, RegisterOp};
 
 /// How stale the reads of a history were.

@@ -8,18 +8,23 @@ use std::time::Duration;
 use duress_checker::certify::{brute_force, explains, order_holds};
 use duress_checker::generate::{Random, small};
 use duress_checker::history::{Val, Values};
-use duress_checker::model::shortcuts::Fast;
-use duress_checker::model::{Model, Operation, Part};
+use duress_checker::limits::Limits;
+use duress_checker::model::{Decision, Model, Operation, Part, Shortcuts};
+use duress_checker::object::counter::{Counter, CounterOp};
 use duress_checker::object::kv::{Content, Kv, KvOp, Pieces, Print};
-use duress_checker::object::lock::{Lock, LockOp, Permits, Semaphore};
-use duress_checker::object::log::{
-    Counter, CounterOp, Log, LogOp, Versioned, VersionedOp, VersionedRegister,
-};
+use duress_checker::object::lock::{Lock, LockOp};
+use duress_checker::object::log::{Log, LogOp};
 use duress_checker::object::multi_register::{Micro, MultiRegister};
+use duress_checker::object::queue::Queue;
 use duress_checker::object::register::{Register, RegisterOp};
-use duress_checker::object::set::{Queue, QueueOp, Set, SetOp};
+use duress_checker::object::semaphore::{Permits, Semaphore};
+use duress_checker::object::set::{Set, SetOp};
+use duress_checker::object::shared::element_op::ElementOp;
+use duress_checker::object::stack::Stack;
+use duress_checker::object::unordered_queue::UnorderedQueue;
+use duress_checker::object::versioned_register::{Versioned, VersionedOp, VersionedRegister};
 use duress_checker::search::jit::{self, Pace};
-use duress_checker::search::{Limits, Outcome, wgl};
+use duress_checker::search::{Outcome, wgl};
 use duress_checker::verdict::Budget;
 
 /// So narrow that it has to go back, to widen and to prove dead ends even on a handful of operations.
@@ -82,7 +87,7 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
                     !truth,
                     "{name}, seed {seed}: impossible, though there is an order: {part:#?}"
                 );
-                let prefix = duress_checker::explain::prefix(part, part[at as usize].ret);
+                let prefix = duress_checker::model::prefix(part, part[at as usize].ret);
                 assert!(
                     !brute_force(model, &prefix),
                     "{name}, seed {seed}: the prefix is possible: {part:#?}"
@@ -98,7 +103,7 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
             Outcome::Exhausted(reason) => panic!("{name}, seed {seed}: {reason}"),
         }
     }
-    if let Some(parts) = model.divide(part) {
+    if let Some(parts) = model.shortcuts().divide(part) {
         let each = parts
             .iter()
             .enumerate()
@@ -107,7 +112,7 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
         assert_eq!(all, truth, "divided, seed {seed}: {part:#?}");
     }
     let mut resolved = part.clone();
-    model.resolve(&mut resolved, &Values::default());
+    model.shortcuts().resolve(&mut resolved, &Values::default());
     if resolved.len() < part.len() {
         assert_eq!(
             brute_force(model, &resolved),
@@ -116,14 +121,14 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
         );
     }
     no_search(model, part, truth, seed);
-    as_register(model, part, truth, seed, limits);
+    own_search(model, part, truth, seed, limits);
     // What becomes of a part while a witness is made small: reads lose writes, and so on.
     let mut random = Random::new(!seed);
     let some: Part<M::Op> = part.iter().filter(|_| random.percent(60)).cloned().collect();
     no_search(model, &some, brute_force(model, &some), seed);
     if truth
-        && model.decide(part).is_some()
-        && let Some(focused) = model.focus(&some)
+        && model.shortcuts().decide(part).is_some()
+        && let Some(focused) = model.shortcuts().focus(&some)
     {
         // What is said of some of the operations must be true of them too.
         assert!(
@@ -136,8 +141,8 @@ pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> bool {
 
 /// What is said without search is true, and a core is one whatever else happens.
 fn no_search<M: Model>(model: &M, part: &Part<M::Op>, truth: bool, seed: u64) {
-    match model.decide(part) {
-        Some(Fast::Core(core)) => {
+    match model.shortcuts().decide(part) {
+        Some(Decision::Core(core)) => {
             assert!(!truth, "no search, seed {seed}: {core:?} is possible: {part:#?}");
             let mut random = Random::new(seed);
             for percent in [0, 30, 60] {
@@ -171,39 +176,32 @@ fn no_search<M: Model>(model: &M, part: &Part<M::Op>, truth: bool, seed: u64) {
     }
 }
 
-/// What is said of the part as a register is true, and its core is one.
-fn as_register<M: Model>(model: &M, part: &Part<M::Op>, truth: bool, seed: u64, limits: Limits<'_>) {
-    if let Some(register) = model.as_register(part) {
-        match jit::search(&Register { cas: true }, &register.part, limits) {
-            Outcome::Order(order) => {
-                let order = register.original(&order);
-                assert!(
-                    truth,
-                    "register, seed {seed}: an order of the impossible: {part:#?}"
-                );
-                assert!(
-                    order_holds(model, part, &order),
-                    "register, seed {seed}: {order:?} does not hold: {part:#?}"
-                );
-            }
-            Outcome::Impossible { at, since } => {
-                assert!(
-                    !truth,
-                    "register, seed {seed}: impossible, though there is an order: {part:#?}"
-                );
-                let end = register.part[at as usize].ret;
-                let window = (register.part.iter().zip(0..))
-                    .filter(|(operation, _)| operation.invoke < end && operation.ret >= since)
-                    .map(|(_, at)| at);
-                let core = register.core(&window.collect::<Vec<u32>>());
-                let core: Part<M::Op> = core.iter().map(|&at| part[at as usize].clone()).collect();
-                assert!(
-                    !brute_force(model, &core),
-                    "register, seed {seed}: the core {core:#?} is possible: {part:#?}"
-                );
-            }
-            Outcome::Exhausted(reason) => panic!("register, seed {seed}: {reason}"),
+/// What a model's own search says is true, and its core is one.
+fn own_search<M: Model>(model: &M, part: &Part<M::Op>, truth: bool, seed: u64, limits: Limits<'_>) {
+    match model.shortcuts().search(part, limits) {
+        None => {}
+        Some(Ok(Decision::Core(core))) => {
+            assert!(
+                !truth,
+                "own search, seed {seed}: impossible, though there is an order: {part:#?}"
+            );
+            let core: Part<M::Op> = core.iter().map(|&at| part[at as usize].clone()).collect();
+            assert!(
+                !brute_force(model, &core),
+                "own search, seed {seed}: the core {core:#?} is possible: {part:#?}"
+            );
         }
+        Some(Ok(found)) => {
+            assert!(
+                truth,
+                "own search, seed {seed}: an order of the impossible: {part:#?}"
+            );
+            assert!(
+                explains(model, part, &found),
+                "own search, seed {seed}: {found:?} does not hold: {part:#?}"
+            );
+        }
+        Some(Err(reason)) => panic!("own search, seed {seed}: {reason}"),
     }
 }
 
@@ -259,7 +257,7 @@ fn longer<M: Model>(model: &M, mut make: impl FnMut(&mut Random) -> Part<M::Op>)
                 }
                 Outcome::Impossible { at, since } => {
                     assert!(!truth, "seed {seed}: {part:#?}");
-                    let mut window = duress_checker::explain::prefix(&part, part[at as usize].ret);
+                    let mut window = duress_checker::model::prefix(&part, part[at as usize].ret);
                     window.retain(|operation| operation.ret >= since);
                     windows += u64::from(window.len() < 16);
                     let outcome = wgl::search(model, &window, limits);
@@ -497,42 +495,42 @@ fn set_of_elements() {
 }
 
 /// Elements that come again.
-fn some_queue_op(random: &mut Random, unknown: bool) -> QueueOp {
+fn some_queue_op(random: &mut Random, unknown: bool) -> ElementOp {
     let element = Val::int(random.below(2)).unwrap();
     match random.below(7) {
-        0..=3 => QueueOp::Put(element),
-        _ if unknown => QueueOp::TakeAny,
-        6 => QueueOp::Empty,
-        _ => QueueOp::Take(element),
+        0..=3 => ElementOp::Put(element),
+        _ if unknown => ElementOp::TakeAny,
+        6 => ElementOp::Empty,
+        _ => ElementOp::Take(element),
     }
 }
 
 /// Elements that are all different, most of them taken about in order.
-fn fresh_queue_op(taken: &mut u64, put: &mut u64, random: &mut Random, unknown: bool) -> QueueOp {
+fn fresh_queue_op(taken: &mut u64, put: &mut u64, random: &mut Random, unknown: bool) -> ElementOp {
     match random.below(8) {
         0..=3 => {
             *put += 1;
-            QueueOp::Put(Val::int(*put).unwrap())
+            ElementOp::Put(Val::int(*put).unwrap())
         }
-        _ if unknown => QueueOp::TakeAny,
-        7 => QueueOp::Empty,
+        _ if unknown => ElementOp::TakeAny,
+        7 => ElementOp::Empty,
         _ => {
             // Never the same twice, mostly one that was put.
             *taken += 1;
-            QueueOp::Take(Val::int(*taken ^ u64::from(random.percent(15))).unwrap())
+            ElementOp::Take(Val::int(*taken ^ u64::from(random.percent(15))).unwrap())
         }
     }
 }
 
 #[test]
 fn queue() {
-    fuzz(&Queue::Fifo, some_queue_op);
+    fuzz(&Queue, some_queue_op);
 }
 
 #[test]
 fn queue_of_different_elements() {
     let (mut taken, mut put) = (0, 0);
-    fuzz(&Queue::Fifo, |random, unknown| {
+    fuzz(&Queue, |random, unknown| {
         if put > 3 {
             (taken, put) = (0, 0);
         }
@@ -542,12 +540,12 @@ fn queue_of_different_elements() {
 
 #[test]
 fn unordered_queue() {
-    fuzz(&Queue::Unordered, some_queue_op);
+    fuzz(&UnorderedQueue, some_queue_op);
 }
 
 #[test]
 fn stack() {
-    fuzz(&Queue::Lifo, some_queue_op);
+    fuzz(&Stack, some_queue_op);
 }
 
 #[test]

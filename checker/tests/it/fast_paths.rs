@@ -9,14 +9,17 @@ use std::sync::Arc;
 use duress_checker::certify::explains;
 use duress_checker::generate::{Random, small};
 use duress_checker::history::{NEVER, Val, Values};
-use duress_checker::model::shortcuts::Fast;
-use duress_checker::model::{Model, Part};
+use duress_checker::model::{Decision, Model, Part, Shortcuts};
+use duress_checker::object::counter::{Counter, CounterOp};
 use duress_checker::object::kv::{Content, Kv, KvOp, Pieces, Print};
-use duress_checker::object::lock::{Lock, LockOp, Permits, Semaphore};
-use duress_checker::object::log::{
-    Counter, CounterOp, Log, LogOp, Versioned, VersionedOp, VersionedRegister,
-};
-use duress_checker::object::set::{Queue, QueueOp, Set, SetOp};
+use duress_checker::object::lock::{Lock, LockOp};
+use duress_checker::object::log::{Log, LogOp};
+use duress_checker::object::semaphore::{Permits, Semaphore};
+use duress_checker::object::set::{Set, SetOp};
+use duress_checker::object::shared::element_op::ElementOp;
+use duress_checker::object::stack::Stack;
+use duress_checker::object::unordered_queue::UnorderedQueue;
+use duress_checker::object::versioned_register::{Versioned, VersionedOp, VersionedRegister};
 
 use crate::against_brute_force::{agree, rounds};
 
@@ -61,8 +64,8 @@ fn paths<M: Model>(model: &M, answered_percent_min: u64, mut make: impl FnMut(&m
             true => held += 1,
             false => broken += 1,
         }
-        answered += u64::from(match model.decide(&part) {
-            Some(Fast::Core(_)) => true,
+        answered += u64::from(match model.shortcuts().decide(&part) {
+            Some(Decision::Core(_)) => true,
             Some(found) => explains(model, &part, &found),
             None => false,
         });
@@ -246,7 +249,7 @@ fn set_that_grows() {
 
 /// Different elements that go in and out; `take` says which one comes out.
 fn different_elements(
-    model: Queue,
+    model: impl Model<Op = ElementOp>,
     answered_percent_min: u64,
     take: impl Fn(&mut Random, &mut Vec<Val>) -> Option<Val>,
 ) {
@@ -256,17 +259,17 @@ fn different_elements(
         let mut part = small(random, length, width, info, |random, unknown| {
             fresh += 1;
             match random.below(2) {
-                0 if unknown => QueueOp::TakeAny,
-                0 => QueueOp::Empty,
-                _ => QueueOp::Put(int(fresh)),
+                0 if unknown => ElementOp::TakeAny,
+                0 => ElementOp::Empty,
+                _ => ElementOp::Put(int(fresh)),
             }
         });
         let mut inside = Vec::new();
         simulate(random, &mut part, |random, op, _| match op {
-            QueueOp::Put(value) => inside.push(*value),
-            QueueOp::TakeAny => drop(take(random, &mut inside)),
-            QueueOp::Empty | QueueOp::Take(_) => {
-                *op = take(random, &mut inside).map_or(QueueOp::Empty, QueueOp::Take);
+            ElementOp::Put(value) => inside.push(*value),
+            ElementOp::TakeAny => drop(take(random, &mut inside)),
+            ElementOp::Empty | ElementOp::Take(_) => {
+                *op = take(random, &mut inside).map_or(ElementOp::Empty, ElementOp::Take);
             }
         });
         part
@@ -275,7 +278,7 @@ fn different_elements(
 
 #[test]
 fn stack_of_different_elements() {
-    different_elements(Queue::Lifo, 60, |random, inside| {
+    different_elements(Stack, 60, |random, inside| {
         let bottom = random.percent(60) && !inside.is_empty();
         if bottom {
             Some(inside.remove(0))
@@ -287,7 +290,7 @@ fn stack_of_different_elements() {
 
 #[test]
 fn bag_of_different_elements() {
-    different_elements(Queue::Unordered, 100, |random, inside| {
+    different_elements(UnorderedQueue, 100, |random, inside| {
         let blind = random.percent(15) || inside.is_empty();
         (!blind).then(|| inside.swap_remove(random.below(inside.len() as u64) as usize))
     });
@@ -296,26 +299,26 @@ fn bag_of_different_elements() {
 /// More unknown takes than others, and elements that stay, for them to have taken.
 #[test]
 fn bag_of_which_nobody_knows_what_was_taken() {
-    paths(&Queue::Unordered, 100, |random| {
+    paths(&UnorderedQueue, 100, |random| {
         let (length, width) = (4 + random.below(5), 2 + random.below(3));
         let mut fresh = 0;
         let mut part = small(random, length, width, 35, |random, unknown| {
             fresh += 1;
             match random.below(3) {
-                _ if unknown => QueueOp::TakeAny,
-                0 => QueueOp::Empty,
-                _ => QueueOp::Put(int(fresh)),
+                _ if unknown => ElementOp::TakeAny,
+                0 => ElementOp::Empty,
+                _ => ElementOp::Put(int(fresh)),
             }
         });
         let mut inside = Vec::new();
         simulate(random, &mut part, |random, op, _| match op {
-            QueueOp::Put(value) => inside.push(*value),
-            QueueOp::TakeAny => drop(inside.pop()),
-            QueueOp::Take(_) => {}
-            QueueOp::Empty => {
+            ElementOp::Put(value) => inside.push(*value),
+            ElementOp::TakeAny => drop(inside.pop()),
+            ElementOp::Take(_) => {}
+            ElementOp::Empty => {
                 // One that finds nothing where there is something is what unknown ones have to make up for.
                 if !inside.is_empty() && random.percent(60) {
-                    *op = QueueOp::Take(inside.swap_remove(random.below(inside.len() as u64) as usize));
+                    *op = ElementOp::Take(inside.swap_remove(random.below(inside.len() as u64) as usize));
                 }
             }
         });
@@ -432,7 +435,7 @@ fn different_texts(answered_percent_min: u64, deletes_percent: u64) {
             KvOp::Append(_, value) => held.extend(values.str(*value).map(str::to_owned)),
             KvOp::Delete => held.clear(),
         });
-        Kv.resolve(&mut part, values);
+        Kv.shortcuts().resolve(&mut part, values);
         part
     });
 }
@@ -494,7 +497,7 @@ fn texts_that_may_be_told_apart() {
             }
             KvOp::Delete => {}
         });
-        Kv.resolve(&mut part, values);
+        Kv.shortcuts().resolve(&mut part, values);
         part
     });
 }

@@ -7,22 +7,22 @@
 //! have been subtracted, or more than the other way around. Whether a sum of some of the open additions makes up a
 //! number is as hard as it sounds (subset sum), so the rest is left to the search.
 
+use super::op::CounterOp;
 use crate::history::NEVER;
+use crate::model::Decision;
 use crate::model::Operation;
-use crate::model::shortcuts::Fast;
-use crate::object::log::CounterOp;
 use crate::object::shared::line::{Conflict, Line, arrange};
 use crate::object::shared::lookup::NOBODY;
 
 /// Decides a part; `None` if its steps differ and the bounds allow it.
-pub fn decide(part: &[Operation<CounterOp>]) -> Option<Fast> {
+pub fn decide(part: &[Operation<CounterOp>]) -> Option<Decision> {
     let mut steps = part.iter().filter_map(|operation| match operation.op {
         CounterOp::Add(by) if by != 0 => Some(by),
         _ => None,
     });
     let step = steps.next().unwrap_or(1);
     if step == i64::MIN || steps.any(|other| other != step) {
-        return out_of_bounds(part).map(Fast::Core);
+        return out_of_bounds(part).map(Decision::Core);
     }
     let mut line = Line::default();
     let mut rest = Vec::new();
@@ -37,19 +37,19 @@ pub fn decide(part: &[Operation<CounterOp>]) -> Option<Fast> {
             CounterOp::Read(found) if found % step == 0 && found / step >= 0 => {
                 match u32::try_from(found / step) {
                     Ok(count) if count as usize <= part.len() => line.observed.push((count, at)),
-                    _ => return Some(Fast::Core(and_additions(part, vec![at]))),
+                    _ => return Some(Decision::Core(and_additions(part, vec![at]))),
                 }
             }
-            CounterOp::Read(_) => return Some(Fast::Core(and_additions(part, vec![at]))),
+            CounterOp::Read(_) => return Some(Decision::Core(and_additions(part, vec![at]))),
         }
     }
     let most = line.observed.iter().map(|(count, _)| *count).max().unwrap_or(0);
     line.slots = vec![NOBODY; most as usize];
     Some(match arrange(part, &line) {
-        Ok(order) => Fast::Order(merge(part, order, rest)),
-        Err(Conflict::Pair(late, early)) => Fast::Core(and_additions(part, vec![late, early])),
-        Err(Conflict::Starved(early)) => Fast::Core(and_additions(part, vec![early])),
-        Err(Conflict::Crowded(late)) => Fast::Core(until(part, part[late as usize].ret)),
+        Ok(order) => Decision::Order(merge(part, order, rest)),
+        Err(Conflict::Pair(late, early)) => Decision::Core(and_additions(part, vec![late, early])),
+        Err(Conflict::Starved(early)) => Decision::Core(and_additions(part, vec![early])),
+        Err(Conflict::Crowded(late)) => Decision::Core(until(part, part[late as usize].ret)),
     })
 }
 

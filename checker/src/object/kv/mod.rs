@@ -4,52 +4,17 @@
 //! appending to one is putting. Strings that are appended to grow long, and a search has many states in hand, so a
 //! state is not the string but its [`Print`].
 
+pub mod as_register;
+mod op;
 pub mod texts;
 
 use std::slice;
-use std::sync::Arc;
 
-use self::texts::AsRegister;
+pub use self::op::{Content, KvOp, Pieces};
 use crate::history::{Datum, Val, Values};
-use crate::model::shortcuts::Fast;
-use crate::model::{Call, Model, Operation, Part};
+use crate::limits::Limits;
+use crate::model::{Call, Decision, Hints, Model, Operation, Part, Shortcuts, Words};
 pub use crate::object::shared::print::Print;
-
-/// What a key holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Content {
-    /// Nothing.
-    Absent,
-    /// Something that is no string.
-    Value(Val),
-    /// A string.
-    Text(Print),
-}
-
-/// Which texts that somebody wrote stand one behind the other in a text.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Pieces {
-    /// Nobody has looked, or it can't be told: what was written can't be told apart.
-    #[default]
-    Unknown,
-    /// Something in it was written by nobody.
-    Foreign,
-    /// These, by their names.
-    Of(Arc<[Val]>),
-}
-
-/// An operation on one key. The names of values are for explanations, and for the decision without search.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum KvOp {
-    /// Found this, which somebody put together from these pieces.
-    Get(Content, Val, Pieces),
-    /// Set this.
-    Put(Content, Val),
-    /// Added this at the end.
-    Append(Print, Val),
-    /// Removed it.
-    Delete,
-}
 
 /// A map with `get`, `put`, `append` and `delete`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +70,20 @@ impl Model for Kv {
         }
     }
 
+    fn hints(&self) -> &impl Hints<KvOp, Content> {
+        self
+    }
+
+    fn words(&self) -> &impl Words<KvOp, Content> {
+        self
+    }
+
+    fn shortcuts(&self) -> &impl Shortcuts<KvOp> {
+        self
+    }
+}
+
+impl Hints<KvOp, Content> for Kv {
     fn observes_only(&self, op: &KvOp) -> bool {
         matches!(op, KvOp::Get(..))
     }
@@ -113,20 +92,22 @@ impl Model for Kv {
         matches!(op, KvOp::Put(..) | KvOp::Delete)
     }
 
-    fn show(&self, state: &Content, values: &Values) -> String {
-        match state {
-            Content::Absent => "nothing".to_owned(),
-            Content::Value(value) => values.json(*value).to_string(),
-            Content::Text(text) => format!("a text of {} bytes", text.len()),
-        }
-    }
-
     fn only_in(&self, op: &KvOp) -> Option<Content> {
         match op {
             // That is also what an absent key shows.
             KvOp::Get(Content::Text(seen), ..) if seen.is_empty() => None,
             KvOp::Get(seen, ..) => Some(*seen),
             KvOp::Put(..) | KvOp::Append(..) | KvOp::Delete => None,
+        }
+    }
+}
+
+impl Words<KvOp, Content> for Kv {
+    fn show(&self, state: &Content, values: &Values) -> String {
+        match state {
+            Content::Absent => "nothing".to_owned(),
+            Content::Value(value) => values.json(*value).to_string(),
+            Content::Text(text) => format!("a text of {} bytes", text.len()),
         }
     }
 
@@ -144,17 +125,19 @@ impl Model for Kv {
             KvOp::Put(..) | KvOp::Append(..) | KvOp::Delete => &[],
         }
     }
+}
 
+impl Shortcuts<KvOp> for Kv {
     fn resolve(&self, part: &mut Part<KvOp>, values: &Values) {
         texts::resolve(part, values);
     }
 
-    fn as_register(&self, part: &[Operation<KvOp>]) -> Option<AsRegister> {
-        texts::as_register(part)?.ok()
+    fn decide(&self, part: &[Operation<KvOp>]) -> Option<Decision> {
+        as_register::decide(part)
     }
 
-    fn decide(&self, part: &[Operation<KvOp>]) -> Option<Fast> {
-        texts::decide(part)
+    fn search(&self, part: &[Operation<KvOp>], limits: Limits<'_>) -> Option<Result<Decision, String>> {
+        as_register::search(part, limits)
     }
 }
 

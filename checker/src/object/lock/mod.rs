@@ -1,28 +1,20 @@
-//! Locks: a mutex, one that knows its owner, one with fencing tokens, and a semaphore.
+//! Locks: a mutex, one that knows its owner, and one with fencing tokens.
 //!
 //! | model | takes |
 //! |---|---|
 //! | `mutex` | `acquire`, `release` |
 //! | `owner-mutex` | the same; the owner is the value, or the process where there is none |
 //! | `fenced-lock` | the same; `acquire` returns its token, which must be higher than any before |
-//! | `semaphore` | `acquire n`, `release n`; `null` is 1. It has one permit; `semaphore:5` has five |
 //!
 //! All begin free. None may be acquired twice, and what is not held can't be released.
 
-pub mod direct;
+pub mod holds;
+mod op;
 
+pub use self::op::LockOp;
 use crate::history::{Val, Values};
-use crate::model::shortcuts::Fast;
-use crate::model::{Call, Model, Operation};
-
-/// Acquiring or releasing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LockOp {
-    /// By this owner; with this token, where it is known.
-    Acquire(u64, Option<i64>),
-    /// By this owner.
-    Release(u64),
-}
+use crate::model::{Call, Decision, Hints, Model, Operation, Shortcuts, Words};
+use crate::object::shared::balance::balance;
 
 /// What a lock looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,86 +94,38 @@ impl Model for Lock {
         }
     }
 
+    fn hints(&self) -> &impl Hints<LockOp, Held> {
+        self
+    }
+
+    fn words(&self) -> &impl Words<LockOp, Held> {
+        self
+    }
+
+    fn shortcuts(&self) -> &impl Shortcuts<LockOp> {
+        self
+    }
+}
+
+impl Hints<LockOp, Held> for Lock {
     /// Held or free; only tokens grow.
     fn reusable(&self, _op: &LockOp) -> bool {
         *self != Lock::Fenced
     }
+}
 
+impl Words<LockOp, Held> for Lock {
     fn show(&self, state: &Held, _values: &Values) -> String {
         if state.by.is_some() { "it held" } else { "it free" }.to_owned()
     }
+}
 
-    fn decide(&self, part: &[Operation<LockOp>]) -> Option<Fast> {
+impl Shortcuts<LockOp> for Lock {
+    fn decide(&self, part: &[Operation<LockOp>]) -> Option<Decision> {
         match self {
-            Lock::Mutex => Some(direct::balance(part, 1, |op| matches!(op, LockOp::Acquire(..)))),
-            Lock::Owner => direct::holds(part, false),
-            Lock::Fenced => direct::holds(part, true),
+            Lock::Mutex => Some(balance(part, 1, |op| matches!(op, LockOp::Acquire(..)))),
+            Lock::Owner => holds::decide(part, false),
+            Lock::Fenced => holds::decide(part, true),
         }
-    }
-}
-
-/// A semaphore.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Semaphore {
-    /// How many permits it has.
-    pub permits: i64,
-}
-
-/// By how much the number of permits in use changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Permits(i64);
-
-impl Permits {
-    /// Takes so many, or gives back, if negative.
-    pub const fn take(count: i64) -> Permits {
-        Permits(count)
-    }
-}
-
-impl Model for Semaphore {
-    type Op = Permits;
-    /// Permits in use.
-    type State = i64;
-
-    fn name(&self) -> &'static str {
-        "semaphore"
-    }
-
-    fn operation(&self, call: &Call<'_>) -> Result<Option<Permits>, String> {
-        let count = match call.argument.first {
-            Val::NIL => Some(1),
-            count => call
-                .values
-                .int(count)
-                .filter(|count| (0..1 << 40).contains(count)),
-        };
-        let Some(count) = count else {
-            return Err("a semaphore takes a number of permits".to_owned());
-        };
-        match call.f {
-            "acquire" => Ok(Some(Permits(count))),
-            "release" => Ok(Some(Permits(-count))),
-            f => Err(format!("a semaphore takes acquire and release, not {f}")),
-        }
-    }
-
-    fn initial(&self) -> i64 {
-        0
-    }
-
-    fn step(&self, used: &i64, op: &Permits, next: &mut Vec<i64>) {
-        let after = used + op.0;
-        if (0..=self.permits).contains(&after) {
-            next.push(after);
-        }
-    }
-
-    fn show(&self, used: &i64, _values: &Values) -> String {
-        format!("{used} of {} permits taken", self.permits)
-    }
-
-    fn decide(&self, part: &[Operation<Permits>]) -> Option<Fast> {
-        let single = self.permits > 0 && part.iter().all(|operation| operation.op.0.abs() == 1);
-        single.then(|| direct::balance(part, self.permits, |op| op.0 > 0))
     }
 }

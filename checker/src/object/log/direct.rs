@@ -5,15 +5,15 @@
 //! appended without an offset and never read takes an open slot (one below a known offset) or stands at the end; if
 //! nobody knows whether it was appended at all, it may be left out.
 
+use super::op::LogOp;
 use crate::history::{NEVER, Val};
-use crate::model::shortcuts::Fast;
+use crate::model::Decision;
 use crate::model::{Operation, Part};
-use crate::object::log::LogOp;
 use crate::object::shared::line::{Conflict, Line, arrange};
 use crate::object::shared::lookup::{Lookup, NOBODY, tidy};
 
 /// Decides a part; `None` if a value was appended twice.
-pub fn decide(part: &[Operation<LogOp>]) -> Option<Fast> {
+pub fn decide(part: &[Operation<LogOp>]) -> Option<Decision> {
     let appended = part.iter().filter_map(|operation| match &operation.op {
         LogOp::Append(value, _) => Some(*value),
         LogOp::Read(_) => None,
@@ -30,8 +30,8 @@ pub fn decide(part: &[Operation<LogOp>]) -> Option<Fast> {
         append_of.set(*value, position as u32);
     }
     Some(match arrange_all(part, &append_of) {
-        Ok(order) => Fast::Order(order),
-        Err(core) => Fast::Core(tidy(core)),
+        Ok(order) => Decision::Order(order),
+        Err(core) => Decision::Core(tidy(core)),
     })
 }
 

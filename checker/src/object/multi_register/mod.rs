@@ -3,45 +3,11 @@
 //! `{"f":"txn","value":[["read","x",1],["write","y",2]]}`, with `r` and `w` for short; also `read` and `write` of one
 //! register by `key`. A register begins as `null` or as 0, whichever is read first: Knossos' histories begin with 0.
 
+mod op;
+
+pub use self::op::{Micro, Txn};
 use crate::history::{NEVER, Val, Values};
-use crate::model::{Call, Model, Part};
-
-/// One step of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Micro {
-    /// Found the value in the register.
-    Read(Val, Val),
-    /// Set the register to the value.
-    Write(Val, Val),
-}
-
-/// One transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Txn {
-    steps: Box<[Micro]>,
-    /// The values that it found and set, for explanations.
-    found: Box<[Val]>,
-    set: Box<[Val]>,
-}
-
-impl FromIterator<Micro> for Txn {
-    fn from_iter<I: IntoIterator<Item = Micro>>(steps: I) -> Self {
-        let steps: Box<[Micro]> = steps.into_iter().collect();
-        let values = |of: fn(&Micro) -> Option<Val>| steps.iter().filter_map(of).collect();
-        Txn {
-            found: values(|step| match *step {
-                // Nobody has to have brought in what was there from the beginning.
-                Micro::Read(_, value) if value != Val::NIL && value != Val(0) => Some(value),
-                Micro::Read(..) | Micro::Write(..) => None,
-            }),
-            set: values(|step| match *step {
-                Micro::Write(_, value) => Some(value),
-                Micro::Read(..) => None,
-            }),
-            steps,
-        }
-    }
-}
+use crate::model::{Call, Hints, Model, Part, Shortcuts, Words};
 
 /// Several registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +69,25 @@ impl Model for MultiRegister {
         next.push(state);
     }
 
+    /// Transactions tie the registers together.
+    fn part(&self, _call: &Call<'_>) -> Val {
+        Val::NONE
+    }
+
+    fn hints(&self) -> &impl Hints<Txn, Vec<(Val, Val)>> {
+        self
+    }
+
+    fn words(&self) -> &impl Words<Txn, Vec<(Val, Val)>> {
+        self
+    }
+
+    fn shortcuts(&self) -> &impl Shortcuts<Txn> {
+        self
+    }
+}
+
+impl Hints<Txn, Vec<(Val, Val)>> for MultiRegister {
     fn heap_bytes(&self, state: &Vec<(Val, Val)>) -> usize {
         state.capacity() * size_of::<(Val, Val)>()
     }
@@ -110,7 +95,9 @@ impl Model for MultiRegister {
     fn observes_only(&self, op: &Txn) -> bool {
         op.steps.iter().all(|micro| matches!(micro, Micro::Read(..)))
     }
+}
 
+impl Words<Txn, Vec<(Val, Val)>> for MultiRegister {
     fn produces<'op>(&self, op: &'op Txn) -> &'op [Val] {
         &op.set
     }
@@ -119,6 +106,15 @@ impl Model for MultiRegister {
         &op.found
     }
 
+    fn show(&self, state: &Vec<(Val, Val)>, values: &Values) -> String {
+        let each = state
+            .iter()
+            .map(|&(name, value)| format!("{} = {}", values.json(name), values.json(value)));
+        format!("{{{}}}", each.collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl Shortcuts<Txn> for MultiRegister {
     /// An unknown transaction is left out if nobody saw anything that it wrote: whoever reads one of its registers after it
     /// reads what was written there later.
     fn resolve(&self, part: &mut Part<Txn>, _values: &Values) {
@@ -135,18 +131,6 @@ impl Model for MultiRegister {
             Micro::Read(..) => false,
         };
         part.retain(|operation| operation.ret != NEVER || operation.op.steps.iter().any(was_seen));
-    }
-
-    fn show(&self, state: &Self::State, values: &Values) -> String {
-        let each = state
-            .iter()
-            .map(|&(name, value)| format!("{} = {}", values.json(name), values.json(value)));
-        format!("{{{}}}", each.collect::<Vec<_>>().join(", "))
-    }
-
-    /// Transactions tie the registers together.
-    fn part(&self, _call: &Call<'_>) -> Val {
-        Val::NONE
     }
 }
 

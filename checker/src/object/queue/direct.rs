@@ -20,9 +20,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::history::NEVER;
+use crate::model::Decision;
 use crate::model::Operation;
-use crate::model::shortcuts::Fast;
-use crate::object::set::QueueOp;
+use crate::object::shared::element_op::ElementOp;
 use crate::object::shared::elements::{Checked, Clock, Element, LATE, covering, elements};
 use crate::object::shared::lookup::{NOBODY, tidy};
 
@@ -34,25 +34,25 @@ impl Element {
 }
 
 /// Decides a part; `None` if an element was put in twice, or if it hangs on what unknown operations took.
-pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
+pub fn decide(part: &[Operation<ElementOp>]) -> Option<Decision> {
     let clock = Clock::new(part);
     let (mut elements, takers) = match elements(part, &clock)? {
         Ok(found) => found,
-        Err(core) => return Some(Fast::Core(core)),
+        Err(core) => return Some(Decision::Core(core)),
     };
     let result = arrange(part, &clock, &elements);
     match result {
-        Ok(order) => Some(Fast::Order(order)),
-        Err(core) if takers.is_empty() => Some(Fast::Core(core)),
+        Ok(order) => Some(Decision::Order(order)),
+        Err(core) if takers.is_empty() => Some(Decision::Core(core)),
         Err(_) => {
             hand_out(part, &clock, &mut elements, &takers);
-            arrange(part, &clock, &elements).ok().map(Fast::Order)
+            arrange(part, &clock, &elements).ok().map(Decision::Order)
         }
     }
 }
 
 /// Gives the unknown dequeues what must have left and nobody took.
-fn hand_out(part: &[Operation<QueueOp>], clock: &Clock, elements: &mut [Element], takers: &[u32]) {
+fn hand_out(part: &[Operation<ElementOp>], clock: &Clock, elements: &mut [Element], takers: &[u32]) {
     // An element must have left before the first completed dequeue of one that was put in after it.
     let mut first_take = vec![NEVER; clock.end as usize + 1];
     for element in elements.iter() {
@@ -61,7 +61,7 @@ fn hand_out(part: &[Operation<QueueOp>], clock: &Clock, elements: &mut [Element]
     }
     // Or before the queue was found empty.
     for (position, operation) in part.iter().enumerate() {
-        if operation.op == QueueOp::Empty && operation.ret != NEVER {
+        if operation.op == ElementOp::Empty && operation.ret != NEVER {
             let at = &mut first_take[clock.invokes[position] as usize];
             *at = (*at).min(clock.rets[position]);
         }
@@ -83,7 +83,7 @@ fn hand_out(part: &[Operation<QueueOp>], clock: &Clock, elements: &mut [Element]
 }
 
 /// An order of everything, or operations that are impossible together.
-fn arrange(part: &[Operation<QueueOp>], clock: &Clock, elements: &[Element]) -> Checked<Vec<u32>> {
+fn arrange(part: &[Operation<ElementOp>], clock: &Clock, elements: &[Element]) -> Checked<Vec<u32>> {
     out_of_order(elements, clock)?;
     let moments = empty_moments(part, clock, elements)?;
     Ok(order(clock, elements, moments))
@@ -127,12 +127,12 @@ fn out_of_order(elements: &[Element], clock: &Clock) -> Checked<()> {
 
 /// For every empty dequeue that completed, a moment (right after an event) at which the queue may have been empty.
 fn empty_moments(
-    part: &[Operation<QueueOp>],
+    part: &[Operation<ElementOp>],
     clock: &Clock,
     elements: &[Element],
 ) -> Checked<Vec<(u32, u32)>> {
     let empties: Vec<u32> = (part.iter().enumerate())
-        .filter(|(_, operation)| operation.op == QueueOp::Empty && operation.ret != NEVER)
+        .filter(|(_, operation)| operation.op == ElementOp::Empty && operation.ret != NEVER)
         .map(|(position, _)| position as u32)
         .collect();
     if empties.is_empty() {

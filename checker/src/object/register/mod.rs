@@ -3,25 +3,15 @@
 //! `{"f":"write","value":3}`, `{"f":"read","value":3}` at the completion, `{"f":"cas","value":[3,4]}`. It begins as
 //! `null`, and writing `null` deletes it. A `cas` that is `ok` found the old value; one that did not is a `fail`.
 
+mod groups;
+mod op;
 pub mod zones;
 
 use std::slice;
 
-use crate::model::shortcuts::Fast;
-use crate::model::{Call, Model, Operation};
-
+pub use self::op::RegisterOp;
 use crate::history::{Val, Values};
-
-/// An operation on a register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RegisterOp {
-    /// Found this value.
-    Read(Val),
-    /// Set this value.
-    Write(Val),
-    /// Found the first and set the second.
-    Cas(Val, Val),
-}
+use crate::model::{Call, Decision, Hints, Model, Operation, Shortcuts, Words};
 
 /// A register with or without `cas`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +63,20 @@ impl Model for Register {
         }
     }
 
+    fn hints(&self) -> &impl Hints<RegisterOp, Val> {
+        self
+    }
+
+    fn words(&self) -> &impl Words<RegisterOp, Val> {
+        self
+    }
+
+    fn shortcuts(&self) -> &impl Shortcuts<RegisterOp> {
+        self
+    }
+}
+
+impl Hints<RegisterOp, Val> for Register {
     fn observes_only(&self, op: &RegisterOp) -> bool {
         match op {
             RegisterOp::Read(_) => true,
@@ -96,6 +100,12 @@ impl Model for Register {
     fn reusable(&self, _op: &RegisterOp) -> bool {
         true
     }
+}
+
+impl Words<RegisterOp, Val> for Register {
+    fn show(&self, state: &Val, values: &Values) -> String {
+        values.json(*state).to_string()
+    }
 
     fn produces<'op>(&self, op: &'op RegisterOp) -> &'op [Val] {
         match op {
@@ -110,12 +120,10 @@ impl Model for Register {
             RegisterOp::Write(_) => &[],
         }
     }
+}
 
-    fn show(&self, state: &Val, values: &Values) -> String {
-        values.json(*state).to_string()
-    }
-
-    fn decide(&self, part: &[Operation<RegisterOp>]) -> Option<Fast> {
+impl Shortcuts<RegisterOp> for Register {
+    fn decide(&self, part: &[Operation<RegisterOp>]) -> Option<Decision> {
         zones::decide(part)
     }
 }

@@ -11,10 +11,10 @@
 //! cross, any point between them serves for both: every interval reaches out of an empty one. A removal before the
 //! addition does nothing; then `y` is never. An unknown addition or removal may be left out.
 
+use super::op::SetOp;
 use crate::history::{NEVER, Val};
-use crate::model::shortcuts::Fast;
+use crate::model::Decision;
 use crate::model::{Operation, Part};
-use crate::object::set::SetOp;
 use crate::object::shared::lookup::{Lookup, NOBODY};
 
 /// Splits a part by element, leaving out the elements whose order is found and holds; `None` if somebody read the whole
@@ -64,7 +64,7 @@ pub fn divide(part: &[Operation<SetOp>]) -> Option<Vec<Part<SetOp>>> {
 }
 
 /// Decides the operations on one element, if it is added and removed at most once each.
-pub fn decide(part: &[Operation<SetOp>]) -> Option<Fast> {
+pub fn decide(part: &[Operation<SetOp>]) -> Option<Decision> {
     let element = part.first()?.op.element()?;
     if part
         .iter()
@@ -75,8 +75,8 @@ pub fn decide(part: &[Operation<SetOp>]) -> Option<Fast> {
     let members: Vec<u32> = (0..part.len() as u32).collect();
     let mut scratch = Scratch::default();
     Some(match decide_element(part, &members, &mut scratch)? {
-        true => Fast::Order(scratch.order),
-        false => Fast::Core(members),
+        true => Decision::Order(scratch.order),
+        false => Decision::Core(members),
     })
 }
 

@@ -10,14 +10,14 @@
 
 use std::sync::Arc;
 
+use super::op::SetOp;
 use crate::history::{NEVER, Val};
-use crate::model::shortcuts::Fast;
+use crate::model::Decision;
 use crate::model::{Operation, Part};
-use crate::object::set::SetOp;
 use crate::object::shared::lookup::{Lookup, NOBODY};
 
 /// Decides a part; `None` if there are other operations than additions of different elements and reads.
-pub fn decide(part: &[Operation<SetOp>]) -> Option<Fast> {
+pub fn decide(part: &[Operation<SetOp>]) -> Option<Decision> {
     let added = part.iter().filter_map(|operation| match operation.op {
         SetOp::Add(value) => Some(value),
         _ => None,
@@ -33,8 +33,8 @@ pub fn decide(part: &[Operation<SetOp>]) -> Option<Fast> {
         }
     }
     Some(match arrange(part, &add_of, reads) {
-        Ok(order) => Fast::Order(order),
-        Err(core) => Fast::Core(core),
+        Ok(order) => Decision::Order(order),
+        Err(core) => Decision::Core(core),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::history::NEVER;
 use crate::model::Operation;
-use crate::object::set::QueueOp;
+use crate::object::shared::element_op::ElementOp;
 use crate::object::shared::lookup::{Lookup, NOBODY, tidy};
 
 /// The completion of an unknown take that took something: later than any event, yet before never.
@@ -30,7 +30,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub fn new(part: &[Operation<QueueOp>]) -> Clock {
+    pub fn new(part: &[Operation<ElementOp>]) -> Clock {
         let (first, last) = (
             part.first().map_or(0, |first| first.invoke),
             part.iter().map(|operation| {
@@ -71,17 +71,17 @@ impl Clock {
 /// All elements that matter, in order of being put in, and the unknown takes. The outer `None`: one was put in
 /// twice.
 pub(crate) fn elements(
-    part: &[Operation<QueueOp>],
+    part: &[Operation<ElementOp>],
     clock: &Clock,
 ) -> Option<Checked<(Vec<Element>, Vec<u32>)>> {
-    let value = |operation: &Operation<QueueOp>| match operation.op {
-        QueueOp::Put(value) | QueueOp::Take(value) => Some(value),
-        QueueOp::Empty | QueueOp::TakeAny => None,
+    let value = |operation: &Operation<ElementOp>| match operation.op {
+        ElementOp::Put(value) | ElementOp::Take(value) => Some(value),
+        ElementOp::Empty | ElementOp::TakeAny => None,
     };
     let mut of = Lookup::new(part.iter().filter_map(value), part.len());
     let mut elements: Vec<Element> = Vec::with_capacity(part.len() / 2 + 1);
     for (position, operation) in part.iter().enumerate() {
-        let QueueOp::Put(value) = operation.op else {
+        let ElementOp::Put(value) = operation.op else {
             continue;
         };
         if of.get(value) != NOBODY {
@@ -100,12 +100,12 @@ pub(crate) fn elements(
     let mut takers = Vec::new();
     for (position, operation) in part.iter().enumerate() {
         let value = match operation.op {
-            QueueOp::Take(value) => value,
-            QueueOp::TakeAny => {
+            ElementOp::Take(value) => value,
+            ElementOp::TakeAny => {
                 takers.push(position as u32);
                 continue;
             }
-            QueueOp::Put(_) | QueueOp::Empty => continue,
+            ElementOp::Put(_) | ElementOp::Empty => continue,
         };
         let at = of.get(value);
         if at == NOBODY {

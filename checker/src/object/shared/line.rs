@@ -48,7 +48,7 @@ pub(crate) enum Conflict {
     Crowded(u32),
 }
 
-/// An order in the sense of [`Fast::Order`](crate::model::shortcuts::Fast::Order), or why there is none.
+/// An order in the sense of [`Decision::Order`](crate::model::Decision::Order), or why there is none.
 pub(crate) fn arrange<Op>(part: &[Operation<Op>], line: &Line) -> Result<Vec<u32>, Conflict> {
     let bounds = bounds(part, line);
     let last = line.slots.len();

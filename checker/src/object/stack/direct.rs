@@ -25,31 +25,31 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::tree::{Cover, Least};
 use crate::history::NEVER;
+use crate::model::Decision;
 use crate::model::Operation;
-use crate::model::shortcuts::Fast;
-use crate::object::set::QueueOp;
+use crate::object::shared::element_op::ElementOp;
 use crate::object::shared::elements::{Clock, Element, LATE, covering, elements};
 use crate::object::shared::lookup::{NOBODY, tidy};
-use crate::object::stack::tree::{Cover, Least};
 
 /// Decides a part; `None` if an element was pushed twice, or if it hangs on what unknown operations took.
-pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
+pub fn decide(part: &[Operation<ElementOp>]) -> Option<Decision> {
     let times = Clock::new(part);
     let (mut elements, unknown) = match elements(part, &times)? {
         Ok(found) => found,
-        Err(core) => return Some(Fast::Core(core)),
+        Err(core) => return Some(Decision::Core(core)),
     };
     hand_out(part, &times, &mut elements, &unknown);
     match arrange(part, &times, &elements) {
-        Ok(order) => Some(Fast::Order(order)),
-        Err(core) => unknown.is_empty().then_some(Fast::Core(core)),
+        Ok(order) => Some(Decision::Order(order)),
+        Err(core) => unknown.is_empty().then_some(Decision::Core(core)),
     }
 }
 
 /// Gives the unknown pops the elements that must have left: because one that was pushed before was popped after, or
 /// because somebody found nothing.
-fn hand_out(part: &[Operation<QueueOp>], times: &Clock, elements: &mut [Element], unknown: &[u32]) {
+fn hand_out(part: &[Operation<ElementOp>], times: &Clock, elements: &mut [Element], unknown: &[u32]) {
     /// How many pops below an element are looked at: the first to be invoked, but any of them may complete first.
     const LOOKED_AT_MAX: usize = 16;
     if unknown.is_empty() {
@@ -62,7 +62,7 @@ fn hand_out(part: &[Operation<QueueOp>], times: &Clock, elements: &mut [Element]
     by_push.sort_unstable_by_key(|&at| elements[at as usize].put_invoke);
     let mut empties: BTreeMap<u32, u32> = BTreeMap::new();
     for (at, operation) in part.iter().enumerate() {
-        if operation.op == QueueOp::Empty && operation.ret != NEVER {
+        if operation.op == ElementOp::Empty && operation.ret != NEVER {
             empties.insert(times.invokes[at], times.rets[at]);
         }
     }
@@ -95,7 +95,7 @@ fn hand_out(part: &[Operation<QueueOp>], times: &Clock, elements: &mut [Element]
     }
 }
 
-fn arrange(part: &[Operation<QueueOp>], times: &Clock, elements: &[Element]) -> Result<Vec<u32>, Vec<u32>> {
+fn arrange(part: &[Operation<ElementOp>], times: &Clock, elements: &[Element]) -> Result<Vec<u32>, Vec<u32>> {
     let (mut inside, passing): (Vec<Element>, Vec<Element>) = elements
         .iter()
         .partition(|element| element.put_ret < element.take_invoke);
@@ -244,10 +244,10 @@ impl Pile<'_> {
     }
 
     /// For everybody who found nothing: a gap, right after an event.
-    fn gaps(&self, part: &[Operation<QueueOp>]) -> Result<Vec<(u32, u32)>, Vec<u32>> {
+    fn gaps(&self, part: &[Operation<ElementOp>]) -> Result<Vec<(u32, u32)>, Vec<u32>> {
         let mut gaps = Vec::new();
         for (at, operation) in part.iter().enumerate() {
-            if operation.op != QueueOp::Empty || operation.ret == NEVER {
+            if operation.op != ElementOp::Empty || operation.ret == NEVER {
                 continue;
             }
             let (invoke, ret) = (self.times.invokes[at], self.times.rets[at]);

@@ -12,18 +12,18 @@
 //! candidates of the later ones. So the `dequeue` that found nothing can be looked at one by one, and the answer is exact.
 
 use crate::history::NEVER;
+use crate::model::Decision;
 use crate::model::Operation;
-use crate::model::shortcuts::Fast;
-use crate::object::set::QueueOp;
+use crate::object::shared::element_op::ElementOp;
 use crate::object::shared::elements::{Clock, Element, LATE, elements};
 use crate::object::shared::lookup::{NOBODY, tidy};
 
 /// Decides a part; `None` if an element was put in twice.
-pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
+pub fn decide(part: &[Operation<ElementOp>]) -> Option<Decision> {
     let clock = Clock::new(part);
     let (mut elements, takers) = match elements(part, &clock)? {
         Ok(found) => found,
-        Err(core) => return Some(Fast::Core(core)),
+        Err(core) => return Some(Decision::Core(core)),
     };
     if takers.iter().any(|&taker| part[taker as usize].ret != NEVER) {
         return None;
@@ -35,7 +35,7 @@ pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
     left.sort_unstable_by_key(|element| element.put_ret);
     let mut choices = Vec::new();
     for (element, &taker) in left.into_iter().zip(&takers) {
-        if let QueueOp::Put(value) = part[element.put as usize].op {
+        if let ElementOp::Put(value) = part[element.put as usize].op {
             choices.push((taker, value));
         }
         element.take = taker;
@@ -60,17 +60,17 @@ pub fn decide(part: &[Operation<QueueOp>]) -> Option<Fast> {
     }
     let mut moments = Vec::new();
     for (position, operation) in part.iter().enumerate() {
-        if operation.op == QueueOp::Empty && operation.ret != NEVER {
+        if operation.op == ElementOp::Empty && operation.ret != NEVER {
             let (invoke, ret) = (clock.invokes[position], clock.rets[position]);
             let moment = empty[invoke as usize];
             if moment >= ret {
                 let core = around(position as u32, &elements, &takers, &clock, invoke, ret);
-                return Some(Fast::Core(core));
+                return Some(Decision::Core(core));
             }
             moments.push((moment, position as u32));
         }
     }
-    Some(Fast::Choices(order(&elements, &moments), choices))
+    Some(Decision::Choices(order(&elements, &moments), choices))
 }
 
 impl Element {

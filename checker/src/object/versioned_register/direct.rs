@@ -6,27 +6,27 @@
 //! the one that was invoked first is taken. If that explains the history, it is an explanation; if not, and no unknown
 //! operation was needed, there is none; else another choice might, and this gives no answer.
 
+use super::op::{Versioned, VersionedOp};
 use crate::history::{NEVER, Val};
-use crate::model::shortcuts::Fast;
+use crate::model::Decision;
 use crate::model::{Operation, Part};
-use crate::object::log::{Versioned, VersionedOp};
 use crate::object::shared::line::{Conflict, Line, arrange};
 use crate::object::shared::lookup::{NOBODY, tidy};
 
 /// Decides a part; `None` if a version is not known, or if it hangs on which unknown operations took effect.
-pub fn decide(part: &[Operation<VersionedOp>]) -> Option<Fast> {
+pub fn decide(part: &[Operation<VersionedOp>]) -> Option<Decision> {
     let mut table = match Table::new(part)? {
         Ok(table) => table,
-        Err(core) => return Some(Fast::Core(tidy(core))),
+        Err(core) => return Some(Decision::Core(tidy(core))),
     };
     // Two that contradict each other do so whoever stands between them.
     if let Err(Conflict::Pair(late, early)) = arrange(part, &table.line) {
         let mut core = vec![late, early];
         core.extend([late, early].map(|at| table.writer(part, &part[at as usize])));
-        return Some(Fast::Core(tidy(core)));
+        return Some(Decision::Core(tidy(core)));
     }
     table.fill(part)?;
-    arrange(part, &table.line).ok().map(Fast::Order)
+    arrange(part, &table.line).ok().map(Decision::Order)
 }
 
 struct Table {

@@ -4,200 +4,20 @@
 //! checker with the brute force. [`register`], [`queue`], [`set`] and [`map`] simulate clients and an object, and so make
 //! long histories that hold, and on demand a register's that does not: food for measuring.
 
+mod random;
+mod simulate;
+mod small;
+
 use std::collections::VecDeque;
 
 use serde_json::Value;
 
+pub use self::random::Random;
+pub use self::simulate::Shape;
+use self::simulate::{empty, simulate};
+pub use self::small::small;
 use crate::history::values::FastMap;
-use crate::history::{Datum, History, NEVER, Row, Times, Val};
-use crate::model::{Operation, Part};
-
-/// A seeded source of numbers (splitmix64: Steele, Lea, Flood, OOPSLA 2014). The same seed gives the same numbers in
-/// every version.
-#[derive(Clone, Debug)]
-pub struct Random(u64);
-
-impl Random {
-    /// Starts at a seed.
-    pub fn new(seed: u64) -> Self {
-        Random(seed)
-    }
-
-    /// Any number.
-    pub fn any(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below a bound.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.any()) * u128::from(bound)) >> 64) as u64
-    }
-
-    /// True so many times in a hundred.
-    pub fn percent(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
-
-/// Operations that overlap at random, up to `length` of them, each made by `op`; `info` percent never complete.
-///
-/// At most `width` are open at once, so that small histories are not all concurrent.
-pub fn small<Op>(
-    random: &mut Random,
-    length: u64,
-    width: u64,
-    info: u64,
-    mut op: impl FnMut(&mut Random, bool) -> Op,
-) -> Part<Op> {
-    let mut part: Part<Op> = Vec::new();
-    let mut open: Vec<usize> = Vec::new();
-    let mut position = 0;
-    while (part.len() as u64) < length || !open.is_empty() {
-        let begin = (part.len() as u64) < length
-            && (open.len() as u64) < width
-            && (open.is_empty() || random.percent(55));
-        if begin {
-            let unknown = random.percent(info);
-            if !unknown {
-                open.push(part.len());
-            }
-            let op = op(random, unknown);
-            part.push(Operation {
-                op,
-                invoke: position,
-                ret: NEVER,
-                row: part.len() as u32,
-            });
-        } else {
-            let at = open.swap_remove(random.below(open.len() as u64) as usize);
-            part[at].ret = position;
-        }
-        position += 1;
-    }
-    part
-}
-
-/// What a generated history looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    /// How many operations.
-    pub length: u32,
-    /// How many clients; each has one operation open at any time.
-    pub concurrency: u32,
-    /// How many of a hundred operations end unknown. Their client goes on under a new number.
-    pub info_percent: u64,
-    /// Whether a read near the end returns a value that was replaced long before.
-    pub stale: bool,
-    /// The seed.
-    pub seed: u64,
-}
-
-/// An operation of a client between its invocation and its completion.
-struct Client<Request> {
-    row: Option<(usize, Request)>,
-    applied: bool,
-    process: u32,
-}
-
-/// Runs clients against one object: each invokes an operation, which takes effect at some later time and then completes,
-/// so that every history is linearizable by construction.
-///
-/// `ask` makes a request, `apply` does it and gives its result, or `None` if it failed; `row` writes both down.
-fn simulate<Request: Copy>(
-    shape: Shape,
-    history: &mut History,
-    mut ask: impl FnMut(&mut Random) -> Request,
-    mut apply: impl FnMut(Request) -> Option<Datum>,
-    row: impl Fn(Request) -> (u16, Val, Datum),
-) {
-    let mut random = Random::new(shape.seed);
-    let mut clients: Vec<Client<Request>> = (0..shape.concurrency)
-        .map(|process| Client {
-            row: None,
-            applied: false,
-            process,
-        })
-        .collect();
-    let mut processes = shape.concurrency;
-    let (mut position, mut begun, mut open) = (0u32, 0u32, 0u32);
-    let mut failed: Vec<usize> = Vec::new();
-    while begun < shape.length || open > 0 {
-        let at = random.below(u64::from(shape.concurrency)) as usize;
-        let client = &mut clients[at];
-        let Some((index, request)) = client.row else {
-            if begun < shape.length {
-                let request = ask(&mut random);
-                let (f, key, argument) = row(request);
-                client.row = Some((history.rows.len(), request));
-                client.applied = false;
-                history.rows.push(Row {
-                    invoke: position,
-                    ret: NEVER,
-                    f,
-                    node: 0,
-                    process: client.process,
-                    key,
-                    argument,
-                    result: argument,
-                });
-                history.times.push(Times {
-                    invoked: u64::from(position) * 1000,
-                    completed: 0,
-                });
-                position += 1;
-                begun += 1;
-                open += 1;
-            }
-            continue;
-        };
-        if !client.applied {
-            // Of the unknown operations, half took effect.
-            let unknown = random.percent(shape.info_percent);
-            if unknown {
-                if random.percent(50) {
-                    apply(request);
-                }
-                client.row = None;
-                client.process = processes;
-                processes += 1;
-                open -= 1;
-                // Its event, `info`.
-                position += 1;
-                continue;
-            }
-            client.applied = true;
-            match apply(request) {
-                Some(result) => history.rows[index].result = result,
-                None => failed.push(index),
-            }
-            continue;
-        }
-        let done = &mut history.rows[index];
-        done.ret = position;
-        history.times[index].completed = u64::from(position) * 1000;
-        position += 1;
-        client.row = None;
-        open -= 1;
-    }
-    failed.sort_unstable();
-    let succeeded = || {
-        let mut failed = failed.iter().copied().peekable();
-        (0..).map(move |index| failed.next_if_eq(&index).is_none())
-    };
-    let (mut of_rows, mut of_times) = (succeeded(), succeeded());
-    history.rows.retain(|_| of_rows.next() == Some(true));
-    history.times.retain(|_| of_times.next() == Some(true));
-}
-
-fn empty(functions: &[&str]) -> History {
-    let mut history = History::default();
-    history.functions = functions.iter().map(|&name| name.to_owned()).collect();
-    history
-}
+use crate::history::{Datum, History, NEVER, Val};
 
 #[derive(Clone, Copy)]
 enum Ask {

@@ -1,88 +1,17 @@
-//! Locks and semaphores of single permits: a sweep over the completions.
+//! Locks with owners: an `owner-mutex` and a `fenced-lock`, without search.
 //!
-//! **Anonymous** ([`balance`]: `mutex`, `semaphore` with one permit at a time). All acquisitions are alike, and so are
-//! all releases. Nothing takes effect before something has to complete; then, if it is not possible in this state, one
-//! pending operation of the other kind goes first: the one that completes first, an unknown one last. Proof, in the
-//! manner of [`crate::search::jit`]:
-//!
-//! 1. Of two alike that are pending, the one that completes first goes first: swap them in any order.
-//! 2. A pending acquisition and a pending release can be done at this moment, in one order or the other, and leave the
-//!    state as it is (with at least one permit in all). So having both still pending is at least as good as having done
-//!    both, and a run before a completion needs at most one operation besides.
-//!
-//! So if it is impossible here, it is impossible.
-//!
-//! **With owners** ([`holds`]: `owner-mutex`, `fenced-lock`), if each owner does one thing at a time. Then its operations
-//! alternate, or it is impossible, and each hold lasts at least from the completion of its acquisition to the invocation
+//! If each owner does one thing at a time, its operations alternate, or it is impossible, and each hold lasts at least from the completion of its acquisition to the invocation
 //! of its release. If two of these certain times overlap, the history is impossible. If none do, let each acquisition
 //! take effect right before its completion and each release right after its invocation. The order of the holds is that of
 //! their certain times, whatever is done; so fencing tokens must grow along it. An unknown operation is the last of its
 //! owner (else: no answer): an unknown release ends a hold at any time, and an unknown acquisition had better not
 //! happened.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
+use super::op::LockOp;
 use crate::history::NEVER;
 use crate::history::values::FastMap;
-use crate::model::Operation;
-use crate::model::shortcuts::Fast;
-use crate::object::lock::LockOp;
+use crate::model::{Decision, Operation};
 use crate::object::shared::lookup::NOBODY;
-
-/// The completions of a part in order of time: position and completion.
-fn completions<Op>(part: &[Operation<Op>]) -> Vec<(u32, u32)> {
-    let known = part
-        .iter()
-        .zip(0u32..)
-        .filter(|(operation, _)| operation.ret != NEVER);
-    let mut completions: Vec<(u32, u32)> = known.map(|(operation, at)| (operation.ret, at)).collect();
-    completions.sort_unstable();
-    completions
-}
-
-/// Decides a lock of some permits, of which each operation takes one or gives back one.
-pub fn balance<Op>(part: &[Operation<Op>], permits: i64, acquires: impl Fn(&Op) -> bool) -> Fast {
-    let mut arriving = part.iter().zip(0u32..).peekable();
-    // Those that are pending, by what they do, the one that completes first on top.
-    let mut pending: [BinaryHeap<Reverse<(u32, u32)>>; 2] = Default::default();
-    let mut done = vec![false; part.len()];
-    let mut used = 0;
-    let mut order = Vec::with_capacity(part.len());
-    for (ret, at) in completions(part) {
-        while let Some((operation, new)) = arriving.next_if(|(operation, _)| operation.invoke < ret) {
-            pending[usize::from(acquires(&operation.op))].push(Reverse((operation.ret, new)));
-        }
-        if done[at as usize] {
-            continue;
-        }
-        let acquisition = acquires(&part[at as usize].op);
-        let possible = if acquisition { used < permits } else { used > 0 };
-        if !possible {
-            let others = &mut pending[usize::from(!acquisition)];
-            let helper = loop {
-                match others.pop() {
-                    Some(Reverse((_, helper))) if done[helper as usize] => {}
-                    other => break other,
-                }
-            };
-            let Some(Reverse((_, helper))) = helper else {
-                return Fast::Core(
-                    (0..part.len() as u32)
-                        .filter(|&at| part[at as usize].invoke < ret)
-                        .collect(),
-                );
-            };
-            done[helper as usize] = true;
-            order.push(helper);
-            used += if acquisition { -1 } else { 1 };
-        }
-        done[at as usize] = true;
-        order.push(at);
-        used += if acquisition { 1 } else { -1 };
-    }
-    Fast::Order(order)
-}
 
 /// From an acquisition to the release that ends it.
 #[derive(Clone, Copy)]
@@ -96,7 +25,7 @@ struct Hold {
 }
 
 /// Decides a lock with owners; `None` if one of them does two things at a time.
-pub fn holds(part: &[Operation<LockOp>], fenced: bool) -> Option<Fast> {
+pub fn decide(part: &[Operation<LockOp>], fenced: bool) -> Option<Decision> {
     let mut busy_until: FastMap<u64, u32> = FastMap::default();
     for operation in part {
         let before = busy_until.insert(owner(operation), operation.ret);
@@ -115,8 +44,8 @@ pub fn holds(part: &[Operation<LockOp>], fenced: bool) -> Option<Fast> {
             (LockOp::Acquire(..), _) if operation.ret == NEVER => {}
             (LockOp::Release(_), None) if operation.ret == NEVER => {}
             // Twice in a row; a release without anything to be released.
-            (LockOp::Acquire(..), Some(before)) => return Some(Fast::Core(vec![before, at])),
-            (LockOp::Release(_), None) => return Some(Fast::Core(of_owner(part, at))),
+            (LockOp::Acquire(..), Some(before)) => return Some(Decision::Core(vec![before, at])),
+            (LockOp::Release(_), None) => return Some(Decision::Core(of_owner(part, at))),
             (LockOp::Acquire(..), None) => {
                 hold_of[at as usize] = holds.len() as u32;
                 holds.push(Hold {
@@ -149,7 +78,7 @@ pub fn holds(part: &[Operation<LockOp>], fenced: bool) -> Option<Fast> {
             let mut core = vec![before.acquire, before.release, hold.acquire, hold.release];
             core.retain(|&at| at != NOBODY);
             core.sort_unstable();
-            return Some(Fast::Core(core));
+            return Some(Decision::Core(core));
         }
         // An acquisition that was cut off has a token that nobody knows, above the last.
         token_before = match token {
@@ -163,7 +92,7 @@ pub fn holds(part: &[Operation<LockOp>], fenced: bool) -> Option<Fast> {
         }
     }
     steps.sort_unstable();
-    Some(Fast::Order(steps.into_iter().map(|(_, at)| at).collect()))
+    Some(Decision::Order(steps.into_iter().map(|(_, at)| at).collect()))
 }
 
 fn owner(operation: &Operation<LockOp>) -> u64 {
