@@ -12,6 +12,7 @@ pub mod formats;
 pub mod generate;
 pub mod history;
 pub mod invariants;
+pub mod laws;
 pub mod limits;
 pub mod linearizability;
 pub mod liveness;

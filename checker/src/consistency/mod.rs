@@ -122,8 +122,8 @@ pub fn weaker(history: &History, limits: Limits<'_>) -> Result<Weaker, CheckErro
 /// What [`judged`] may take.
 const TIME_MS_MAX: u64 = 2000;
 
-/// The verdict on linearizability, and where it is a violation by registers, which weaker promises are kept instead. That
-/// is no part of the question, so it has time of its own beside the budget.
+/// The verdict on linearizability, and where it is a violation by registers, which weaker promises are kept instead.
+/// That is no part of the question, so it has time of its own beside the budget.
 pub fn judged(
     history: &History,
     model: &str,

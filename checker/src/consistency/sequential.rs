@@ -1,10 +1,11 @@
 //! Sequential consistency of one object, also known as coherence.
 //!
 //! Where written values all differ it takes no search (the case of one write a value of Cantin, Lipasti and Smith, "The
-//! Complexity of Verifying Memory Coherence", SPAA 2003). A write and its reads form a block, and a compare-and-set puts
-//! its block right behind the one that it found; so blocks form chains, and a chain stands together in every order. Within
-//! it the order is given, and must be that of every process. Between chains, whatever some process did first comes first;
-//! if that is no circle, and nothing comes before the initial value, any order of the chains that respects it will do.
+//! Complexity of Verifying Memory Coherence", SPAA 2003). A write and its reads form a block, and a compare-and-set
+//! puts its block right behind the one that it found; so blocks form chains, and a chain stands together in every
+//! order. Within it the order is given, and must be that of every process. Between chains, whatever some process did
+//! first comes first; if that is no circle, and nothing comes before the initial value, any order of the chains that
+//! respects it will do.
 
 use super::guarantee::Kept;
 use super::object::{Object, Step};

@@ -1,10 +1,10 @@
 //! From "impossible" to the few operations that prove it.
 //!
 //! Starting from operations that are impossible together (those that a path without search suspects, or the shortest
-//! prefix that fails), operations are dropped as long as the rest stays impossible for the same reason (delta debugging:
-//! Zeller and Hildebrandt, TSE 2002). "For the same reason": a read never loses a write of the value that it returned,
-//! or every witness would end as "nobody wrote this"; and where all but the last operation were possible without it, they
-//! stay so, or a lock's witness would end as two acquisitions whose releases were dropped.
+//! prefix that fails), operations are dropped as long as the rest stays impossible for the same reason (delta
+//! debugging: Zeller and Hildebrandt, TSE 2002). "For the same reason": a read never loses a write of the value that it
+//! returned, or every witness would end as "nobody wrote this"; and where all but the last operation were possible
+//! without it, they stay so, or a lock's witness would end as two acquisitions whose releases were dropped.
 //!
 //! Beside the proof stands [how far](crate::verdict::Reached) the history can be explained.
 

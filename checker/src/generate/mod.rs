@@ -1,8 +1,8 @@
 //! Histories by seed: for tests, benchmarks and whoever wants to try a checker.
 //!
 //! [`small`] makes a handful of operations with arbitrary results, most of them impossible: food for comparing a
-//! checker with the brute force. [`register`], [`queue`], [`set`] and [`map`] simulate clients and an object, and so make
-//! long histories that hold, and on demand a register's that does not: food for measuring.
+//! checker with the brute force. [`register`], [`queue`], [`set`] and [`map`] simulate clients and an object, and so
+//! make long histories that hold, and on demand a register's that does not: food for measuring.
 
 mod random;
 mod simulate;

@@ -25,8 +25,8 @@ struct Client<Request> {
     process: u32,
 }
 
-/// Runs clients against one object: each invokes an operation, which takes effect at some later time and then completes,
-/// so that every history is linearizable by construction.
+/// Runs clients against one object: each invokes an operation, which takes effect at some later time and then
+/// completes, so that every history is linearizable by construction.
 ///
 /// `ask` makes a request, `apply` does it and gives its result, or `None` if it failed; `row` writes both down.
 pub(super) fn simulate<Request: Copy>(

@@ -1,7 +1,7 @@
 //! Models: what a system would do with one client and no faults.
 //!
-//! A model is one `impl` of [`Model`]: it reads an operation from the history, says in which state everything begins,
-//! and what an operation does to a state. Everything else has a default. A lamp that can be toggled and looked at:
+//! A model is one `impl` of [`Model`]: its name, and three functions. One reads an operation from the history, one says
+//! in which state everything begins, one what an operation does to a state. A lamp that can be toggled and looked at:
 //!
 //! ```
 //! use duress_checker::model::{Call, Model};
@@ -34,6 +34,28 @@
 //!             Op::See(seen) if seen == on => next.push(*on),
 //!             Op::See(_) => {}
 //!         }
+//!     }
+//! }
+//! ```
+//!
+//! That is all that a verdict takes: [`check_model`](crate::linearizability::check_model) judges a history by it.
+//!
+//! What may be said beside that stands apart, each in a trait of its own with defaults, and one line in the model that
+//! says who has it:
+//!
+//! - [`Hints`]: what follows from `step` and spares a search work, e.g. that looking changes nothing. [`crate::laws`] tests them.
+//! - [`Words`]: how a state reads, and which values an operation brings in or needs, for explanations.
+//! - [`Shortcuts`]: algorithms that decide or divide a part without the search.
+//!
+//! For the lamp, `fn hints(&self) -> &impl Hints<Op, bool> { self }` in the model, and
+//!
+//! ```
+//! # use duress_checker::model::Hints;
+//! # struct Lamp;
+//! # enum Op { Toggle, See(bool) }
+//! impl Hints<Op, bool> for Lamp {
+//!     fn observes_only(&self, op: &Op) -> bool {
+//!         matches!(op, Op::See(_))
 //!     }
 //! }
 //! ```

@@ -1,4 +1,5 @@
-//! Operations as a model sees them: the [`Call`] that the history has, and the [`Operation`] that the model reads in it.
+//! Operations as a model sees them: the [`Call`] that the history has, and the [`Operation`] that the model reads in
+//! it.
 //!
 //! Positions are those of events in the history. A read that was invoked by event 4 and completed by event 9 is
 //!

@@ -32,8 +32,8 @@ impl Decision {
 
 /// Ways of a model around the general search, each with a default that knows none.
 pub trait Shortcuts<Op> {
-    /// Does what only all operations of a part allow. Adds to them what nobody tells alone, e.g. which texts a longer one
-    /// was put together from; of all that is asked about an operation only [`needs`](super::Words::needs),
+    /// Does what only all operations of a part allow. Adds to them what nobody tells alone, e.g. which texts a longer
+    /// one was put together from; of all that is asked about an operation only [`needs`](super::Words::needs),
     /// [`decide`](Shortcuts::decide) and [`search`](Shortcuts::search) may depend on it. And leaves out unknown ones
     /// that can be taken out of every legal order. Called once, when the part is complete.
     fn resolve(&self, _part: &mut Part<Op>, _values: &Values) {}
@@ -48,15 +48,15 @@ pub trait Shortcuts<Op> {
         None
     }
 
-    /// Searches a part in a way that is quicker than the general search, e.g. as another object of fewer states. The error:
-    /// which part of the budget is spent.
+    /// Searches a part in a way that is quicker than the general search, e.g. as another object of fewer states. The
+    /// error: which part of the budget is spent.
     fn search(&self, _part: &[Operation<Op>], _limits: Limits<'_>) -> Option<Result<Decision, String>> {
         None
     }
 
-    /// What some operations of a part that [`decide`](Shortcuts::decide) decided say about a smaller object of their own,
-    /// e.g. reads of a whole set about the elements that are added among them. If the part is linearizable, so must
-    /// this be.
+    /// What some operations of a part that [`decide`](Shortcuts::decide) decided say about a smaller object of their
+    /// own, e.g. reads of a whole set about the elements that are added among them. If the part is linearizable, so
+    /// must this be.
     fn focus(&self, _core: &[Operation<Op>]) -> Option<Part<Op>> {
         None
     }

@@ -1,8 +1,8 @@
 //! Objects: one folder each, with its operations, its model and its paths without search; and the table of models.
 //!
-//! A folder has `op.rs`, what can be asked of the object; `mod.rs`, the [`Model`] with its hints, words and shortcuts; and
-//! a file for each path that decides a part without search (`direct.rs` where there is but one). What several objects
-//! share is in [`shared`]. A model that is added is a folder, and a line in the table below: from that come
+//! A folder has `op.rs`, what can be asked of the object; `mod.rs`, the [`Model`] with its hints, words and shortcuts;
+//! and a file for each path that decides a part without search (`direct.rs` where there is but one). What several
+//! objects share is in [`shared`]. A model that is added is a folder, and a line in the table below: from that come
 //! `check --model`, its help, its errors, and the test of its [laws](crate::laws).
 
 pub mod counter;
@@ -50,7 +50,8 @@ pub struct About {
     pub takes: &'static str,
 }
 
-/// Makes [`CATALOGUE`] and [`with_model`] of the table: name, how it is made of the parameter behind a colon, what it takes.
+/// Makes [`CATALOGUE`] and [`with_model`] of the table: name, how it is made of the parameter behind a colon, what it
+/// takes.
 macro_rules! models {
     ($($name:literal, $make:expr, $takes:literal;)*) => {
         /// All models by name.
@@ -74,21 +75,36 @@ macro_rules! models {
 }
 
 models! {
-    "register", only(Register { cas: false }), "read -> v, write v; begins as null";
-    "cas-register", only(Register { cas: true }), "read -> v, write v, cas [old, new]; begins as null";
-    "multi-register", only(MultiRegister), "txn [[\"read\", x, v], [\"write\", y, v]], or read and write by key; begins as null or 0";
-    "kv", only(Kv), "get -> v, put v, append text, delete, by key; begins absent, which is null or \"\"";
-    "versioned-register", only(VersionedRegister), "read -> [version, v], write [null, v] -> [version, v], cas [null, [old, new]] -> [version, [old, new]]";
-    "set", only(Set), "add v, remove v, contains v -> true or false, read -> [v, ...]; begins empty";
-    "queue", only(Queue), "enqueue v, dequeue -> v, or null when empty; first in, first out";
-    "unordered-queue", only(UnorderedQueue), "enqueue v, dequeue -> v, or null when empty; in any order";
-    "stack", only(Stack), "push v, pop -> v, or null when empty";
-    "mutex", only(Lock::Mutex), "acquire, release";
-    "owner-mutex", only(Lock::Owner), "acquire, release, by the owner in the value, else by the process";
-    "fenced-lock", only(Lock::Fenced), "acquire -> token, release, by process; tokens must grow";
-    "semaphore", Semaphore::of, "acquire n, release n; semaphore:5 has five permits, semaphore one";
-    "counter", only(Counter), "add n, inc, dec, read -> n; begins as 0";
-    "log", only(Log), "append v -> offset or nothing, read -> [v, ...]; begins empty";
+    "register", only(Register { cas: false }),
+        "read -> v, write v; begins as null";
+    "cas-register", only(Register { cas: true }),
+        "read -> v, write v, cas [old, new]; begins as null";
+    "multi-register", only(MultiRegister),
+        "txn [[\"read\", x, v], [\"write\", y, v]], or read and write by key; begins as null or 0";
+    "kv", only(Kv),
+        "get -> v, put v, append text, delete, by key; begins absent, which is null or \"\"";
+    "versioned-register", only(VersionedRegister),
+        "read -> [version, v], write [null, v] -> [version, v], cas [null, [old, new]] -> [version, [old, new]]";
+    "set", only(Set),
+        "add v, remove v, contains v -> true or false, read -> [v, ...]; begins empty";
+    "queue", only(Queue),
+        "enqueue v, dequeue -> v, or null when empty; first in, first out";
+    "unordered-queue", only(UnorderedQueue),
+        "enqueue v, dequeue -> v, or null when empty; in any order";
+    "stack", only(Stack),
+        "push v, pop -> v, or null when empty";
+    "mutex", only(Lock::Mutex),
+        "acquire, release";
+    "owner-mutex", only(Lock::Owner),
+        "acquire, release, by the owner in the value, else by the process";
+    "fenced-lock", only(Lock::Fenced),
+        "acquire -> token, release, by process; tokens must grow";
+    "semaphore", Semaphore::of,
+        "acquire n, release n; semaphore:5 has five permits, semaphore one";
+    "counter", only(Counter),
+        "add n, inc, dec, read -> n; begins as 0";
+    "log", only(Log),
+        "append v -> offset or nothing, read -> [v, ...]; begins empty";
 }
 
 /// A model that takes no parameter.

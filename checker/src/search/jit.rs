@@ -52,9 +52,10 @@
 //!
 //! # Width, and dead ends
 //!
-//! A pass keeps a few configurations of each layer, the most promising ones, looks at a few on the way, and uses unknown
-//! operations only where nothing else is left. An order that it finds is an order. Where it finds none, a *dead end*,
-//! this proves nothing unless nothing was left away. So two things are tried by turns, each time with more effort:
+//! A pass keeps a few configurations of each layer, the most promising ones, looks at a few on the way, and uses
+//! unknown operations only where nothing else is left. An order that it finds is an order. Where it finds none, a *dead
+//! end*, this proves nothing unless nothing was left away. So two things are tried by turns, each time with more
+//! effort:
 //!
 //! - *Another way.* The pass goes on from a layer before the dead end that was kept, wider, and becomes narrow again once
 //!   it is well past it. This comes first, since most dead ends are none.
@@ -68,8 +69,9 @@
 //!
 //! In the end it goes back to the beginning and leaves nothing away.
 //!
-//! Where no proof can begin in the middle, an unknown operation that was needed long ago is found late or never by a pass that
-//! saves them, and one that does not save them is lost among them. So both take turns, each time with more patience.
+//! Where no proof can begin in the middle, an unknown operation that was needed long ago is found late or never by a
+//! pass that saves them, and one that does not save them is lost among them. So both take turns, each time with more
+//! patience.
 //!
 //! [observe only]: crate::model::Hints::observes_only
 //! [overwrite]: crate::model::Hints::overwrites
@@ -91,7 +93,8 @@ const WIDENING: usize = 8;
 const WIDENINGS_MAX: u32 = 6;
 /// How many configurations the first proof of a dead end may look at.
 const PROOF_CONFIGS: usize = 1 << 13;
-/// Where no proof can begin in the middle, two styles of search take turns. So many configurations the first may look at,
+/// Where no proof can begin in the middle, two styles of search take turns. So many configurations the first may look
+/// at,
 const FIRST_ALLOWANCE: usize = 10_000;
 /// and so many more for each operation;
 const FIRST_ALLOWANCE_EACH: usize = 128;
@@ -294,8 +297,8 @@ impl Problem<'_> {
             let dead = sweep.layers;
             met = if dead > furthest { 1 } else { met + 1 };
             furthest = furthest.max(dead);
-            // Where it is certain, what is left to find is why. Else most dead ends are none, and so the first answer to
-            // one is another way and no proof.
+            // Where it is certain, what is left to find is why. Else most dead ends are none, and so the first answer
+            // to one is another way and no proof.
             let proofs = if sweep.exact {
                 1..=WIDENINGS_MAX
             } else {

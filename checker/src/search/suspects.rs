@@ -6,15 +6,15 @@ use crate::history::values::{FastBuild, FastMap};
 use crate::history::{NEVER, Val};
 use crate::model::{Model, Operation, Part, Words, prefix};
 
-/// Operations that are impossible together, where a search [found](super::Outcome::Impossible) that the one at a position of
-/// the part can't complete, whatever completed before a position of the history.
+/// Operations that are impossible together, where a search [found](super::Outcome::Impossible) that the one at a
+/// position of the part can't complete, whatever completed before a position of the history.
 pub fn suspects<M: Model>(model: &M, part: &[Operation<M::Op>], at: u32, since: u32) -> Part<M::Op> {
     window(model, prefix(part, part[at as usize].ret), since)
 }
 
 /// What is left of operations that are impossible together whatever completed before a position: without that, but for
-/// the last that brought in each value, so that nobody has to wonder who wrote it. Unknown operations go that brought in
-/// what nobody asks for; without any unknown one, the rest is still impossible.
+/// the last that brought in each value, so that nobody has to wonder who wrote it. Unknown operations go that brought
+/// in what nobody asks for; without any unknown one, the rest is still impossible.
 fn window<M: Model>(model: &M, part: Part<M::Op>, since: u32) -> Part<M::Op> {
     let words = model.words();
     let mut last: FastMap<Val, u32> = FastMap::default();

@@ -1,7 +1,7 @@
 //! Counters whose steps are all equal, and what can be said without search of the others.
 //!
-//! If everything is added by the same step, a read says how many additions had taken effect: a [`line`](crate::object::shared::line), exact,
-//! with unknown additions that may have happened or not.
+//! If everything is added by the same step, a read says how many additions had taken effect: a
+//! [`line`](crate::object::shared::line), exact, with unknown additions that may have happened or not.
 //!
 //! Else only bounds are looked at: a read is impossible if it found less than what certainly had been added and might
 //! have been subtracted, or more than the other way around. Whether a sum of some of the open additions makes up a

@@ -1,8 +1,8 @@
 //! A key as a register, which has fewer states and a path without search.
 //!
-//! One key, with `get`, `put`, `append` and `delete`. Where no text that was put or appended is the beginning of another, a
-//! longer text is the concatenation of at most one sequence of them ([`texts`](super::texts)). If each is asked for once, then the
-//! key is a register whose values are all different, but for `null` ([`as_register`]):
+//! One key, with `get`, `put`, `append` and `delete`. Where no text that was put or appended is the beginning of
+//! another, a longer text is the concatenation of at most one sequence of them ([`texts`](super::texts)). If each is
+//! asked for once, then the key is a register whose values are all different, but for `null` ([`as_register`]):
 //!
 //! - An `append` that somebody saw is a compare-and-set, from the text that stands before it to the one that ends with it.
 //! - A known `append` that nobody saw is a write of something that nobody reads: from then on until the next `put` or
@@ -67,7 +67,8 @@ pub fn decide(part: &[Operation<KvOp>]) -> Option<Decision> {
     })
 }
 
-/// Searches a part as the register that it is; `None` as of [`as_register`], or where no order is possible at first sight.
+/// Searches a part as the register that it is; `None` as of [`as_register`], or where no order is possible at first
+/// sight.
 pub fn search(part: &[Operation<KvOp>], limits: Limits<'_>) -> Option<Result<Decision, String>> {
     let register = as_register(part)?.ok()?;
     Some(match jit::search(&REGISTER, &register.part, limits) {
@@ -128,7 +129,8 @@ impl AsRegister {
         positions.iter().map(|&at| self.positions[at as usize]).collect()
     }
 
-    /// Operations of the part that are impossible together, from such of the register: with what shows where they stand.
+    /// Operations of the part that are impossible together, from such of the register: with what shows where they
+    /// stand.
     pub fn core(&self, positions: &[u32]) -> Vec<u32> {
         self.versions.shown(self.original(positions))
     }

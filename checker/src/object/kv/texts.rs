@@ -1,7 +1,7 @@
 //! Texts that can be told apart: each text that was found says what it was put together from, and in which order.
 //!
-//! Where no text that was put or appended is the beginning of another, a longer text is the concatenation of at most one
-//! sequence of them.
+//! Where no text that was put or appended is the beginning of another, a longer text is the concatenation of at most
+//! one sequence of them.
 
 use super::op::{Content, KvOp, Pieces};
 use crate::history::values::FastMap;

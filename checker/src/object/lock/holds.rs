@@ -1,11 +1,11 @@
 //! Locks with owners: an `owner-mutex` and a `fenced-lock`, without search.
 //!
-//! If each owner does one thing at a time, its operations alternate, or it is impossible, and each hold lasts at least from the completion of its acquisition to the invocation
-//! of its release. If two of these certain times overlap, the history is impossible. If none do, let each acquisition
-//! take effect right before its completion and each release right after its invocation. The order of the holds is that of
-//! their certain times, whatever is done; so fencing tokens must grow along it. An unknown operation is the last of its
-//! owner (else: no answer): an unknown release ends a hold at any time, and an unknown acquisition had better not
-//! happened.
+//! If each owner does one thing at a time, its operations alternate, or it is impossible, and each hold lasts at least
+//! from the completion of its acquisition to the invocation of its release. If two of these certain times overlap, the
+//! history is impossible. If none do, let each acquisition take effect right before its completion and each release
+//! right after its invocation. The order of the holds is that of their certain times, whatever is done; so fencing
+//! tokens must grow along it. An unknown operation is the last of its owner (else: no answer): an unknown release ends
+//! a hold at any time, and an unknown acquisition had better not happened.
 
 use super::op::LockOp;
 use crate::history::NEVER;

@@ -1,9 +1,9 @@
 //! Logs whose values are all different: reads and offsets say where each stands.
 //!
 //! Every read is a beginning of the longest one, or two of them contradict each other. A value that was read stands
-//! where it was read, one whose offset was answered stands there, and that is a [`line`](crate::object::shared::line): exact. What was
-//! appended without an offset and never read takes an open slot (one below a known offset) or stands at the end; if
-//! nobody knows whether it was appended at all, it may be left out.
+//! where it was read, one whose offset was answered stands there, and that is a [`line`](crate::object::shared::line):
+//! exact. What was appended without an offset and never read takes an open slot (one below a known offset) or stands at
+//! the end; if nobody knows whether it was appended at all, it may be left out.
 
 use super::op::LogOp;
 use crate::history::{NEVER, Val};

@@ -5,6 +5,7 @@
 
 mod op;
 
+use self::op::is_initial;
 pub use self::op::{Micro, Txn};
 use crate::history::{NEVER, Val, Values};
 use crate::model::{Call, Hints, Model, Part, Shortcuts, Words};
@@ -62,7 +63,7 @@ impl Model for MultiRegister {
             match state.binary_search_by_key(&name, |entry| entry.0) {
                 Ok(at) if matches!(micro, Micro::Read(..)) && state[at].1 != value => return,
                 Ok(at) => state[at].1 = value,
-                Err(_) if matches!(micro, Micro::Read(..)) && value != Val::NIL && value != Val(0) => return,
+                Err(_) if matches!(micro, Micro::Read(..)) && !is_initial(value) => return,
                 Err(at) => state.insert(at, (name, value)),
             }
         }
@@ -93,7 +94,12 @@ impl Hints<Txn, Vec<(Val, Val)>> for MultiRegister {
     }
 
     fn observes_only(&self, op: &Txn) -> bool {
-        op.steps.iter().all(|micro| matches!(micro, Micro::Read(..)))
+        // Whoever reads a register first decides whether it began as null or as 0.
+        let observes = |micro: &Micro| match *micro {
+            Micro::Read(_, value) => !is_initial(value),
+            Micro::Write(..) => false,
+        };
+        op.steps.iter().all(observes)
     }
 }
 
@@ -115,8 +121,8 @@ impl Words<Txn, Vec<(Val, Val)>> for MultiRegister {
 }
 
 impl Shortcuts<Txn> for MultiRegister {
-    /// An unknown transaction is left out if nobody saw anything that it wrote: whoever reads one of its registers after it
-    /// reads what was written there later.
+    /// An unknown transaction is left out if nobody saw anything that it wrote: whoever reads one of its registers
+    /// after it reads what was written there later.
     fn resolve(&self, part: &mut Part<Txn>, _values: &Values) {
         let known = part.iter().filter(|operation| operation.ret != NEVER);
         let mut seen: Vec<(Val, Val)> = (known.flat_map(|operation| &operation.op.steps))

@@ -27,7 +27,7 @@ impl FromIterator<Micro> for Txn {
         Txn {
             found: values(|step| match *step {
                 // Nobody has to have brought in what was there from the beginning.
-                Micro::Read(_, value) if value != Val::NIL && value != Val(0) => Some(value),
+                Micro::Read(_, value) if !is_initial(value) => Some(value),
                 Micro::Read(..) | Micro::Write(..) => None,
             }),
             set: values(|step| match *step {
@@ -37,4 +37,9 @@ impl FromIterator<Micro> for Txn {
             steps,
         }
     }
+}
+
+/// Whether a register may begin as this value.
+pub(super) fn is_initial(value: Val) -> bool {
+    value == Val::NIL || value == Val(0)
 }

@@ -1,7 +1,7 @@
 //! FIFO queues whose elements are all different: no search.
 //!
-//! Henzinger, Sezgin and Vafeiadis, "Aspect-Oriented Linearizability Proofs" (CONCUR 2013, section 4): a complete history
-//! is a queue's unless
+//! Henzinger, Sezgin and Vafeiadis, "Aspect-Oriented Linearizability Proofs" (CONCUR 2013, section 4): a complete
+//! history is a queue's unless
 //!
 //! 1. an element comes out that was not put in, comes out twice, or before it was put in;
 //! 2. `x` was put in before `y`, and `y` was taken before `x`, or was taken and `x` never was;

@@ -1,7 +1,7 @@
 //! A queue: first in, first out.
 //!
-//! `enqueue v`; `dequeue` → `v`, or `null`: it was empty. It begins empty. An unknown `dequeue` took the first element, or
-//! nothing if there was none.
+//! `enqueue v`; `dequeue` → `v`, or `null`: it was empty. It begins empty. An unknown `dequeue` took the first element,
+//! or nothing if there was none.
 
 pub mod direct;
 

@@ -1,7 +1,7 @@
 //! A semaphore: `acquire` and `release`.
 //!
-//! `acquire n`, `release n`; `null` is 1. It begins free. `semaphore` has one permit, `semaphore:5` has five. No more are taken
-//! than there are, and what is not taken can't be released.
+//! `acquire n`, `release n`; `null` is 1. It begins free. `semaphore` has one permit, `semaphore:5` has five. No more
+//! are taken than there are, and what is not taken can't be released.
 
 mod op;
 

@@ -153,8 +153,8 @@ fn proof(
     core
 }
 
-/// The set of the elements that are added in it alone: reads without the others; `None` if there are other operations. If
-/// a set to which each element is added once is linearizable, so is that of some of its elements.
+/// The set of the elements that are added in it alone: reads without the others; `None` if there are other operations.
+/// If a set to which each element is added once is linearizable, so is that of some of its elements.
 pub fn focus(core: &[Operation<SetOp>]) -> Option<Part<SetOp>> {
     let mut elements: Vec<Val> = core
         .iter()

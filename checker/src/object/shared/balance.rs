@@ -1,8 +1,9 @@
 //! Permits that are taken and given back one by one, by anyone: a sweep over the completions.
 //!
 //! That is a `mutex`, and a `semaphore` of one permit at a time. All acquisitions are alike, and so are all releases.
-//! Nothing takes effect before something has to complete; then, if it is not possible in this state, one pending operation
-//! of the other kind goes first: the one that completes first, an unknown one last. Proof, in the manner of [`crate::search::jit`]:
+//! Nothing takes effect before something has to complete; then, if it is not possible in this state, one pending
+//! operation of the other kind goes first: the one that completes first, an unknown one last. Proof, in the manner of
+//! [`crate::search::jit`]:
 //!
 //! 1. Of two alike that are pending, the one that completes first goes first: swap them in any order.
 //! 2. A pending acquisition and a pending release can be done at this moment, in one order or the other, and leave the

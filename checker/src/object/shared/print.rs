@@ -1,8 +1,8 @@
 //! Sequences that grow long, without holding them.
 //!
-//! A search has many states in hand. Instead of a string or a list it holds the length and two fingerprints, polynomials
-//! modulo 2^61 - 1 at different points, from which that of any concatenation follows. Equal sequences have equal
-//! fingerprints; that two of `n` different ones of length up to `l` have, has a chance below `n^2 l / 2^121`.
+//! A search has many states in hand. Instead of a string or a list it holds the length and two fingerprints,
+//! polynomials modulo 2^61 - 1 at different points, from which that of any concatenation follows. Equal sequences have
+//! equal fingerprints; that two of `n` different ones of length up to `l` have, has a chance below `n^2 l / 2^121`.
 
 const PRIME: u64 = (1 << 61) - 1;
 const POINTS: [u64; 2] = [0x0C3A_5F1B_9D27_E411, 0x1B9E_03D7_64A8_F253];

@@ -16,9 +16,9 @@
 //!    do: in an order of the others, move what comes before its push or after its pop in between. If there is none, the
 //!    history is impossible; else go on without it.
 //!
-//! An unknown push whose element was popped completes never; one whose element was not is dropped. Unknown pops are handed
-//! to elements that must have left, the most urgent first; where that fails there is no answer, as another choice might
-//! do.
+//! An unknown push whose element was popped completes never; one whose element was not is dropped. Unknown pops are
+//! handed to elements that must have left, the most urgent first; where that fails there is no answer, as another
+//! choice might do.
 //!
 //! `O(n log n)`, but for the pushes that are open at one moment.
 

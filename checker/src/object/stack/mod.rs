@@ -1,7 +1,7 @@
 //! A stack: last in, first out.
 //!
-//! `push v`; `pop` → `v`, or `null`: it was empty. It begins empty. An unknown `pop` took the last element, or nothing if
-//! there was none.
+//! `push v`; `pop` → `v`, or `null`: it was empty. It begins empty. An unknown `pop` took the last element, or nothing
+//! if there was none.
 
 pub mod direct;
 mod tree;

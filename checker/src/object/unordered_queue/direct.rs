@@ -1,15 +1,16 @@
 //! Unordered queues whose elements are all different: no search.
 //!
 //! An element matters to others only by keeping the queue from being empty. It certainly is inside from the completion
-//! of its `enqueue` to the invocation of its `dequeue`; if the latter comes first, both may take effect at one moment. So
-//! elements are as they should be if each comes out at most once and not before it goes in, and a `dequeue` that found
-//! nothing needs a moment in its interval at which no element certainly is inside.
+//! of its `enqueue` to the invocation of its `dequeue`; if the latter comes first, both may take effect at one moment.
+//! So elements are as they should be if each comes out at most once and not before it goes in, and a `dequeue` that
+//! found nothing needs a moment in its interval at which no element certainly is inside.
 //!
-//! An unknown `enqueue` whose element came out has happened; one whose element did not is dropped, as nobody saw it.
-//! An unknown `dequeue` may have taken what nobody else took: the first to begin takes the element that went in first,
-//! and so on. At a moment `p` all that is left must be gone: those that went in by then need as many unknown `dequeue`
-//! that began by then, and by Hall's theorem that is enough, for the candidates of an earlier element, or moment, are
-//! candidates of the later ones. So the `dequeue` that found nothing can be looked at one by one, and the answer is exact.
+//! An unknown `enqueue` whose element came out has happened; one whose element did not is dropped, as nobody saw it. An
+//! unknown `dequeue` may have taken what nobody else took: the first to begin takes the element that went in first, and
+//! so on. At a moment `p` all that is left must be gone: those that went in by then need as many unknown `dequeue` that
+//! began by then, and by Hall's theorem that is enough, for the candidates of an earlier element, or moment, are
+//! candidates of the later ones. So the `dequeue` that found nothing can be looked at one by one, and the answer is
+//! exact.
 
 use crate::history::NEVER;
 use crate::model::Decision;

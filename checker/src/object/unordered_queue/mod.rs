@@ -1,7 +1,7 @@
 //! An unordered queue: any element may come out.
 //!
-//! `enqueue v`; `dequeue` → `v`, or `null`: it was empty. It begins empty. An unknown `dequeue` took any of the elements, or
-//! nothing if there was none.
+//! `enqueue v`; `dequeue` → `v`, or `null`: it was empty. It begins empty. An unknown `dequeue` took any of the
+//! elements, or nothing if there was none.
 
 pub mod direct;
 

@@ -1,10 +1,10 @@
 //! Registers that count their writes: the version says where each write stands.
 //!
-//! With the versions of all known operations, the writes form a [`line`](crate::object::shared::line), and a read of version `k` lies between
-//! the writes `k` and `k + 1`. A write finds the value that the version before it has, if it is a `cas`. What no
-//! known operation wrote must have been an unknown one, of the value that was read or found there: of those that fit
-//! the one that was invoked first is taken. If that explains the history, it is an explanation; if not, and no unknown
-//! operation was needed, there is none; else another choice might, and this gives no answer.
+//! With the versions of all known operations, the writes form a [`line`](crate::object::shared::line), and a read of
+//! version `k` lies between the writes `k` and `k + 1`. A write finds the value that the version before it has, if it
+//! is a `cas`. What no known operation wrote must have been an unknown one, of the value that was read or found there:
+//! of those that fit the one that was invoked first is taken. If that explains the history, it is an explanation; if
+//! not, and no unknown operation was needed, there is none; else another choice might, and this gives no answer.
 
 use super::op::{Versioned, VersionedOp};
 use crate::history::{NEVER, Val};
@@ -185,8 +185,8 @@ fn written(op: &VersionedOp) -> Option<Val> {
 }
 
 /// The register as some of its writes and those who read them make it: versions count these writes alone, and a `cas`
-/// of which the write before is not among them is a write. An unknown write has the version at which its value was read.
-/// `None` if something was read whose write is not among them, or if a version is not known.
+/// of which the write before is not among them is a write. An unknown write has the version at which its value was
+/// read. `None` if something was read whose write is not among them, or if a version is not known.
 ///
 /// If the history is linearizable, so is this: between two of these writes the others change nothing that is seen.
 pub fn focus(core: &[Operation<VersionedOp>]) -> Option<Part<VersionedOp>> {

@@ -1,7 +1,7 @@
 //! A register with versions, as etcd has it: `read`, `write` and `cas`.
 //!
-//! `read` → `[version, v]`, `write [null, v]` → `[version, v]`, `cas [null, [old, new]]` → `[version, [old, new]]`. Versions
-//! may be `null`: not known. It begins as `null` at version 0, and each write counts one.
+//! `read` → `[version, v]`, `write [null, v]` → `[version, v]`, `cas [null, [old, new]]` → `[version, [old, new]]`.
+//! Versions may be `null`: not known. It begins as `null` at version 0, and each write counts one.
 
 pub mod direct;
 mod op;

@@ -1,17 +1,12 @@
-//! The paths without search on the histories that they are for: made by an object that works, then now and then bent.
-//!
-//! Random results, as in `against_brute_force`, are mostly nonsense; a path that takes a wrong turn on something nearly
-//! right is found here.
+//! Objects of numbers and of elements.
 
 use std::cell::Cell;
 use std::sync::Arc;
 
-use duress_checker::certify::explains;
 use duress_checker::generate::{Random, small};
-use duress_checker::history::{NEVER, Val, Values};
-use duress_checker::model::{Decision, Model, Part, Shortcuts};
+use duress_checker::history::Val;
+use duress_checker::model::{Model, Part};
 use duress_checker::object::counter::{Counter, CounterOp};
-use duress_checker::object::kv::{Content, Kv, KvOp, Pieces, Print};
 use duress_checker::object::lock::{Lock, LockOp};
 use duress_checker::object::log::{Log, LogOp};
 use duress_checker::object::semaphore::{Permits, Semaphore};
@@ -21,74 +16,7 @@ use duress_checker::object::stack::Stack;
 use duress_checker::object::unordered_queue::UnorderedQueue;
 use duress_checker::object::versioned_register::{Versioned, VersionedOp, VersionedRegister};
 
-use crate::against_brute_force::{agree, rounds};
-
-fn int(number: u64) -> Val {
-    Val::int(number).unwrap()
-}
-
-/// Lets operations take effect at random points of their intervals, one after another, and asks for their results; an
-/// unknown one may take effect or not.
-fn simulate<Op>(
-    random: &mut Random,
-    part: &mut Part<Op>,
-    mut effect: impl FnMut(&mut Random, &mut Op, bool),
-) {
-    let mut points: Vec<(u64, usize)> = Vec::new();
-    let end = part.len() as u64 * 4;
-    for (at, operation) in part.iter().enumerate() {
-        let unknown = operation.ret == NEVER;
-        if unknown && random.percent(50) {
-            continue;
-        }
-        let ret = if unknown { end } else { u64::from(operation.ret) };
-        let from = u64::from(operation.invoke) * 1000 + 1;
-        points.push((
-            from + random.below(ret.saturating_mul(1000).saturating_sub(from).max(1)),
-            at,
-        ));
-    }
-    points.sort_unstable();
-    for (_, at) in points {
-        let unknown = part[at].ret == NEVER;
-        effect(random, &mut part[at].op, unknown);
-    }
-}
-
-/// How many histories held, and for how many of all the path had an answer.
-fn paths<M: Model>(model: &M, answered_percent_min: u64, mut make: impl FnMut(&mut Random) -> Part<M::Op>) {
-    let (mut held, mut broken, mut answered) = (0, 0, 0);
-    for seed in 0..rounds() {
-        let part = make(&mut Random::new(seed));
-        match agree(model, &part, seed) {
-            true => held += 1,
-            false => broken += 1,
-        }
-        answered += u64::from(match model.shortcuts().decide(&part) {
-            Some(Decision::Core(_)) => true,
-            Some(found) => explains(model, &part, &found),
-            None => false,
-        });
-    }
-    let total = rounds();
-    assert!(
-        held * 10 > total && broken * 20 > total,
-        "{held} held, {broken} broken"
-    );
-    assert!(
-        answered * 100 >= total * answered_percent_min,
-        "{answered} of {total} answered"
-    );
-}
-
-/// Shapes: how many operations, how many at a time, how many in a hundred unknown.
-fn shape(random: &mut Random) -> (u64, u64, u64) {
-    (
-        2 + random.below(7),
-        1 + random.below(4),
-        [0, 15, 40][random.below(3) as usize],
-    )
-}
+use super::{int, paths, shape, simulate};
 
 #[test]
 fn counter_of_equal_steps() {
@@ -382,122 +310,5 @@ fn mutex_and_semaphore() {
         small(random, length, width, info, |random, _| {
             Permits::take(if random.percent(60) { 1 } else { -1 })
         })
-    });
-}
-
-/// A text as an operation has it.
-fn text(values: &mut Values, text: &str) -> (Content, Val) {
-    (Content::Text(Print::of(text)), values.text(text))
-}
-
-/// Puts and appends of different texts, and so many deletes of a hundred changes.
-fn different_texts(answered_percent_min: u64, deletes_percent: u64) {
-    paths(&Kv, answered_percent_min, |random| {
-        let values = &mut Values::default();
-        let (length, width, info) = shape(random);
-        let mut fresh = 0;
-        let mut part = small(random, length, width, info, |random, unknown| {
-            fresh += 1;
-            let (content, value) = text(values, &format!("{fresh}."));
-            if random.percent(deletes_percent) {
-                return KvOp::Delete;
-            }
-            match (random.below(6), content) {
-                (0..=2, _) if !unknown => KvOp::Get(Content::Absent, Val::NIL, Pieces::Unknown),
-                (3, _) => KvOp::Put(content, value),
-                (_, Content::Text(print)) => KvOp::Append(print, value),
-                _ => KvOp::Delete,
-            }
-        });
-        let mut held: Vec<String> = Vec::new();
-        let mut before: Vec<String> = Vec::new();
-        simulate(random, &mut part, |random, op, _| match op {
-            KvOp::Get(content, value, _) => {
-                let mut seen = held.clone();
-                match random.below(14) {
-                    0 => seen.truncate(seen.len().saturating_sub(1)),
-                    1 => seen.reverse(),
-                    2 => seen.clone_from(&before),
-                    3 if random.percent(20) => seen.push("?".to_owned()),
-                    4 if !seen.is_empty() => drop(seen.remove(0)),
-                    // As if what was put had been appended.
-                    5 => drop(seen.splice(0..0, before.iter().cloned())),
-                    _ => {}
-                }
-                if !seen.is_empty() {
-                    (*content, *value) = text(values, &seen.concat());
-                }
-            }
-            KvOp::Put(_, value) => {
-                before = std::mem::take(&mut held);
-                held.extend(values.str(*value).map(str::to_owned));
-            }
-            KvOp::Append(_, value) => held.extend(values.str(*value).map(str::to_owned)),
-            KvOp::Delete => held.clear(),
-        });
-        Kv.shortcuts().resolve(&mut part, values);
-        part
-    });
-}
-
-#[test]
-fn texts_that_can_be_told_apart() {
-    different_texts(100, 0);
-}
-
-#[test]
-fn texts_that_are_deleted() {
-    different_texts(20, 20);
-}
-
-/// Texts of which one is the beginning of another, or none at all, and numbers, some of them more than once.
-#[test]
-fn texts_that_may_be_told_apart() {
-    paths(&Kv, 20, |random| {
-        let values = &mut Values::default();
-        let (length, width, info) = shape(random);
-        let texts = [
-            &["a", "b", "ab", "ba", "aa", "bb"][..],
-            &["a", "b", "cb", "ca", "cc", "da"],
-            &["a.", "b.", "c.", "d.", ""],
-            &[""],
-        ][random.below(4) as usize];
-        let mut fresh = random.below(9);
-        let mut part = small(random, length, width, info, |random, unknown| {
-            fresh += u64::from(random.percent(90));
-            let (content, value) = text(values, texts[(fresh % texts.len() as u64) as usize]);
-            match (random.below(8), content) {
-                (0..=3, _) if !unknown => KvOp::Get(Content::Absent, Val::NIL, Pieces::Unknown),
-                (4, _) => KvOp::Put(Content::Value(int(fresh % 5)), int(fresh % 5)),
-                (5, _) => KvOp::Put(content, value),
-                (_, Content::Text(print)) => KvOp::Append(print, value),
-                _ => KvOp::Delete,
-            }
-        });
-        let (mut held, mut number, mut before) = (String::new(), None, String::new());
-        simulate(random, &mut part, |random, op, _| match op {
-            KvOp::Get(content, value, _) => {
-                (*content, *value) = match (number, random.below(12)) {
-                    (_, 0) => text(values, &before),
-                    (_, 1) if random.percent(30) => text(values, "?"),
-                    (_, 1) => (Content::Value(int(fresh % 5)), int(fresh % 5)),
-                    (Some(number), _) => (Content::Value(number), number),
-                    (None, _) => text(values, &held),
-                };
-            }
-            KvOp::Put(Content::Value(value), _) => number = Some(*value),
-            KvOp::Put(_, value) => {
-                number = None;
-                before = std::mem::take(&mut held);
-                held.extend(values.str(*value));
-            }
-            KvOp::Append(_, value) => {
-                number = None;
-                held.extend(values.str(*value));
-            }
-            KvOp::Delete => {}
-        });
-        Kv.shortcuts().resolve(&mut part, values);
-        part
     });
 }
