@@ -71,6 +71,11 @@ impl Contents {
         let first = indices.next();
         self.members.iter().all(|member| member.error.is_none()) && indices.all(|index| Some(index) == first)
     }
+
+    /// Whether no member holds a key.
+    fn is_empty(&self) -> bool {
+        self.members.iter().all(|member| member.content.keys.is_empty())
+    }
 }
 
 /// Judges the last contents that a history has.
@@ -92,6 +97,10 @@ pub fn converged(history: &[Event]) -> PropertyVerdict {
             },
             detail,
         ),
+        None if contents.members.len() > 1 && contents.comparable() && contents.is_empty() => {
+            let reason = format!("no member holds anything that could differ: {detail}");
+            verdict(Verdict::Inconclusive { reason }, String::new())
+        }
         None if contents.members.len() > 1 && contents.comparable() => verdict(Verdict::Held, detail),
         None => {
             let reason = format!("not all members could be compared: {detail}");
@@ -363,5 +372,17 @@ mod tests {
         ));
         assert!(matches!(judged(&["n1@9 a=1.5"]), Verdict::Inconclusive { .. }));
         assert!(matches!(converged(&[]).verdict, Verdict::Inconclusive { .. }));
+    }
+
+    #[test]
+    fn members_that_hold_nothing_prove_nothing() {
+        let Verdict::Inconclusive { reason } = judged(&["n1@9", "n2@9"]) else {
+            panic!("there was nothing to compare");
+        };
+        assert!(reason.contains("no member holds anything"), "{reason}");
+        assert!(matches!(
+            judged(&["n1@9", "n2@9 a=1.5"]),
+            Verdict::Violated { .. }
+        ));
     }
 }

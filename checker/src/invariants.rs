@@ -70,7 +70,10 @@ pub fn one_leader_per_term(series: &Series) -> PropertyVerdict {
         leaders.len(),
         samples(series)
     );
-    seen("one-leader-per-term", series, detail)
+    let nothing = leaders
+        .is_empty()
+        .then_some("no node was seen to lead for long enough to count");
+    seen("one-leader-per-term", series, nothing, detail)
 }
 
 /// Terms never go back on a node.
@@ -98,11 +101,15 @@ fn never_back(
     restarts: &Restarts,
     value: impl Fn(&Sample) -> u64,
 ) -> PropertyVerdict {
+    let mut compared = 0_u64;
     for (node, samples) in series {
         for pair in samples.windows(2) {
             let (before, after) = (&pair[0], &pair[1]);
-            if before.up && after.up && value(after) < value(before) && !restarts.between(node, before, after)
-            {
+            if !before.up || !after.up || restarts.between(node, before, after) {
+                continue;
+            }
+            compared += 1;
+            if value(after) < value(before) {
                 let summary = format!(
                     "{what} of {node} went back from {} at {} s to {} at {} s, while its program ran",
                     value(before),
@@ -114,7 +121,8 @@ fn never_back(
             }
         }
     }
-    seen(property, series, samples(series))
+    let nothing = (compared == 0).then_some("no node was seen twice while its program ran");
+    seen(property, series, nothing, samples(series))
 }
 
 fn violated(property: &str, summary: String) -> PropertyVerdict {
@@ -132,8 +140,8 @@ fn violated(property: &str, summary: String) -> PropertyVerdict {
     }
 }
 
-/// Held, if anything was seen at all.
-fn seen(property: &str, series: &Series, detail: String) -> PropertyVerdict {
+/// Held, if every node was seen, and something that could have contradicted it: else `nothing` says what was missing.
+fn seen(property: &str, series: &Series, nothing: Option<&str>, detail: String) -> PropertyVerdict {
     let silent: Vec<&str> = series
         .iter()
         .filter(|(_, samples)| !samples.iter().any(|sample| sample.up))
@@ -147,6 +155,10 @@ fn seen(property: &str, series: &Series, detail: String) -> PropertyVerdict {
         };
         Verdict::Inconclusive {
             reason: format!("no status of {who} was seen"),
+        }
+    } else if let Some(nothing) = nothing {
+        Verdict::Inconclusive {
+            reason: nothing.to_owned(),
         }
     } else {
         Verdict::Held
@@ -288,6 +300,7 @@ mod tests {
             Verdict::Held
         );
         // It was killed and back between two looks.
+        let lost = series(&["F4.8 F4.7 F4.7"]);
         let restarts = Restarts {
             spans: vec![("n1".to_owned(), 20_000_000, 80_000_000)],
         };
@@ -304,6 +317,24 @@ mod tests {
             one_leader_per_term(&series(&["F1.1", "- -"])).verdict,
             Verdict::Inconclusive { .. }
         ));
+    }
+
+    #[test]
+    fn where_nothing_could_contradict_nothing_is_held() {
+        let reason = |verdict: PropertyVerdict| match verdict.verdict {
+            Verdict::Inconclusive { reason } => reason,
+            other => panic!("{other:?}"),
+        };
+        // Nobody leads, or not for long.
+        for nodes in [["F1.1 F1.2 F1.3", "F1.1 F1.2 F1.3"], ["L1.1 L1.2", "F1.1 F1.2"]] {
+            assert!(reason(one_leader_per_term(&series(&nodes))).contains("no node was seen to lead"));
+        }
+        let none = Restarts::default();
+        for nodes in ["F1.1", "F1.1 - F1.2"] {
+            for judge in [terms_never_go_back, applied_never_goes_back] {
+                assert!(reason(judge(&series(&[nodes]), &none)).contains("no node was seen twice"));
+            }
+        }
     }
 
     #[test]

@@ -82,3 +82,19 @@ pub fn recovers(history: &[Event]) -> PropertyVerdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_never_came_so_far_recovers_from_nothing() {
+        let Verdict::Inconclusive { reason } = recovers(&[]).verdict else {
+            panic!("nothing was seen");
+        };
+        assert!(
+            reason.contains("before the cluster was seen to recover"),
+            "{reason}"
+        );
+    }
+}

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::history::{Event, EventType, Process};
+use crate::history::{Event, EventType, Half, HistoryError, Pairs, Process};
 use crate::verdict::{PropertyVerdict, Verdict, Witness, WitnessOp};
 
 /// Name of the property.
@@ -30,7 +30,18 @@ struct Span<'a> {
 
 /// Judges every lock of a history.
 pub fn mutual_exclusion(history: &[Event]) -> PropertyVerdict {
-    let mut spans = spans(history);
+    let mut spans = match spans(history) {
+        Ok(spans) => spans,
+        Err(error) => {
+            return PropertyVerdict {
+                property: PROPERTY.to_owned(),
+                verdict: Verdict::Inconclusive {
+                    reason: error.to_string(),
+                },
+                detail: String::new(),
+            };
+        }
+    };
     let count: usize = spans.values().map(Vec::len).sum();
     let detail = format!("{count} times held, {} locks", spans.len());
     let witness = spans.iter_mut().find_map(|(lock, spans)| overlap(lock, spans));
@@ -49,38 +60,34 @@ pub fn mutual_exclusion(history: &[Event]) -> PropertyVerdict {
 }
 
 /// Spans by lock.
-fn spans(history: &[Event]) -> BTreeMap<String, Vec<Span<'_>>> {
-    let mut invoked: BTreeMap<u64, &Event> = BTreeMap::new();
+fn spans(history: &[Event]) -> Result<BTreeMap<String, Vec<Span<'_>>>, HistoryError> {
+    let mut pairs = Pairs::default();
     let mut held: BTreeMap<u64, Span<'_>> = BTreeMap::new();
     let mut spans: BTreeMap<String, Vec<Span<'_>>> = BTreeMap::new();
     let mut closed = Vec::new();
     for event in history {
+        let half = pairs.next(event)?;
         let Process::Client(process) = event.process else {
             continue;
         };
-        match (event.kind, event.f.as_str()) {
-            (EventType::Invoke, f) => {
-                if f == "release"
-                    && let Some(mut span) = held.remove(&process)
-                {
+        match (half, event.kind, event.f.as_str()) {
+            (Some(Half::Invocation), _, "release") => {
+                if let Some(mut span) = held.remove(&process) {
                     span.until = event;
                     closed.push(span);
                 }
-                invoked.insert(process, event);
             }
-            (EventType::Ok, "acquire") => {
-                if let Some(invoke) = invoked.get(&process) {
-                    held.insert(
-                        process,
-                        Span {
-                            invoke,
-                            acquired: event,
-                            until: event,
-                        },
-                    );
-                }
+            (Some(Half::Invocation), ..) | (None, ..) => {}
+            (Some(Half::Completion(invoke)), EventType::Ok, "acquire") => {
+                let span = Span {
+                    invoke,
+                    acquired: event,
+                    until: event,
+                };
+                // One that acquires twice counted on the first up to its last sign of life.
+                closed.extend(held.insert(process, span));
             }
-            _ => {
+            (Some(Half::Completion(_)), ..) => {
                 if let Some(span) = held.get_mut(&process) {
                     span.until = event;
                 }
@@ -92,7 +99,7 @@ fn spans(history: &[Event]) -> BTreeMap<String, Vec<Span<'_>>> {
         let lock = span.acquired.key.as_ref().unwrap_or(&Value::Null).to_string();
         spans.entry(lock).or_default().push(span);
     }
-    spans
+    Ok(spans)
 }
 
 /// The first two spans that overlap.
@@ -225,5 +232,16 @@ mod tests {
     #[test]
     fn a_lock_that_nobody_got_proves_nothing() {
         assert!(matches!(verdict("a1 -1"), Verdict::Inconclusive { .. }));
+        assert!(matches!(
+            mutual_exclusion(&[]).verdict,
+            Verdict::Inconclusive { .. }
+        ));
+    }
+
+    #[test]
+    fn completions_of_something_else_are_not_judged() {
+        for text in ["a1 R1", "A1", "a1 H1 a2 A2"] {
+            assert!(matches!(verdict(text), Verdict::Inconclusive { .. }), "{text}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::history::{Event, EventType, Process};
+use crate::history::{Event, EventType, Half, Pairs, Process};
 use crate::verdict::{PropertyVerdict, Verdict, Witness, WitnessOp};
 
 /// Name of the property.
@@ -28,57 +28,100 @@ struct Add<'a> {
 
 /// Judges every read of a history.
 pub fn nothing_lost(history: &[Event]) -> PropertyVerdict {
-    let mut adds: BTreeMap<String, Add<'_>> = BTreeMap::new();
-    let mut reads: Vec<(&Event, &Event)> = Vec::new();
-    let mut open: BTreeMap<u64, &Event> = BTreeMap::new();
-    for event in history {
-        let Process::Client(process) = event.process else {
-            continue;
-        };
-        if event.kind == EventType::Invoke {
-            open.insert(process, event);
-            if event.f == "add" {
-                adds.insert(
-                    event.value.to_string(),
-                    Add {
-                        invoke: event,
-                        completion: None,
-                    },
-                );
-            }
-            continue;
-        }
-        let Some(invoke) = open.remove(&process) else {
-            continue;
-        };
-        match (event.f.as_str(), event.kind) {
-            ("add", _) => {
-                if let Some(add) = adds.get_mut(&invoke.value.to_string()) {
-                    add.completion = Some(event);
-                }
-            }
-            ("read", EventType::Ok) => reads.push((invoke, event)),
-            _ => {}
-        }
-    }
+    let Operations { adds, reads } = match operations(history) {
+        Ok(operations) => operations,
+        Err(reason) => return undecided(reason, String::new()),
+    };
     let acknowledged = adds
         .values()
         .filter(|add| kind(add) == Some(EventType::Ok))
         .count();
     let detail = format!("{acknowledged} elements acknowledged, {} reads", reads.len());
-    let witness = reads.iter().find_map(|read| judge(read, &adds, &reads));
-    let verdict = match witness {
-        Some(witness) => Verdict::Violated { witness },
-        None if reads.is_empty() => Verdict::Inconclusive {
-            reason: "no read was answered".to_owned(),
+    if let Some(witness) = reads.iter().find_map(|read| judge(read, &adds, &reads)) {
+        return PropertyVerdict {
+            property: PROPERTY.to_owned(),
+            verdict: Verdict::Violated { witness },
+            detail,
+        };
+    }
+    // A loss can only be seen by a read that began after an element was acknowledged.
+    let completions = adds.values().filter_map(|add| add.completion);
+    let first = (completions.filter(|completion| completion.kind == EventType::Ok))
+        .map(|completion| completion.index)
+        .min();
+    let last = reads.iter().map(|(invoke, _)| invoke.index).max();
+    match (first, last) {
+        (None, _) => undecided(
+            "no element was acknowledged, so none could be lost".to_owned(),
+            detail,
+        ),
+        (_, None) => undecided("no read was answered".to_owned(), detail),
+        (Some(first), Some(last)) if last < first => undecided(
+            "no read began after an element was acknowledged".to_owned(),
+            detail,
+        ),
+        _ => PropertyVerdict {
+            property: PROPERTY.to_owned(),
+            verdict: Verdict::Held,
+            detail,
         },
-        None => Verdict::Held,
-    };
+    }
+}
+
+fn undecided(reason: String, detail: String) -> PropertyVerdict {
     PropertyVerdict {
         property: PROPERTY.to_owned(),
-        verdict,
+        verdict: Verdict::Inconclusive { reason },
         detail,
     }
+}
+
+struct Operations<'a> {
+    /// By their element.
+    adds: BTreeMap<String, Add<'a>>,
+    /// Invocation and answer.
+    reads: Vec<(&'a Event, &'a Event)>,
+}
+
+/// The adds and reads of a history, or why it can't be judged.
+fn operations(history: &[Event]) -> Result<Operations<'_>, String> {
+    let mut adds: BTreeMap<String, Add<'_>> = BTreeMap::new();
+    let mut reads: Vec<(&Event, &Event)> = Vec::new();
+    let mut pairs = Pairs::default();
+    for event in history {
+        let half = pairs.next(event).map_err(|error| error.to_string())?;
+        match (half, event.f.as_str(), event.kind) {
+            (Some(Half::Invocation), "add", _) => {
+                let add = Add {
+                    invoke: event,
+                    completion: None,
+                };
+                if adds.insert(event.value.to_string(), add).is_some() {
+                    return Err(format!(
+                        "event {} adds {} again: which of the two a read shows can't be told",
+                        event.index, event.value
+                    ));
+                }
+            }
+            (Some(Half::Completion(invoke)), "add", _) => {
+                if let Some(add) = adds.get_mut(&invoke.value.to_string()) {
+                    add.completion = Some(event);
+                }
+            }
+            (Some(Half::Completion(invoke)), "read", EventType::Ok) => {
+                // An answer without a value shows nothing.
+                if !event.value.is_array() && !event.value.is_null() {
+                    return Err(format!(
+                        "event {} reads {}, which is no list of elements",
+                        event.index, event.value
+                    ));
+                }
+                reads.push((invoke, event));
+            }
+            _ => {}
+        }
+    }
+    Ok(Operations { adds, reads })
 }
 
 fn kind(add: &Add<'_>) -> Option<EventType> {
@@ -188,7 +231,7 @@ mod tests {
 
     /// `"a1 a1ok r r1,2ok"`: process 1 adds 1… Letters: `+7` adds 7, `=7` is acknowledged, `!7` failed, `?` a read
     /// begins, `.1,2` it shows these. Each add has a process of its own; reads are those of process 0.
-    fn verdict(text: &str) -> Verdict {
+    fn history(text: &str) -> Vec<Event> {
         let event = |(index, word): (usize, &str)| {
             let (sign, rest) = word.split_at(1);
             let number = || rest.parse::<u64>().expect("a number");
@@ -216,8 +259,11 @@ mod tests {
                 extra: Map::new(),
             }
         };
-        let history: Vec<Event> = text.split(' ').enumerate().map(event).collect();
-        nothing_lost(&history).verdict
+        text.split(' ').enumerate().map(event).collect()
+    }
+
+    fn verdict(text: &str) -> Verdict {
+        nothing_lost(&history(text)).verdict
     }
 
     fn violation(text: &str) -> String {
@@ -238,7 +284,9 @@ mod tests {
     #[test]
     fn what_is_open_may_or_may_not_be_read() {
         for text in ["+1 ? .1", "+1 ? .", "+1 ? =1 .", "? +1 =1 .1"] {
-            assert_eq!(verdict(text), Verdict::Held, "{text}");
+            // Another element, so that there is something to judge.
+            let text = format!("+9 =9 {}", text.replace('.', ".9,"));
+            assert_eq!(verdict(&text), Verdict::Held, "{text}");
         }
     }
 
@@ -249,8 +297,35 @@ mod tests {
         assert!(violation("? .1 +1 =1").contains("not added then"));
     }
 
+    fn reason(history: &[Event]) -> String {
+        match nothing_lost(history).verdict {
+            Verdict::Inconclusive { reason } => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
-    fn without_a_read_nothing_is_known() {
-        assert!(matches!(verdict("+1 =1"), Verdict::Inconclusive { .. }));
+    fn where_nothing_can_be_lost_nothing_is_held() {
+        for (text, wanted) in [
+            ("+1 =1", "no read was answered"),
+            ("+1 ? .1", "no element was acknowledged"),
+            ("? .", "no element was acknowledged"),
+            ("? +1 =1 .1", "no read began after"),
+            ("+1 =1 +1 ? .1", "adds 1 again"),
+        ] {
+            let said = reason(&history(text));
+            assert!(said.contains(wanted), "{text}: {said}");
+        }
+        assert!(reason(&[]).contains("no element was acknowledged"));
+    }
+
+    #[test]
+    fn what_is_no_set_is_not_judged_as_one() {
+        let mut register = history("+1 =1 ? .1");
+        register[3].value = json!(1);
+        assert!(reason(&register).contains("event 3 reads 1, which is no list"));
+        let mut mismatched = history("+1 =1 ? .1");
+        mismatched[3].f = "add".to_owned();
+        assert!(reason(&mismatched).contains("event 3: process 0 completes add [1]"));
     }
 }

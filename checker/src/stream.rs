@@ -32,12 +32,18 @@
 use std::time::Duration;
 
 use crate::history::values::FastMap;
-use crate::history::{Event, EventType, HistoryError, NEVER, Process, Val, Values};
+use crate::history::{
+    Event, EventType, HistoryError, NEVER, Process, Remarks, Val, Values, contradicts, matches, mismatch,
+};
 use crate::limits::Limits;
+use crate::linearizability::nothing_judged;
 use crate::model::{Call, CheckError, Hints, Model, Operation, Part};
 use crate::search::Outcome;
 use crate::search::jit::{self, Standing};
 use crate::verdict::Budget;
+
+/// After so many events it is looked at what memory their values take.
+const LOOK_AT_MEMORY: u32 = 256;
 
 /// What an event brought to light.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +93,14 @@ pub struct Stream<'m, M: Model> {
     lanes: FastMap<Val, Lane<M>>,
     pending: FastMap<u64, Pending>,
     position: u32,
+    /// Index and time of the event before.
+    last: Option<u64>,
+    time: u64,
+    /// Operations that happened, failed and are unknown.
+    happened: usize,
+    failed: usize,
+    unknown: usize,
+    remarks: Remarks,
 }
 
 impl<'m, M: Model> Stream<'m, M> {
@@ -99,15 +113,43 @@ impl<'m, M: Model> Stream<'m, M> {
             lanes: FastMap::default(),
             pending: FastMap::default(),
             position: 0,
+            last: None,
+            time: 0,
+            happened: 0,
+            failed: 0,
+            unknown: 0,
+            remarks: Remarks::default(),
+        }
+    }
+
+    /// What was noticed so far that is no error.
+    pub fn remarks(&self) -> Remarks {
+        Remarks {
+            open: self.remarks.open + self.pending.len() as u64,
+            ..self.remarks
         }
     }
 
     /// Takes the next event. `elapsed` is the time since the run began, by any clock that goes on.
     pub fn push(&mut self, event: &Event, elapsed: &dyn Fn() -> Duration) -> Result<News, CheckError> {
+        let index = event.index;
+        if let Some(before) = self.last.filter(|&before| before >= index) {
+            return Err(CheckError::History(HistoryError::Unordered { index, before }));
+        }
+        if event.time < self.time {
+            self.remarks.back.at(index);
+        }
+        (self.last, self.time) = (Some(index), event.time);
         let Process::Client(process) = event.process else {
+            self.remarks.nemesis(&event.f, &event.value);
             return Ok(News::Fine);
         };
         self.position += 1;
+        let memory_bytes_max = self.budget.memory_bytes_max;
+        if self.position.is_multiple_of(LOOK_AT_MEMORY) && self.values.bytes() > memory_bytes_max {
+            let mib = (memory_bytes_max >> 20) as u64;
+            return Err(CheckError::History(HistoryError::Memory { mib }));
+        }
         if self.position == NEVER {
             return Err(CheckError::History(HistoryError::TooLong {
                 max: u64::from(NEVER),
@@ -116,7 +158,11 @@ impl<'m, M: Model> Stream<'m, M> {
         if event.kind == EventType::Invoke {
             // One that was never completed is unknown from now on.
             let news = match self.pending.remove(&process) {
-                Some(lost) => self.complete(lost, None, elapsed)?,
+                Some(lost) => {
+                    self.remarks.reinvoked.at(index);
+                    self.remarks.open += 1;
+                    self.complete(lost, None, elapsed)?
+                }
                 None => News::Fine,
             };
             let part = self.part_of(event);
@@ -143,10 +189,12 @@ impl<'m, M: Model> Stream<'m, M> {
                 process,
             }));
         };
+        matches(&pending.event, event)?;
         self.complete(pending, Some(event), elapsed)
     }
 
-    /// The history is over: what is open is unknown. News of the first object that is not fine.
+    /// The history is over: what is open is unknown. News of the first object that is not fine; where nothing was judged,
+    /// that.
     pub fn finish(mut self, elapsed: &dyn Fn() -> Duration) -> Result<News, CheckError> {
         let mut pending: Vec<Pending> = self.pending.drain().map(|(_, pending)| pending).collect();
         pending.sort_by_key(|pending| pending.event.index);
@@ -156,6 +204,12 @@ impl<'m, M: Model> Stream<'m, M> {
             if first == News::Fine {
                 first = news;
             }
+        }
+        if first == News::Fine && self.happened == 0 {
+            return Ok(News::Undecided {
+                key: serde_json::Value::Null,
+                reason: nothing_judged(self.failed, self.unknown),
+            });
         }
         Ok(first)
     }
@@ -211,6 +265,11 @@ impl<'m, M: Model> Stream<'m, M> {
                 Process::Client(process) => process,
                 Process::Nemesis => 0,
             };
+            if let Some(event) = answered
+                && contradicts(&invoked.f, argument, result, &self.values)
+            {
+                return Err(CheckError::History(mismatch(&invoked, event)));
+            }
             let call = Call {
                 f: &invoked.f,
                 process,
@@ -226,6 +285,11 @@ impl<'m, M: Model> Stream<'m, M> {
                     reason,
                 })?
         };
+        match kind {
+            EventType::Ok => self.happened += usize::from(op.is_some()),
+            EventType::Fail => self.failed += 1,
+            EventType::Info | EventType::Invoke => self.unknown += 1,
+        }
         let Some(lane) = self.lanes.get_mut(&part) else {
             return Ok(News::Fine);
         };

@@ -15,6 +15,8 @@ use crate::{ClusterError, Place};
 const POLL: Duration = Duration::from_millis(5);
 /// Of what a command writes, as much is kept.
 const OUTPUT_BYTES_MAX: u64 = 64 * 1024;
+/// A command that writes more than that is ended: what it writes is in memory.
+const WRITTEN_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// How a command in a node ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +85,7 @@ fn run(argv: &[String], limit: Duration) -> std::io::Result<Option<Ended>> {
         .stdout(output.try_clone()?)
         .stderr(output.try_clone()?)
         .spawn()?;
-    let Some(status) = wait(&mut child, Instant::now() + limit)? else {
+    let Some(status) = wait(&mut child, &output, Instant::now() + limit)? else {
         child.kill()?;
         child.wait()?;
         return Ok(None);
@@ -104,9 +106,21 @@ fn unnamed_file() -> std::io::Result<File> {
     Ok(File::from(file))
 }
 
-fn wait(child: &mut Child, deadline: Instant) -> std::io::Result<Option<std::process::ExitStatus>> {
+fn wait(
+    child: &mut Child,
+    output: &File,
+    deadline: Instant,
+) -> std::io::Result<Option<std::process::ExitStatus>> {
     loop {
         let status = child.try_wait()?;
+        if status.is_none() && output.metadata()?.len() > WRITTEN_BYTES_MAX {
+            child.kill()?;
+            child.wait()?;
+            return Err(std::io::Error::other(format!(
+                "it wrote more than {} MiB and was ended",
+                WRITTEN_BYTES_MAX >> 20
+            )));
+        }
         if status.is_some() || Instant::now() >= deadline {
             return Ok(status);
         }

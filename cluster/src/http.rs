@@ -3,52 +3,51 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use duress_http::{Client, Method, Options, Reply, Trouble};
+use serde_json::Value;
+
+use crate::ClusterError;
+
 /// A client that calls from this address, so that the calls are the observer's and not a client's.
-pub(crate) fn client(local: Option<IpAddr>, limit: Duration) -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .local_address(local)
-        .timeout(limit)
-        .no_proxy()
-        .build()
+pub(crate) fn client(local: Option<IpAddr>, limit: Duration) -> Result<Client, ClusterError> {
+    let options = Options {
+        local,
+        time: Some(limit),
+        ..Options::default()
+    };
+    Client::new(options).map_err(|trouble| ClusterError::Local {
+        what: "make an HTTP client".into(),
+        why: trouble.to_string(),
+    })
 }
 
-/// The body of a successful answer as JSON, if it is JSON.
-pub(crate) async fn get(
-    client: &reqwest::Client,
-    to: SocketAddr,
-    path: &str,
-) -> Result<Option<serde_json::Value>, String> {
-    answer(client.get(format!("http://{to}{path}"))).await
+/// The body of a successful answer as JSON, if it is JSON. Anything but 2xx is no success, redirects included.
+pub(crate) async fn get(client: &Client, to: SocketAddr, path: &str) -> Result<Option<Value>, Trouble> {
+    success(
+        client
+            .call(Method::Get, &format!("http://{to}{path}"), None)
+            .await?,
+    )
 }
 
 /// The same for a POST with a JSON body.
 pub(crate) async fn post(
-    client: &reqwest::Client,
+    client: &Client,
     to: SocketAddr,
     path: &str,
-    body: &serde_json::Value,
-) -> Result<Option<serde_json::Value>, String> {
-    answer(client.post(format!("http://{to}{path}")).json(body)).await
+    body: &Value,
+) -> Result<Option<Value>, Trouble> {
+    success(
+        client
+            .call(Method::Post, &format!("http://{to}{path}"), Some(body))
+            .await?,
+    )
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> Result<Option<serde_json::Value>, String> {
-    let response = request.send().await.map_err(innermost)?;
-    let status = response.status();
-    let body = response.bytes().await.map_err(innermost)?;
-    if !status.is_success() {
-        return Err(format!("HTTP {status}"));
+fn success(reply: Reply) -> Result<Option<Value>, Trouble> {
+    if reply.is_success() {
+        Ok(reply.json())
+    } else {
+        Err(Trouble::Broken(format!("HTTP status {}", reply.status)))
     }
-    Ok(serde_json::from_slice(&body).ok())
-}
-
-/// `reqwest` wraps the one sentence that says something, such as `connection refused`, several times.
-fn innermost(error: reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".into();
-    }
-    let mut innermost: &dyn std::error::Error = &error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

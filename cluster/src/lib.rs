@@ -4,10 +4,14 @@
 //! daemon, the embedded default), `compose` (Docker Compose) and `ssh` (hosts that exist).
 
 pub mod compose;
+pub mod controller;
 pub mod doctor;
 mod exec;
 mod files;
+mod folder;
 mod http;
+pub mod key;
+mod limits;
 pub mod local;
 pub mod procfs;
 mod program;
@@ -16,7 +20,10 @@ mod status;
 mod systems;
 mod tools;
 
+pub use controller::Controller;
 pub use exec::{Ended, run_in};
+pub use key::{Key, KeyError};
+pub use limits::raise_open_files;
 pub use program::{NodeProgram, TemplateValues};
 pub use readiness::{Readiness, bring_up, wait_ready};
 pub use status::{NodeStatus, Role, Roles, StatusProbe};
@@ -121,6 +128,14 @@ pub enum ClusterError {
         /// Why it can't be done here, and what to do.
         why: String,
     },
+    /// This machine has no descriptor, memory or port left. Says nothing of the node.
+    #[error("{what}: {why}")]
+    Local {
+        /// What was tried.
+        what: String,
+        /// What there is none of, and what to do.
+        why: String,
+    },
     /// What was asked makes no sense.
     #[error("{what}: {why}")]
     Invalid {
@@ -140,7 +155,7 @@ pub enum ClusterError {
         detail: String,
     },
     /// A call to the operating system or a helper program failed.
-    #[error("{what}")]
+    #[error("{what}: {source}")]
     Io {
         /// What was tried, on which node, file or interface.
         what: String,

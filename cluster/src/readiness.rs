@@ -9,6 +9,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use duress_http::{Client, Trouble, cut, local_cause};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep, timeout};
@@ -84,8 +85,16 @@ pub async fn wait_ready(
         let left = deadline
             .saturating_duration_since(Instant::now())
             .max(TRY_LIMIT_MIN);
-        let tried = probe.try_once(left).await;
-        let Err(why) = tried else { return Ok(()) };
+        let why = match probe.try_once(left).await {
+            Ok(()) => return Ok(()),
+            Err(Missed::NotReady(why)) => why,
+            Err(Missed::Local(why)) => {
+                return Err(ClusterError::Local {
+                    what: format!("wait until {node} is ready"),
+                    why,
+                });
+            }
+        };
         let why = match state {
             ProgramState::Stopped { how } => format!("its program has ended: {how}"),
             ProgramState::Running if Instant::now() >= deadline => why,
@@ -111,7 +120,7 @@ pub async fn wait_ready(
 /// A readiness with all that it takes to try it.
 enum Probe<'a> {
     Http {
-        client: reqwest::Client,
+        client: Client,
         to: SocketAddr,
         path: &'a str,
         true_field: Option<&'a str>,
@@ -125,6 +134,23 @@ enum Probe<'a> {
         node: &'a str,
         argv: &'a [String],
     },
+}
+
+/// Why a try did not show that the node is ready.
+enum Missed {
+    /// The node did not show it.
+    NotReady(String),
+    /// This machine could not ask.
+    Local(String),
+}
+
+impl From<Trouble> for Missed {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Local(why) => Missed::Local(why),
+            trouble => Missed::NotReady(trouble.to_string()),
+        }
+    }
 }
 
 impl<'a> Probe<'a> {
@@ -153,10 +179,7 @@ impl<'a> Probe<'a> {
                 port,
                 true_field,
             } => {
-                let client = http::client(from, TRY_LIMIT).map_err(|error| ClusterError::Io {
-                    what: "create an HTTP client".into(),
-                    source: std::io::Error::other(error),
-                })?;
+                let client = http::client(from, TRY_LIMIT)?;
                 let true_field = true_field.as_deref();
                 Probe::Http {
                     client,
@@ -173,8 +196,8 @@ impl<'a> Probe<'a> {
         })
     }
 
-    async fn try_once(&self, left: Duration) -> Result<(), String> {
-        let late = |_| Err("no answer in time".into());
+    async fn try_once(&self, left: Duration) -> Result<(), Missed> {
+        let late = |_| Err(Missed::NotReady("no answer in time".into()));
         match self {
             Probe::Http {
                 client,
@@ -189,16 +212,23 @@ impl<'a> Probe<'a> {
                 let tried = async {
                     connect(*from, *to)
                         .await
-                        .map_err(|error| format!("connect to {to}: {error}"))
+                        .map_err(|error| match local_cause(&error) {
+                            Some(why) => Missed::Local(why),
+                            None => Missed::NotReady(format!("connect to {to}: {error}")),
+                        })
                 };
                 timeout(left.min(TRY_LIMIT), tried).await.unwrap_or_else(late)
             }
             Probe::Command { cluster, node, argv } => {
-                let place = cluster.place(node).await.map_err(|error| error.to_string())?;
+                let not_ready = |error: ClusterError| Missed::NotReady(error.to_string());
+                let place = cluster.place(node).await.map_err(not_ready)?;
                 match exec::run_in(&place, argv, left.min(COMMAND_LIMIT)).await {
                     Ok(ended) if ended.success => Ok(()),
-                    Ok(ended) => Err(format!("{argv:?}: {}: {}", ended.how, ended.output.trim())),
-                    Err(error) => Err(error.to_string()),
+                    Ok(ended) => {
+                        let output = cut(ended.output.trim().to_owned());
+                        Err(Missed::NotReady(format!("{argv:?}: {}: {output}", ended.how)))
+                    }
+                    Err(error) => Err(not_ready(error)),
                 }
             }
         }
@@ -206,16 +236,16 @@ impl<'a> Probe<'a> {
 }
 
 async fn check_http(
-    client: &reqwest::Client,
+    client: &Client,
     to: SocketAddr,
     path: &str,
     true_field: Option<&str>,
-) -> Result<(), String> {
+) -> Result<(), Missed> {
     let body = http::get(client, to, path).await?;
     match true_field {
-        Some(field) if body.as_ref().and_then(|body| body[field].as_bool()) != Some(true) => {
-            Err(format!("http://{to}{path} doesn't say that {field:?} is true"))
-        }
+        Some(field) if body.as_ref().and_then(|body| body[field].as_bool()) != Some(true) => Err(
+            Missed::NotReady(format!("http://{to}{path} doesn't say that {field:?} is true")),
+        ),
         _ => Ok(()),
     }
 }

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use duress_http::{Client, Trouble, cut};
 use serde::{Deserialize, Serialize};
 
 use crate::systems::{StatusKind, System};
@@ -54,7 +55,7 @@ pub struct NodeStatus {
 /// Asks nodes for their status.
 #[derive(Clone, Debug)]
 pub struct StatusProbe {
-    client: reqwest::Client,
+    client: Arc<Client>,
     kind: StatusKind,
     port: u16,
     names: Arc<MemberNames>,
@@ -67,34 +68,40 @@ impl StatusProbe {
             what: format!("ask nodes of {} for their status", system.name),
             why: "the system doesn't offer one; choose faults that need no roles".into(),
         })?;
-        let client = http::client(local, PROBE_LIMIT).map_err(|error| ClusterError::Io {
-            what: "create an HTTP client".into(),
-            source: std::io::Error::other(error),
-        })?;
         Ok(StatusProbe {
-            client,
+            client: Arc::new(http::client(local, PROBE_LIMIT)?),
             kind,
             port: system.port,
             names: Arc::default(),
         })
     }
 
-    /// Asks one node. Takes 300 ms at most.
+    /// Asks one node. Takes 300 ms at most. [`ClusterError::Local`] is no answer of the node, and no silence either.
     pub async fn probe(&self, node: &Node) -> Result<NodeStatus, ClusterError> {
+        let what = || format!("ask {} for its status", node.name);
         let failed = |why: String| ClusterError::Io {
-            what: format!("ask {} for its status", node.name),
-            source: std::io::Error::other(why),
+            what: what(),
+            source: std::io::Error::other(cut(why)),
+        };
+        let unanswered = |trouble: Trouble| match trouble {
+            Trouble::Local(why) => ClusterError::Local { what: what(), why },
+            trouble => failed(trouble.to_string()),
         };
         let to = SocketAddr::new(node.ipv4.into(), self.port);
         match self.kind {
             StatusKind::Http => {
-                let body = http::get(&self.client, to, "/status").await.map_err(failed)?;
-                serde_json::from_value(body.unwrap_or_default()).map_err(|error| failed(error.to_string()))
+                let body = http::get(&self.client, to, "/status").await.map_err(unanswered)?;
+                let status: NodeStatus = serde_json::from_value(body.unwrap_or_default())
+                    .map_err(|error| failed(error.to_string()))?;
+                Ok(NodeStatus {
+                    leader: status.leader.map(cut),
+                    ..status
+                })
             }
             StatusKind::Etcd => {
                 let body =
                     http::post(&self.client, to, "/v3/maintenance/status", &serde_json::json!({})).await;
-                let body = body.map_err(failed)?.unwrap_or_default();
+                let body = body.map_err(unanswered)?.unwrap_or_default();
                 etcd::status(&body, &node.name, &self.names).map_err(failed)
             }
         }

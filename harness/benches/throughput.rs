@@ -66,6 +66,7 @@ fn measure(address: SocketAddr, pace: Pace) -> (Tally, Vec<u64>) {
     let (recorder, writer) = Recorder::create(&path, "bench", 1, "").expect("a new history");
     let policy = RetryPolicy {
         timeout: Duration::from_secs(1),
+        deadline: Duration::from_secs(1),
         attempts_max: 1,
         backoff: Duration::from_millis(1),
         backoff_max: Duration::from_millis(1),
@@ -77,7 +78,7 @@ fn measure(address: SocketAddr, pace: Pace) -> (Tally, Vec<u64>) {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let service = Specimen::new(None, ReadMode::Linearizable).expect("a client");
+        let service = Specimen::new(None, ReadMode::Linearizable, 1 << 20).expect("a client");
         let workload = Register::new(&RegisterSpec {
             keys: 100,
             ..RegisterSpec::default()

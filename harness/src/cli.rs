@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::duration::Span;
+use crate::spec;
 
 /// Puts a real cluster under duress and says, with evidence, which of its promises held.
 #[derive(Debug, Parser)]
@@ -48,7 +49,12 @@ pub enum Command {
     Report(ReportArgs),
     /// Mend what a dead run may have left broken
     #[command(
-        after_help = "Example:\n  duress heal              # every run below results/runs\n  duress heal results/runs/register/20260102T030405Z-7"
+        after_help = "Example:\n  duress heal              # every run below results/runs\n  duress heal results/runs/register/20260102T030405Z-7\n\n\
+                      A run whose controller is alive is left alone and named. Nothing is done on the word of a label or a journal\n\
+                      that does not prove, with the key in DURESS_STATE, /var/lib/duress or ~/.local/state/duress, that this user's\n\
+                      Duress wrote it.\n\n\
+                      Exit codes:\n  0   all that was found is mended, or belongs to a living run\n  3   something may still be broken, or a \
+                      run that was named is alive\n  64  there is no such run"
     )]
     Heal(HealArgs),
     /// Say what this machine can do, and how to get what it can't
@@ -90,7 +96,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub seed: Option<u64>,
     /// Length of the part under faults, whatever the spec says, e.g. 60s
-    #[arg(long, value_parser = parse_span)]
+    #[arg(long, value_parser = parse_faults_time)]
     pub time: Option<Span>,
     /// Runs are kept below `runs` in this folder
     #[arg(long, default_value = "results")]
@@ -106,20 +112,21 @@ pub struct RunArgs {
 /// `duress check`
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The history; - is standard input
+    /// The history; - is standard input. A history.jsonl, Jepsen's EDN or JSON, the log of a Jepsen test. A line that is
+    /// not understood is refused (exit code 64); events of the nemesis and other lines of a log are skipped and counted
     pub history: PathBuf,
     /// Judge line by line and forget what is settled, until the end or the first violation: for a history.jsonl that is
-    /// still being written, or too long for memory
+    /// still being written, or too long for memory. Empty lines and a last line that is cut off are passed over
     #[arg(long)]
     pub stream: bool,
     /// What the system would do with one client and no faults
     #[arg(long)]
     pub model: String,
     /// Time to spend, e.g. 60s
-    #[arg(long, value_parser = parse_span, default_value = "60s")]
+    #[arg(long, value_parser = parse_check_time, default_value = "60s")]
     pub time: Span,
-    /// Memory to spend, in MiB
-    #[arg(long, default_value_t = 2048)]
+    /// Memory to spend, in MiB: for reading the history, and as much again for the search
+    #[arg(long, default_value_t = 2048, value_parser = parse_memory)]
     pub memory_mib: usize,
     /// Print the verdict as JSON
     #[arg(long)]
@@ -167,19 +174,19 @@ pub struct CalibrateArgs {
     /// A folder with specs that must hold, and a folder `defects` with specs that must be violated
     pub specs: PathBuf,
     /// Seeds for each spec that must hold
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(..=SEEDS_MAX))]
     pub seeds: u64,
     /// Seeds for each defect
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=SEEDS_MAX))]
     pub defect_seeds: u64,
     /// The first seed
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=u64::MAX - SEEDS_MAX))]
     pub first_seed: u64,
     /// Only specs whose name contains this
     #[arg(long)]
     pub only: Option<String>,
     /// Runs at a time
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = parse_jobs)]
     pub jobs: usize,
     /// Write the table to this file as Markdown
     #[arg(long)]
@@ -189,8 +196,39 @@ pub struct CalibrateArgs {
     pub runs: PathBuf,
 }
 
+/// Runs of one spec: more would take months.
+const SEEDS_MAX: u64 = 1_000_000;
+
+/// Runs at a time, each with a cluster of its own.
+const JOBS_MAX: usize = 256;
+
 fn parse_span(text: &str) -> Result<Span, String> {
     humantime::parse_duration(text)
         .map(Span)
         .map_err(|error| format!("{error}; write e.g. 500ms, 30s or 2m"))
+}
+
+fn parse_faults_time(text: &str) -> Result<Span, String> {
+    let time = parse_span(text)?;
+    spec::faults_time(time).map(|()| time)
+}
+
+fn parse_check_time(text: &str) -> Result<Span, String> {
+    let time = parse_span(text)?;
+    spec::check_time(time).map(|()| time)
+}
+
+fn parse_memory(text: &str) -> Result<usize, String> {
+    let mib: u64 = text
+        .parse()
+        .map_err(|error| format!("{error}; write MiB, e.g. 2048"))?;
+    spec::check_memory(mib)?;
+    usize::try_from(mib).map_err(|error| error.to_string())
+}
+
+fn parse_jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(jobs @ 1..=JOBS_MAX) => Ok(jobs),
+        _ => Err(format!("use 1 to {JOBS_MAX}")),
+    }
 }

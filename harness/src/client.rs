@@ -9,39 +9,83 @@ use duress_workloads::lock::Lock;
 use duress_workloads::register::Register;
 use duress_workloads::set::Set;
 use duress_workloads::specimen::{ReadMode, Specimen};
-use duress_workloads::{Service, Workload};
+use duress_workloads::{Service, SpecError, Workload};
 
-use crate::spec::{Property, Spec, WorkloadSpec};
+use crate::spec::{Complaint, KeyPath, Property, Spec, WorkloadSpec};
 
 /// Says what is wrong with a spec's client for its system, if anything is.
-pub fn problem(spec: &Spec) -> Option<String> {
+pub fn problem(spec: &Spec) -> Option<Complaint> {
     let (system, client) = (spec.cluster.system(), &spec.client);
     let elsewhere = !matches!(spec.workload, WorkloadSpec::Register(_));
     if system == "specimen" && elsewhere {
-        return Some("workload: the client of the specimen knows only the workload register".to_owned());
-    }
-    let judged_by = match spec.workload {
-        WorkloadSpec::Set(_) => Some("nothing-lost"),
-        WorkloadSpec::Lock(_) => Some("mutual-exclusion"),
-        WorkloadSpec::Register(_) | WorkloadSpec::Append(_) => None,
-    };
-    if let Some(better) = judged_by.filter(|_| spec.properties.contains(&Property::Linearizable)) {
-        return Some(format!(
-            "properties: \"linearizable\" has no model for this workload; use {better:?}"
+        return Some(Complaint::at(
+            ["workload", spec.workload.name()],
+            "the client of the specimen knows only the workload register",
         ));
     }
+    if let Some(problem) = unfit(spec) {
+        return Some(problem);
+    }
     (system == "etcd" && client.read == ReadMode::Lease).then(|| {
-        "client.read is \"lease\": etcd reads \"linearizable\" or \"serializable\" (any member's own state)".to_owned()
+        Complaint::at(
+            ["client", "read"],
+            "etcd has no \"lease\" reads; use \"linearizable\" or \"serializable\" (any member's own state)",
+        )
     })
+}
+
+/// Which property is claimed of a workload that can't show it: judging it would have nothing to look at.
+fn unfit(spec: &Spec) -> Option<Complaint> {
+    let (workload, shows) = match spec.workload {
+        WorkloadSpec::Register(_) => ("register", Property::Linearizable),
+        WorkloadSpec::Append(_) => ("append", Property::Linearizable),
+        WorkloadSpec::Set(_) => ("set", Property::NothingLost),
+        WorkloadSpec::Lock(_) => ("lock", Property::MutualExclusion),
+    };
+    let fits = |property: &Property| match property {
+        Property::Linearizable | Property::NothingLost | Property::MutualExclusion => *property == shows,
+        // Only etcd's client tells what a member holds.
+        Property::Converged => spec.cluster.system() == "etcd",
+        // By what members say of themselves, whatever clients ask.
+        Property::OneLeaderPerTerm
+        | Property::TermsNeverGoBack
+        | Property::AppliedNeverGoesBack
+        | Property::Recovers => true,
+    };
+    let at = spec.properties.iter().position(|property| !fits(property))?;
+    let all = [
+        shows,
+        Property::Converged,
+        Property::OneLeaderPerTerm,
+        Property::TermsNeverGoBack,
+        Property::AppliedNeverGoesBack,
+        Property::Recovers,
+    ];
+    let fitting: Vec<String> = all.iter().filter(|property| fits(property)).map(quoted).collect();
+    let what = format!(
+        "{} can't be shown by the workload {workload} on {}; use any of {}",
+        quoted(&spec.properties[at]),
+        spec.cluster.system(),
+        fitting.join(", ")
+    );
+    Some(KeyPath::of(["properties"]).entry(at).complain(what))
+}
+
+/// A property as a spec names it.
+fn quoted(property: &Property) -> String {
+    match serde_json::to_string(property) {
+        Ok(name) => name,
+        Err(error) => unreachable!("a property is a plain word: {error}"),
+    }
 }
 
 /// The client of the spec's system.
 pub fn service(spec: &Spec, from: Option<IpAddr>) -> Result<Box<dyn Service>, String> {
-    let read = spec.client.read;
+    let (read, body_max) = (spec.client.read, spec.client.body_max());
     let made: Result<Box<dyn Service>, _> = match spec.cluster.system() {
-        "etcd" => Etcd::new(from, read, lease(&spec.workload))
+        "etcd" => Etcd::new(from, read, lease(&spec.workload), body_max)
             .map(|client| Box::new(client.with_long_writes(spec.client.long_writes)) as Box<dyn Service>),
-        _ => Specimen::new(from, read).map(|client| Box::new(client) as Box<dyn Service>),
+        _ => Specimen::new(from, read, body_max).map(|client| Box::new(client) as Box<dyn Service>),
     };
     made.map_err(|error| format!("make an HTTP client: {error}"))
 }
@@ -55,23 +99,11 @@ fn lease(workload: &WorkloadSpec) -> Duration {
 }
 
 /// The generator of a workload.
-pub fn workload(spec: &WorkloadSpec) -> Result<Box<dyn Workload>, String> {
-    match spec {
-        WorkloadSpec::Register(register) => match Register::new(register) {
-            Ok(register) => Ok(Box::new(register)),
-            Err(error) => Err(format!("workload.register: {error}")),
-        },
-        WorkloadSpec::Set(set) => match Set::new(set) {
-            Ok(set) => Ok(Box::new(set)),
-            Err(error) => Err(format!("workload.set: {error}")),
-        },
-        WorkloadSpec::Append(append) => match Append::new(append) {
-            Ok(append) => Ok(Box::new(append)),
-            Err(error) => Err(format!("workload.append: {error}")),
-        },
-        WorkloadSpec::Lock(lock) => match Lock::new(lock) {
-            Ok(lock) => Ok(Box::new(lock)),
-            Err(error) => Err(format!("workload.lock: {error}")),
-        },
-    }
+pub fn workload(spec: &WorkloadSpec) -> Result<Box<dyn Workload>, SpecError> {
+    Ok(match spec {
+        WorkloadSpec::Register(register) => Box::new(Register::new(register)?),
+        WorkloadSpec::Set(set) => Box::new(Set::new(set)?),
+        WorkloadSpec::Append(append) => Box::new(Append::new(append)?),
+        WorkloadSpec::Lock(lock) => Box::new(Lock::new(lock)?),
+    })
 }

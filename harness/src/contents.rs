@@ -3,23 +3,29 @@
 use std::time::Duration;
 
 use duress_checker::converged::{Content, Contents, Member};
-use duress_workloads::{Endpoint, Service};
+use duress_workloads::{Endpoint, Service, Trouble};
 use tokio::time::Instant;
 
 /// Members that are still catching up are asked again after this.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Reads all members again and again until they are at one index, or it is too late; then what there is has to do.
-pub async fn read(service: &dyn Service, endpoints: &[Endpoint], deadline: Instant) -> Contents {
+/// Reads all members again and again until they are at one index, or it is too late; then what there is has to do. The
+/// error is what this machine lacks to read any.
+pub async fn read(
+    service: &dyn Service,
+    endpoints: &[Endpoint],
+    deadline: Instant,
+) -> Result<Contents, String> {
     loop {
         let mut contents = Contents::default();
         for endpoint in endpoints {
             let limit = deadline.max(Instant::now() + PAUSE);
             let read = tokio::time::timeout_at(limit, service.content(endpoint)).await;
-            let read = read.unwrap_or_else(|_| Err("no answer in time".to_owned()));
             let (content, error) = match read {
-                Ok(content) => (content, None),
-                Err(error) => (Content::default(), Some(error)),
+                Ok(Ok(content)) => (content, None),
+                Ok(Err(Trouble::Local(what))) => return Err(what),
+                Ok(Err(trouble)) => (Content::default(), Some(trouble.to_string())),
+                Err(_) => (Content::default(), Some("no answer in time".to_owned())),
             };
             contents.members.push(Member {
                 node: endpoint.node.clone(),
@@ -28,7 +34,7 @@ pub async fn read(service: &dyn Service, endpoints: &[Endpoint], deadline: Insta
             });
         }
         if contents.comparable() || Instant::now() >= deadline {
-            return contents;
+            return Ok(contents);
         }
         tokio::time::sleep(PAUSE).await;
     }

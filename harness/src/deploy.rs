@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET};
+use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Scope, heal};
 use duress_cluster::local::{self, Isolation, LocalCluster};
-use duress_cluster::{Cluster, ClusterError, System, bring_up};
+use duress_cluster::{Cluster, ClusterError, Key, System, bring_up};
+use duress_nemesis::agent::protocol::Mark;
 use duress_nemesis::{AgentClient, AgentEnd, NemesisError};
 use duress_results::rundir::RunDir;
 use tokio::time::Instant;
@@ -45,10 +47,10 @@ pub struct Deployed {
 const AGENT_ARGV: [&str; 2] = ["/proc/self/exe", "agent"];
 
 impl Deployed {
-    /// Starts an agent where it can reach the nodes' processes, and greets it.
-    pub async fn start_agent(&self) -> Result<AgentClient, Failure> {
+    /// Starts an agent where it can reach the nodes' processes, and greets it in the name of the run that has this mark.
+    pub async fn start_agent(&self, mark: &Mark) -> Result<AgentClient, Failure> {
         let greeted = match &self.beside {
-            None => AgentClient::spawn(&AGENT_ARGV.map(str::to_owned)).await,
+            None => AgentClient::spawn(&AGENT_ARGV.map(str::to_owned), mark).await,
             Some(compose) => {
                 let helper = compose.start_helper(&AGENT_ARGV[1..]).await?;
                 let ended = async move {
@@ -61,7 +63,7 @@ impl Deployed {
                         Err(how) => AgentEnd { how, healed: false },
                     }
                 };
-                AgentClient::greet(helper.input, helper.output, ended).await
+                AgentClient::greet(helper.input, helper.output, ended, mark).await
             }
         };
         Ok(greeted.map_err(NemesisError::from)?)
@@ -83,10 +85,11 @@ pub async fn deploy(
     system: &System,
     ground: Ground,
     dir: &RunDir,
+    key: &Key,
 ) -> Result<Deployed, Failure> {
     match (ground, cluster) {
         (Ground::Compose, ClusterSpec::Compose(compose)) => {
-            let config = compose_config(compose, system, dir.path());
+            let config = compose_config(compose, system, dir.path(), key.clone());
             let cluster = Arc::new(ComposeCluster::deploy(config).await?);
             let beside = beside(compose.agent, &cluster).await?;
             Ok(Deployed {
@@ -103,6 +106,30 @@ pub async fn deploy(
         )),
     }
 }
+
+/// Makes sure that nothing is left of a deployment that was given up. Sandboxes are gone with their keeper.
+pub async fn swept(cluster: &ClusterSpec, dir: &RunDir, key: &Key) -> Result<(), Failure> {
+    let ClusterSpec::Compose(_) = cluster else {
+        return Ok(());
+    };
+    let docker_host = std::env::var("DOCKER_HOST").ok();
+    let socket = Path::new(socket(docker_host.as_deref()));
+    // Where there is no engine, nothing was made.
+    if !socket.exists() {
+        return Ok(());
+    }
+    let scope = Scope::Run(run_name(dir.path()));
+    match tokio::time::timeout(SWEEP_TIME_MAX, heal(socket, key, &scope)).await {
+        Ok(healed) => Ok(healed.map(drop)?),
+        Err(_) => Err(Failure::Other(format!(
+            "after {SWEEP_TIME_MAX:?} the engine has not removed what there was of the cluster; `duress heal {}` does it",
+            dir.path().display()
+        ))),
+    }
+}
+
+/// An engine that is alive removes a dozen containers in a few seconds.
+const SWEEP_TIME_MAX: Duration = Duration::from_secs(30);
 
 async fn sandboxes(
     spec: &LocalSpec,
@@ -125,9 +152,9 @@ async fn sandboxes(
     Ok(Arc::new(cluster))
 }
 
-fn compose_config(spec: &ComposeSpec, system: &System, dir: &Path) -> ComposeConfig {
+fn compose_config(spec: &ComposeSpec, system: &System, dir: &Path, key: Key) -> ComposeConfig {
     let nodes: Vec<&str> = spec.nodes.iter().map(String::as_str).collect();
-    let mut config = ComposeConfig::new(&spec.file, &nodes, &run_name(dir), dir);
+    let mut config = ComposeConfig::new(&spec.file, &nodes, &run_name(dir), dir, key);
     config.variables = spec.variables.clone();
     if let Some(compose) = &system.compose {
         let version = spec.version.as_ref().unwrap_or(&compose.version_default);

@@ -13,7 +13,8 @@
 //! The phase `end` says that nothing was cut off.
 
 use std::num::NonZeroUsize;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use duress_checker::evidence::{Evidence, Needs, Requirement};
 use duress_checker::history::{Event, History, Process};
@@ -25,10 +26,11 @@ use duress_results::verdict_file::{Overall, Phase, VERDICT_FORMAT, VerdictFile};
 use serde_json::Value;
 
 use crate::exit;
+use crate::interrupt::Interrupt;
 use crate::spec::{ClusterSpec, Property, Spec};
 
 /// Name of the last phase: a history without it was cut short.
-pub const END: &str = "end";
+pub const END: &str = duress_checker::history::END_PHASE;
 
 /// What is known of a run beside its spec and its history.
 #[derive(Clone, Debug)]
@@ -39,18 +41,23 @@ pub struct RunFacts {
     pub reproduce: String,
     /// What nodes said of themselves.
     pub series: Series,
+    /// Ends the checking early.
+    pub interrupt: Option<Interrupt>,
 }
 
 /// Judges every property of `spec` on `history`.
 pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> VerdictFile {
     let budget = Budget {
         time_ms_max: u64::try_from(spec.check.time.0.as_millis()).unwrap_or(u64::MAX),
-        memory_bytes_max: spec.check.memory_mib << 20,
+        // More than can be addressed is as much as there is.
+        memory_bytes_max: spec.check.memory_mib.saturating_mul(1 << 20),
     };
     let restarts = Restarts::of(history);
     let properties: Vec<PropertyVerdict> = (spec.properties.iter())
         .map(|property| match property {
-            Property::Linearizable => linearizable(history, spec.workload.model(), budget),
+            Property::Linearizable => {
+                linearizable(history, spec.workload.model(), budget, facts.interrupt.as_ref())
+            }
             Property::Converged => converged::converged(history),
             Property::MutualExclusion => mutex::mutual_exclusion(history),
             Property::NothingLost => set::nothing_lost(history),
@@ -108,10 +115,24 @@ pub fn judge(spec: &Spec, seed: u64, history: &[Event], facts: RunFacts) -> Verd
     }
 }
 
-fn linearizable(events: &[Event], model: &str, budget: Budget) -> PropertyVerdict {
+fn linearizable(
+    events: &[Event],
+    model: &str,
+    budget: Budget,
+    interrupt: Option<&Interrupt>,
+) -> PropertyVerdict {
     let checked = History::from_events(events)
         .map_err(CheckError::from)
-        .and_then(|history| check(&history, model, budget));
+        .and_then(|history| check_until(&history, model, budget, interrupt));
+    let asked = interrupt.is_some_and(Interrupt::asked);
+    let checked = checked.map(|mut verdict| {
+        if let (true, Verdict::Inconclusive { reason }) = (asked, &mut verdict.verdict) {
+            "it was interrupted while it was checked; `duress report` checks it as a whole"
+                .clone_into(reason);
+            verdict.detail.clear();
+        }
+        verdict
+    });
     checked.unwrap_or_else(|error| PropertyVerdict {
         property: linearizability::PROPERTY.to_owned(),
         verdict: Verdict::Inconclusive {
@@ -123,8 +144,29 @@ fn linearizable(events: &[Event], model: &str, budget: Budget) -> PropertyVerdic
 
 /// Whether a history is linearizable, on all cores, and if it is not, what it keeps instead.
 pub fn check(history: &History, model: &str, budget: Budget) -> Result<PropertyVerdict, CheckError> {
+    check_until(history, model, budget, None)
+}
+
+/// More than any checker may spend.
+const BEYOND_ALL_BUDGETS: Duration = Duration::from_secs(1_000_000);
+
+/// The same, but what is undecided when `interrupt` asks stays so.
+fn check_until(
+    history: &History,
+    model: &str,
+    budget: Budget,
+    interrupt: Option<&Interrupt>,
+) -> Result<PropertyVerdict, CheckError> {
     let start = Instant::now();
-    let elapsed = || start.elapsed();
+    let looks = AtomicU32::new(0);
+    let elapsed = || {
+        if !interrupt.is_some_and(Interrupt::asked) {
+            return start.elapsed();
+        }
+        // Budgets are counted from moments of this clock: it leaps with each look, so that all of them are spent.
+        let looks = looks.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        start.elapsed() + BEYOND_ALL_BUDGETS * looks
+    };
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let verdict = linearizability::check_parallel(history, model, budget, &elapsed, threads)?;
     Ok(consistency::judged(history, model, verdict, budget, &elapsed))

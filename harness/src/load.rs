@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use crate::pacer::{Beats, Pacer};
 use crate::recorder::Recorder;
+use crate::watchdog::Pulse;
 
 /// How hard the clients push.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,7 +119,14 @@ impl Clients {
         })
     }
 
-    /// Asks until `stop` turns true and every outstanding operation has ended.
+    /// Lets this beat as long as the clients' threads move.
+    pub(crate) fn show(&self, pulse: Pulse) {
+        self.threads
+            .handle
+            .spawn(async move { pulse.beat_for_ever().await });
+    }
+
+    /// Asks until `stop` turns true and every outstanding operation has ended, which takes a second at most.
     pub async fn run(self: &Arc<Self>, pace: Pace, mut stop: watch::Receiver<bool>) {
         let (processes, pacer) = match pace {
             Pace::Closed { processes } => (processes, None),
@@ -142,17 +150,31 @@ impl Clients {
         }
     }
 
-    /// Asks each of the workload's final operations until it is answered or `deadline` has passed. Returns how many of
-    /// how many were answered.
+    /// Asks each of the workload's final operations until it is answered or `deadline` has passed; what is outstanding then
+    /// takes a second at most. Returns how many of how many were answered. Dropped, it asks no more.
     pub async fn final_ops(self: &Arc<Self>, deadline: Instant) -> (usize, usize) {
         let clients = self.clone();
-        (self.threads.handle)
-            .spawn(async move { clients.ask_final_ops(deadline).await })
-            .await
-            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        let (stop, stopped) = watch::channel(false);
+        let mut asking = JoinSet::new();
+        asking.spawn_on(
+            async move { clients.ask_final_ops(stopped).await },
+            &self.threads.handle,
+        );
+        let asked = match tokio::time::timeout_at(deadline, asking.join_next()).await {
+            Ok(asked) => asked,
+            Err(_) => {
+                stop.send_replace(true);
+                asking.join_next().await
+            }
+        };
+        match asked {
+            Some(Ok(answered)) => answered,
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            None => unreachable!("one task was spawned"),
+        }
     }
 
-    async fn ask_final_ops(&self, deadline: Instant) -> (usize, usize) {
+    async fn ask_final_ops(&self, mut stop: watch::Receiver<bool>) -> (usize, usize) {
         let ops = self
             .workload
             .lock()
@@ -161,16 +183,17 @@ impl Clients {
         let mut rng = ChaCha12Rng::seed_from_u64(self.seed ^ FINAL_STREAM);
         let mut answered = 0;
         let mut client = ClientId::new(self);
+        let mut session = self.session(stop.clone());
         for op in &ops {
-            loop {
-                let mut session = self.session();
+            while !*stop.borrow() && !self.recorder.must_end() {
                 let outcome = self.perform(&mut session, &mut client, op, None, &mut rng).await;
                 if outcome == EventType::Ok {
                     answered += 1;
                     break;
                 }
-                if Instant::now() >= deadline {
-                    break;
+                tokio::select! {
+                    () = tokio::time::sleep(self.policy.backoff) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
                 }
             }
         }
@@ -186,8 +209,8 @@ impl Clients {
         let mut rng = ChaCha12Rng::seed_from_u64(self.seed);
         rng.set_stream(slot + 1);
         let mut client = ClientId::new(&self);
-        let mut session = self.session();
-        while !*stop.borrow() && !self.recorder.is_broken() {
+        let mut session = self.session(stop.clone());
+        while !*stop.borrow() && !self.recorder.must_end() {
             let mut intended = None;
             if let Some(beats) = &beats {
                 let Some(beat) = beats.next().await else { return };
@@ -221,6 +244,10 @@ impl Clients {
                 .unwrap_or_else(PoisonError::into_inner)
                 .observe(op, &completion.value);
         }
+        if completion.local {
+            let error = completion.error.as_deref().unwrap_or_default();
+            self.recorder.give_up(&format!("clients: {error}"));
+        }
         self.recorder.complete(client.process, op, completion);
         if outcome == EventType::Info {
             *client = ClientId::new(self);
@@ -228,7 +255,7 @@ impl Clients {
         outcome
     }
 
-    fn session(&self) -> Session<'_> {
+    fn session(&self, stop: watch::Receiver<bool>) -> Session<'_> {
         Session {
             service: &*self.service,
             endpoints: &self.endpoints,
@@ -237,6 +264,7 @@ impl Clients {
             clock: &*self.recorder as &dyn Clock,
             routing: self.routing,
             preferred: None,
+            stop,
         }
     }
 }

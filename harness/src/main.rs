@@ -4,16 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use duress::cli::{Cli, Command};
-use duress::{commands, exit};
+use duress::commands;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // A terminal that went away can't be told anything.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
-        }
+        Err(error) => return commands::usage(&error),
     };
     match cli.command {
         Command::Run(args) => commands::run::main(&args),

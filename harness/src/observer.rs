@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use duress_cluster::{Node, NodeStatus, Role, StatusProbe};
+use duress_cluster::{ClusterError, Node, NodeStatus, Role, StatusProbe};
 use duress_nemesis::Roles;
 use duress_results::rundir::RunDir;
 use duress_results::verdict_file::Probe;
@@ -30,12 +31,11 @@ type Statuses = BTreeMap<String, Option<NodeStatus>>;
 pub struct Observer {
     statuses: watch::Receiver<Statuses>,
     roles: watch::Receiver<Roles>,
-    trouble: Arc<Mutex<Option<String>>>,
     _tasks: JoinSet<()>,
 }
 
 impl Observer {
-    /// Starts to watch.
+    /// Starts to watch. Where nodes can't be asked, or what they say can't be kept, the recorder is told.
     pub fn start(
         nodes: &[Node],
         probe: &StatusProbe,
@@ -46,27 +46,35 @@ impl Observer {
         let (statuses_in, statuses) = watch::channel(blank);
         let (roles_in, roles) = watch::channel(Roles::default());
         let shared = Arc::new((statuses_in, roles_in));
-        let trouble = Arc::new(Mutex::new(None));
         let mut tasks = JoinSet::new();
         for node in nodes {
             let path = dir.probes(&node.name);
-            let mut file = BufWriter::new(File::options().create(true).append(true).open(&path)?);
+            let mut file = BufWriter::new(
+                File::options()
+                    .create(true)
+                    .append(true)
+                    .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
+                    .open(&path)?,
+            );
             let (node, nodes) = (node.clone(), nodes.to_vec());
             let (probe, recorder) = (probe.clone(), recorder.clone());
-            let (shared, trouble) = (shared.clone(), trouble.clone());
+            let shared = shared.clone();
             tasks.spawn(async move {
                 let mut tick = tokio::time::interval(INTERVAL);
                 tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 loop {
                     tick.tick().await;
                     let time = recorder.now();
-                    let status = probe.probe(&node).await.ok();
+                    let status = match probe.probe(&node).await {
+                        // Not the node is silent: nobody asked it.
+                        Err(error @ ClusterError::Local { .. }) => {
+                            recorder.give_up(&error.to_string());
+                            continue;
+                        }
+                        status => status.ok(),
+                    };
                     if let Err(error) = write_probe(&mut file, time, status.as_ref()) {
-                        let what = format!("write {}: {error}", path.display());
-                        trouble
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .get_or_insert(what);
+                        recorder.give_up(&format!("write {}: {error}", path.display()));
                         return;
                     }
                     shared.0.send_modify(|statuses| {
@@ -84,7 +92,6 @@ impl Observer {
         Ok(Observer {
             statuses,
             roles,
-            trouble,
             _tasks: tasks,
         })
     }
@@ -92,14 +99,6 @@ impl Observer {
     /// Who leads and who follows, as far as anybody says.
     pub fn roles(&self) -> watch::Receiver<Roles> {
         self.roles.clone()
-    }
-
-    /// Why what nodes said could not be kept.
-    pub fn trouble(&self) -> Option<String> {
-        self.trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     /// Waits until every node has answered after this call, is ready, and all agree on one leader. Gives what was agreed

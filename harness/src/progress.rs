@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use duress_checker::history::{FaultEvent, FaultStep, StepResult};
 
+use crate::output;
 use crate::recorder::{Recorder, Tally};
 
 /// Between two looks on a terminal.
@@ -63,16 +64,40 @@ impl Progress {
     pub fn say(&self, sentence: &str) {
         self.log(sentence);
         if !self.quiet {
-            let clear = if self.live { "\r\x1b[K" } else { "" };
-            // A terminal that went away is no reason to end a run.
-            let _ = writeln!(std::io::stderr(), "{clear}{sentence}");
+            self.show_line(&format!("{sentence}\n"));
+        }
+    }
+
+    /// Something is wrong with Duress itself: said although `quiet`, and without waiting for a terminal or a disk that may
+    /// be what is wrong.
+    pub fn alarm(self: &Arc<Self>, sentence: &str) {
+        let (progress, logged) = (self.clone(), sentence.to_owned());
+        output::briefly(move || progress.log(&logged));
+        let (progress, shown) = (self.clone(), format!("duress: {sentence}\n"));
+        output::briefly(move || progress.show_line(&shown));
+    }
+
+    fn show_line(&self, line: &str) {
+        match self.live {
+            true => output::err_over_line(line),
+            false => output::err(line),
         }
     }
 
     fn log(&self, sentence: &str) {
         let time = self.recorder.start().elapsed().as_secs_f64();
+        // Lines that go on are set in, so that nobody's text looks like a line of Duress' own.
+        let sentence = output::escape(sentence).replace('\n', "\n          ");
         // A disk that takes no log takes no history either, and that ends the run.
         let _ = (&self.log).write_all(format!("{time:>9.3} {sentence}\n").as_bytes());
+    }
+
+    /// The part of the run that goes on, if nobody is just changing it.
+    pub fn phase_now(&self) -> String {
+        match self.state.try_lock() {
+            Ok(state) => state.phase.clone(),
+            Err(_) => String::new(),
+        }
     }
 
     /// A new part of the run begins.
@@ -126,7 +151,7 @@ impl Progress {
     /// Ends the line that is rewritten.
     pub fn clear(&self) {
         if self.live && !self.quiet {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            output::err_over_line("");
         }
     }
 
@@ -146,11 +171,11 @@ impl Progress {
             let faults: Vec<&str> = state.faults.values().map(String::as_str).collect();
             line(recorder.start().elapsed(), &state.phase, rate, tally, &faults)
         };
-        let mut stderr = std::io::stderr();
-        let _ = match self.live {
-            true => write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush()),
-            false => writeln!(stderr, "{line}"),
-        };
+        match self.live {
+            // A line that breaks can't be rewritten.
+            true => output::err_over_line(&line.replace('\n', " ")),
+            false => output::err(&format!("{line}\n")),
+        }
     }
 }
 

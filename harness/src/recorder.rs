@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,13 @@ use duress_workloads::Op;
 use duress_workloads::retry::{Clock, Completion};
 use serde_json::{Map, Value, json};
 
+use crate::watchdog::Pulse;
+
 /// Events that may wait for the writer. When the disk is slower than that, the load waits, and nothing is dropped.
 const QUEUE_LENGTH: usize = 1 << 16;
+
+/// What the values of events that wait may weigh, see [`weight`]: some 32 MiB.
+const QUEUE_WEIGHT: usize = 1 << 20;
 
 /// How long an event may stay in memory.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(25);
@@ -47,6 +52,7 @@ pub struct Tally {
 pub struct Recorder {
     start: Instant,
     queue: Arc<Queue>,
+    trouble: OnceLock<String>,
     ok: AtomicU64,
     fail: AtomicU64,
     info: AtomicU64,
@@ -62,13 +68,22 @@ struct Queue {
     room: Condvar,
     /// Nothing can be written any more.
     broken: AtomicBool,
+    /// The writer moves.
+    writes: Pulse,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     next_index: u64,
     events: Vec<Event>,
+    weight: usize,
     closed: bool,
+}
+
+impl Waiting {
+    fn is_full(&self) -> bool {
+        self.events.len() >= QUEUE_LENGTH || self.weight >= QUEUE_WEIGHT
+    }
 }
 
 impl Queue {
@@ -85,10 +100,11 @@ impl Queue {
         let (mut waiting, _) = self
             .work
             .wait_timeout_while(self.lock(), FLUSH_INTERVAL, |waiting| {
-                !waiting.closed && waiting.events.len() < QUEUE_LENGTH
+                !waiting.closed && !waiting.is_full()
             })
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut waiting.events, batch);
+        waiting.weight = 0;
         self.room.notify_all();
         !waiting.closed
     }
@@ -145,6 +161,7 @@ impl Recorder {
         let recorder = Arc::new(Recorder {
             start: Instant::now(),
             queue,
+            trouble: OnceLock::new(),
             ok: AtomicU64::new(0),
             fail: AtomicU64::new(0),
             info: AtomicU64::new(0),
@@ -152,9 +169,25 @@ impl Recorder {
         (recorder, Writer { thread })
     }
 
-    /// Whether the history can no longer be written: the run must end.
-    pub fn is_broken(&self) -> bool {
-        self.queue.is_broken()
+    /// Ends the run: the harness can't go on, for a reason that is not the system's. The first reason counts.
+    pub fn give_up(&self, why: &str) {
+        let _ = self.trouble.set(why.to_owned());
+    }
+
+    /// Why the run must end: somebody gave up, or the history can no longer be written.
+    pub fn trouble(&self) -> Option<String> {
+        let broken = || (self.queue.is_broken()).then(|| "the history can't be written".to_owned());
+        self.trouble.get().cloned().or_else(broken)
+    }
+
+    /// Whether there is [`Recorder::trouble`].
+    pub fn must_end(&self) -> bool {
+        self.queue.is_broken() || self.trouble.get().is_some()
+    }
+
+    /// Beats as long as the writer moves.
+    pub(crate) fn writer_pulse(&self) -> Pulse {
+        self.queue.writes.clone()
     }
 
     /// When the run began.
@@ -218,19 +251,18 @@ impl Recorder {
         let queue = &*self.queue;
         let mut waiting = queue
             .room
-            .wait_while(queue.lock(), |waiting| {
-                waiting.events.len() >= QUEUE_LENGTH && !queue.is_broken()
-            })
+            .wait_while(queue.lock(), |waiting| waiting.is_full() && !queue.is_broken())
             .unwrap_or_else(PoisonError::into_inner);
-        // Who uses the recorder learns from `is_broken` and `Writer::finish`.
+        // Who uses the recorder learns from `trouble` and `Writer::finish`.
         if waiting.closed || queue.is_broken() {
             return;
         }
         event.index = waiting.next_index;
         event.time = self.now();
         waiting.next_index += 1;
+        waiting.weight += weight(&event.value);
         waiting.events.push(event);
-        if waiting.events.len() == QUEUE_LENGTH {
+        if waiting.is_full() {
             queue.work.notify_one();
         }
     }
@@ -250,6 +282,19 @@ impl Writer {
         self.thread
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// How much memory a value takes, in steps of some 32 bytes.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+        Value::String(text) => 1 + text.len() / 32,
+        Value::Array(values) => 1 + values.iter().map(weight).sum::<usize>(),
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| 3 + name.len() / 32 + weight(value);
+            1 + fields.iter().map(field).sum::<usize>()
+        }
     }
 }
 
@@ -273,6 +318,7 @@ fn write_events(queue: &Queue, mut file: BufWriter<File>) -> std::io::Result<()>
     let mut batch = Vec::new();
     loop {
         let more = queue.take(&mut batch);
+        queue.writes.beat();
         for event in batch.drain(..) {
             serde_json::to_writer(&mut file, &event)?;
             file.write_all(b"\n")?;
@@ -304,6 +350,7 @@ mod tests {
             value,
             node: None,
             error: None,
+            local: false,
             attempts: vec![],
         }
     }
@@ -383,6 +430,9 @@ mod tests {
         recorder.invoke(0, &write(1), None);
         let error = writer.finish(&recorder).expect_err("no space");
         assert!(error.to_string().starts_with("write /dev/full: "), "{error}");
-        assert!(recorder.is_broken());
+        assert_eq!(
+            recorder.trouble().as_deref(),
+            Some("the history can't be written")
+        );
     }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 use duress_checker::converged;
 use duress_checker::history::FaultEvent;
 use duress_checker::liveness::Recovery;
-use duress_cluster::{Cluster, ClusterError, StatusProbe, System, wait_ready};
+use duress_cluster::{Cluster, ClusterError, Controller, Key, StatusProbe, System, wait_ready};
+use duress_nemesis::journal::JOURNAL_FILE;
 use duress_nemesis::{EventSink, Journal, Nemesis, NemesisError, Readiness, Schedule};
 use duress_results::rundir::RunDir;
 use duress_workloads::Endpoint;
@@ -24,12 +25,14 @@ use tokio::time::Instant;
 use crate::client;
 use crate::contents;
 use crate::deploy::{self, Deployed, Ground};
+use crate::interrupt::Interrupt;
 use crate::judge::END;
 use crate::load::Clients;
 use crate::observer::Observer;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::spec::{Property, Spec};
+use crate::watchdog::Watchdog;
 
 /// Why a run could not go on: nothing that the system under test is to blame for.
 #[derive(Debug, thiserror::Error)]
@@ -65,20 +68,31 @@ pub struct Run<'a> {
     pub system: System,
     /// Where nodes will live.
     pub ground: Ground,
+    /// What proves to `duress heal` that this run made what it made.
+    pub key: Key,
     /// Where everything goes.
     pub dir: &'a RunDir,
     /// What happened.
     pub recorder: Arc<Recorder>,
     /// What a person sees.
     pub progress: Arc<Progress>,
-    /// Turns true on Ctrl-C: heal, write, check what there is.
-    pub interrupt: watch::Receiver<bool>,
+    /// Ctrl-C: heal, write, check what there is.
+    pub interrupt: Interrupt,
+    /// Looks whether all of it moves.
+    pub watchdog: Watchdog,
 }
 
 /// Between two looks at whether the run can still be recorded.
 const TROUBLE_INTERVAL: Duration = Duration::from_millis(100);
 
+/// What is begun when a run is interrupted may take so long to end: operations, nodes that start.
+const INTERRUPTED_GRACE: Duration = Duration::from_secs(3);
+
+/// What an operation may take beyond what its policy allows.
+const OPERATION_MARGIN: Duration = Duration::from_secs(30);
+
 /// How a run's waiting ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Waited {
     Done,
     Interrupted,
@@ -87,15 +101,21 @@ enum Waited {
 impl Run<'_> {
     /// Does all of it. Whatever happens, everything is healed and taken down before this returns.
     pub async fn drive(self) {
-        let failure = match self.deploy().await {
-            Err(failure) => Some(failure),
-            Ok(deployed) => {
+        let failure = match self.interrupt.unless(self.deploy()).await {
+            // What was deployed until then went down when it was given up.
+            None => deploy::swept(&self.spec.cluster, self.dir, &self.key).await.err(),
+            Some(Err(failure)) => Some(failure),
+            Some(Ok(deployed)) => {
                 let result = self.on(&deployed).await;
                 self.progress.phase("down");
                 let down = deployed.cluster.down().await.map_err(Failure::from);
                 result.and(down).err()
             }
         };
+        if self.interrupt.asked() {
+            self.progress.say("interrupted: what there is will be checked");
+            self.recorder.note("interrupted", json!({}));
+        }
         match failure {
             Some(failure) => {
                 let mut what = failure.to_string();
@@ -121,7 +141,8 @@ impl Run<'_> {
     async fn deploy(&self) -> Result<Deployed, Failure> {
         self.phase("deploy");
         let start = Instant::now();
-        let deployed = deploy::deploy(&self.spec.cluster, &self.system, self.ground, self.dir).await?;
+        let deployed =
+            deploy::deploy(&self.spec.cluster, &self.system, self.ground, self.dir, &self.key).await?;
         self.progress.say(&format!(
             "{} nodes of {} are up after {:.1} s",
             deployed.cluster.nodes().len(),
@@ -138,20 +159,28 @@ impl Run<'_> {
         let observer = Observer::start(cluster.nodes(), &probe, self.dir, &self.recorder)
             .map_err(|error| Failure::Other(format!("keep what nodes say: {error}")))?;
         let limit = self.spec.cluster.ready_limit();
-        observer
-            .agreement(limit)
-            .await
-            .map_err(|missing| Failure::NeverReady { limit, missing })?;
+        match self.interrupt.unless(observer.agreement(limit)).await {
+            None => return Ok(()),
+            Some(agreed) => agreed.map_err(|missing| match self.recorder.trouble() {
+                Some(trouble) => Failure::Other(trouble),
+                None => Failure::NeverReady { limit, missing },
+            })?,
+        };
 
-        let nemesis = self.nemesis(deployed, &observer).await?;
+        let Some(nemesis) = self.interrupt.unless(self.nemesis(deployed, &observer)).await else {
+            return Ok(());
+        };
+        let nemesis = nemesis?;
         let clients = Arc::new(self.clients(&**cluster)?);
+        let watch = self.watchdog.watch("the clients");
+        clients.show(watch.pulse.clone());
         let (stop_load, stopped) = watch::channel(false);
         let load = tokio::spawn({
             let (clients, pace) = (clients.clone(), self.spec.load.pace());
             async move { clients.run(pace, stopped).await }
         });
 
-        let result = self.under_load(&nemesis, &observer).await;
+        let result = self.under_load(&nemesis).await;
         // Faults first: nothing must stay broken, whatever went wrong above.
         let healed = nemesis.heal_all().await.map_err(Failure::from);
         let result = match result.and_then(|waited| healed.map(|_| waited)) {
@@ -159,55 +188,87 @@ impl Run<'_> {
             Err(failure) => Err(failure),
         };
         stop_load.send_replace(true);
-        join(load).await;
+        let joined = self.join(load).await;
+        let result = result.and_then(|waited| joined.map(|()| waited));
         if let Ok(Waited::Done) = result {
-            self.phase("final-reads");
-            let deadline = Instant::now() + self.spec.time.recovery.0;
-            let (answered, asked) = clients.final_ops(deadline).await;
-            self.recorder
-                .note("final-ops", json!({"answered": answered, "asked": asked}));
-            if self.spec.properties.contains(&Property::Converged) {
-                self.phase("contents");
-                let deadline = Instant::now() + self.spec.time.recovery.0;
-                let contents = contents::read(&*clients.service, &clients.endpoints, deadline).await;
-                self.recorder.note(converged::NOTE, json!(contents));
-            }
+            // What is interrupted is not noted: a part of the final reads says nothing.
+            let _ = self.interrupt.unless(self.last_looks(&clients)).await;
         }
+        drop(watch);
         let closed = nemesis.close().await.map_err(Failure::from);
-        if self.recorder.is_broken() {
-            return Err(Failure::Other("the history could not be written".to_owned()));
-        }
-        if let Some(trouble) = observer.trouble() {
+        if let Some(trouble) = self.recorder.trouble() {
             return Err(Failure::Other(trouble));
         }
         result.and(closed)
     }
 
+    /// Each key a last time, and what each member holds.
+    async fn last_looks(&self, clients: &Arc<Clients>) {
+        self.phase("final-reads");
+        let deadline = Instant::now() + self.spec.time.recovery.0;
+        let (answered, asked) = clients.final_ops(deadline).await;
+        self.recorder
+            .note("final-ops", json!({"answered": answered, "asked": asked}));
+        if self.spec.properties.contains(&Property::Converged) {
+            self.phase("contents");
+            let deadline = Instant::now() + self.spec.time.recovery.0;
+            match contents::read(&*clients.service, &clients.endpoints, deadline).await {
+                Ok(contents) => self.recorder.note(converged::NOTE, json!(contents)),
+                Err(what) => self.recorder.give_up(&what),
+            }
+        }
+    }
+
+    /// Waits until every operation has ended that has begun, as long as one may take; of a run that is interrupted, only
+    /// for a moment. What has not ended by then stays open in the history.
+    async fn join(&self, mut load: JoinHandle<()>) -> Result<(), Failure> {
+        let asks = &self.spec.client;
+        let longest = (asks.timeout.0 + 2 * asks.backoff_max.0) * asks.attempts + OPERATION_MARGIN;
+        let ended = tokio::time::timeout(longest, &mut load);
+        match self.interrupt.grace(INTERRUPTED_GRACE, ended).await {
+            Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(error))) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Some(Ok(Err(error))) => Err(Failure::Other(format!("wait for the clients: {error}"))),
+            Some(Err(_)) => {
+                load.abort();
+                let what = format!(
+                    "operations of the clients have not ended {longest:?} after the load was to stop"
+                );
+                Err(Failure::Other(what))
+            }
+            None => {
+                load.abort();
+                Ok(())
+            }
+        }
+    }
+
     /// Warm-up and faults.
-    async fn under_load(&self, nemesis: &Nemesis, observer: &Observer) -> Result<Waited, Failure> {
+    async fn under_load(&self, nemesis: &Nemesis) -> Result<Waited, Failure> {
         self.phase("warm-up");
-        if let Waited::Interrupted = self.wait(self.spec.time.warm_up.0, nemesis, observer).await? {
+        if let Waited::Interrupted = self.wait(self.spec.time.warm_up.0, nemesis).await? {
             return Ok(Waited::Interrupted);
         }
         self.phase("faults");
         // Faults end inside their window; to verify the healing of the last one may take a little longer.
-        let faults = nemesis.run(&self.schedule, std::time::Instant::now(), self.interrupt.clone());
+        let cancel = self.interrupt.receiver();
+        let faults = nemesis.run(&self.schedule, std::time::Instant::now(), cancel);
         let faults = async { faults.await.map_err(Failure::from) };
-        let (waited, ()) = tokio::try_join!(self.wait(self.spec.time.faults.0, nemesis, observer), faults)?;
+        let (waited, ()) = tokio::try_join!(self.wait(self.spec.time.faults.0, nemesis), faults)?;
         Ok(waited)
     }
 
     /// Waits until the cluster has provably recovered, still under load.
     async fn after_faults(&self, waited: Waited, observer: &Observer) -> Result<Waited, Failure> {
         if let Waited::Interrupted = waited {
-            self.progress
-                .say("interrupted: everything is healed, checking what there is (again to quit at once)");
-            self.recorder.note("interrupted", json!({}));
             return Ok(Waited::Interrupted);
         }
         self.phase("recovery");
         let start = Instant::now();
-        let agreement = observer.agreement(self.spec.time.recovery.0).await;
+        let agreement = observer.agreement(self.spec.time.recovery.0);
+        let Some(agreement) = self.interrupt.unless(agreement).await else {
+            return Ok(Waited::Interrupted);
+        };
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let recovered = agreement.is_ok();
         let detail = agreement.unwrap_or_else(|missing| missing);
@@ -222,37 +283,29 @@ impl Run<'_> {
         Ok(Waited::Done)
     }
 
-    async fn wait(
-        &self,
-        duration: Duration,
-        nemesis: &Nemesis,
-        observer: &Observer,
-    ) -> Result<Waited, Failure> {
+    async fn wait(&self, duration: Duration, nemesis: &Nemesis) -> Result<Waited, Failure> {
         let trouble = async {
             let mut tick = tokio::time::interval(TROUBLE_INTERVAL);
             loop {
                 tick.tick().await;
-                if self.recorder.is_broken() {
-                    return "the history can't be written".to_owned();
-                }
-                if let Some(trouble) = observer.trouble() {
+                if let Some(trouble) = self.recorder.trouble() {
                     return trouble;
                 }
             }
         };
-        let mut interrupt = self.interrupt.clone();
         tokio::select! {
             () = tokio::time::sleep(duration) => Ok(Waited::Done),
-            _ = interrupt.wait_for(|interrupted| *interrupted) => Ok(Waited::Interrupted),
+            () = self.interrupt.wait() => Ok(Waited::Interrupted),
             error = nemesis.agent_lost() => Err(error.into()),
             what = trouble => Err(Failure::Other(what)),
         }
     }
 
     async fn nemesis(&self, deployed: &Deployed, observer: &Observer) -> Result<Nemesis, Failure> {
-        let agent = deployed.start_agent().await?;
+        let journal = Journal::create(&journal_path(self.dir), &self.key, Controller::this());
+        let journal = journal.map_err(NemesisError::from)?;
+        let agent = deployed.start_agent(journal.mark()).await?;
         let cluster = deployed.cluster.clone();
-        let journal = Journal::open(&journal_path(self.dir)).map_err(NemesisError::from)?;
         let sink: EventSink = {
             let (recorder, progress) = (self.recorder.clone(), self.progress.clone());
             Arc::new(move |kind: &str, event: FaultEvent| {
@@ -264,6 +317,7 @@ impl Run<'_> {
             cluster: cluster.clone(),
             system: self.system.clone(),
             limit: self.spec.cluster.ready_limit(),
+            interrupt: self.interrupt.clone(),
         };
         Ok(Nemesis::new(
             cluster,
@@ -278,7 +332,8 @@ impl Run<'_> {
     fn clients(&self, cluster: &dyn Cluster) -> Result<Clients, Failure> {
         let from = first_v4(&cluster.client_addresses());
         let service = client::service(self.spec, from).map_err(Failure::Other)?;
-        let workload = client::workload(&self.spec.workload).map_err(Failure::Other)?;
+        let workload =
+            client::workload(&self.spec.workload).map_err(|error| Failure::Other(error.to_string()))?;
         let endpoints = (cluster.nodes().iter())
             .map(|node| Endpoint {
                 node: node.name.clone(),
@@ -302,7 +357,7 @@ impl Run<'_> {
 
 /// Where a run's faults are written down before they are done.
 pub fn journal_path(dir: &RunDir) -> PathBuf {
-    dir.path().join("nemesis-journal.jsonl")
+    dir.path().join(JOURNAL_FILE)
 }
 
 /// Tells the nemesis when a node that it started again is ready.
@@ -310,30 +365,21 @@ struct Ready {
     cluster: Arc<dyn Cluster>,
     system: System,
     limit: Duration,
+    interrupt: Interrupt,
 }
 
 #[async_trait::async_trait]
 impl Readiness for Ready {
     async fn ready(&self, node: &str) -> Result<(), String> {
-        wait_ready(
-            &*self.cluster,
-            node,
-            &self.system.readiness,
-            Instant::now() + self.limit,
-        )
-        .await
-        .map_err(|error| error.to_string())
+        let deadline = Instant::now() + self.limit;
+        let ready = wait_ready(&*self.cluster, node, &self.system.readiness, deadline);
+        match self.interrupt.grace(INTERRUPTED_GRACE, ready).await {
+            Some(ready) => ready.map_err(|error| error.to_string()),
+            None => Err(format!("{node} was not ready yet when the run was interrupted")),
+        }
     }
 }
 
 fn first_v4(addresses: &[IpAddr]) -> Option<IpAddr> {
     addresses.iter().copied().find(IpAddr::is_ipv4)
-}
-
-async fn join<T>(task: JoinHandle<T>) {
-    if let Err(error) = task.await
-        && error.is_panic()
-    {
-        std::panic::resume_unwind(error.into_panic());
-    }
 }

@@ -14,10 +14,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::dice::Dice;
 use crate::kind::Fault;
-use crate::spec::{FaultsSpec, MixEntry, Span, SpecError};
+use crate::spec::{FaultsSpec, MixEntry, Span, SpecError, Spot};
 
 /// Version of the format of a schedule.
 pub const SCHEDULE_FORMAT: u32 = 1;
+
+/// Faults of a run. Each is a task and half a dozen events; a week of one every minute fits.
+pub const FAULTS_MAX: usize = 10_000;
+
+/// Faults that begin within any second. Each takes a round of probes over all nodes to be proven: more would only wait
+/// for each other.
+pub const FAULTS_A_SECOND_MAX: usize = 10;
 
 /// The faults of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,8 +63,19 @@ pub fn plan(spec: &FaultsSpec, nodes: &[String], seed: u64, window: Duration) ->
     spec.validate(nodes)?;
     let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
     let mut faults = fixed(spec, seed, window_ms)?;
-    faults.extend(mixed(spec, seed, window_ms));
+    faults.extend(mixed(spec, seed, window_ms)?);
     faults.sort_by_key(|fault| fault.at_ms);
+    let crowd = faults.windows(FAULTS_A_SECOND_MAX + 1).find(|crowd| {
+        let [first, .., last] = crowd else { return false };
+        last.at_ms - first.at_ms < 1000
+    });
+    if let Some([first, ..]) = crowd {
+        let what = format!(
+            "more than {FAULTS_A_SECOND_MAX} faults begin in the second after {} ms; let them be further apart",
+            first.at_ms
+        );
+        return Err(SpecError::at(Spot::Whole, what));
+    }
     for (id, fault) in (0..).zip(&mut faults) {
         fault.id = id;
     }
@@ -76,12 +94,14 @@ fn fixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Result<Vec<PlannedFaul
     let mut dice = Dice::new(seed ^ AT_STREAM);
     spec.at
         .iter()
-        .map(|entry| {
+        .enumerate()
+        .map(|(index, entry)| {
             let span = entry.length.unwrap_or(spec.length);
             let room_ms = window_ms.saturating_sub(entry.at_ms);
             let length_ms = draw_ms(&mut dice, span).min(room_ms);
             if room_ms < span.min_ms.max(1) {
-                return Err(SpecError(format!(
+                let spot = Spot::Entry { list: "at", index, key: "at" };
+                return Err(SpecError::at(spot, format!(
                     "the {} at {} ms lasts at least {} ms, but faults end {window_ms} ms after they begin: let it start \
                      earlier, or the run last longer",
                     entry.fault.kind().name(),
@@ -95,7 +115,7 @@ fn fixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Result<Vec<PlannedFaul
         .collect()
 }
 
-fn mixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Vec<PlannedFault> {
+fn mixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Result<Vec<PlannedFault>, SpecError> {
     let mut dice = Dice::new(seed);
     let mut first: Vec<&MixEntry> = spec.mix.iter().collect();
     dice.shuffle(&mut first);
@@ -119,6 +139,14 @@ fn mixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Vec<PlannedFault> {
         if !fits(entry) {
             break;
         }
+        if faults.len() == FAULTS_MAX {
+            let what = format!(
+                "more than {FAULTS_MAX} faults fit into the {} s that are for them; make the pauses or the faults longer, or \
+                 time.faults shorter",
+                window_ms / 1000
+            );
+            return Err(SpecError::at(Spot::Whole, what));
+        }
         let drawn_ms = draw_ms(&mut dice, entry.length.unwrap_or(spec.length));
         // A fault of no length would let the loop stand still.
         let length_ms = drawn_ms.clamp(1, room_ms);
@@ -132,7 +160,7 @@ fn mixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Vec<PlannedFault> {
         });
         now_ms += length_ms;
     }
-    faults
+    Ok(faults)
 }
 
 fn by_weight(mix: &[MixEntry], mut drawn: u64) -> &MixEntry {
@@ -156,8 +184,8 @@ mod tests {
     }
 
     fn spec() -> impl Strategy<Value = FaultsSpec> {
-        let span = |max: u64| {
-            (0..max, 0..max)
+        let span = |min: u64, max: u64| {
+            (min..max, min..max)
                 .prop_map(|(a, b)| Span {
                     min_ms: a.min(b),
                     max_ms: a.max(b),
@@ -170,19 +198,24 @@ mod tests {
             Just("kind = \"partition\"\nshape = \"halves\""),
         ];
         let entry =
-            (fault, proptest::option::of(span(2000)), 1..4u32).prop_map(|(text, length, weight)| MixEntry {
-                length,
-                weight,
-                ..toml::from_str(text).unwrap()
+            (fault, proptest::option::of(span(100, 2000)), 1..4u32).prop_map(|(text, length, weight)| {
+                MixEntry {
+                    length,
+                    weight,
+                    ..toml::from_str(text).unwrap()
+                }
             });
-        (span(500), span(2000), proptest::collection::vec(entry, 0..6)).prop_map(|(pause, length, mix)| {
-            FaultsSpec {
+        (
+            span(0, 500),
+            span(100, 2000),
+            proptest::collection::vec(entry, 0..6),
+        )
+            .prop_map(|(pause, length, mix)| FaultsSpec {
                 pause,
                 length,
                 mix,
                 at: Vec::new(),
-            }
-        })
+            })
     }
 
     proptest! {
@@ -232,16 +265,31 @@ mod tests {
     #[test]
     fn weights_weigh() {
         let spec: FaultsSpec = toml::from_str(
-            "pause = \"1ms\"\nlength = \"1ms\"\n[[mix]]\nkind = \"kill\"\nweight = 3\n[[mix]]\nkind = \"pause\"",
+            "pause = \"0s\"\nlength = \"100ms\"\n[[mix]]\nkind = \"kill\"\nweight = 3\n[[mix]]\nkind = \"pause\"",
         )
         .unwrap();
-        let faults = plan(&spec, &nodes(), 1, Duration::from_secs(8)).unwrap().faults;
+        let faults = plan(&spec, &nodes(), 1, Duration::from_secs(400)).unwrap().faults;
         let kills = faults
             .iter()
             .filter(|fault| fault.fault.kind() == crate::kind::Kind::Kill)
             .count();
         assert_eq!(faults.len(), 4000);
         assert!((2900..3100).contains(&kills), "{kills} of 4000");
+    }
+
+    #[test]
+    fn number_and_density_of_faults_are_bounded() {
+        let refused = |text: &str, window_s| {
+            let spec: FaultsSpec = toml::from_str(text).unwrap();
+            plan(&spec, &nodes(), 1, Duration::from_secs(window_s))
+                .unwrap_err()
+                .to_string()
+        };
+        let mix = "pause = \"0s\"\nlength = \"100ms\"\n[[mix]]\nkind = \"kill\"\n";
+        assert!(refused(mix, 2000).contains("more than 10000 faults"));
+        let at = "[[at]]\nkind = \"pause\"\nat = \"2500ms\"\nlength = \"1s\"\n";
+        assert!(refused(&at.repeat(11), 10).contains("in the second after 2500 ms"));
+        assert!(refused(&format!("{mix}{at}"), 10).contains("more than 10 faults begin"));
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! targets = ["n1", "n3"]
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -102,7 +103,7 @@ impl FromStr for Span {
         let (min, max) = text.split_once("..").unwrap_or((text, text));
         let (min_ms, max_ms) = (parse_ms(min)?, parse_ms(max)?);
         if min_ms > max_ms {
-            return Err(SpecError(format!(
+            return Err(SpecError::here(format!(
                 "the range {text:?} ends before it starts; did you mean \"{max}..{min}\"?"
             )));
         }
@@ -126,11 +127,11 @@ impl From<Span> for String {
 
 fn parse_ms(text: &str) -> Result<u64, SpecError> {
     let duration = humantime::parse_duration(text.trim()).map_err(|error| {
-        SpecError(format!(
+        SpecError::here(format!(
             "{text:?} is no duration ({error}); write \"500ms\", \"2s\" or \"1m\""
         ))
     })?;
-    u64::try_from(duration.as_millis()).map_err(|_| SpecError(format!("{text:?} is too long")))
+    u64::try_from(duration.as_millis()).map_err(|_| SpecError::here(format!("{text:?} is too long")))
 }
 
 /// One `[[faults.mix]]`.
@@ -180,20 +181,20 @@ impl RawEntry {
         let kind = self.kind.name();
         let shapes = || Shape::ALL.map(Shape::name).join(", ");
         match (self.kind, self.shape) {
-            (Kind::Partition, None) => Err(SpecError(format!(
+            (Kind::Partition, None) => Err(SpecError::here(format!(
                 "a partition needs a shape: one of {}",
                 shapes()
             ))),
             (Kind::Partition, Some(shape)) => {
                 if self.targets.is_some() && !shape.has_targets() {
                     let name = shape.name();
-                    return Err(SpecError(format!(
+                    return Err(SpecError::here(format!(
                         "shape {name:?} draws its own nodes; targets go with shapes one, one-way and clients"
                     )));
                 }
                 if matches!(shape, Shape::One | Shape::OneWay) && !self.targets.as_ref().is_none_or(is_single)
                 {
-                    return Err(SpecError(format!(
+                    return Err(SpecError::here(format!(
                         "shape {:?} is about a single node: targets may be leader, follower, one, or a list of one name",
                         shape.name()
                     )));
@@ -203,7 +204,7 @@ impl RawEntry {
                     targets: self.targets.clone(),
                 })
             }
-            (_, Some(_)) => Err(SpecError(format!(
+            (_, Some(_)) => Err(SpecError::here(format!(
                 "shape goes with kind \"partition\", not with {kind:?}"
             ))),
             (Kind::Kill, None) => Ok(Fault::Kill { targets: one() }),
@@ -228,14 +229,16 @@ impl TryFrom<RawEntry> for MixEntry {
 
     fn try_from(raw: RawEntry) -> Result<MixEntry, SpecError> {
         if raw.at.is_some() {
-            return Err(SpecError(
+            return Err(SpecError::here(
                 "\"at\" goes with [[faults.at]], not with [[faults.mix]]".to_owned(),
             ));
         }
         if raw.weight == Some(0) {
-            return Err(SpecError(
-                "a weight of 0 means never; leave the entry out".to_owned(),
-            ));
+            return Err(SpecError::here("a weight of 0 means never; leave the entry out"));
+        }
+        if let Some(weight) = raw.weight.filter(|weight| *weight > WEIGHT_MAX) {
+            let what = format!("a weight of {weight} is too much; use 1 to {WEIGHT_MAX}");
+            return Err(SpecError::here(what));
         }
         Ok(MixEntry {
             fault: raw.fault()?,
@@ -250,14 +253,14 @@ impl TryFrom<RawEntry> for AtEntry {
 
     fn try_from(raw: RawEntry) -> Result<AtEntry, SpecError> {
         if raw.weight.is_some() {
-            return Err(SpecError(
+            return Err(SpecError::here(
                 "\"weight\" goes with [[faults.mix]], not with [[faults.at]]".to_owned(),
             ));
         }
         let at = raw
             .at
             .as_deref()
-            .ok_or_else(|| SpecError("[[faults.at]] needs at = \"5s\"".to_owned()))?;
+            .ok_or_else(|| SpecError::here("[[faults.at]] needs at = \"5s\"".to_owned()))?;
         Ok(AtEntry {
             fault: raw.fault()?,
             length: raw.length,
@@ -300,52 +303,133 @@ impl From<AtEntry> for RawEntry {
     }
 }
 
+/// Entries of `[[faults.mix]]`: more than there are faults to tell apart.
+pub const MIX_MAX: usize = 100;
+/// Entries of `[[faults.at]]`: such lists are written by hand, or by a program that shrinks one.
+pub const AT_MAX: usize = 1000;
+/// Before less than this a fault can't be proven to have bitten: it takes a round of probes.
+pub const LENGTH_LEAST_MS: u64 = 100;
+/// A day. Longer than any run has for its faults would say nothing.
+pub const SPAN_MOST_MS: u64 = 24 * 60 * 60 * 1000;
+/// Weights are relative to each other.
+pub const WEIGHT_MAX: u32 = 1_000_000;
+
 impl FaultsSpec {
-    /// Looks at what can only be said once the nodes are known.
+    /// Looks at what the form of a spec can't say: sizes, and what depends on the nodes.
     pub fn validate(&self, nodes: &[String]) -> Result<(), SpecError> {
-        let faults = self
-            .mix
-            .iter()
-            .map(|entry| &entry.fault)
-            .chain(self.at.iter().map(|entry| &entry.fault));
-        for fault in faults {
-            if let Fault::Partition { shape, .. } = fault
-                && nodes.len() < shape.nodes_min()
-            {
-                let (name, min, count) = (shape.name(), shape.nodes_min(), nodes.len());
-                return Err(SpecError(format!(
-                    "a partition of shape {name:?} needs {min} nodes; there are {count}"
-                )));
+        in_range("the pause", self.pause, 0, Spot::Key("pause"))?;
+        in_range("a fault", self.length, LENGTH_LEAST_MS, Spot::Key("length"))?;
+        for (list, count, most) in [("mix", self.mix.len(), MIX_MAX), ("at", self.at.len(), AT_MAX)] {
+            if count > most {
+                let spot = Spot::Entry {
+                    list,
+                    index: most,
+                    key: "kind",
+                };
+                let what = format!("{count} entries of [[faults.{list}]]; use at most {most}");
+                return Err(SpecError::at(spot, what));
             }
-            match fault.targets() {
-                Some(Selector::Names(names)) if names.is_empty() => {
-                    return Err(SpecError(format!(
-                        "a {} without targets: the list is empty",
-                        fault.kind().name()
-                    )));
-                }
-                Some(Selector::Names(names)) => {
-                    if let Some(unknown) = names.iter().find(|name| !nodes.contains(name)) {
-                        return Err(SpecError(format!(
-                            "no node {unknown:?}; there are {}",
-                            nodes.join(", ")
-                        )));
-                    }
-                }
-                Some(Selector::Role(RoleSelector::Minority)) if nodes.len() < 3 => {
-                    return Err(SpecError(format!("{} nodes have no minority", nodes.len())));
-                }
-                _ => {}
+        }
+        let mix =
+            (self.mix.iter().enumerate()).map(|(index, entry)| ("mix", index, &entry.fault, entry.length));
+        let at = (self.at.iter().enumerate()).map(|(index, entry)| ("at", index, &entry.fault, entry.length));
+        for (list, index, fault, length) in mix.chain(at) {
+            let spot = |key| Spot::Entry { list, index, key };
+            if let Some(length) = length {
+                in_range("a fault", length, LENGTH_LEAST_MS, spot("length"))?;
             }
+            check_targets(fault, nodes).map_err(|(key, what)| SpecError::at(spot(key), what))?;
         }
         Ok(())
     }
 }
 
-/// What is wrong with the faults of a spec.
+fn in_range(what: &str, span: Span, least_ms: u64, spot: Spot) -> Result<(), SpecError> {
+    if least_ms <= span.min_ms && span.max_ms <= SPAN_MOST_MS {
+        return Ok(());
+    }
+    let [least, most] =
+        [least_ms, SPAN_MOST_MS].map(|ms| humantime::format_duration(Duration::from_millis(ms)));
+    Err(SpecError::at(
+        spot,
+        format!("{what} may last from {least} to {most}, not {span}"),
+    ))
+}
+
+/// The key that is wrong, and what is.
+fn check_targets(fault: &Fault, nodes: &[String]) -> Result<(), (&'static str, String)> {
+    if let Fault::Partition { shape, .. } = fault
+        && nodes.len() < shape.nodes_min()
+    {
+        let (name, min, count) = (shape.name(), shape.nodes_min(), nodes.len());
+        let what = format!("a partition of shape {name:?} needs {min} nodes; there are {count}");
+        return Err(("shape", what));
+    }
+    match fault.targets() {
+        Some(Selector::Names(names)) => {
+            if names.is_empty() {
+                let what = format!("a {} without targets: the list is empty", fault.kind().name());
+                return Err(("targets", what));
+            }
+            if let Some(unknown) = names.iter().find(|name| !nodes.contains(name)) {
+                return Err((
+                    "targets",
+                    format!("no node {unknown:?}; there are {}", nodes.join(", ")),
+                ));
+            }
+            let mut seen = BTreeSet::new();
+            if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+                return Err(("targets", format!("{twice:?} is named twice")));
+            }
+        }
+        Some(Selector::Role(RoleSelector::Minority)) if nodes.len() < 3 => {
+            return Err(("targets", format!("{} nodes have no minority", nodes.len())));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What is wrong with the faults of a spec, and where in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SpecError(pub(crate) String);
+#[error("{what}")]
+pub struct SpecError {
+    /// What, and what would be right.
+    pub what: String,
+    /// Which value.
+    pub spot: Spot,
+}
+
+/// A value of the table `[faults]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// What is being read: whoever reads knows where that is.
+    Here,
+    /// All of it.
+    Whole,
+    /// This key of the table itself.
+    Key(&'static str),
+    /// This key of an entry.
+    Entry {
+        /// `mix` or `at`.
+        list: &'static str,
+        /// Counted from 0.
+        index: usize,
+        /// E.g. `targets`.
+        key: &'static str,
+    },
+}
+
+impl SpecError {
+    fn here(what: impl Into<String>) -> SpecError {
+        SpecError::at(Spot::Here, what)
+    }
+
+    pub(crate) fn at(spot: Spot, what: impl Into<String>) -> SpecError {
+        let what = what.into();
+        SpecError { what, spot }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -424,6 +508,27 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(error.contains(said), "{text}\n{error}");
         }
+    }
+
+    #[test]
+    fn lengths_and_counts_have_limits() {
+        let nodes = ["n1".to_owned()];
+        let refused = |text: &str| parse(text).unwrap().validate(&nodes).unwrap_err();
+        let error = refused("length = \"0s\"");
+        assert_eq!(error.what, "a fault may last from 100ms to 1day, not 0s");
+        assert_eq!(error.spot, Spot::Key("length"));
+        assert_eq!(refused("pause = \"0s..300years\"").spot, Spot::Key("pause"));
+        let error = refused("[[at]]\nkind = \"kill\"\nat = \"1s\"\nlength = \"1ms..2s\"");
+        let spot = Spot::Entry {
+            list: "at",
+            index: 0,
+            key: "length",
+        };
+        assert_eq!(error.spot, spot, "{error}");
+        let many = "[[mix]]\nkind = \"kill\"\n".repeat(MIX_MAX + 1);
+        assert!(refused(&many).what.contains("at most 100"));
+        let twice = refused("[[mix]]\nkind = \"kill\"\ntargets = [\"n1\", \"n1\"]");
+        assert!(twice.what.contains("twice"), "{twice}");
     }
 
     #[test]

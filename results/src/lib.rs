@@ -10,6 +10,7 @@
 //! Nothing here prints, and nothing here looks at a clock or the environment.
 
 pub mod data;
+mod folder;
 mod format;
 pub mod junit;
 pub mod plots;

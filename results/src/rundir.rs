@@ -14,13 +14,13 @@
 //! that is killed leaves the old file or the new one, never half of one. What is appended to (`history.jsonl`,
 //! `probes.jsonl`, `duress.log`) belongs to whoever appends; readers tolerate a last line that was cut off.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use crate::folder::Folder;
 use crate::verdict_file::VerdictFile;
 
 /// Where runs are kept unless someone says otherwise.
@@ -28,6 +28,9 @@ pub const ROOT_DEFAULT: &str = "results";
 
 /// How many runs may begin in the same second with the same name and seed.
 const COLLISIONS_MAX: u32 = 1000;
+
+const PLOTS: &str = "plots";
+const NODES: &str = "nodes";
 
 /// One run's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,9 @@ pub enum RunDirError {
         #[source]
         source: io::Error,
     },
+    /// A folder of the run's directory leads elsewhere.
+    #[error("{} is a symbolic link or no folder, and Duress writes nothing through it; remove it", .0.display())]
+    Link(PathBuf),
     /// There is nothing at that path.
     #[error("no run at {}; `duress run SPEC` makes one", .0.display())]
     Missing(PathBuf),
@@ -94,7 +100,8 @@ impl RunDir {
                     for part in [dir.plots(), dir.nodes()] {
                         fs::create_dir(&part).map_err(io("creating", &part))?;
                     }
-                    point_latest_at(&runs, &Path::new(&name).join(&folder))?;
+                    // In one step: there is never a moment without a `latest`.
+                    Folder::open(&runs)?.link("latest", &Path::new(&name).join(&folder))?;
                     return Ok(dir);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
@@ -181,7 +188,7 @@ impl RunDir {
 
     /// `plots/`: the drawings of the report, each as a file.
     pub fn plots(&self) -> PathBuf {
-        self.path.join("plots")
+        self.path.join(PLOTS)
     }
 
     /// `plots/<name>.svg`.
@@ -191,7 +198,7 @@ impl RunDir {
 
     /// `nodes/`: a folder a node.
     pub fn nodes(&self) -> PathBuf {
-        self.path.join("nodes")
+        self.path.join(NODES)
     }
 
     /// `nodes/<node>/`, whatever the node is called.
@@ -207,7 +214,7 @@ impl RunDir {
     /// Makes `nodes/<node>/` and says where it is.
     pub fn create_node(&self, node: &str) -> Result<PathBuf, RunDirError> {
         let path = self.node(node);
-        fs::create_dir_all(&path).map_err(io("creating", &path))?;
+        Folder::open(&self.path)?.below(NODES)?.below(&file_name(node))?;
         Ok(path)
     }
 
@@ -238,57 +245,27 @@ impl RunDir {
 
     /// Writes `plots/<name>.svg`.
     pub fn write_plot(&self, name: &str, svg: &str) -> Result<(), RunDirError> {
-        let plots = self.plots();
-        fs::create_dir_all(&plots).map_err(io("creating", &plots))?;
-        write_atomic(&self.plot(name), svg.as_bytes())
+        Folder::open(&self.path)?
+            .below(PLOTS)?
+            .write(&format!("{}.svg", file_name(name)), svg.as_bytes())
     }
 }
 
 /// Writes a file so that at any time, a crash of the machine included, the old one or the new one is there, whole.
 pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), RunDirError> {
-    let temporary = beside(path);
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        // The rename itself is durable once the directory is.
-        match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-            _ => Ok(()),
-        }
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     };
-    write().map_err(|error| {
-        // What is left of a failed write helps nobody, and the first error is the one to tell.
-        let _ = fs::remove_file(&temporary);
-        io("writing", path)(error)
-    })
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| io("writing", path)(io::ErrorKind::InvalidFilename.into()))?;
+    Folder::open(folder)?.write(name, content)
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), RunDirError> {
     let mut text = serde_json::to_vec_pretty(value).map_err(|error| io("encoding", path)(error.into()))?;
     text.push(b'\n');
     write_atomic(path, &text)
-}
-
-/// Replaces the link in one step: there is never a moment without a `latest`.
-fn point_latest_at(runs: &Path, target: &Path) -> Result<(), RunDirError> {
-    let latest = runs.join("latest");
-    let temporary = beside(&latest);
-    std::os::unix::fs::symlink(target, &temporary)
-        .and_then(|()| fs::rename(&temporary, &latest))
-        .map_err(|error| {
-            let _ = fs::remove_file(&temporary);
-            io("linking", &latest)(error)
-        })
-}
-
-/// A name in the same folder that no other process and no other thread uses.
-fn beside(path: &Path) -> PathBuf {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.{number}", std::process::id()))
 }
 
 /// A name that is safe as one part of a path: letters, digits, `.`, `_`, `-`, and never hidden or above.
@@ -407,15 +384,5 @@ mod tests {
             assert!(matches!(stamp(wrong), Err(RunDirError::Started(_))), "{wrong}");
         }
         assert_eq!(stamp("2026-11-23T00:05:00.123456Z").unwrap(), "20261123T000500Z");
-    }
-
-    #[test]
-    fn an_atomic_write_leaves_one_file() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("verdict.json");
-        write_atomic(&path, b"old").unwrap();
-        write_atomic(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 }

@@ -59,6 +59,10 @@ pub fn property(verdict: &PropertyVerdict, colour: bool) -> String {
     let (icon, tone, why) = said_of(verdict);
     let line = format!("{}  {}", clean(&verdict.property), clean(why));
     let _ = writeln!(text, "{} {}", paint.tone(icon, tone), line.trim_end());
+    // What was noticed on the way may be why.
+    if matches!(verdict.verdict, Verdict::Inconclusive { .. }) && !verdict.detail.is_empty() {
+        let _ = writeln!(text, "  {}", clean(&verdict.detail));
+    }
     broken(&mut text, verdict, paint);
     text
 }

@@ -12,7 +12,8 @@ use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{CatalogueEntry, Op, Workload};
+use crate::bounds::share;
+use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
 
 /// Name of the model in `duress-checker` that judges these histories.
 pub const MODEL: &str = "log";
@@ -64,15 +65,31 @@ pub struct Append {
     next_element: u64,
 }
 
+const LISTS: Bound<u64> = Bound {
+    key: "lists",
+    least: 1,
+    most: 10_000,
+    why: "each is read a last time, those that were given up included",
+};
+const LENGTH: Bound<u64> = Bound {
+    key: "length",
+    least: 1,
+    most: 100_000,
+    why: "every read carries the whole list",
+};
+const READ: Bound<f64> = share("read");
+
+/// What its numbers may be, as rows of a table.
+pub(crate) fn bounds() -> Vec<String> {
+    vec![LISTS.row(), LENGTH.row(), READ.row()]
+}
+
 impl Append {
     /// A generator from the beginning; what is wrong with the spec, if it can't be used.
-    pub fn new(spec: &AppendSpec) -> Result<Self, String> {
-        if spec.lists == 0 || spec.length == 0 {
-            return Err("lists and length must be at least 1".to_owned());
-        }
-        if !(0.0..=1.0).contains(&spec.read) {
-            return Err(format!("read is {}: it is a share, from 0 to 1", spec.read));
-        }
+    pub fn new(spec: &AppendSpec) -> Result<Self, SpecError> {
+        LISTS.check(spec.lists)?;
+        LENGTH.check(spec.length)?;
+        READ.check(spec.read)?;
         let in_use = (0..spec.lists).map(|number| (number, 0)).collect();
         Ok(Append {
             spec: spec.clone(),

@@ -11,6 +11,7 @@
 //! Recording histories, pacing and threads are left to the harness; judging is left to `duress-checker`.
 
 pub mod append;
+mod bounds;
 pub mod etcd;
 pub mod lock;
 pub mod register;
@@ -22,6 +23,8 @@ pub mod specimen;
 use rand_chacha::ChaCha12Rng;
 use serde_json::Value;
 
+pub use bounds::{Bound, SpecError};
+pub use duress_http::Trouble;
 pub use service::{Answer, Endpoint, Service, Token};
 
 /// One logical request, before anybody was asked.
@@ -63,6 +66,16 @@ pub struct CatalogueEntry {
     pub model: &'static str,
     /// Keys of a spec, and what they mean.
     pub parameters: &'static [(&'static str, &'static str)],
+}
+
+/// What the numbers of every workload may be: its name, and the rows of a Markdown table.
+pub fn bounds() -> Vec<(&'static str, Vec<String>)> {
+    vec![
+        (register::CATALOGUE_ENTRY.name, register::bounds()),
+        (set::CATALOGUE_ENTRY.name, set::bounds()),
+        (append::CATALOGUE_ENTRY.name, append::bounds()),
+        (lock::CATALOGUE_ENTRY.name, lock::bounds()),
+    ]
 }
 
 /// Every workload.

@@ -17,7 +17,8 @@ use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{CatalogueEntry, Op, Workload};
+use crate::bounds::share;
+use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
 
 /// There is no model to search with: locks have a checker of their own, `mutual-exclusion`.
 pub const MODEL: &str = "mutex";
@@ -77,15 +78,38 @@ pub struct Lock {
     stages: BTreeMap<u64, Stage>,
 }
 
+const LOCKS: Bound<u64> = Bound {
+    key: "locks",
+    least: 1,
+    most: 10_000,
+    why: "few locks are contended, which is what a lock is for",
+};
+const LEASE_MS: Bound<u64> = Bound {
+    key: "lease-ms",
+    least: 1,
+    most: 3_600_000,
+    why: "an hour; who stalls stands still for half as long again",
+};
+const HOLD_MS: Bound<u64> = Bound {
+    key: "hold-ms",
+    least: 0,
+    most: 3_600_000,
+    why: "an hour",
+};
+const STALL: Bound<f64> = share("stall");
+
+/// What its numbers may be, as rows of a table.
+pub(crate) fn bounds() -> Vec<String> {
+    vec![LOCKS.row(), LEASE_MS.row(), HOLD_MS.row(), STALL.row()]
+}
+
 impl Lock {
     /// A generator from the beginning; what is wrong with the spec, if it can't be used.
-    pub fn new(spec: &LockSpec) -> Result<Self, String> {
-        if spec.locks == 0 {
-            return Err("locks is 0: use at least 1".to_owned());
-        }
-        if !(0.0..=1.0).contains(&spec.stall) {
-            return Err(format!("stall is {}: it is a share, from 0 to 1", spec.stall));
-        }
+    pub fn new(spec: &LockSpec) -> Result<Self, SpecError> {
+        LOCKS.check(spec.locks)?;
+        LEASE_MS.check(spec.lease_ms)?;
+        HOLD_MS.check(spec.hold_ms)?;
+        STALL.check(spec.stall)?;
         Ok(Lock {
             spec: spec.clone(),
             stages: BTreeMap::new(),

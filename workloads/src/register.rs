@@ -16,7 +16,8 @@ use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{CatalogueEntry, Op, Workload};
+use crate::bounds::weight;
+use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
 
 /// Name of the model in `duress-checker` that judges these histories.
 pub const MODEL: &str = "cas-register";
@@ -27,7 +28,7 @@ pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     description: "reads, writes and compare-and-set over many keys",
     model: MODEL,
     parameters: &[
-        ("keys", "number of keys (10)"),
+        ("keys", "number of keys, up to 100,000 (10)"),
         ("skew", "Zipf exponent of their popularity; 0 is uniform (0)"),
         (
             "values",
@@ -75,18 +76,31 @@ impl Default for RegisterSpec {
     }
 }
 
-/// Why a [`RegisterSpec`] can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RegisterSpecError {
-    /// No keys.
-    #[error("keys is 0; a register workload needs at least 1")]
-    NoKeys,
-    /// A negative or infinite exponent.
-    #[error("skew is {0}; it is a Zipf exponent, from 0 (uniform) upwards")]
-    BadSkew(f64),
-    /// The shares are all zero, negative or not finite.
-    #[error("read, write, cas and delete are shares: none may be negative, and one at least must be above 0")]
-    BadShares,
+const KEYS: Bound<u64> = Bound {
+    key: "keys",
+    least: 1,
+    most: 100_000,
+    why: "each is read a last time, and each is a history of its own to judge",
+};
+const SKEW: Bound<f64> = Bound {
+    key: "skew",
+    least: 0.0,
+    most: 10.0,
+    why: "a Zipf exponent; from about 5 on nearly all operations are on the first key",
+};
+const VALUES: Bound<u64> = Bound {
+    key: "values",
+    least: 0,
+    most: 1_000_000_000,
+    why: "small domains are the point; 0 makes every value unique",
+};
+const SHARES: [Bound<f64>; 4] = [weight("read"), weight("write"), weight("cas"), weight("delete")];
+
+/// What its numbers may be, as rows of a table.
+pub(crate) fn bounds() -> Vec<String> {
+    let mut rows = vec![KEYS.row(), SKEW.row(), VALUES.row()];
+    rows.extend(SHARES.iter().map(Bound::row));
+    rows
 }
 
 /// Generates the operations of a [`RegisterSpec`].
@@ -103,19 +117,26 @@ pub struct Register {
 
 impl Register {
     /// A generator from the beginning.
-    pub fn new(spec: &RegisterSpec) -> Result<Self, RegisterSpecError> {
-        if spec.keys == 0 {
-            return Err(RegisterSpecError::NoKeys);
-        }
-        if !(spec.skew.is_finite() && spec.skew >= 0.0) {
-            return Err(RegisterSpecError::BadSkew(spec.skew));
-        }
+    pub fn new(spec: &RegisterSpec) -> Result<Self, SpecError> {
+        KEYS.check(spec.keys as u64)?;
+        SKEW.check(spec.skew)?;
+        VALUES.check(spec.values)?;
+        let shares = [spec.read, spec.write, spec.cas, spec.delete];
+        SHARES
+            .iter()
+            .zip(shares)
+            .try_for_each(|(bound, share)| bound.check(share))?;
         let weights = (1..=spec.keys).map(|rank| (rank as f64).powf(-spec.skew));
         Ok(Register {
             keys: (0..spec.keys).map(|number| json!(format!("k{number}"))).collect(),
-            key_choice: WeightedIndex::new(weights).map_err(|_| RegisterSpecError::BadSkew(spec.skew))?,
-            f_choice: WeightedIndex::new([spec.read, spec.write, spec.cas, spec.delete])
-                .map_err(|_| RegisterSpecError::BadShares)?,
+            key_choice: WeightedIndex::new(weights).map_err(|error| SpecError {
+                key: SKEW.key,
+                what: format!("{} can't be used: {error}", spec.skew),
+            })?,
+            f_choice: WeightedIndex::new(shares).map_err(|_| SpecError {
+                key: "read",
+                what: "read, write, cas and delete are shares: one at least must be above 0".to_owned(),
+            })?,
             values: spec.values,
             next_value: 0,
             seen: vec![Value::Null; spec.keys],

@@ -5,8 +5,12 @@
 //!   attempt, under the same token, is answered, the operation ends `info`.
 //! - After an unknown attempt the next one is made only if it is harmless: the operation is idempotent, or the system
 //!   honours the token.
-//! - Retries are limited three ways: attempts an operation, back-off between them, and a budget that bounds the share
-//!   of retries in all requests, so that clients don't turn a hiccup into an overload.
+//! - Retries are limited four ways: attempts an operation, back-off between them, a deadline of the whole operation, and
+//!   a budget that bounds the share of retries in all requests, so that clients don't turn a hiccup into an overload.
+//! - A system that asks to be left alone is, but no longer than until the operation's deadline. When the load is stopped
+//!   waits end at once and attempts soon: the operation ends with what is known by then.
+//! - What this machine could not ask says nothing of the system. Such an operation ends `info`, and whoever runs the load
+//!   is told by [`Completion::local`].
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -15,6 +19,8 @@ use duress_checker::history::{Attempt, EventType};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::Op;
 use crate::service::{Answer, Endpoint, Service, Token};
@@ -24,6 +30,8 @@ use crate::service::{Answer, Endpoint, Service, Token};
 pub struct RetryPolicy {
     /// Time limit of one attempt.
     pub timeout: Duration,
+    /// Time limit of one operation, with all its attempts and the waits between them.
+    pub deadline: Duration,
     /// Attempts an operation, the first included. At least 1.
     pub attempts_max: u32,
     /// Mean wait before the second attempt; doubles with each further one.
@@ -82,6 +90,8 @@ pub struct Completion {
     pub node: Option<String>,
     /// Why it is not `ok`.
     pub error: Option<String>,
+    /// Whether that is because this machine could not ask: the system is not to blame, and the load can't go on.
+    pub local: bool,
     /// In order.
     pub attempts: Vec<Attempt>,
 }
@@ -119,7 +129,15 @@ pub struct Session<'a> {
     pub routing: Routing,
     /// Index in `endpoints` of the node to ask next; `None`: any.
     pub preferred: Option<usize>,
+    /// Turns true, or loses its sender, when the load is stopped.
+    pub stop: watch::Receiver<bool>,
 }
+
+/// What an attempt may take once the load is stopped.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// As good as no deadline.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl Session<'_> {
     /// Does one operation, with as many attempts as the policy allows.
@@ -130,8 +148,10 @@ impl Session<'_> {
         rng: &mut R,
     ) -> Completion {
         self.budget.earn();
+        let deadline = after(self.policy.deadline);
         let token = token.filter(|_| self.policy.tokens);
-        let repeatable = op.idempotent || (token.is_some() && self.service.honours_tokens());
+        let executed_once = token.is_some() && self.service.honours_tokens();
+        let repeatable = op.idempotent || executed_once;
         let mut attempts: Vec<Attempt> = Vec::with_capacity(1);
         let mut unknown: Option<String> = None;
         loop {
@@ -140,47 +160,48 @@ impl Session<'_> {
                 rng,
                 attempts.last().map(|attempt: &Attempt| attempt.node.as_str()),
             );
-            let endpoint = &self.endpoints[target];
+            let node = &self.endpoints[target].node;
             let start = self.clock.now();
-            let answer = tokio::time::timeout(self.policy.timeout, self.service.attempt(endpoint, op, token))
-                .await
-                .unwrap_or_else(|_| Answer::Unknown {
-                    error: "timeout".to_owned(),
-                });
-            let mut attempt = Attempt {
+            let answer = self.attempt(target, op, token, deadline).await;
+            attempts.push(Attempt {
                 start,
                 end: self.clock.now(),
-                node: endpoint.node.clone(),
-                error: None,
-            };
+                node: node.clone(),
+                error: answer.error().map(str::to_owned),
+            });
 
-            let (last_error, wait) = match answer {
+            let led = (self.routing == Routing::Leader).then_some(target);
+            let ended = |outcome, error, attempts| Completion {
+                outcome,
+                value: op.value.clone(),
+                node: None,
+                error,
+                local: false,
+                attempts,
+            };
+            let (error, wait) = match answer {
                 Answer::Ok(value) => {
-                    self.preferred = (self.routing == Routing::Leader).then_some(target);
-                    attempts.push(attempt);
-                    let node = Some(endpoint.node.clone());
+                    self.preferred = led;
                     return Completion {
-                        outcome: EventType::Ok,
                         value,
-                        node,
-                        error: None,
-                        attempts,
+                        node: Some(node.clone()),
+                        ..ended(EventType::Ok, None, attempts)
                     };
                 }
                 Answer::Failed { error } => {
-                    self.preferred = (self.routing == Routing::Leader).then_some(target);
-                    attempt.error = Some(error.clone());
-                    attempts.push(attempt);
-                    let node = Some(endpoint.node.clone());
+                    self.preferred = led;
                     // Without a token the answer speaks of this attempt only, and an earlier one may have happened.
-                    let certain = unknown.is_none() || (token.is_some() && self.service.honours_tokens());
+                    let certain = unknown.is_none() || executed_once;
                     let outcome = if certain { EventType::Fail } else { EventType::Info };
                     return Completion {
-                        outcome,
-                        value: op.value.clone(),
-                        node,
-                        error: Some(error),
-                        attempts,
+                        node: Some(node.clone()),
+                        ..ended(outcome, Some(error), attempts)
+                    };
+                }
+                Answer::Local { error } => {
+                    return Completion {
+                        local: true,
+                        ..ended(EventType::Info, Some(error), attempts)
                     };
                 }
                 Answer::Refused {
@@ -188,6 +209,7 @@ impl Session<'_> {
                     leader,
                     retry_after,
                 } => {
+                    // Whom the system names is only asked if it is one of the cluster's own.
                     self.preferred =
                         leader.and_then(|name| self.endpoints.iter().position(|e| e.node == name));
                     (error, retry_after)
@@ -198,29 +220,55 @@ impl Session<'_> {
                     (error, None)
                 }
             };
-            attempt.error = Some(last_error.clone());
-            attempts.push(attempt);
 
             let may_retry = number + 1 < self.policy.attempts_max && (unknown.is_none() || repeatable);
-            if !may_retry || !self.budget.spend() {
-                let (outcome, error) = match unknown {
-                    Some(error) => (EventType::Info, error),
-                    None => (EventType::Fail, last_error),
+            let goes_on = may_retry && self.budget.spend() && {
+                let redirected = self.preferred.is_some() && wait.is_none();
+                let pause = match redirected {
+                    true => Duration::ZERO,
+                    false => wait.unwrap_or_default().max(self.backoff(number, rng)),
                 };
-                let value = op.value.clone();
-                return Completion {
-                    outcome,
-                    value,
-                    node: None,
-                    error: Some(error),
-                    attempts,
+                self.pause(pause, deadline).await
+            };
+            if !goes_on {
+                return match unknown {
+                    Some(error) => ended(EventType::Info, Some(error), attempts),
+                    None => ended(EventType::Fail, Some(error), attempts),
                 };
-            }
-            let redirected = self.preferred.is_some() && wait.is_none();
-            if !redirected {
-                tokio::time::sleep(wait.unwrap_or_default().max(self.backoff(number, rng))).await;
             }
         }
+    }
+
+    /// One attempt, within its own time limit and that of the operation, and not long after the load was stopped.
+    async fn attempt(&mut self, target: usize, op: &Op, token: Option<&Token>, deadline: Instant) -> Answer {
+        let limit = after(self.policy.timeout).min(deadline);
+        let stop = &mut self.stop;
+        let stopped = async {
+            // Fails when the sender is gone, which means stop as well.
+            let _ = stop.wait_for(|stop| *stop).await;
+            tokio::time::sleep(STOP_GRACE).await;
+        };
+        let answered = self.service.attempt(&self.endpoints[target], op, token);
+        let answer = tokio::select! {
+            biased;
+            answer = tokio::time::timeout_at(limit, answered) => {
+                answer.unwrap_or_else(|_| Answer::unknown("timeout"))
+            }
+            () = stopped => Answer::unknown("no answer when the load was stopped"),
+        };
+        answer.with_short_error()
+    }
+
+    /// Waits before the next attempt. False: there is no time for one, or no wish.
+    async fn pause(&mut self, pause: Duration, deadline: Instant) -> bool {
+        let until = after(pause);
+        if !pause.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep_until(until.min(deadline)) => {}
+                _ = self.stop.wait_for(|stop| *stop) => return false,
+            }
+        }
+        until < deadline && !*self.stop.borrow() && self.stop.has_changed().is_ok()
     }
 
     /// The preferred node, else any but the one that was asked last.
@@ -244,6 +292,15 @@ impl Session<'_> {
             .backoff
             .saturating_mul(1 << number.min(16))
             .min(self.policy.backoff_max);
-        mean.mul_f64(rng.random_range(0.0..2.0))
+        Duration::try_from_secs_f64(mean.as_secs_f64() * rng.random_range(0.0..2.0)).unwrap_or(Duration::MAX)
     }
 }
+
+/// The moment so long after now, or one that never comes.
+fn after(duration: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(duration).unwrap_or_else(|| now + FAR)
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,12 @@
 //! only an answer that *proves* that nothing happened, and that nothing will, may be [`Answer::Refused`] or
 //! [`Answer::Failed`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use duress_checker::converged::Content;
+use duress_http::Trouble;
 use serde_json::Value;
 
 use crate::Op;
@@ -56,6 +57,75 @@ pub enum Answer {
         /// e.g. `timeout`, `connection reset`.
         error: String,
     },
+    /// This machine could not ask: it has no descriptor, memory or port left. Says nothing of the system, and ends the
+    /// load.
+    Local {
+        /// What there is none of, and what to do.
+        error: String,
+    },
+}
+
+impl Answer {
+    /// It did not happen and never will, for a reason that may pass.
+    pub(crate) fn refused(error: impl Into<String>) -> Answer {
+        Answer::Refused {
+            error: error.into(),
+            leader: None,
+            retry_after: None,
+        }
+    }
+
+    /// Why it is not `ok`.
+    pub(crate) fn error(&self) -> Option<&str> {
+        match self {
+            Answer::Ok(_) => None,
+            Answer::Failed { error }
+            | Answer::Refused { error, .. }
+            | Answer::Unknown { error }
+            | Answer::Local { error } => Some(error),
+        }
+    }
+
+    /// The same with an error that is short enough to be kept for each operation.
+    pub(crate) fn with_short_error(mut self) -> Answer {
+        match &mut self {
+            Answer::Ok(_) => {}
+            Answer::Failed { error }
+            | Answer::Refused { error, .. }
+            | Answer::Unknown { error }
+            | Answer::Local { error } => *error = duress_http::cut(std::mem::take(error)),
+        }
+        self
+    }
+
+    /// Nobody knows.
+    pub(crate) fn unknown(error: impl Into<String>) -> Answer {
+        Answer::Unknown { error: error.into() }
+    }
+}
+
+impl From<Trouble> for Answer {
+    /// For a request that may have an effect: only what was never sent can't have had any.
+    fn from(trouble: Trouble) -> Answer {
+        match trouble {
+            Trouble::NotSent(error) => Answer::refused(error),
+            Trouble::Local(error) => Answer::Local { error },
+            trouble => Answer::unknown(trouble.to_string()),
+        }
+    }
+}
+
+/// Idle connections kept for each node: enough for every process of a closed loop.
+const IDLE_CONNECTIONS_MAX: usize = 256;
+
+/// How the processes of a load ask: each limits the time of its attempts itself.
+pub(crate) fn for_processes(local: Option<IpAddr>, body_max: usize) -> duress_http::Options {
+    duress_http::Options {
+        local,
+        time: None,
+        body_max,
+        idle_max: IDLE_CONNECTIONS_MAX,
+    }
 }
 
 /// A client of one system. Shared by all processes.
@@ -67,8 +137,9 @@ pub trait Service: Send + Sync {
 
     /// Everything that one member has stored, by its own words, with the index of the log up to which it has applied it.
     /// The caller limits the time. Systems that don't tell are no good for the property `converged`.
-    async fn content(&self, _endpoint: &Endpoint) -> Result<Content, String> {
-        Err("this system does not tell what a single member holds".to_owned())
+    async fn content(&self, _endpoint: &Endpoint) -> Result<Content, Trouble> {
+        let why = "this system does not tell what a single member holds";
+        Err(Trouble::Broken(why.to_owned()))
     }
 
     /// Whether the system executes a [`Token`] at most once, so that unknown attempts may be retried.

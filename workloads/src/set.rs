@@ -10,7 +10,8 @@ use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{CatalogueEntry, Op, Workload};
+use crate::bounds::share;
+use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
 
 /// For `duress workloads`.
 pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
@@ -44,12 +45,17 @@ pub struct Set {
     next: u64,
 }
 
+const READ: Bound<f64> = share("read");
+
+/// What its numbers may be, as rows of a table.
+pub(crate) fn bounds() -> Vec<String> {
+    vec![READ.row()]
+}
+
 impl Set {
     /// A generator from the beginning; what is wrong with the spec, if it can't be used.
-    pub fn new(spec: &SetSpec) -> Result<Self, String> {
-        if !(0.0..=1.0).contains(&spec.read) {
-            return Err(format!("read is {}: it is a share, from 0 to 1", spec.read));
-        }
+    pub fn new(spec: &SetSpec) -> Result<Self, SpecError> {
+        READ.check(spec.read)?;
         Ok(Set {
             read: spec.read,
             next: 0,

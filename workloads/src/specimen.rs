@@ -1,15 +1,14 @@
-//! The client of the specimen: HTTP/JSON over `reqwest`.
+//! The client of the specimen: HTTP and JSON.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Method, StatusCode};
+use duress_http::{Client, Method, Reply, Trouble};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Op;
-use crate::service::{Answer, Endpoint, Service, Token};
+use crate::service::{Answer, Endpoint, Service, Token, for_processes};
 
 /// How the specimen is asked to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,24 +37,15 @@ impl ReadMode {
 /// A client of the specimen.
 #[derive(Debug)]
 pub struct Specimen {
-    http: reqwest::Client,
+    http: Client,
     read: ReadMode,
 }
 
-/// Idle connections kept for each node: enough for every process of a closed loop.
-const IDLE_CONNECTIONS_MAX: usize = 256;
-
 impl Specimen {
-    /// A client whose requests come from `local_address`.
-    pub fn new(local_address: Option<IpAddr>, read: ReadMode) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .local_address(local_address)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            // After a partition an idle connection may be dead without knowing it.
-            .pool_idle_timeout(Duration::from_secs(5))
-            .tcp_nodelay(true)
-            .no_proxy()
-            .build()?;
+    /// A client whose requests come from `local_address`. An answer with a body of more than `body_max` bytes proves
+    /// nothing.
+    pub fn new(local_address: Option<IpAddr>, read: ReadMode, body_max: usize) -> Result<Self, Trouble> {
+        let http = Client::new(for_processes(local_address, body_max))?;
         Ok(Specimen { http, read })
     }
 }
@@ -76,52 +66,42 @@ enum Executed {
     Unknown,
 }
 
+/// Reasons for which the specimen refuses without having executed anything, each with its status. Whatever else claims
+/// the same was not said by the specimen: something in between may have passed the request on.
+const REFUSALS: [(u16, &str); 6] = [
+    (400, "bad-request"),
+    (404, "unknown-path"),
+    (409, "stale-seq"),
+    (421, "not-leader"),
+    (429, "overloaded"),
+    (503, "no-quorum"),
+];
+
 #[async_trait]
 impl Service for Specimen {
     async fn attempt(&self, endpoint: &Endpoint, op: &Op, token: Option<&Token>) -> Answer {
         let key = op.key.as_ref().and_then(Value::as_str).unwrap_or("x");
         let base = format!("http://{}/kv/{key}", endpoint.address);
-        let (method, url, mut body) = match op.f {
-            "read" => (
-                Method::GET,
-                format!("{base}?read={}", self.read.as_str()),
-                Value::Null,
-            ),
+        let (method, url, body) = match op.f {
+            "read" => (Method::Get, format!("{base}?read={}", self.read.as_str()), None),
             "cas" => (
-                Method::POST,
+                Method::Post,
                 format!("{base}/cas"),
-                json!({"old": op.value[0], "new": op.value[1]}),
+                Some(json!({"old": op.value[0], "new": op.value[1]})),
             ),
-            _ if op.value.is_null() => (Method::DELETE, base, json!({})),
-            _ => (Method::PUT, base, json!({"value": op.value})),
+            _ if op.value.is_null() => (Method::Delete, base, Some(json!({}))),
+            _ => (Method::Put, base, Some(json!({"value": op.value}))),
         };
-        let mut request = self.http.request(method, url);
-        if !body.is_null() {
+        let body = body.map(|mut body| {
             if let Some(token) = token {
                 body["client"] = json!(token.client);
                 body["seq"] = json!(token.seq);
             }
-            request = request.json(&body);
-        }
-        let response = match request.send().await {
-            Ok(response) => response,
-            // A connection that was never made carried nothing.
-            Err(error) if error.is_connect() => return refused(&root_cause(&error)),
-            Err(error) => {
-                return Answer::Unknown {
-                    error: root_cause(&error),
-                };
-            }
-        };
-        let status = response.status();
-        let retry_after = (response.headers().get(reqwest::header::RETRY_AFTER))
-            .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs_f64);
-        match response.bytes().await {
-            Ok(bytes) => interpret(op, status, retry_after, &bytes),
-            Err(error) => Answer::Unknown {
-                error: root_cause(&error),
-            },
+            body
+        });
+        match self.http.call(method, &url, body.as_ref()).await {
+            Ok(reply) => interpret(op, &reply),
+            Err(trouble) => trouble.into(),
         }
     }
 
@@ -130,62 +110,45 @@ impl Service for Specimen {
     }
 }
 
-fn refused(error: &str) -> Answer {
-    Answer::Refused {
-        error: error.to_owned(),
-        leader: None,
-        retry_after: None,
-    }
-}
-
-/// The innermost error, which says what happened; the outer ones say which URL it happened to.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
-/// What an answer proves. Anything that can't be understood proves nothing.
-fn interpret(op: &Op, status: StatusCode, retry_after: Option<Duration>, bytes: &[u8]) -> Answer {
-    if status == StatusCode::OK {
-        let Ok(body) = serde_json::from_slice::<Value>(bytes) else {
-            return Answer::Unknown {
-                error: "answer is no JSON".to_owned(),
-            };
-        };
-        return match (
-            op.f,
-            body.get("value"),
-            body.get("swapped").and_then(Value::as_bool),
-        ) {
-            ("read", Some(value), _) => Answer::Ok(value.clone()),
-            ("cas", _, Some(true)) => Answer::Ok(op.value.clone()),
-            ("cas", _, Some(false)) => Answer::Failed {
+/// What an answer proves. Anything that can't be understood, or contradicts itself, proves nothing.
+fn interpret(op: &Op, reply: &Reply) -> Answer {
+    let Some(Value::Object(body)) = reply.json() else {
+        return Answer::unknown(format!("status {}, and no JSON object", reply.status));
+    };
+    if reply.status == 200 {
+        let contradicts = body.contains_key("error") || body.contains_key("executed");
+        return match (op.f, body.get("value"), body.get("swapped"), body.get("index")) {
+            _ if contradicts => Answer::unknown("status 200 with an error"),
+            ("read", Some(value), ..) => Answer::Ok(value.clone()),
+            ("cas", _, Some(Value::Bool(true)), _) => Answer::Ok(op.value.clone()),
+            ("cas", _, Some(Value::Bool(false)), _) => Answer::Failed {
                 error: "mismatch".to_owned(),
             },
-            ("write", _, _) if body.get("index").is_some() => Answer::Ok(op.value.clone()),
-            _ => Answer::Unknown {
-                error: "answer lacks its result".to_owned(),
-            },
+            ("write", _, _, Some(index)) if index.is_u64() => Answer::Ok(op.value.clone()),
+            _ => Answer::unknown("answer lacks its result"),
         };
     }
-    match serde_json::from_slice::<Refusal>(bytes) {
-        Ok(refusal) if refusal.executed == Executed::No => Answer::Refused {
-            error: refusal.error,
-            leader: refusal.leader,
-            retry_after,
-        },
-        Ok(refusal) => Answer::Unknown { error: refusal.error },
-        Err(_) => Answer::Unknown {
-            error: format!("status {}", status.as_u16()),
-        },
+    match serde_json::from_value::<Refusal>(Value::Object(body)) {
+        Ok(refusal) => {
+            let known = REFUSALS.contains(&(reply.status, &refusal.error));
+            if known && refusal.executed == Executed::No {
+                Answer::Refused {
+                    error: refusal.error,
+                    leader: refusal.leader,
+                    retry_after: reply.retry_after,
+                }
+            } else {
+                Answer::unknown(format!("status {}: {}", reply.status, refusal.error))
+            }
+        }
+        Err(_) => Answer::unknown(format!("status {}", reply.status)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn op(f: &'static str, value: Value) -> Op {
@@ -197,73 +160,86 @@ mod tests {
         }
     }
 
-    fn unknown(answer: &Answer) -> bool {
-        matches!(answer, Answer::Unknown { .. })
+    fn answer(op: &Op, status: u16, body: &str) -> Answer {
+        let reply = Reply {
+            status,
+            retry_after: Some(Duration::from_secs(1)),
+            body: body.as_bytes().to_vec(),
+        };
+        interpret(op, &reply)
     }
 
     #[test]
     fn answers_prove_what_they_say() {
-        let ok = StatusCode::OK;
+        let read = op("read", Value::Null);
         assert_eq!(
-            interpret(&op("read", Value::Null), ok, None, br#"{"value":7,"index":3}"#),
+            answer(&read, 200, r#"{"value":7,"index":3}"#),
             Answer::Ok(json!(7))
         );
         assert_eq!(
-            interpret(&op("read", Value::Null), ok, None, br#"{"value":null,"index":3}"#),
+            answer(&read, 200, r#"{"value":null,"index":3}"#),
             Answer::Ok(Value::Null)
         );
+        let write = op("write", json!(4));
+        assert_eq!(answer(&write, 200, r#"{"index":3}"#), Answer::Ok(json!(4)));
+        let mismatch = Answer::Failed {
+            error: "mismatch".to_owned(),
+        };
+        let cas = op("cas", json!([1, 2]));
+        assert_eq!(answer(&cas, 200, r#"{"swapped":false,"index":3}"#), mismatch);
         assert_eq!(
-            interpret(&op("write", json!(4)), ok, None, br#"{"index":3}"#),
-            Answer::Ok(json!(4))
-        );
-        assert_eq!(
-            interpret(
-                &op("cas", json!([1, 2])),
-                ok,
-                None,
-                br#"{"swapped":false,"index":3}"#
-            ),
-            Answer::Failed {
-                error: "mismatch".to_owned()
-            }
-        );
-        assert_eq!(
-            interpret(
-                &op("write", json!(4)),
-                StatusCode::MISDIRECTED_REQUEST,
-                None,
-                br#"{"error":"not-leader","executed":"no","leader":"n2"}"#
+            answer(
+                &write,
+                421,
+                r#"{"error":"not-leader","executed":"no","leader":"n2"}"#
             ),
             Answer::Refused {
                 error: "not-leader".to_owned(),
                 leader: Some("n2".to_owned()),
-                retry_after: None
+                retry_after: Some(Duration::from_secs(1))
             }
         );
     }
 
     #[test]
-    fn what_cannot_be_understood_proves_nothing() {
-        let write = op("write", json!(4));
-        assert!(unknown(&interpret(&write, StatusCode::OK, None, b"<html>")));
-        assert!(unknown(&interpret(&write, StatusCode::OK, None, b"{}")));
-        assert!(unknown(&interpret(
-            &op("read", Value::Null),
-            StatusCode::OK,
-            None,
-            b"[]"
-        )));
-        assert!(unknown(&interpret(
-            &write,
-            StatusCode::INTERNAL_SERVER_ERROR,
-            None,
-            b""
-        )));
-        assert!(unknown(&interpret(
-            &write,
-            StatusCode::SERVICE_UNAVAILABLE,
-            None,
-            br#"{"error":"no-quorum","executed":"unknown"}"#
-        )));
+    fn what_cannot_be_understood_or_contradicts_itself_proves_nothing() {
+        let refusal = |error: &str| format!(r#"{{"error":"{error}","executed":"no"}}"#);
+        let (read, write, cas) = (
+            op("read", Value::Null),
+            op("write", json!(4)),
+            op("cas", json!([1, 2])),
+        );
+        for (op, status, body) in [
+            (&write, 200, "<html>".to_owned()),
+            (&write, 200, "{}".to_owned()),
+            (&write, 200, r#"{"index":null}"#.to_owned()),
+            (&read, 200, "[]".to_owned()),
+            (&read, 200, "{}".to_owned()),
+            (&cas, 200, r#"{"index":3}"#.to_owned()),
+            (&cas, 200, r#"{"swapped":"false"}"#.to_owned()),
+            (&cas, 200, r#"{"swapped":false,"executed":"unknown"}"#.to_owned()),
+            (&write, 200, r#"{"index":3,"error":"internal"}"#.to_owned()),
+            (&write, 200, refusal("not-leader")),
+            (&write, 500, String::new()),
+            (
+                &write,
+                503,
+                r#"{"error":"no-quorum","executed":"unknown"}"#.to_owned(),
+            ),
+            // Nothing that the specimen says: something in between may have passed the request on.
+            (&write, 500, refusal("internal")),
+            (&write, 502, refusal("not-leader")),
+            (&write, 504, refusal("no-quorum")),
+            (&write, 408, refusal("overloaded")),
+            (&write, 429, refusal("slow-down")),
+            (&write, 307, refusal("not-leader")),
+            (&write, 201, refusal("not-leader")),
+        ] {
+            let answer = answer(op, status, &body);
+            assert!(
+                matches!(answer, Answer::Unknown { .. }),
+                "{status} {body}: {answer:?}"
+            );
+        }
     }
 }

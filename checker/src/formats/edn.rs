@@ -3,9 +3,13 @@
 //! Keywords and symbols become strings without their colon, sets and lists become lists, maps become objects (their
 //! keys as text), tags are dropped: `#jepsen.history.Op{:process 0, :value [1 2]}` reads as
 //! `{"process": 0, "value": [1, 2]}`. So the result is a JSON value and everything after this is one way only.
-//! A keyword is marked where that matters: see [`Reader::value_of_log`].
+//! So `:a`, `a`, `"a"` and `\a` are one value. A number that 64 bits can't hold exactly is an error, and so are `##NaN` and
+//! `##Inf`, which JSON doesn't have, and a key that is there twice.
 
 use serde_json::{Map, Number, Value};
+
+use crate::history::jsonl::LINE_BYTES_MAX;
+use crate::history::{exact, shortened};
 
 /// Where and why the text is no EDN.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub struct Reader<'a> {
     at: usize,
     /// Up to where lines are counted, and the line there.
     counted: (usize, u64),
+    /// Where the form begins that is being read.
+    form_start: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -36,6 +42,7 @@ impl<'a> Reader<'a> {
             text,
             at: 0,
             counted: (0, 1),
+            form_start: 0,
         }
     }
 
@@ -47,7 +54,8 @@ impl<'a> Reader<'a> {
 
     /// The line on which the next form begins.
     pub fn line_of_next(&mut self) -> Result<u64, EdnError> {
-        self.blank()?;
+        self.form_start = self.at;
+        self.blank(0)?;
         // Counting from the top for every form would be quadratic.
         let new = &self.text[self.counted.0..self.at];
         self.counted.1 += new.iter().filter(|&&byte| byte == b'\n').count() as u64;
@@ -57,36 +65,34 @@ impl<'a> Reader<'a> {
 
     /// The next form; `None` at the end.
     pub fn next_form(&mut self) -> Result<Option<Value>, EdnError> {
-        self.blank()?;
+        self.form_start = self.at;
+        self.blank(0)?;
         if self.at == self.text.len() {
             return Ok(None);
         }
+        self.form_start = self.at;
         self.form(0).map(Some)
     }
 
-    /// Enters a vector or a list, if one is next, so that its elements can be read as forms one by one.
-    pub fn enter(&mut self) -> Result<bool, EdnError> {
-        self.blank()?;
-        let found = matches!(self.text.get(self.at), Some(b'[' | b'('));
-        self.at += usize::from(found);
-        Ok(found)
+    /// Enters a vector or a list, if one is next, so that its elements can be read as forms one by one. Gives what closes
+    /// it.
+    pub fn enter(&mut self) -> Result<Option<u8>, EdnError> {
+        self.blank(0)?;
+        let close = match self.text.get(self.at) {
+            Some(b'[') => Some(b']'),
+            Some(b'(') => Some(b')'),
+            _ => None,
+        };
+        self.at += usize::from(close.is_some());
+        Ok(close)
     }
 
     /// Leaves the vector that was entered, if its end is next.
-    pub fn leave(&mut self) -> Result<bool, EdnError> {
-        self.blank()?;
-        let found = matches!(self.text.get(self.at), Some(b']' | b')'));
+    pub fn leave(&mut self, close: u8) -> Result<bool, EdnError> {
+        self.blank(0)?;
+        let found = self.text.get(self.at) == Some(&close);
         self.at += usize::from(found);
         Ok(found)
-    }
-
-    /// The value at the end of a log line: `None` for a keyword such as `:timed-out`, which is a remark.
-    pub fn value_of_log(&mut self) -> Result<Option<Value>, EdnError> {
-        self.blank()?;
-        if self.text.get(self.at) == Some(&b':') {
-            return Ok(None);
-        }
-        Ok(Some(self.next_form()?.unwrap_or(Value::Null)))
     }
 
     fn error<T>(&self, reason: impl Into<String>) -> Result<T, EdnError> {
@@ -96,8 +102,9 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Passes over blanks, commas, comments and `#_` forms.
-    fn blank(&mut self) -> Result<(), EdnError> {
+    /// Passes over blanks, commas, comments and `#_` forms. Any number of `#_` may stand in a row, and each takes a form.
+    fn blank(&mut self, depth: u32) -> Result<(), EdnError> {
+        let mut dropped = 0_u64;
         loop {
             match self.text.get(self.at) {
                 Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | 0x0c) => self.at += 1,
@@ -107,7 +114,11 @@ impl<'a> Reader<'a> {
                 }
                 Some(b'#') if self.text.get(self.at + 1) == Some(&b'_') => {
                     self.at += 2;
-                    self.form(1)?;
+                    dropped += 1;
+                }
+                _ if dropped > 0 => {
+                    dropped -= 1;
+                    self.form(depth + 1)?;
                 }
                 _ => return Ok(()),
             }
@@ -116,9 +127,12 @@ impl<'a> Reader<'a> {
 
     fn form(&mut self, depth: u32) -> Result<Value, EdnError> {
         if depth > DEPTH_MAX {
-            return self.error("nested too deeply");
+            return self.error(format!("nested more than {DEPTH_MAX} deep"));
         }
-        self.blank()?;
+        self.blank(depth)?;
+        if self.at.saturating_sub(self.form_start) > LINE_BYTES_MAX {
+            return self.error(format!("a form of more than {} MiB", LINE_BYTES_MAX >> 20));
+        }
         match self.text.get(self.at) {
             None => self.error("the text ends within a form"),
             Some(b'[') => self.sequence(depth, b']'),
@@ -143,8 +157,10 @@ impl<'a> Reader<'a> {
             Some(b'#') => {
                 self.at += 1;
                 match self.token().as_str() {
-                    "Inf" | "-Inf" | "NaN" => Ok(Value::Null),
-                    name => self.error(format!("no such number: ##{name}")),
+                    name @ ("Inf" | "-Inf" | "NaN") => {
+                        self.error(format!("##{name} is no value that can be compared"))
+                    }
+                    name => self.error(format!("no such number: ##{}", shortened(name))),
                 }
             }
             _ => {
@@ -158,7 +174,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let mut items = Vec::new();
         loop {
-            self.blank()?;
+            self.blank(depth)?;
             if self.text.get(self.at) == Some(&close) {
                 self.at += 1;
                 return Ok(Value::Array(items));
@@ -171,7 +187,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let mut fields = Map::new();
         loop {
-            self.blank()?;
+            self.blank(depth)?;
             if self.text.get(self.at) == Some(&b'}') {
                 self.at += 1;
                 return Ok(Value::Object(fields));
@@ -188,9 +204,12 @@ impl<'a> Reader<'a> {
                     text
                 }
             };
-            self.blank()?;
+            self.blank(depth)?;
             if self.text.get(self.at) == Some(&b'}') {
-                return self.error(format!("{name} has no value"));
+                return self.error(format!("{} has no value", shortened(&name)));
+            }
+            if fields.contains_key(&name) {
+                return self.error(format!("the key {} is there twice", shortened(&name)));
             }
             let value = self.form(depth + 1)?;
             fields.insert(name, value);
@@ -283,17 +302,32 @@ impl<'a> Reader<'a> {
         }
         let digits = token.strip_prefix(['+', '-']).unwrap_or(&token);
         if digits.starts_with(|first: char| first.is_ascii_digit()) {
-            let plain = token.strip_prefix('+').unwrap_or(&token);
-            if let Ok(number) = plain.trim_end_matches('N').parse::<i64>() {
-                return Ok(Value::Number(number.into()));
-            }
-            let float = plain.trim_end_matches('M').parse::<f64>().ok();
-            return match float.and_then(Number::from_f64) {
-                Some(number) => Ok(Value::Number(number)),
-                None => self.error(format!("{token} is no number")),
-            };
+            return self.number(token.strip_prefix('+').unwrap_or(&token));
         }
         Ok(Value::String(token))
+    }
+
+    /// `12`, `12N`, `1.5`, `1.5M`.
+    fn number(&self, token: &str) -> Result<Value, EdnError> {
+        let plain = token.strip_suffix(['N', 'M']).unwrap_or(token);
+        let float = plain.parse::<f64>().ok().filter(|_| !token.ends_with('N'));
+        if let Ok(number) = plain.parse::<i64>() {
+            return Ok(Value::Number(number.into()));
+        }
+        if let Ok(number) = plain.parse::<u64>() {
+            return Ok(Value::Number(number.into()));
+        }
+        let digits = plain.strip_prefix('-').unwrap_or(plain);
+        if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return self.error(exact::why(token));
+        }
+        match float.and_then(Number::from_f64) {
+            Some(number) if exact::is_exact(plain, number.as_f64().unwrap_or(f64::NAN)) => {
+                Ok(Value::Number(number))
+            }
+            Some(_) => self.error(exact::why(token)),
+            None => self.error(format!("{} is no number", shortened(token))),
+        }
     }
 }
 
@@ -323,6 +357,41 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_kept_as_they_are_or_refused() {
+        assert_eq!(
+            one("[18446744073709551615 -9223372036854775808N 1.5M 1e3]"),
+            json!([18_446_744_073_709_551_615_u64, i64::MIN, 1.5, 1000.0])
+        );
+        for text in [
+            "18446744073709551616",
+            "18446744073709551617N",
+            "0.10000000000000001",
+            "123456789012345678.5M",
+        ] {
+            let error = Reader::new(text.as_bytes()).next_form().unwrap_err();
+            assert!(error.reason.contains("64 bits"), "{text}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn forms_that_are_dropped_stand_in_any_number() {
+        assert_eq!(one("#_ #_ 1 2 3"), json!(3));
+        assert_eq!(one("[#_#_a b 1 #_{:x 1}]"), json!([1]));
+        let many = format!("{}{}7", "#_".repeat(50_000), "1 ".repeat(50_000));
+        assert_eq!(one(&many), json!(7));
+        let error = Reader::new("#_".repeat(50_000).as_bytes())
+            .next_form()
+            .unwrap_err();
+        assert_eq!(
+            (error.line, error.reason.as_str()),
+            (1, "the text ends within a form")
+        );
+        // Each of these has another inside it.
+        let nested = "#_[".repeat(50_000);
+        assert!(Reader::new(nested.as_bytes()).next_form().is_err());
+    }
+
+    #[test]
     fn what_is_no_edn_names_its_line() {
         for (text, line, reason) in [
             ("{:a 1\n :b}", 2, "b has no value"),
@@ -335,6 +404,17 @@ mod tests {
             assert_eq!((error.line, error.reason.as_str()), (line, reason), "{text}");
         }
         assert!(Reader::new("[".repeat(5000).as_bytes()).next_form().is_err());
+        for text in [
+            "##NaN",
+            "{:a 1 :a 2}",
+            "{:a 1 \"a\" 2}",
+            "12NN",
+            "1.5N",
+            "#_",
+            "[#_]",
+        ] {
+            assert!(Reader::new(text.as_bytes()).next_form().is_err(), "{text}");
+        }
         let keys = format!("{}{}", "{".repeat(60), "} 1".repeat(60));
         let error = Reader::new(keys.as_bytes()).next_form().unwrap_err();
         assert_eq!(error.reason, "a key that is a collection of more than 4096 bytes");

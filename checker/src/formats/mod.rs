@@ -11,13 +11,20 @@
 //!
 //! Only our own has to have `index` and `time`; elsewhere the position stands for both. Jepsen's independent keys,
 //! `[k v]` as the value of every operation, become `key` and `value`.
+//!
+//! Nothing is dropped in silence: what is not understood is an error that names its line; events of the nemesis and the
+//! lines of a log that are no operations are counted in the [`Remarks`](crate::history::Remarks) of the history.
 
+mod collect;
 pub mod edn;
+mod json;
+mod log;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::history::jsonl::{self, JsonlError};
-use crate::history::{Event, EventType, History, HistoryError, Process};
+use crate::history::{Builder, Event, History, HistoryError};
+use collect::{Collected, Collector};
 use edn::Reader;
 
 /// How a history is written.
@@ -47,30 +54,37 @@ pub enum FormatError {
         /// What is wrong.
         reason: String,
     },
-    /// An element of a JSON array is no event.
-    #[error("operation {at}: {reason}")]
-    Element {
-        /// From 0.
-        at: u64,
-        /// What is wrong.
-        reason: String,
-    },
     /// The text is no format that is known.
     #[error("neither JSON lines, JSON, EDN nor a Jepsen log: begins with {begins:?}")]
     Unknown {
         /// Its first characters.
         begins: String,
     },
-    /// The events are no history.
+    /// A log that has not one operation.
+    #[error(
+        "begins like the log of a Jepsen test, but none of its lines is an operation, such as \"INFO  jepsen.util - 3 \
+         :invoke :write 7\""
+    )]
+    NoLog,
+    /// What is kept of the history takes more memory than it may.
     #[error(transparent)]
-    History(#[from] HistoryError),
+    Memory(HistoryError),
 }
 
 impl From<JsonlError> for FormatError {
     fn from(error: JsonlError) -> Self {
         match error {
             JsonlError::Line { line, reason } => FormatError::Line { line, reason },
-            JsonlError::History { line, source } => FormatError::Line {
+            JsonlError::History { line, source } => FormatError::of(line, source),
+        }
+    }
+}
+
+impl FormatError {
+    fn of(line: u64, source: HistoryError) -> Self {
+        match source {
+            memory @ HistoryError::Memory { .. } => FormatError::Memory(memory),
+            source => FormatError::Line {
                 line,
                 reason: source.to_string(),
             },
@@ -82,17 +96,49 @@ impl From<JsonlError> for FormatError {
 pub fn read(bytes: &[u8], format: Format) -> Result<Vec<Event>, FormatError> {
     match resolve(bytes, format)? {
         Format::Guess | Format::Jsonl => Ok(jsonl::read_events(bytes)?),
-        Format::Json => json(bytes).map(untuple),
-        Format::Edn => edn_events(bytes).map(untuple),
-        Format::Log => log(bytes).map(untuple),
+        other => Ok(collect(bytes, other, usize::MAX)?.events),
     }
 }
 
 /// Reads the operations of a history, without the detour over events where that is possible.
 pub fn read_history(bytes: &[u8], format: Format) -> Result<History, FormatError> {
-    match resolve(bytes, format)? {
-        Format::Guess | Format::Jsonl => Ok(jsonl::read_history(bytes)?),
-        other => Ok(History::from_events(&read(bytes, other)?)?),
+    read_history_within(bytes, format, usize::MAX)
+}
+
+/// The same, in so much memory, of which the text takes its part.
+pub fn read_history_within(
+    bytes: &[u8],
+    format: Format,
+    memory_bytes_max: usize,
+) -> Result<History, FormatError> {
+    let format = match resolve(bytes, format)? {
+        Format::Guess | Format::Jsonl => return Ok(jsonl::read_history_within(bytes, memory_bytes_max)?),
+        other => other,
+    };
+    let collected = collect(bytes, format, memory_bytes_max)?;
+    let mut builder = Builder::within(memory_bytes_max.saturating_sub(bytes.len()));
+    builder.history.remarks = collected.remarks;
+    // An event goes as soon as it stands in columns.
+    for (event, line) in collected.events.into_iter().zip(collected.lines) {
+        builder
+            .event(&event)
+            .map_err(|source| FormatError::of(line, source))?;
+    }
+    Ok(builder.finish())
+}
+
+/// Says whether a text may be a history, by its beginning: for whoever does not have all of it yet.
+pub fn may_be_history(beginning: &[u8]) -> Result<(), FormatError> {
+    match beginning.trim_ascii_start().first() {
+        None | Some(b'{' | b'[' | b'(' | b';' | b'#' | b'I' | b'W' | b'D' | b'E') => Ok(()),
+        Some(_) => Err(unknown(beginning)),
+    }
+}
+
+fn unknown(text: &[u8]) -> FormatError {
+    let text = text.trim_ascii_start();
+    FormatError::Unknown {
+        begins: String::from_utf8_lossy(&text[..text.len().min(20)]).into_owned(),
     }
 }
 
@@ -109,7 +155,7 @@ fn resolve(bytes: &[u8], format: Format) -> Result<Format, FormatError> {
             let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
             Ok(match jsonl::parse_event(line) {
                 Ok(_) => Format::Jsonl,
-                Err(_) if jepsen_json(line) => Format::Json,
+                Err(_) if json::is_jepsens(line) => Format::Json,
                 Err(_) => Format::Jsonl,
             })
         }
@@ -124,214 +170,62 @@ fn resolve(bytes: &[u8], format: Format) -> Result<Format, FormatError> {
         (Some(b'['), Some(b']')) => Ok(Format::Json),
         (Some(b'{' | b'(' | b';' | b'#' | b'['), _) => Ok(Format::Edn),
         (Some(b'I' | b'W' | b'D' | b'E'), _) => Ok(Format::Log),
-        _ => Err(FormatError::Unknown {
-            begins: String::from_utf8_lossy(&text[..text.len().min(20)]).into_owned(),
-        }),
+        _ => Err(unknown(bytes)),
     }
 }
 
-/// Whether a line is an operation without what only our own format demands.
-fn jepsen_json(line: &[u8]) -> bool {
-    let parsed = serde_json::from_slice::<Map<String, Value>>(line).ok();
-    parsed.is_some_and(|fields| {
-        let lacks = !fields.contains_key("index") || !fields.contains_key("time");
-        let quoted = fields
-            .get("type")
-            .and_then(Value::as_str)
-            .is_some_and(|kind| kind.starts_with(':'));
-        lacks || quoted
-    })
+fn collect(bytes: &[u8], format: Format, memory_bytes_max: usize) -> Result<Collected, FormatError> {
+    let mut collector = Collector::within(memory_bytes_max.saturating_sub(bytes.len()));
+    match format {
+        Format::Json => json::read(bytes, &mut collector)?,
+        Format::Log => log::read(bytes, &mut collector)?,
+        Format::Edn | Format::Guess | Format::Jsonl => read_edn(bytes, &mut collector)?,
+    }
+    Ok(collector.finish())
 }
 
-fn json(bytes: &[u8]) -> Result<Vec<Event>, FormatError> {
-    let fail = |error: serde_json::Error| FormatError::Line {
-        line: error.line() as u64,
-        reason: error.to_string(),
-    };
-    let array = bytes.trim_ascii_start().first() == Some(&b'[');
-    let forms: Vec<Map<String, Value>> = if array {
-        serde_json::from_slice(bytes).map_err(fail)?
-    } else {
-        let stream = serde_json::Deserializer::from_slice(bytes).into_iter();
-        stream.collect::<Result<_, _>>().map_err(fail)?
-    };
-    let events = forms.into_iter().enumerate();
-    let events = events.map(|(at, fields)| {
-        event(fields, at as u64).map_err(|reason| FormatError::Element {
-            at: at as u64,
-            reason,
-        })
-    });
-    events.collect()
-}
-
-fn edn_events(bytes: &[u8]) -> Result<Vec<Event>, FormatError> {
+fn read_edn(bytes: &[u8], collector: &mut Collector) -> Result<(), FormatError> {
     let wrong = |error: edn::EdnError| FormatError::Line {
         line: error.line,
         reason: error.reason,
     };
     let mut reader = Reader::new(bytes);
-    let vector = reader.enter().map_err(wrong)?;
-    let mut events = Vec::new();
+    let opened = reader.enter().map_err(wrong)?;
     loop {
-        if vector && reader.leave().map_err(wrong)? {
+        if let Some(close) = opened
+            && reader.leave(close).map_err(wrong)?
+        {
             break;
         }
         let line = reader.line_of_next().map_err(wrong)?;
+        let fail = |reason: String| FormatError::Line { line, reason };
         match reader.next_form().map_err(wrong)? {
-            None if vector => {
-                return Err(FormatError::Line {
-                    line,
-                    reason: "the text ends before its vector does".to_owned(),
-                });
-            }
-            None => break,
-            Some(Value::Object(fields)) => {
-                let at = events.len() as u64;
-                events.push(event(fields, at).map_err(|reason| FormatError::Line { line, reason })?);
-            }
+            None if opened.is_some() => return Err(fail("the text ends before its vector does".to_owned())),
+            None => return Ok(()),
+            Some(Value::Object(fields)) => collector.add(line, fields)?,
             Some(other) => {
-                return Err(FormatError::Line {
-                    line,
-                    reason: format!("{other} is no operation, which is a map"),
-                });
+                return Err(fail(format!(
+                    "{} is no operation, which is a map",
+                    crate::history::shortened(&other.to_string())
+                )));
             }
         }
     }
-    Ok(events)
-}
-
-fn log(bytes: &[u8]) -> Result<Vec<Event>, FormatError> {
-    let mut events: Vec<Event> = Vec::new();
-    for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            continue;
-        }
-        let wrong = |reason: String| FormatError::Line {
-            line: number as u64 + 1,
-            reason,
-        };
-        let text = std::str::from_utf8(line).map_err(|_| wrong("no UTF-8".to_owned()))?;
-        // Whatever else the test logged is no operation.
-        let Some((_, operation)) = text.split_once("jepsen.util - ") else {
-            continue;
-        };
-        let mut rest = operation.trim_start();
-        let mut word = || {
-            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            let (word, after) = rest.split_at(end);
-            rest = after.trim_start();
-            word.to_owned()
-        };
-        let (process, kind, f) = (word(), word(), word());
-        let value = Reader::new(rest.as_bytes())
-            .value_of_log()
-            .map_err(|error| wrong(error.reason))?;
-        let mut fields = Map::new();
-        fields.insert(
-            "process".to_owned(),
-            process.parse::<u64>().map_or(process.into(), Value::from),
-        );
-        fields.insert("type".to_owned(), kind.into());
-        fields.insert("f".to_owned(), f.into());
-        match value {
-            Some(value) => fields.insert("value".to_owned(), value),
-            None => fields.insert("error".to_owned(), rest.trim_start_matches(':').into()),
-        };
-        events.push(event(fields, events.len() as u64).map_err(wrong)?);
-    }
-    Ok(events)
-}
-
-/// An event from the fields of an operation in Jepsen's sense.
-fn event(mut fields: Map<String, Value>, at: u64) -> Result<Event, String> {
-    let mut word = |name: &str| match fields.remove(name) {
-        Some(Value::String(word)) => Ok(word.trim_start_matches(':').to_owned()),
-        Some(other) => Err(format!("{name} is {other}, which is no word")),
-        None => Err(format!("the operation has no {name}")),
-    };
-    let kind = match word("type")?.as_str() {
-        "invoke" => EventType::Invoke,
-        "ok" => EventType::Ok,
-        "fail" => EventType::Fail,
-        "info" => EventType::Info,
-        other => return Err(format!("type is {other}: choose one of invoke, ok, fail, info")),
-    };
-    let f = word("f")?;
-    let process = match fields.remove("process") {
-        Some(Value::Number(number)) if number.as_u64().is_some() => {
-            Process::Client(number.as_u64().unwrap_or(0))
-        }
-        // Jepsen's other threads (nemesis, composed nemeses) are all the nemesis.
-        Some(Value::String(_)) => Process::Nemesis,
-        Some(other) => {
-            return Err(format!(
-                "process is {other}, which is neither a number nor nemesis"
-            ));
-        }
-        None => return Err("the operation has no process".to_owned()),
-    };
-    let number = |value: Option<Value>| value.as_ref().and_then(Value::as_u64);
-    let time = number(fields.remove("time")).unwrap_or(at);
-    let index = number(fields.remove("index")).unwrap_or(at);
-    let key = fields.remove("key").filter(|key| !key.is_null());
-    let value = fields.remove("value").unwrap_or(Value::Null);
-    let node = fields
-        .remove("node")
-        .and_then(|node| node.as_str().map(str::to_owned));
-    let error = fields.remove("error").filter(|error| !error.is_null());
-    Ok(Event {
-        index,
-        time,
-        process,
-        kind,
-        f,
-        key,
-        value,
-        node,
-        attempts: Vec::new(),
-        error: error.map(|error| match error {
-            Value::String(text) => text,
-            other => other.to_string(),
+    // What follows the vector would be passed over.
+    let line = reader.line_of_next().map_err(wrong)?;
+    match reader.next_form().map_err(wrong)? {
+        None => Ok(()),
+        Some(_) => Err(FormatError::Line {
+            line,
+            reason: "something follows the vector of operations".to_owned(),
         }),
-        extra: fields,
-    })
-}
-
-/// Takes Jepsen's independent keys apart, if every operation of a client has one.
-///
-/// A plain `cas` has a pair as its value too, so it takes an operation other than `cas`, and for each `cas` a pair
-/// within the pair, to tell.
-fn untuple(mut events: Vec<Event>) -> Vec<Event> {
-    let mut telling = false;
-    for event in events.iter().filter(|event| event.process != Process::Nemesis) {
-        let tuple = match &event.value {
-            Value::Array(items) if items.len() == 2 && !items[0].is_array() && event.key.is_none() => items,
-            _ => return events,
-        };
-        match event.f.as_str() {
-            "cas" if !tuple[1].is_array() => return events,
-            "cas" => {}
-            _ => telling = true,
-        }
     }
-    if telling {
-        for event in &mut events {
-            if let (Process::Client(_), Value::Array(items)) = (event.process, &mut event.value)
-                && let (Some(value), Some(key)) = (items.pop(), items.pop())
-            {
-                event.key = Some(key);
-                event.value = value;
-            }
-        }
-    }
-    events
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::{EventType, Process};
     use serde_json::json;
 
     fn shape(events: &[Event]) -> Vec<(Process, EventType, &str, Option<Value>, Value)> {
@@ -402,7 +296,7 @@ mod tests {
             ("\n{:type :ok :f :read}", "line 2: the operation has no process"),
             (
                 "[{\"process\":0,\"type\":\"ok\"}]",
-                "operation 0: the operation has no f",
+                "line 1: operation 0: the operation has no f",
             ),
             (
                 "[{:process 0 :type :ok :f :read}\n",

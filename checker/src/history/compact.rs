@@ -1,5 +1,8 @@
 //! A history as the checkers read it: one row an operation, in columns of numbers.
 //!
+//! What can make a verdict wrong is an error ([`HistoryError`]): indices that don't grow, a completion that is not its
+//! invocation's. What can't is counted ([`Remarks`]).
+//!
 //! Built from events (`History::from_events`) or straight from the bytes of a `history.jsonl`
 //! ([`super::jsonl::read_history`]), which never holds an [`Event`] and so reads a million operations in about a
 //! second. An operation is `invoke` and `ret`, positions in the history; one that never completed, or completed
@@ -12,6 +15,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::remarks::Remarks;
 use super::values::{FastMap, Val, Values};
 use super::{Event, EventType};
 use crate::verdict::WitnessOp;
@@ -114,6 +118,53 @@ pub enum HistoryError {
         /// The process.
         process: u64,
     },
+    /// An index that is not above the one before: which of the two happened first?
+    #[error(
+        "event {index} stands after event {before}: indices must grow, so give each event its own, or none of them any"
+    )]
+    Unordered {
+        /// Index of the event.
+        index: u64,
+        /// Index of the one before.
+        before: u64,
+    },
+    /// A completion that says something else than its invocation.
+    #[error(
+        "event {index}: process {process} completes {completed}, but what it invoked is {invoked}; one of the two is \
+         wrong"
+    )]
+    Mismatch {
+        /// Index of the completion.
+        index: u64,
+        /// The process.
+        process: u64,
+        /// What was invoked, e.g. `write 1 on "x"`.
+        invoked: String,
+        /// What was completed.
+        completed: String,
+    },
+    /// A number of a process that is too large to be kept.
+    #[error("event {index}: process {process} has too large a number: use numbers below {max}")]
+    Process {
+        /// Index of the event.
+        index: u64,
+        /// The process.
+        process: u64,
+        /// Numbers must be below.
+        max: u64,
+    },
+    /// More kinds of operations than are told apart.
+    #[error("the history has more than {max} kinds of operations: is its f the name of a function?")]
+    Functions {
+        /// How many there may be.
+        max: u64,
+    },
+    /// What is kept of the history takes more memory than it may.
+    #[error("the history takes more than {mib} MiB of memory")]
+    Memory {
+        /// MiB that it may take.
+        mib: u64,
+    },
     /// More events than the checkers number.
     #[error("the history has more than {max} events: check it in parts")]
     TooLong {
@@ -137,6 +188,8 @@ pub struct History {
     pub nodes: Vec<String>,
     /// Operations that failed: they did not happen, yet an explanation may need them. Their `ret` means nothing.
     pub failures: Vec<Row>,
+    /// What a reader noticed beside them.
+    pub remarks: Remarks,
     /// Where the index of an event is not its position: all of them.
     pub(super) indices: Option<Vec<u64>>,
 }
@@ -193,12 +246,36 @@ pub(crate) struct Raw {
 
 const OPEN: u32 = u32::MAX - 1;
 const FAILED: u32 = u32::MAX - 2;
+/// After so many events it is looked at what memory they take.
+const LOOK_AT_MEMORY: u64 = 256;
+/// A row has 16 bits for the name of its function.
+const FUNCTIONS_MAX: usize = u16::MAX as usize;
+
+/// Whether an answer to a write or a cas says that something else was written than was asked. The answer to a versioned
+/// one has the version where the request has `null`.
+pub(crate) fn contradicts(f: &str, asked: Datum, answered: Datum, values: &Values) -> bool {
+    let written = |datum: Datum| match asked.pair() {
+        Some((Val::NIL, _)) => datum.pair().map(|(_, value)| Datum::one(value)),
+        _ => Some(datum),
+    };
+    match f {
+        "write" => written(asked) != written(answered),
+        // Some answer a cas with a word on whether it was done.
+        "cas" if answered.pair().is_some() => written(asked) != written(answered),
+        "cas" => values.bool(answered.first) == Some(false),
+        _ => false,
+    }
+}
 
 /// Builds a [`History`] event by event.
 #[derive(Default)]
 pub(crate) struct Builder {
     pub history: History,
     position: u64,
+    memory_bytes_max: Option<usize>,
+    /// Index and time of the event before.
+    last: Option<u64>,
+    time: u64,
     /// Where the open operation of each process is; `u32::MAX`: it has none.
     open: FastMap<u64, u32>,
     functions: HashMap<String, u16>,
@@ -206,25 +283,87 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    pub fn function(&mut self, name: &str) -> u16 {
+    /// One that takes so much memory.
+    pub fn within(memory_bytes_max: usize) -> Self {
+        Builder {
+            memory_bytes_max: Some(memory_bytes_max),
+            ..Builder::default()
+        }
+    }
+
+    /// Makes room for so many operations, as far as there may be.
+    pub fn reserve(&mut self, rows: usize) {
+        let allowed =
+            self.memory_bytes_max.unwrap_or(usize::MAX) / (2 * (size_of::<Row>() + size_of::<Times>()));
+        self.history.rows.reserve(rows.min(allowed));
+        self.history.times.reserve(rows.min(allowed));
+    }
+
+    /// Whether there was any event.
+    pub fn any(&self) -> bool {
+        self.last.is_some()
+    }
+
+    pub fn function(&mut self, name: &str) -> Result<u16, HistoryError> {
         // A history has a handful: looking through them beats hashing.
         if let Some(at) = self.history.functions.iter().take(8).position(|f| f == name) {
-            return at as u16;
+            return Ok(at as u16);
         }
-        intern(&mut self.functions, &mut self.history.functions, name)
+        if self.history.functions.len() >= FUNCTIONS_MAX && !self.functions.contains_key(name) {
+            return Err(HistoryError::Functions {
+                max: FUNCTIONS_MAX as u64,
+            });
+        }
+        Ok(intern(&mut self.functions, &mut self.history.functions, name))
     }
 
     pub fn node(&mut self, name: &str) -> u16 {
         intern(&mut self.nodes, &mut self.history.nodes, name) + 1
     }
 
+    /// Bytes of memory that everything so far takes, about.
+    pub fn bytes(&self) -> usize {
+        let history = &self.history;
+        let indices = history.indices.as_ref().map_or(0, Vec::capacity);
+        history.rows.capacity() * size_of::<Row>()
+            + history.times.capacity() * size_of::<Times>()
+            + indices * size_of::<u64>()
+            + self.open.capacity() * size_of::<(u64, u32)>()
+            + history.values.bytes()
+    }
+
     /// Passes over an event that is no client's.
-    pub fn skip(&mut self, index: u64) -> Result<(), HistoryError> {
+    pub fn skip(&mut self, index: u64, time: u64) -> Result<(), HistoryError> {
+        self.history.remarks.nemesis += 1;
+        self.count(index, time)
+    }
+
+    /// Passes over an event that is no client's, and of which more is to be known than that it was there.
+    pub fn note(&mut self, event: &Event) -> Result<(), HistoryError> {
+        self.history.remarks.nemesis(&event.f, &event.value);
+        self.count(event.index, event.time)
+    }
+
+    /// Counts an event of any kind, and looks at where it stands.
+    fn count(&mut self, index: u64, time: u64) -> Result<(), HistoryError> {
         if self.position >= u64::from(FAILED) {
             return Err(HistoryError::TooLong {
                 max: u64::from(FAILED),
             });
         }
+        if self.position.is_multiple_of(LOOK_AT_MEMORY)
+            && let Some(max) = self.memory_bytes_max.filter(|&max| self.bytes() > max)
+        {
+            let mib = (max >> 20) as u64;
+            return Err(HistoryError::Memory { mib });
+        }
+        if let Some(before) = self.last.filter(|&before| before >= index) {
+            return Err(HistoryError::Unordered { index, before });
+        }
+        if time < self.time {
+            self.history.remarks.back.at(index);
+        }
+        (self.last, self.time) = (Some(index), time);
         match &mut self.history.indices {
             Some(indices) => indices.push(index),
             None if index != self.position => {
@@ -238,29 +377,32 @@ impl Builder {
         Ok(())
     }
 
-    /// Passes over an event whose index is its position.
-    pub fn skip_next(&mut self) -> Result<(), HistoryError> {
-        self.skip(self.position)
-    }
-
-    /// Whether the next event has this index when indices are positions.
-    pub fn in_order(&self, index: u64) -> bool {
-        self.history.indices.is_none() && index == self.position
-    }
-
     pub fn add(&mut self, raw: Raw) -> Result<(), HistoryError> {
         let position = self.position as u32;
-        self.skip(raw.index)?;
+        self.count(raw.index, raw.time)?;
+        let process = match u32::try_from(raw.process) {
+            Ok(process) if process != u32::MAX => process,
+            _ => {
+                return Err(HistoryError::Process {
+                    index: raw.index,
+                    process: raw.process,
+                    max: u64::from(u32::MAX),
+                });
+            }
+        };
         let open = self.open.entry(raw.process).or_insert(u32::MAX);
         if raw.kind == EventType::Invoke {
             // A process that invokes again without a completion leaves the first operation unknown.
+            if *open != u32::MAX {
+                self.history.remarks.reinvoked.at(raw.index);
+            }
             *open = self.history.rows.len() as u32;
             self.history.rows.push(Row {
                 invoke: position,
                 ret: OPEN,
                 f: raw.f,
                 node: raw.node,
-                process: u32::try_from(raw.process).unwrap_or(u32::MAX),
+                process,
                 key: raw.key,
                 argument: raw.value,
                 result: raw.value,
@@ -278,6 +420,11 @@ impl Builder {
                 process: raw.process,
             });
         };
+        let other_key = raw.key != Val::NONE && raw.key != row.key;
+        if raw.f != row.f || other_key {
+            let invoked = *row;
+            return Err(self.mismatch(&invoked, &raw));
+        }
         match raw.kind {
             EventType::Invoke => {}
             EventType::Fail => row.ret = FAILED,
@@ -288,21 +435,47 @@ impl Builder {
                 if raw.node > 0 {
                     row.node = raw.node;
                 }
-                if raw.value != Datum::NIL {
+                if raw.value != Datum::NIL && raw.value != row.argument {
                     row.result = raw.value;
+                    let (f, invoked) = (self.history.functions[raw.f as usize].as_str(), *row);
+                    if contradicts(f, invoked.argument, raw.value, &self.history.values) {
+                        return Err(self.mismatch(&invoked, &raw));
+                    }
                 }
             }
         }
         Ok(())
     }
 
+    fn mismatch(&self, invoked: &Row, completed: &Raw) -> HistoryError {
+        let show = |f: u16, value: Datum, key: Val| {
+            let text = format!(
+                "{} {}",
+                self.history.functions[f as usize],
+                self.history.values.json_of(value)
+            );
+            let text = match key {
+                Val::NONE => text,
+                key => format!("{text} on {}", self.history.values.json(key)),
+            };
+            super::shortened(&text)
+        };
+        HistoryError::Mismatch {
+            index: completed.index,
+            process: completed.process,
+            invoked: show(invoked.f, invoked.argument, invoked.key),
+            completed: show(completed.f, completed.value, completed.key),
+        }
+    }
+
     pub fn finish(mut self) -> History {
         let mut rows = self.history.rows.iter();
         let happened = |_: &Times| rows.next().is_none_or(|row| row.ret != FAILED);
         self.history.times.retain(happened);
-        let failures = &mut self.history.failures;
+        let (failures, open) = (&mut self.history.failures, &mut self.history.remarks.open);
         self.history.rows.retain_mut(|row| {
             if row.ret == OPEN {
+                *open += 1;
                 row.ret = NEVER;
             }
             if row.ret == FAILED {

@@ -4,15 +4,19 @@
 //! replay wants. [`read_history`] keeps what the checkers need, in columns, and never builds a JSON tree for the usual
 //! line; it takes about half a microsecond an event. Both name the line that they cannot read, and what is wrong.
 //!
-//! A last line without newline that is cut off (a run was killed while it wrote) is an error like any other; whoever
-//! knows that it may be cut asks [`complete_lines`] first.
+//! A last line without newline that ends too early (a run was killed while it wrote, or is writing) is left out, and
+//! noted; any other line that is no event is an error. So is a number in a key or value that can't be kept exactly
+//! (see [`super::exact`]), and an index that is not above the one before.
 
 use std::io::{self, Write};
 
+use super::scan::{Fault, Scanner};
 use super::values::{Val, Values};
-use super::{Builder, Event, EventType, History, HistoryError, Process, Raw};
-use crate::history::Datum;
-use crate::history::scan::{Fault, Scanner};
+use super::{Builder, Datum, Event, EventType, History, HistoryError, Process, Raw, exact};
+
+/// Bytes that a line may have: reading one takes up to thirty times as much memory, for a moment. A set that is read
+/// whole has a million elements in half of it.
+pub const LINE_BYTES_MAX: usize = 16 << 20;
 
 /// Why a `history.jsonl` can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,44 +47,96 @@ pub fn write_event(out: &mut impl Write, event: &Event) -> io::Result<()> {
 
 /// Reads all events. Empty lines are passed over.
 pub fn read_events(bytes: &[u8]) -> Result<Vec<Event>, JsonlError> {
-    let mut events = Vec::with_capacity(bytes.len() / 100);
-    for (number, line) in lines(bytes) {
-        events.push(parse_event(line).map_err(|reason| JsonlError::Line { line: number, reason })?);
+    let mut events: Vec<Event> = Vec::with_capacity(bytes.len() / 100);
+    for line in lines(bytes) {
+        let event = match parse_line(line.text) {
+            Ok(event) => event,
+            Err(error) if error.cut && line.open && !events.is_empty() => break,
+            Err(error) => return Err(line.error(error)),
+        };
+        if let Some(before) = events.last().filter(|before| before.index >= event.index) {
+            let (index, before) = (event.index, before.index);
+            return Err(JsonlError::History {
+                line: line.number,
+                source: HistoryError::Unordered { index, before },
+            });
+        }
+        events.push(event);
     }
     Ok(events)
 }
 
+/// Why a line is no event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineError {
+    /// What is wrong.
+    pub reason: String,
+    /// The line ends too early: as the beginning of a longer one it may be right.
+    pub cut: bool,
+}
+
 /// Reads one line, without its newline.
 pub fn parse_event(line: &[u8]) -> Result<Event, String> {
-    serde_json::from_slice(line).map_err(|error| {
-        let text = error
-            .to_string()
-            .replace("struct Event", "an event, which is a JSON object");
-        // There is but one line; serde_json would call it line 1.
-        match text.rsplit_once(" at line 1 column ") {
-            Some((what, "0")) => what.to_owned(),
-            Some((what, column)) => format!("column {column}: {what}"),
-            None => text,
-        }
-    })
+    parse_line(line).map_err(|error| error.reason)
+}
+
+/// The same, and says of one that is no event whether it only ends too early.
+pub fn parse_line(line: &[u8]) -> Result<Event, LineError> {
+    let wrong = |reason: String| LineError { reason, cut: false };
+    if line.len() > LINE_BYTES_MAX {
+        let mib = LINE_BYTES_MAX >> 20;
+        return Err(wrong(format!("has more than {mib} MiB, which no event needs")));
+    }
+    let event: Event = serde_json::from_slice(line).map_err(|error| LineError {
+        reason: worded(&error),
+        cut: error.is_eof(),
+    })?;
+    let judged = event.key.iter().chain(std::iter::once(&event.value));
+    match exact::lost(line, judged) {
+        Some(reason) => Err(wrong(reason)),
+        None => Ok(event),
+    }
+}
+
+fn worded(error: &serde_json::Error) -> String {
+    let text = error
+        .to_string()
+        .replace("struct Event", "an event, which is a JSON object");
+    // There is but one line; serde_json would call it line 1.
+    match text.rsplit_once(" at line 1 column ") {
+        Some((what, "0")) => super::shortened(what),
+        Some((what, column)) => format!("column {column}: {}", super::shortened(what)),
+        None => super::shortened(&text),
+    }
 }
 
 /// Reads what the checkers need.
 pub fn read_history(bytes: &[u8]) -> Result<History, JsonlError> {
-    let mut builder = Builder::default();
-    builder.history.rows.reserve(bytes.len() / 200);
-    builder.history.times.reserve(bytes.len() / 200);
-    for (line, text) in lines(bytes) {
-        let added = match quick(text, &mut builder) {
-            Ok(Some(raw)) => builder.add(raw),
-            Ok(None) => builder.skip_next(),
+    read_history_within(bytes, usize::MAX)
+}
+
+/// The same, in so much memory, of which the text takes its part.
+pub fn read_history_within(bytes: &[u8], memory_bytes_max: usize) -> Result<History, JsonlError> {
+    let mut builder = Builder::within(memory_bytes_max.saturating_sub(bytes.len()));
+    builder.reserve(bytes.len() / 200);
+    for line in lines(bytes) {
+        let added = match quick(line.text, &mut builder) {
+            Ok(Seen::Client(raw)) => builder.add(raw),
+            Ok(Seen::Nemesis { index, time }) => builder.skip(index, time),
             // Odd but perhaps right, or wrong: the slow reader knows, and can say why.
-            Err(Fault) => {
-                let event = parse_event(text).map_err(|reason| JsonlError::Line { line, reason })?;
-                builder.event(&event)
-            }
+            Err(Fault) => match parse_line(line.text) {
+                Ok(event) => builder.event(&event),
+                Err(error) if error.cut && line.open && builder.any() => {
+                    builder.history.remarks.cut = true;
+                    break;
+                }
+                Err(error) => return Err(line.error(error)),
+            },
         };
-        added.map_err(|source| JsonlError::History { line, source })?;
+        added.map_err(|source| JsonlError::History {
+            line: line.number,
+            source,
+        })?;
     }
     Ok(builder.finish())
 }
@@ -93,16 +149,45 @@ pub fn complete_lines(bytes: &[u8]) -> &[u8] {
     }
 }
 
-fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
-    let split = bytes.split(|&byte| byte == b'\n').enumerate();
-    split.filter_map(|(at, line)| {
-        let line = line.trim_ascii();
-        (!line.is_empty()).then_some((at as u64 + 1, line))
+/// A line that is not empty.
+struct Line<'a> {
+    text: &'a [u8],
+    /// From 1.
+    number: u64,
+    /// It is the last, and no newline follows.
+    open: bool,
+}
+
+impl Line<'_> {
+    fn error(&self, error: LineError) -> JsonlError {
+        JsonlError::Line {
+            line: self.number,
+            reason: error.reason,
+        }
+    }
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    let mut at = 0;
+    let split = bytes.split(|&byte| byte == b'\n').zip(1..);
+    split.filter_map(move |(line, number)| {
+        at += line.len() + 1;
+        let (text, open) = (line.trim_ascii(), at > bytes.len());
+        (!text.is_empty()).then_some(Line { text, number, open })
     })
 }
 
-/// Reads the usual line: `None` for an event of the nemesis, [`Fault`] for whatever is not usual.
-fn quick(line: &[u8], builder: &mut Builder) -> Result<Option<Raw>, Fault> {
+/// What the usual line has.
+enum Seen {
+    Client(Raw),
+    Nemesis { index: u64, time: u64 },
+}
+
+/// Reads the usual line: [`Fault`] for whatever is not usual.
+fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
+    if line.len() > LINE_BYTES_MAX {
+        return Err(Fault);
+    }
     let mut scan = Scanner::new(line);
     let (mut index, mut time, mut process, mut kind, mut f) = (None, None, None, None, None);
     let (mut node, mut key, mut value) = (0, Val::NONE, Datum::NIL);
@@ -184,16 +269,16 @@ fn quick(line: &[u8], builder: &mut Builder) -> Result<Option<Raw>, Fault> {
         return Err(Fault);
     };
     if nemesis {
-        // Indices that are not positions are rare, and the slow reader knows them.
-        return if builder.in_order(index) {
-            Ok(None)
-        } else {
+        // What these say is rare, and the slow reader's to look at.
+        return if matches!(f, "run" | "phase") {
             Err(Fault)
+        } else {
+            Ok(Seen::Nemesis { index, time })
         };
     }
     let Some(process) = process else { return Err(Fault) };
-    let f = builder.function(f);
-    Ok(Some(Raw {
+    let f = builder.function(f).map_err(|_| Fault)?;
+    Ok(Seen::Client(Raw {
         index,
         time,
         process,
@@ -241,9 +326,9 @@ impl Builder {
     /// Adds an event of any kind.
     pub(crate) fn event(&mut self, event: &Event) -> Result<(), HistoryError> {
         let Process::Client(process) = event.process else {
-            return self.skip(event.index);
+            return self.note(event);
         };
-        let f = self.function(&event.f);
+        let f = self.function(&event.f)?;
         let key = match &event.key {
             Some(key) => self.history.values.intern(key),
             None => Val::NONE,
@@ -340,5 +425,31 @@ mod tests {
     fn a_torn_tail_is_found() {
         assert_eq!(complete_lines(b"{}\n{}\n{\"a"), b"{}\n{}\n");
         assert_eq!(complete_lines(b"{\"a"), b"");
+    }
+
+    #[test]
+    fn a_last_line_that_is_cut_off_is_left_out_and_noted() {
+        let whole = LINES.trim_end();
+        let end = whole.rfind('\n').unwrap() + 1;
+        for cut in end + 1..whole.len() {
+            let text = &whole.as_bytes()[..cut];
+            let quick = read_history(text).unwrap();
+            assert!(quick.remarks.cut, "{}", String::from_utf8_lossy(text));
+            assert_eq!((quick.rows.len(), read_events(text).unwrap().len()), (1, 5));
+        }
+        // With its newline it is no accident; nor is what never was an event, or is all there is.
+        for (text, line) in [
+            (format!("{}\n", &whole[..whole.len() - 1]), 7),
+            (format!("{LINES}nonsense"), 8),
+            ("{\"index\":0".to_owned(), 1),
+        ] {
+            let error = read_history(text.as_bytes()).unwrap_err();
+            assert!(
+                matches!(error, JsonlError::Line { line: at, .. } if at == line),
+                "{error}"
+            );
+            assert_eq!(read_events(text.as_bytes()).unwrap_err(), error);
+        }
+        assert!(!read_history(whole.as_bytes()).unwrap().remarks.cut);
     }
 }

@@ -13,16 +13,31 @@
 
 mod compact;
 mod event;
+pub(crate) mod exact;
 mod fault;
 pub mod jsonl;
+mod pairs;
+mod remarks;
 mod scan;
 pub(crate) mod values;
 
-pub(crate) use compact::{Builder, Raw};
+pub(crate) use compact::{Builder, Raw, contradicts};
 pub use compact::{Datum, History, HistoryError, NEVER, Row, Times};
 pub use event::{Attempt, Event, EventType, Process};
 pub use fault::{FaultEvent, FaultStep, StepResult, bit};
+pub use pairs::{Half, Pairs};
+pub(crate) use pairs::{matches, mismatch};
+pub use remarks::{END_PHASE, Noticed, Remarks};
 pub use values::{Val, Values};
 
 /// Version of the history format, written in the first event (`f` = `run`) of every history that Duress records.
 pub const HISTORY_FORMAT: u32 = 1;
+
+/// The beginning of a text that an error quotes: a hostile history has values of any length.
+pub(crate) fn shortened(text: &str) -> String {
+    const SHOWN_MAX: usize = 120;
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use self::decide::{Finding, decide};
+use self::parts::completed;
 pub use self::parts::{Parts, split};
 use crate::history::{Event, History, Val};
 use crate::limits::Limits;
@@ -95,6 +96,7 @@ impl WithModel for Threads<'_> {
             threads,
         } = self;
         let parts = split(model, history)?;
+        let judged = completed(&parts);
         // Those that have nothing to do need no memory.
         let threads = threads.get().clamp(1, parts.len().max(1));
         let budget = Budget {
@@ -128,7 +130,18 @@ impl WithModel for Threads<'_> {
         });
         found.sort_by_key(|(at, _)| *at);
         let found = found.into_iter().map(|(at, finding)| (parts[at].0, finding));
-        Ok(combine(history, found, elapsed()))
+        Ok(combine(history, judged, found, elapsed()))
+    }
+}
+
+/// Why a history says nothing in which nothing completed.
+pub(crate) fn nothing_judged(failed: usize, unknown: usize) -> String {
+    match (failed, unknown) {
+        (0, 0) => "the history has no operation of a client, so there is nothing to judge".to_owned(),
+        (_, 0) => format!("every operation failed ({failed} did), so there is nothing to judge"),
+        _ => format!(
+            "no operation is known to have happened ({unknown} unknown, {failed} failed), so there is nothing to judge"
+        ),
     }
 }
 
@@ -142,12 +155,18 @@ pub fn check_model<M: Model>(
     let found: Vec<(Val, Finding)> = (parts.iter())
         .map(|(key, part)| (*key, decide(model, history, *key, part, limits)))
         .collect();
-    Ok(combine(history, found.into_iter(), (limits.elapsed)()))
+    Ok(combine(
+        history,
+        completed(&parts),
+        found.into_iter(),
+        (limits.elapsed)(),
+    ))
 }
 
 /// The verdict on the whole from those on the parts: the first violation outranks everything.
 fn combine(
     history: &History,
+    judged: usize,
     found: impl Iterator<Item = (Val, Finding)>,
     elapsed: Duration,
 ) -> PropertyVerdict {
@@ -169,11 +188,17 @@ fn combine(
         detail += &format!(", {} undecided: {reason}", undecided.len());
     }
     detail += &format!(", {} operations, {} ms", history.rows.len(), elapsed.as_millis());
+    for warning in history.remarks.warnings() {
+        detail += &format!("; {warning}");
+    }
     let verdict = match (broken.into_iter().next(), undecided.into_iter().next()) {
         (Some(witness), _) => Verdict::Violated { witness: *witness },
         (None, Some((Val::NONE, reason))) => Verdict::Inconclusive { reason },
         (None, Some((key, reason))) => Verdict::Inconclusive {
             reason: format!("key {}: {reason}", history.values.json(key)),
+        },
+        (None, None) if judged == 0 => Verdict::Inconclusive {
+            reason: nothing_judged(history.failures.len(), history.rows.len()),
         },
         (None, None) => Verdict::Held,
     };

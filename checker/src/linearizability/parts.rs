@@ -52,3 +52,9 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
     }
     Ok(parts)
 }
+
+/// How many operations are known to have happened: only those can contradict anything.
+pub(super) fn completed<Op>(parts: &Parts<Op>) -> usize {
+    let completed = |part: &Part<Op>| part.iter().filter(|operation| operation.ret != NEVER).count();
+    parts.iter().map(|(_, part)| completed(part)).sum()
+}

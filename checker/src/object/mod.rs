@@ -26,7 +26,7 @@ use self::log::Log;
 use self::multi_register::MultiRegister;
 use self::queue::Queue;
 use self::register::Register;
-use self::semaphore::Semaphore;
+use self::semaphore::{PERMITS_MAX, Semaphore};
 use self::set::Set;
 use self::stack::Stack;
 use self::unordered_queue::UnorderedQueue;
@@ -113,12 +113,9 @@ fn only<M>(model: M) -> impl FnOnce(Option<&str>) -> Option<M> {
 }
 
 fn unknown(name: &str) -> CheckError {
+    let names: Vec<&str> = CATALOGUE.iter().map(|about| about.name).collect();
     CheckError::UnknownModel {
         name: name.to_owned(),
-        choices: CATALOGUE
-            .iter()
-            .map(|about| about.name)
-            .collect::<Vec<_>>()
-            .join(", "),
+        choices: names.join(", ") + &format!("; semaphore:N has N permits, 1 to {PERMITS_MAX}"),
     }
 }

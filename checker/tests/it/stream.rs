@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use duress_checker::generate::{self, Random, Shape};
-use duress_checker::history::{Event, EventType, History, NEVER, Process};
-use duress_checker::linearizability::check;
+use duress_checker::history::{Event, EventType, History, NEVER, Process, Remarks};
+use duress_checker::linearizability::{CheckError, check};
 use duress_checker::object::register::Register;
 use duress_checker::stream::{News, Stream};
 use duress_checker::verdict::{Budget, Verdict};
+use serde_json::{Value, json};
 
 /// Lets a read find what another one found.
 fn bend(random: &mut Random, events: &mut [Event]) {
@@ -52,6 +53,9 @@ fn events(history: &History) -> Vec<Event> {
         }
     }
     events.sort_by_key(|event| event.index);
+    for (event, index) in events.iter_mut().zip(0..) {
+        event.index = index;
+    }
     events
 }
 
@@ -116,4 +120,70 @@ fn a_stream_forgets() {
         kept_max = kept_max.max(stream.kept());
     }
     assert!(kept_max < 500, "{kept_max} operations were kept");
+}
+
+/// `(process, type, f, value)`, judged line by line, the end included.
+fn streamed(steps: &[(u64, &str, &str, Value)]) -> Result<(News, Remarks), CheckError> {
+    let model = Register { cas: true };
+    let mut stream = Stream::new(&model, Budget::default());
+    for event in crate::front_door::events(steps) {
+        stream.push(&event, &|| Duration::ZERO)?;
+    }
+    let remarks = stream.remarks();
+    Ok((stream.finish(&|| Duration::ZERO)?, remarks))
+}
+
+#[test]
+fn a_stream_in_which_nothing_happened_judges_nothing() {
+    for (steps, wanted) in [
+        (vec![], "no operation of a client"),
+        (
+            vec![(0, "invoke", "write", json!(1)), (0, "fail", "write", json!(1))],
+            "every operation failed",
+        ),
+        (
+            vec![
+                (0, "invoke", "write", json!(1)),
+                (1, "invoke", "read", json!(null)),
+            ],
+            "2 unknown",
+        ),
+    ] {
+        let (news, remarks) = streamed(&steps).unwrap();
+        let News::Undecided { key, reason } = news else {
+            panic!("{steps:?}: {news:?}");
+        };
+        assert!(key.is_null() && reason.contains(wanted), "{reason}");
+        assert_eq!(
+            remarks.open,
+            steps.iter().filter(|step| step.1 == "invoke").count() as u64
+                - u64::from(wanted.contains("failed"))
+        );
+    }
+}
+
+#[test]
+fn a_stream_takes_no_completion_that_is_not_its_invocations() {
+    for (steps, wanted) in [
+        (
+            vec![(0, "invoke", "write", json!(1)), (0, "ok", "write", json!(2))],
+            "completes write 2",
+        ),
+        (
+            vec![(0, "invoke", "write", json!(1)), (0, "ok", "read", json!(1))],
+            "completes read 1",
+        ),
+        (vec![(0, "ok", "write", json!(1))], "that it never invoked"),
+    ] {
+        let error = streamed(&steps).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+    let mut twice =
+        crate::front_door::events(&[(0, "invoke", "write", json!(1)), (0, "ok", "write", json!(1))]);
+    twice[1].index = 0;
+    let model = Register { cas: true };
+    let mut stream = Stream::new(&model, Budget::default());
+    stream.push(&twice[0], &|| Duration::ZERO).unwrap();
+    let error = stream.push(&twice[1], &|| Duration::ZERO).unwrap_err();
+    assert!(error.to_string().contains("indices must grow"), "{error}");
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::sweep;
 use super::tool::Project;
-use crate::{ClusterError, Readiness};
+use crate::folder::check_name;
+use crate::{ClusterError, Key, Readiness};
 
 /// Where the engine listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -37,11 +38,13 @@ pub struct ComposeConfig {
     pub own_data: bool,
     /// The engine's socket.
     pub socket: PathBuf,
+    /// What proves to [`heal`](super::heal) that the run made what it made.
+    pub key: Key,
 }
 
 impl ComposeConfig {
     /// A cluster of these services, ready when the file's own healthchecks say so.
-    pub fn new(file: &Path, nodes: &[&str], run: &str, directory: &Path) -> Self {
+    pub fn new(file: &Path, nodes: &[&str], run: &str, directory: &Path, key: Key) -> Self {
         ComposeConfig {
             file: file.to_owned(),
             nodes: nodes.iter().map(|&node| node.to_owned()).collect(),
@@ -54,6 +57,7 @@ impl ComposeConfig {
             data: None,
             own_data: false,
             socket: DEFAULT_SOCKET.into(),
+            key,
         }
     }
 
@@ -70,6 +74,9 @@ impl ComposeConfig {
                 "deploy a cluster without nodes",
                 "name at least one service of the compose file",
             );
+        }
+        for node in &self.nodes {
+            check_name(node)?;
         }
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if self.run.is_empty() || !self.run.chars().all(plain) {

@@ -11,11 +11,11 @@ use std::path::Path;
 use bollard::Docker;
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, LogsOptions,
+    LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
 use futures_util::StreamExt;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::subnet::Subnet;
 use crate::ClusterError;
@@ -202,32 +202,78 @@ impl Engine {
         tail.lines().map(cut).collect::<Vec<_>>().join("\n")
     }
 
-    /// Appends all that a container wrote, with time stamps, to a file.
-    pub async fn save_log(&self, id: &str, file: &Path) -> Result<(), ClusterError> {
-        let failed = |source| ClusterError::Io {
-            what: format!("write {}", file.display()),
-            source,
-        };
+    /// Appends what a container wrote, with time stamps, to a file: the beginning, and of one that wrote more than
+    /// [`LOG_BEGINNING_BYTES_MAX`] the end, with a line between them that says so. `path` is for messages.
+    pub async fn save_log(&self, id: &str, file: std::fs::File, path: &Path) -> Result<(), ClusterError> {
+        let mut file = BufWriter::new(tokio::fs::File::from_std(file));
         let options = LogsOptionsBuilder::new()
             .stdout(true)
             .stderr(true)
-            .timestamps(true)
-            .build();
+            .timestamps(true);
+        let cut = (self.copy_log(
+            id,
+            options.clone().build(),
+            LOG_BEGINNING_BYTES_MAX,
+            &mut file,
+            path,
+        ))
+        .await?;
+        if cut {
+            let line =
+                format!("\nduress: cut here, after {LOG_BEGINNING_BYTES_MAX} bytes; the last lines follow\n");
+            let failed = |source| write_error(path, source);
+            file.write_all(line.as_bytes()).await.map_err(failed)?;
+            let last = options.tail(LOG_END_LINES).build();
+            let cut = self
+                .copy_log(id, last, LOG_END_BYTES_MAX, &mut file, path)
+                .await?;
+            if cut {
+                let line = format!("\nduress: cut here, after {LOG_END_BYTES_MAX} bytes\n");
+                file.write_all(line.as_bytes()).await.map_err(failed)?;
+            }
+        }
+        file.flush().await.map_err(|source| write_error(path, source))
+    }
+
+    /// True if there was more than the limit.
+    async fn copy_log(
+        &self,
+        id: &str,
+        options: LogsOptions,
+        bytes_max: usize,
+        file: &mut BufWriter<tokio::fs::File>,
+        path: &Path,
+    ) -> Result<bool, ClusterError> {
+        let mut left = bytes_max;
         let mut chunks = self.docker.logs(id, Some(options));
-        let mut writer = tokio::io::BufWriter::new(
-            tokio::fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(file)
-                .await
-                .map_err(failed)?,
-        );
         while let Some(chunk) = chunks.next().await {
             let chunk =
                 chunk.map_err(|error| engine_error(format!("read the log of container {id}"), error))?;
-            writer.write_all(chunk.as_ref()).await.map_err(failed)?;
+            let bytes = chunk.as_ref();
+            let kept = &bytes[..bytes.len().min(left)];
+            file.write_all(kept)
+                .await
+                .map_err(|source| write_error(path, source))?;
+            if kept.len() < bytes.len() {
+                return Ok(true);
+            }
+            left -= kept.len();
         }
-        writer.flush().await.map_err(failed)
+        Ok(false)
+    }
+}
+
+/// How a program came up, and a day of what a talkative one writes.
+const LOG_BEGINNING_BYTES_MAX: usize = 48 << 20;
+/// The engine cuts lines at 16 KiB, so these are no more than [`LOG_END_BYTES_MAX`], whatever the program writes.
+const LOG_END_LINES: &str = "1000";
+/// With the beginning, 64 MiB.
+const LOG_END_BYTES_MAX: usize = 16 << 20;
+
+fn write_error(path: &Path, source: io::Error) -> ClusterError {
+    ClusterError::Io {
+        what: format!("write {}", path.display()),
+        source,
     }
 }
 
@@ -241,10 +287,118 @@ fn cut(line: &str) -> String {
     }
 }
 
-/// What was tried, and what the engine said.
+/// What was tried, and what the engine said: all of it, as the client keeps the cause ("connection refused") in an error
+/// within an error.
 pub(super) fn engine_error(what: String, error: bollard::errors::Error) -> ClusterError {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(source) = cause {
+        let source_said = source.to_string();
+        if !said.contains(&source_said) {
+            said = format!("{said}: {source_said}");
+        }
+        cause = source.source();
+    }
     ClusterError::Io {
         what,
-        source: io::Error::other(error),
+        source: io::Error::other(said),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// An engine that answers as `answer` does, given what was asked for.
+    fn fake(answer: fn(&str, &mut UnixStream)) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("engine.sock");
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { return };
+                std::thread::spawn(move || {
+                    let mut asked = Vec::new();
+                    let mut byte = [0];
+                    while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1)
+                    {
+                        asked.push(byte[0]);
+                    }
+                    let asked = String::from_utf8_lossy(&asked).into_owned();
+                    answer(asked.split(' ').nth(1).unwrap_or_default(), &mut stream);
+                });
+            }
+        });
+        (folder, socket)
+    }
+
+    fn reply(stream: &mut UnixStream, status: &str, kind: &str, body: &str) {
+        let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n");
+        let _ = stream.write_all((head + body).as_bytes());
+    }
+
+    const VERSION: &str = r#"{"ApiVersion":"1.41","Version":"20.10.24"}"#;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_the_engine_says_is_part_of_the_error() {
+        let (_folder, socket) = fake(|asked, stream| match asked {
+            asked if asked.ends_with("/version") => reply(stream, "200 OK", "application/json", VERSION),
+            asked if asked.contains("/refused/") => {
+                let why = r#"{"message":"the disk is on fire"}"#;
+                reply(stream, "500 Internal Server Error", "application/json", why);
+            }
+            _ => {}
+        });
+        let engine = Engine::connect(&socket).await.expect("an engine");
+        let said = engine
+            .container("refused")
+            .await
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            said.contains("look at container refused") && said.contains("the disk is on fire"),
+            "{said}"
+        );
+        // The cause of this one is in an error within an error.
+        let said = engine.container("gone").await.expect_err("cut off").to_string();
+        assert!(
+            said.contains("connection closed before message completed"),
+            "{said}"
+        );
+    }
+
+    /// As the engine frames what a container writes to its standard output.
+    fn frame(payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).expect("a short line").to_be_bytes();
+        [&[1, 0, 0, 0], &length[..], payload].concat()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_a_log_without_end_the_beginning_and_the_last_lines_are_kept() {
+        let (folder, socket) = fake(|asked, stream| {
+            if asked.ends_with("/version") {
+                return reply(stream, "200 OK", "application/json", VERSION);
+            }
+            reply(stream, "200 OK", "application/vnd.docker.raw-stream", "");
+            if asked.contains("tail=1000") {
+                let _ = stream.write_all(&frame(b"the last words\n"));
+                return;
+            }
+            let line = [[b'x'; 16 * 1024].as_slice(), b"\n"].concat();
+            // Until nobody reads any more.
+            while stream.write_all(&frame(&line)).is_ok() {}
+        });
+        let engine = Engine::connect(&socket).await.expect("an engine");
+        let path = folder.path().join("log");
+        let file = std::fs::File::create(&path).expect("a file");
+        engine.save_log("n1", file, &path).await.expect("is saved");
+        let saved = std::fs::read_to_string(&path).expect("a log");
+        assert!(saved.len() < 64 << 20, "{} bytes", saved.len());
+        assert!(saved.starts_with('x') && saved.ends_with("the last words\n"));
+        assert!(saved.contains("\nduress: cut here, after 50331648 bytes; the last lines follow\n"));
     }
 }

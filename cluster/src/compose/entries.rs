@@ -9,8 +9,8 @@
 use serde_json::{Map, Value, json};
 
 use super::additions::{Additions, DataFolder};
+use super::mark::NODE_LABEL;
 use super::resolved::Resolved;
-use super::sweep::NODE_LABEL;
 use super::tool::Generation;
 
 /// Makes entries.

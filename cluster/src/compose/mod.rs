@@ -22,7 +22,9 @@ mod config;
 mod container;
 mod engine;
 mod entries;
+mod file;
 mod helper;
+mod mark;
 mod pack;
 mod plan;
 mod resolved;
@@ -32,6 +34,7 @@ mod tool;
 
 pub use self::cluster::ComposeCluster;
 pub use self::config::{ComposeConfig, DEFAULT_SOCKET};
+pub use self::file::{FileProblem, look};
 pub use self::helper::Helper;
 pub use self::plan::preview;
 pub use self::sweep::{Healed, Scope, heal};

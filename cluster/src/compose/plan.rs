@@ -8,6 +8,7 @@ use super::additions::{Additions, DataFolder};
 use super::addresses::Addresses;
 use super::config::ComposeConfig;
 use super::engine::Engine;
+use super::mark::Mark;
 use super::resolved::Resolved;
 use super::tool::{Project, Tool, UP_TIME_MAX};
 use super::{subnet, sweep};
@@ -38,6 +39,7 @@ pub async fn resolve(tool: &Tool, config: &ComposeConfig) -> Result<Resolved, Cl
         what: format!("understand the compose file {}", config.file.display()),
         why: error,
     })?;
+    resolved.check_names()?;
     config
         .nodes
         .iter()
@@ -73,7 +75,7 @@ pub async fn plan(
     Ok(Additions {
         project: sweep::project_name(&config.run),
         nodes: config.nodes.clone(),
-        labels: sweep::labels(&config.run, &directory).into(),
+        labels: Mark::new(&config.key, &config.run, &directory).labels(),
         addresses: Addresses::choose(resolved, &config.nodes, &taken, start)?,
         data,
         images: BTreeMap::new(),

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::ClusterError;
+use crate::folder::check_name;
 
 /// Network that services are on which name none.
 const DEFAULT_NETWORK: &str = "default";
@@ -48,6 +49,12 @@ impl Resolved {
     pub fn restarts(&self, service: &str) -> bool {
         let policy = self.service(service)["restart"].as_str();
         policy.is_some_and(|policy| policy != "no")
+    }
+
+    /// Every service has a folder of its name in the run's directory: says which can't have one.
+    pub fn check_names(&self) -> Result<(), ClusterError> {
+        self.services()
+            .try_for_each(|service| check_name(service).map(drop))
     }
 
     /// Says why a service can't be a node, if it can't.
@@ -176,6 +183,14 @@ mod tests {
         let apart = ["left".to_owned(), "right".to_owned()];
         assert!(odd.shared_network(&apart, None).is_err());
         assert!(odd.shared_network(&apart[..1], Some("r")).is_err());
+    }
+
+    #[test]
+    fn a_service_whose_log_would_be_written_elsewhere_is_refused() {
+        let said = resolved("services: {n1: {image: a}, ..: {image: a}}").check_names();
+        let said = said.expect_err("refused").to_string();
+        assert!(said.contains("\"..\""), "{said}");
+        assert!(resolved("services: {n1: {image: a}}").check_names().is_ok());
     }
 
     #[test]

@@ -134,6 +134,10 @@ impl Tool {
             .envs(&project.variables)
             .env("DOCKER_HOST", format!("unix://{}", project.socket.display()))
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Out of reach of a terminal's Ctrl-C, which is for the controller alone, and to be ended as a whole.
+            .process_group(0)
             .kill_on_drop(true);
         // A tool that outlives a killed controller would go on making containers after `heal` looked for them.
         // SAFETY: between fork and exec only prctl(2) is called, which is async-signal-safe.
@@ -142,8 +146,13 @@ impl Tool {
                 nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).map_err(io::Error::from)
             });
         }
-        let output = match tokio::time::timeout(limit, command.output()).await {
-            Ok(output) => output.map_err(failed)?,
+        let child = command.spawn().map_err(failed)?;
+        let mut group = Group(child.id());
+        let output = match tokio::time::timeout(limit, child.wait_with_output()).await {
+            Ok(output) => {
+                group.0 = None;
+                output.map_err(failed)?
+            }
             Err(_) => {
                 let said = format!("not done after {} s", limit.as_secs());
                 return Err(failed(io::Error::new(io::ErrorKind::TimedOut, said)));
@@ -155,6 +164,22 @@ impl Tool {
         Err(failed(io::Error::other(complaint(&String::from_utf8_lossy(
             &output.stderr,
         )))))
+    }
+}
+
+/// A call and all that it started: `docker compose` is a plugin that outlives `docker`, and would go on making containers.
+/// Dropped before the call has ended, it ends it.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0.and_then(|pid| i32::try_from(pid).ok()) {
+            // Gone already is as good.
+            let _ = nix::sys::signal::killpg(
+                nix::unistd::Pid::from_raw(leader),
+                nix::sys::signal::Signal::SIGKILL,
+            );
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::isolation::Isolation;
 use super::keeper::{Heard, Keeper, Line, Seat};
 use super::network::{NODES_MAX, Network};
 use super::protocol::{Order, StartOrder};
-use crate::{Cluster, ClusterError, Node, NodeProgram, Place, ProgramState, files};
+use crate::{Cluster, ClusterError, Node, NodeProgram, Place, ProgramState, files, limits};
 
 /// For what takes milliseconds on an idle machine. A loaded one with fifty nodes may need seconds.
 const STEP_LIMIT: Duration = Duration::from_secs(20);
@@ -296,6 +296,7 @@ impl Cluster for LocalCluster {
                 env: program.env,
                 directory: self.dir.join(node).join("data"),
                 log: self.dir.join(node).join("log"),
+                open_files: limits::open_files_of_nodes(),
             }),
         )?;
         // Answers come in order; that of a later start, by someone else, is as good.

@@ -41,6 +41,9 @@ pub(crate) struct StartOrder {
     pub directory: PathBuf,
     /// Gets what it writes, after what is there.
     pub log: PathBuf,
+    /// The soft limit of open files; absent: the controller's.
+    #[serde(default)]
+    pub open_files: Option<u64>,
 }
 
 /// From the init of a sandbox.

@@ -36,7 +36,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, pipe2, read, sethostname, setsid};
 
 use super::protocol::{Event, Order, StartOrder};
-use crate::tools;
+use crate::{limits, tools};
 
 /// All processes of the namespace but the init, as `kill` names them.
 const EVERYONE: Pid = Pid::from_raw(-1);
@@ -338,6 +338,10 @@ fn spawn(order: &StartOrder) -> io::Result<Pid> {
         .argv
         .split_first()
         .ok_or_else(|| io::Error::other("the program's command line is empty"))?;
+    if let Some(soft) = order.open_files {
+        // The init's own: it needs a dozen, and what it starts inherits it.
+        limits::set_open_files(soft)?;
+    }
     let log = OpenOptions::new().create(true).append(true).open(&order.log)?;
     let child = Command::new(program)
         .args(arguments)

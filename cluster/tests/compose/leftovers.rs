@@ -33,6 +33,7 @@ fn simple(folder: &Path, nodes: &[&str]) -> ComposeConfig {
         nodes,
         &support::run_name("error"),
         &folder.join("results"),
+        support::key(),
     )
 }
 
@@ -118,7 +119,7 @@ async fn what_a_killed_controller_leaves_is_found_and_removed() {
     assert!(!support::leftovers(&run).is_empty());
 
     // As long as its controller lives, a run is left alone.
-    let healed = heal(Path::new(DEFAULT_SOCKET), &Scope::Dead)
+    let healed = heal(Path::new(DEFAULT_SOCKET), &support::key(), &Scope::Dead)
         .await
         .expect("heals");
     let ours = healed
@@ -129,7 +130,7 @@ async fn what_a_killed_controller_leaves_is_found_and_removed() {
 
     controller.kill().expect("is killed");
     controller.wait().expect("is dead");
-    let healed = heal(Path::new(DEFAULT_SOCKET), &Scope::Dead)
+    let healed = heal(Path::new(DEFAULT_SOCKET), &support::key(), &Scope::Dead)
         .await
         .expect("heals");
     let ours = healed
@@ -143,7 +144,7 @@ async fn what_a_killed_controller_leaves_is_found_and_removed() {
         "logs are saved even then"
     );
     assert!(
-        heal(Path::new(DEFAULT_SOCKET), &Scope::Run(run))
+        heal(Path::new(DEFAULT_SOCKET), &support::key(), &Scope::Run(run))
             .await
             .expect("heals")
             .is_empty()

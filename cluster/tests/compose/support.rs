@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use duress_cluster::Readiness;
 use duress_cluster::compose::ComposeConfig;
+use duress_cluster::{Key, Readiness};
 
 /// Whether the tests can run here.
 pub fn engine_or_skip() -> bool {
@@ -50,6 +50,11 @@ pub fn system_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("systems").join(name)
 }
 
+/// What the tests' runs are sealed with, also in the processes that they start.
+pub fn key() -> Key {
+    Key::kept_in(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("state")).expect("a key")
+}
+
 /// Three members of etcd.
 pub fn etcd(run: &str, version: &str, directory: &Path) -> ComposeConfig {
     let mut config = ComposeConfig::new(
@@ -57,6 +62,7 @@ pub fn etcd(run: &str, version: &str, directory: &Path) -> ComposeConfig {
         &["n1", "n2", "n3"],
         run,
         directory,
+        key(),
     );
     config
         .variables

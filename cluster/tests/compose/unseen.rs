@@ -56,6 +56,7 @@ fn config(folder: &Path, run: &str) -> ComposeConfig {
         &["alpha", "beta"],
         run,
         &folder.join("results"),
+        crate::support::key(),
     );
     config.data = Some("/state".to_owned());
     config

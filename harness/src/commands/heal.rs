@@ -1,18 +1,19 @@
-//! `duress heal`: mend what a dead run may have left broken.
+//! `duress heal`: mend what a dead run may have left broken. Runs that live are left alone.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use duress_cluster::ClusterError;
 use duress_cluster::compose::{self, Healed, Scope};
+use duress_cluster::{ClusterError, Key};
 use duress_nemesis::heal_from_journal;
 use duress_results::rundir::RunDir;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::cli::HealArgs;
 use crate::commands::{fail, print, print_json};
 use crate::deploy::socket;
 use crate::exit;
+use crate::key;
 use crate::run::journal_path;
 
 /// Heals the runs that are named, or all of them.
@@ -31,55 +32,89 @@ pub fn main(args: &HealArgs) -> ExitCode {
             .collect();
     }
 
+    let key = match key::of_this_user() {
+        Ok(key) => key,
+        Err(error) => return fail(&error, exit::HARNESS_FAILURE),
+    };
     let mut code = ExitCode::SUCCESS;
     let mut all = Vec::new();
+    // First: with a container goes all that was in force in it, and who may talk to the engine may be no root here.
+    match heal_engine(&key) {
+        Ok(healed) => all.extend(healed.into_iter().map(Mended::from)),
+        Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
+    }
     for dir in dirs {
         let journal = journal_path(&dir);
-        if !journal.exists() {
+        if journal.symlink_metadata().is_err() {
             continue;
         }
-        match heal_from_journal(&journal) {
+        match heal_from_journal(&journal, &key) {
             Ok(report) => {
-                if !args.json {
-                    for line in report.done.iter().chain(&report.failed) {
-                        print(format_args!("{}: {line}\n", dir.path().display()));
-                    }
-                }
-                if !report.failed.is_empty() {
+                // Who names a run wants it healed; who names none wants what is dead to be.
+                let refused = report.spared.is_some() && !args.runs.is_empty();
+                if refused || !report.failed.is_empty() {
                     code = ExitCode::from(exit::HARNESS_FAILURE);
                 }
-                all.push(json!({"run": dir.path(), "done": report.done, "failed": report.failed}));
+                all.push(Mended {
+                    run: dir.path().display().to_string(),
+                    done: report.done,
+                    failed: report.failed,
+                    spared: report.spared,
+                });
             }
             Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
         }
     }
-    match heal_engine() {
-        Ok(healed) => {
-            for run in healed {
-                if !args.json {
-                    print(engine_lines(&run));
-                }
-                let failed: Vec<String> = Vec::new();
-                all.push(
-                    json!({"run": run.run, "done": run.removed, "failed": failed, "spared": run.spared}),
-                );
-            }
-        }
-        Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
-    }
     if args.json {
         print_json(&all);
-    } else if all
-        .iter()
-        .all(|run| run["done"] == json!([]) && run["failed"] == json!([]))
-    {
-        print("nothing to heal\n");
+        return code;
     }
+    let lines: String = all.iter().map(Mended::lines).collect();
+    print(if lines.is_empty() {
+        "nothing to heal\n"
+    } else {
+        &lines
+    });
     code
 }
 
+/// What was done about one run.
+#[derive(Serialize)]
+struct Mended {
+    /// Its directory, or its name on the engine.
+    run: String,
+    /// What was mended, or needed no mending.
+    done: Vec<String>,
+    /// What may still be broken.
+    failed: Vec<String>,
+    /// Why it was left alone.
+    spared: Option<String>,
+}
+
+impl From<Healed> for Mended {
+    fn from(healed: Healed) -> Mended {
+        let removed = healed.removed.into_iter().map(|thing| format!("removed {thing}"));
+        Mended {
+            run: healed.run,
+            done: removed.chain(healed.notes).collect(),
+            failed: Vec::new(),
+            spared: healed.spared,
+        }
+    }
+}
+
+impl Mended {
+    fn lines(&self) -> String {
+        let spared = self.spared.iter().map(|why| format!("left alone: {why}"));
+        (self.done.iter().chain(&self.failed).cloned())
+            .chain(spared)
+            .map(|line| format!("{}: {line}\n", self.run))
+            .collect()
+    }
+}
+
 /// Removes what dead runs left on the container engine. Where there is no engine, nothing can be left on it.
-fn heal_engine() -> Result<Vec<Healed>, ClusterError> {
+fn heal_engine(key: &Key) -> Result<Vec<Healed>, ClusterError> {
     let docker_host = std::env::var("DOCKER_HOST").ok();
     let socket = Path::new(socket(docker_host.as_deref()));
     if !socket.exists() {
@@ -92,18 +127,7 @@ fn heal_engine() -> Result<Vec<Healed>, ClusterError> {
             what: "start a runtime".to_owned(),
             source,
         })?;
-    runtime.block_on(compose::heal(socket, &Scope::Dead))
-}
-
-fn engine_lines(run: &Healed) -> String {
-    match &run.spared {
-        Some(why) => format!("{}: left alone: {why}\n", run.run),
-        None => run
-            .removed
-            .iter()
-            .map(|thing| format!("{}: removed {thing}\n", run.run))
-            .collect(),
-    }
+    runtime.block_on(compose::heal(socket, key, &Scope::Dead))
 }
 
 /// `<runs>/<name>/<time>-<seed>`. What can't be read holds nothing that could be healed.

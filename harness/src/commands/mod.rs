@@ -9,8 +9,10 @@ pub mod report;
 pub mod run;
 
 use std::fmt::Display;
-use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
+
+pub use crate::output::colour;
+use crate::{exit, output};
 
 /// Prints an error with its causes, and gives the exit code back.
 pub fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
@@ -23,30 +25,37 @@ pub fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
         }
         cause = source.source();
     }
-    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+    output::err(&format!("{}\n", text.trim_end()));
     ExitCode::from(code)
 }
 
-/// Prints to standard output. A reader that has gone, as after `| head`, is no error.
-pub fn print(text: impl Display) {
-    if let Err(error) = write!(std::io::stdout(), "{text}")
-        && error.kind() != ErrorKind::BrokenPipe
-    {
-        let _ = writeln!(std::io::stderr(), "duress: write to standard output: {error}");
+/// Prints what clap says: help as it is, and what is wrong with arguments with these made harmless.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // A reader that has gone is no error.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
     }
+    output::err(&error.render().to_string());
+    ExitCode::from(exit::USAGE)
+}
+
+/// Prints to standard output.
+pub fn print(text: impl Display) {
+    output::out(&text.to_string());
+}
+
+/// Prints what `duress_results::terminal` has painted.
+pub fn print_painted(text: impl Display) {
+    output::out_painted(&text.to_string());
 }
 
 /// Prints a value as JSON.
 pub fn print_json<T: serde::Serialize>(value: &T) {
     match serde_json::to_string_pretty(value) {
-        Ok(text) => print(format_args!("{text}\n")),
+        Ok(text) => output::out_json(&format!("{text}\n")),
         Err(error) => unreachable!("plain data has a JSON form: {error}"),
     }
-}
-
-/// Whether standard output takes colours (<https://no-color.org>).
-pub fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Runs one node of the specimen until it is told to stop.

@@ -9,8 +9,9 @@ use duress_results::verdict_file::Probe;
 use duress_results::{junit, report, terminal};
 
 use crate::cli::ReportArgs;
-use crate::commands::{colour, fail, print, print_json};
+use crate::commands::{colour, fail, print_json, print_painted};
 use crate::exit;
+use crate::interrupt::Interrupt;
 use crate::judge::{RunFacts, judge, notes, seed_of};
 use crate::spec::Spec;
 
@@ -34,19 +35,20 @@ enum ReportError {
 /// Opens the run and judges it.
 pub fn main(args: &ReportArgs) -> ExitCode {
     match RunDir::open(&args.run) {
-        Ok(dir) => judge_and_print(&dir, args.json),
+        Ok(dir) => judge_and_print(&dir, args.json, None),
         Err(error) => fail(&error, exit::USAGE),
     }
 }
 
-/// Judges a run, writes verdict.json, report.html and junit.xml, and prints what it came to.
-pub fn judge_and_print(dir: &RunDir, json: bool) -> ExitCode {
-    match write(dir) {
+/// Judges a run, writes verdict.json, report.html and junit.xml, and prints what it came to. What is undecided when
+/// `interrupt` asks stays so.
+pub fn judge_and_print(dir: &RunDir, json: bool, interrupt: Option<&Interrupt>) -> ExitCode {
+    match write(dir, interrupt) {
         Ok(data) => {
             if json {
                 print_json(&data.verdict);
             } else {
-                print(terminal::closing(&data.verdict, dir, colour()));
+                print_painted(terminal::closing(&data.verdict, dir, colour()));
             }
             ExitCode::from(data.verdict.exit_code)
         }
@@ -84,7 +86,7 @@ fn series(dir: &RunDir, nodes: &[String]) -> Result<Series, ReportError> {
     Ok(series)
 }
 
-fn write(dir: &RunDir) -> Result<RunData, ReportError> {
+fn write(dir: &RunDir, interrupt: Option<&Interrupt>) -> Result<RunData, ReportError> {
     let spec = Spec::read(&dir.spec())?;
     let path = dir.history();
     let bytes = std::fs::read(&path).map_err(|source| ReportError::Read {
@@ -106,6 +108,7 @@ fn write(dir: &RunDir) -> Result<RunData, ReportError> {
         started,
         reproduce: format!("duress run {} --seed {seed}", dir.spec().display()),
         series: series(dir, &spec.cluster.node_names())?,
+        interrupt: interrupt.cloned(),
     };
     let verdict = judge(&spec, seed, &history, facts);
     drop(history);

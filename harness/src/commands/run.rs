@@ -1,28 +1,27 @@
 //! `duress run`: deploy, break, check, report.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use duress_cluster::System;
+use duress_cluster::compose::{self, FileProblem};
+use duress_cluster::{Key, System};
 use duress_nemesis::{Schedule, plan};
 use duress_results::rundir::RunDir;
-use tokio::sync::watch;
 
 use crate::cli::RunArgs;
-use crate::client;
 use crate::commands::{fail, report};
 use crate::deploy::Ground;
-use crate::duration::Span;
 use crate::exit;
+use crate::interrupt::Interrupt;
+use crate::key;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::run::Run;
-use crate::spec::{Spec, SpecError};
+use crate::spec::{ClusterSpec, Complaint, KeyPath, Source, Spec, SpecError, about_faults};
+use crate::watchdog::{News, Watchdog};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -30,29 +29,20 @@ struct Trouble(String);
 
 /// Does all of it.
 pub fn main(args: &RunArgs) -> ExitCode {
-    let spec = match resolve(args) {
-        Ok(spec) => spec,
+    let Resolved {
+        spec,
+        seed,
+        system,
+        schedule,
+    } = match resolve(args) {
+        Ok(resolved) => resolved,
         Err(error) => return fail(&error, exit::USAGE),
     };
-    let seed = spec.seed.expect("resolve draws a seed");
-    let invalid = |what: String| {
-        fail(
-            &SpecError::Invalid {
-                path: args.spec.clone(),
-                what,
-            },
-            exit::USAGE,
-        )
-    };
-    let system = match System::named(spec.cluster.system()) {
-        Ok(system) => system,
-        Err(error) => return invalid(error.to_string()),
-    };
-    let schedule = match plan(&spec.faults, &spec.cluster.node_names(), seed, spec.time.faults.0) {
-        Ok(schedule) => schedule,
-        Err(error) => return invalid(format!("faults: {error}")),
-    };
 
+    let kept = key::of_this_user();
+
+    // Where it can't be raised the old limit stands, and a run that hits it says so.
+    let _ = duress_cluster::raise_open_files();
     // Namespaces are entered by threads one by one: this must come before there are any others.
     let ground = match Ground::prepare(&spec.cluster) {
         Ok(ground) => ground,
@@ -63,77 +53,137 @@ pub fn main(args: &RunArgs) -> ExitCode {
         Err(error) => return fail(&error, exit::HARNESS_FAILURE),
     };
 
+    // From here on signals end the run in order; before, there is nothing to put in order.
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return fail(&error, exit::HARNESS_FAILURE),
+    };
+
     let started = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let (dir, log, recorder, writer) = match prepare(args, &spec, seed, &started, &schedule) {
         Ok(prepared) => prepared,
         Err(error) => return fail(&*error, exit::HARNESS_FAILURE),
     };
+    interrupt.run_is_in(dir.path());
     let progress = Progress::new(recorder.clone(), log, args.quiet);
-    progress.say(&format!(
-        "{} seed {seed}, {} faults planned",
-        spec.name,
-        schedule.faults.len()
-    ));
-    let checking = Arc::new(AtomicBool::new(false));
-    runtime.block_on(async {
-        let (interrupted, interrupt) = watch::channel(false);
-        tokio::spawn(await_interrupts(
-            interrupted,
-            checking.clone(),
-            dir.path().to_owned(),
+    let watchdog = match Watchdog::start(report_to(progress.clone(), dir.path().to_owned())) {
+        Ok(watchdog) => watchdog,
+        Err(error) => return fail(&error, exit::HARNESS_FAILURE),
+    };
+    let _writer = watchdog.watch_pulse("the writer of the history", recorder.writer_pulse());
+    {
+        let controller = watchdog.watch("the controller");
+        progress.say(&format!(
+            "{} seed {seed}, {} faults planned",
+            spec.name,
+            schedule.faults.len()
         ));
-        let shown = tokio::spawn(progress.clone().follow());
-        let run = Run {
-            spec: &spec,
-            seed,
-            schedule,
-            system,
-            ground,
-            dir: &dir,
-            recorder: recorder.clone(),
-            progress: progress.clone(),
-            interrupt,
-        };
-        run.drive().await;
-        shown.abort();
-        progress.clear();
-    });
-    checking.store(true, Ordering::Relaxed);
+        let key = kept.unwrap_or_else(|error| {
+            progress.say(&format!(
+                "`duress heal` will not be able to clean up after this run, should it be killed: {error}"
+            ));
+            Key::of_this_process()
+        });
+        runtime.block_on(async {
+            let shown = tokio::spawn(progress.clone().follow());
+            let run = Run {
+                spec: &spec,
+                seed,
+                schedule,
+                system,
+                ground,
+                key,
+                dir: &dir,
+                recorder: recorder.clone(),
+                progress: progress.clone(),
+                interrupt: interrupt.clone(),
+                watchdog: watchdog.clone(),
+            };
+            tokio::select! {
+                () = run.drive() => {}
+                // In the same task: it beats as long as that is not held up.
+                never = controller.pulse.beat_for_ever() => match never {},
+            }
+            shown.abort();
+            progress.clear();
+        });
+    }
     if let Err(error) = writer.finish(&recorder) {
         progress.say(&format!("harness failure: {error}"));
     }
+    // What checks is not watched: it has a budget of its own.
+    drop((_writer, watchdog));
     progress.say("checking");
-    let code = report::judge_and_print(&dir, args.json);
-    // Until here it was needed to notice Ctrl-C.
+    let code = report::judge_and_print(&dir, args.json, Some(&interrupt));
+    // Nothing of the run is left that would have to be waited for.
     runtime.shutdown_background();
     code
 }
 
+/// What is done about a part of the controller that stands still.
+fn report_to(progress: Arc<Progress>, dir: PathBuf) -> impl FnMut(&'static str, News) + Send {
+    move |name, news| {
+        let phase = progress.phase_now();
+        match news {
+            News::Still(time) => progress.alarm(&format!(
+                "{name} of this run has stood still for {} s (phase {phase}); a second Ctrl-C ends it",
+                time.as_secs()
+            )),
+            News::Again(time) => progress.alarm(&format!("{name} goes on, after {} s", time.as_secs())),
+            News::Dead(time) => {
+                progress.alarm(&format!(
+                    "{name} of this run has stood still for {} s (phase {phase}), so the run ends here. Containers and faults \
+                     may be left: `duress heal {1}` removes them, and `duress report {1}` judges what was recorded",
+                    time.as_secs(),
+                    dir.display(),
+                ));
+                std::process::exit(i32::from(exit::HARNESS_FAILURE));
+            }
+        }
+    }
+}
+
+/// What a run does, all of it decided.
+struct Resolved {
+    spec: Spec,
+    seed: u64,
+    system: System,
+    schedule: Schedule,
+}
+
 /// The spec with everything that the command line says and everything that is drawn.
-fn resolve(args: &RunArgs) -> Result<Spec, SpecError> {
-    let mut spec = Spec::read(&args.spec)?;
-    spec.seed = Some(args.seed.or(spec.seed).unwrap_or_else(rand::random));
+fn resolve(args: &RunArgs) -> Result<Resolved, SpecError> {
+    let source = Source::read(&args.spec)?;
+    let mut spec = source.parse()?;
+    let seed = args.seed.or(spec.seed).unwrap_or_else(rand::random);
+    spec.seed = Some(seed);
     if let Some(time) = args.time {
         spec.time.faults = time;
     }
-    let invalid = |what: String| {
-        Err(SpecError::Invalid {
-            path: args.spec.clone(),
-            what,
-        })
-    };
-    if let Err(error) = client::workload(&spec.workload) {
-        return invalid(error);
+    if let ClusterSpec::Compose(compose) = &spec.cluster {
+        let key = |key: &str| KeyPath::of(["cluster", "compose", key]);
+        compose::look(&compose.file, &compose.nodes).map_err(|problem| {
+            let key = match problem {
+                FileProblem::File { .. } => key("file"),
+                FileProblem::Node { index, .. } => key("nodes").entry(index),
+            };
+            source.invalid(key.complain(problem.to_string()))
+        })?;
     }
-    for defect in spec.cluster.defects() {
-        if let Err(error) = defect.parse::<duress_specimen::Defect>() {
-            return invalid(format!("cluster.local.defects: {error}"));
-        }
-    }
-    if spec.time.faults < Span::milliseconds(1) {
-        return invalid("time.faults is 0: use e.g. \"30s\"".to_owned());
-    }
-    Ok(spec)
+    let system = System::named(spec.cluster.system()).map_err(|error| {
+        source.invalid(Complaint::at(
+            ["cluster", spec.cluster.name(), "system"],
+            error.to_string(),
+        ))
+    })?;
+    let schedule = plan(&spec.faults, &spec.cluster.node_names(), seed, spec.time.faults.0)
+        .map_err(|error| source.invalid(about_faults(&error)))?;
+    Ok(Resolved {
+        spec,
+        seed,
+        system,
+        schedule,
+    })
 }
 
 type Prepared = (RunDir, File, Arc<Recorder>, crate::recorder::Writer);
@@ -152,30 +202,7 @@ fn prepare(
     dir.write_spec(&toml::to_string(spec).map_err(|error| Trouble(error.to_string()))?)?;
     dir.write_schedule(schedule)?;
     let (recorder, writer) = Recorder::create(&dir.history(), &spec.name, seed, started)?;
-    let log = File::create(dir.log())
+    let log = File::create_new(dir.log())
         .map_err(|error| Trouble(format!("create {}: {error}", dir.log().display())))?;
     Ok((dir, log, recorder, writer))
-}
-
-/// The first Ctrl-C (or SIGTERM) ends the run in order. The second, or one while the history is being checked, ends
-/// everything at once: sandboxes die with their controller, and the agent heals when its input ends.
-async fn await_interrupts(interrupted: watch::Sender<bool>, checking: Arc<AtomicBool>, dir: PathBuf) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-        if checking.load(Ordering::Relaxed) || interrupted.send_replace(true) {
-            let _ = writeln!(
-                std::io::stderr(),
-                "\nduress: quit without a verdict; `duress report {}` judges what was recorded",
-                dir.display()
-            );
-            std::process::exit(i32::from(exit::HARNESS_FAILURE));
-        }
-    }
 }

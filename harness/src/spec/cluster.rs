@@ -94,6 +94,14 @@ fn default_ready() -> Span {
 }
 
 impl ClusterSpec {
+    /// Name of its table, as in `[cluster.local]`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ClusterSpec::Local(_) => "local",
+            ClusterSpec::Compose(_) => "compose",
+        }
+    }
+
     /// Name of the system.
     pub fn system(&self) -> &str {
         match self {

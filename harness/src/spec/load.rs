@@ -1,5 +1,8 @@
 //! What clients ask, how hard they push, how they ask, and for how long.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use duress_workloads::append::{self, AppendSpec};
 use duress_workloads::lock::{self, LockSpec};
 use duress_workloads::register::{self, RegisterSpec};
@@ -26,6 +29,16 @@ pub enum WorkloadSpec {
 }
 
 impl WorkloadSpec {
+    /// As specs name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            WorkloadSpec::Register(_) => register::CATALOGUE_ENTRY.name,
+            WorkloadSpec::Set(_) => set::CATALOGUE_ENTRY.name,
+            WorkloadSpec::Append(_) => append::CATALOGUE_ENTRY.name,
+            WorkloadSpec::Lock(_) => lock::CATALOGUE_ENTRY.name,
+        }
+    }
+
     /// Name of the model that judges the history.
     pub fn model(&self) -> &'static str {
         match self {
@@ -91,12 +104,19 @@ impl LoadSpec {
     }
 }
 
+/// A mebibyte.
+const BODY_KIB: NonZeroU32 = NonZeroU32::new(1024).expect("it is not zero");
+
 /// How clients ask.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ClientSpec {
     /// Time limit of one attempt.
     pub timeout: Span,
+    /// Time limit of one operation, with all its attempts and the waits between them. By default what so many attempts
+    /// may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Span>,
     /// Attempts an operation, the first included.
     pub attempts: u32,
     /// Mean wait before the second attempt; doubles with each further one.
@@ -113,12 +133,15 @@ pub struct ClientSpec {
     pub routing: Routing,
     /// etcd: whether each write of a register is a transaction that looks at all keys first, which takes etcd long.
     pub long_writes: bool,
+    /// The longest body of an answer, in KiB. One that is longer is not read to its end, and proves nothing.
+    pub body_kib: NonZeroU32,
 }
 
 impl Default for ClientSpec {
     fn default() -> Self {
         ClientSpec {
             timeout: Span::milliseconds(500),
+            deadline: None,
             attempts: 5,
             backoff: Span::milliseconds(20),
             backoff_max: Span::milliseconds(500),
@@ -127,6 +150,7 @@ impl Default for ClientSpec {
             read: ReadMode::Linearizable,
             routing: Routing::Leader,
             long_writes: false,
+            body_kib: BODY_KIB,
         }
     }
 }
@@ -136,12 +160,29 @@ impl ClientSpec {
     pub fn policy(&self) -> RetryPolicy {
         RetryPolicy {
             timeout: self.timeout.0,
+            deadline: self.deadline(),
             attempts_max: self.attempts,
             backoff: self.backoff.0,
             backoff_max: self.backoff_max.0,
             budget_ratio: self.retry_budget,
             tokens: self.tokens,
         }
+    }
+
+    /// Each attempt as long as it may be, and the longest back-off before each.
+    fn deadline(&self) -> Duration {
+        let each = self
+            .backoff_max
+            .0
+            .saturating_mul(2)
+            .saturating_add(self.timeout.0);
+        self.deadline
+            .map_or_else(|| each.saturating_mul(self.attempts), |deadline| deadline.0)
+    }
+
+    /// The longest body of an answer, in bytes.
+    pub fn body_max(&self) -> usize {
+        (self.body_kib.get() as usize).saturating_mul(1024)
     }
 }
 

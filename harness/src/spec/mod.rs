@@ -22,10 +22,12 @@
 //! shape = "halves"
 //! ```
 //!
-//! A spec is parsed once, by [`Spec::parse`], into types that can't be wrong: an unknown key or value is an error that
+//! A spec is parsed once, by [`Source::parse`], into types that can't be wrong: an unknown key or value is an error that
 //! names the line and the choices. What stands in `faults` is the nemesis' to say.
 
+mod check;
 mod cluster;
+mod complaint;
 mod judging;
 mod load;
 mod read;
@@ -33,10 +35,12 @@ mod read;
 use duress_nemesis::FaultsSpec;
 use serde::{Deserialize, Serialize};
 
+pub use check::{about_faults, check_memory, check_time, faults_time};
 pub use cluster::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
+pub use complaint::{Complaint, KeyPath, Marked};
 pub use judging::{CheckSpec, EvidenceSpec, Property};
 pub use load::{ClientSpec, ClosedSpec, LoadSpec, OpenSpec, TimeSpec, WorkloadSpec};
-pub use read::SpecError;
+pub use read::{Source, SpecError};
 
 /// A spec, with every default filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,13 +1,14 @@
 //! Reading a spec: from text to types, and what is refused because its values make no sense.
 
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{ClusterSpec, Spec};
-use crate::client;
-use crate::load::Pace;
+use super::{ClusterSpec, Complaint, Marked, Spec};
 
-/// The addresses of a local cluster end here.
-const NODES_MAX: usize = 200;
+/// A spec is some dozens of lines, with a thousand faults some thousands.
+const BYTES_MAX: u64 = 1 << 20;
 
 /// Why a spec can't be used. The command line exits with code 64.
 #[derive(Debug, thiserror::Error)]
@@ -28,96 +29,93 @@ pub enum SpecError {
         /// Line, excerpt and choices.
         source: Box<toml::de::Error>,
     },
-    /// The values don't make sense.
+    /// A value doesn't make sense.
     #[error("{path}: {what}")]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// Which, and what would.
-        what: String,
+        /// Which, where it stands, and what would.
+        what: Marked,
     },
+}
+
+/// A spec as it is written, so that whatever is wrong with it can be shown.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// Reads the file.
+    pub fn read(path: &Path) -> Result<Self, SpecError> {
+        let text = read_text(path).map_err(|source| SpecError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Source {
+            path: path.to_owned(),
+            text,
+        })
+    }
+
+    /// Parses and checks it; relative paths in it start from its folder.
+    pub fn parse(&self) -> Result<Spec, SpecError> {
+        let mut spec: Spec = toml::from_str(&self.text).map_err(|source| SpecError::Parse {
+            path: self.path.clone(),
+            source: Box::new(source),
+        })?;
+        if let ClusterSpec::Compose(compose) = &mut spec.cluster {
+            compose.file = from_spec(&self.path, &compose.file);
+        }
+        spec.check().map_err(|complaint| self.invalid(complaint))?;
+        Ok(spec)
+    }
+
+    /// A complaint about it, with its place.
+    pub fn invalid(&self, complaint: Complaint) -> SpecError {
+        SpecError::Invalid {
+            path: self.path.clone(),
+            what: Marked::new(complaint, &self.text),
+        }
+    }
 }
 
 impl Spec {
     /// Reads and checks a spec.
     pub fn read(path: &Path) -> Result<Self, SpecError> {
-        let text = std::fs::read_to_string(path).map_err(|source| SpecError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Spec::parse(&text, path)
+        Source::read(path)?.parse()
     }
+}
 
-    /// Parses and checks a spec; relative paths in it start from `path`, which errors name.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, SpecError> {
-        let mut spec: Spec = toml::from_str(text).map_err(|source| SpecError::Parse {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })?;
-        if let ClusterSpec::Compose(compose) = &mut spec.cluster {
-            compose.file = from_spec(path, &compose.file);
-        }
-        match spec.problem() {
-            Some(what) => Err(SpecError::Invalid {
-                path: path.to_owned(),
-                what,
-            }),
-            None => Ok(spec),
-        }
+/// Only files are read, and not more of them than a spec has: a pipe may never end, and a device neither.
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let refuse = |why: String| Err(std::io::Error::other(why));
+    let mut options = File::options();
+    // Opening a pipe that nobody writes to would wait for ever.
+    options
+        .read(true)
+        .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
+    let file = options.open(path)?;
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() {
+        let what = if kind.is_dir() {
+            "a folder"
+        } else {
+            "no regular file"
+        };
+        return refuse(format!("it is {what}; name a TOML file"));
     }
-
-    /// Which value makes no sense, and what would.
-    fn problem(&self) -> Option<String> {
-        let name_ok = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(name_ok) {
-            return Some(format!(
-                "name {:?}: use letters, digits, \"-\", \"_\" and \".\"",
-                self.name
-            ));
-        }
-        if self.properties.is_empty() {
-            return Some("properties is empty: name at least one, e.g. [\"linearizable\"]".to_owned());
-        }
-        match &self.cluster {
-            ClusterSpec::Local(local) if !(1..=NODES_MAX).contains(&local.nodes) => {
-                return Some(format!(
-                    "cluster.local.nodes is {}: use 1 to {NODES_MAX}",
-                    local.nodes
-                ));
-            }
-            ClusterSpec::Compose(compose) if compose.nodes.is_empty() => {
-                return Some("cluster.compose.nodes is empty: name services of the file".to_owned());
-            }
-            _ => {}
-        }
-        if let Some(problem) = client::problem(self) {
-            return Some(problem);
-        }
-        match self.load.pace() {
-            Pace::Closed { processes: 0 } | Pace::Open { processes: 0, .. } => {
-                return Some("load: processes is 0: use at least 1".to_owned());
-            }
-            Pace::Open { rate, .. } if !(rate.is_finite() && rate > 0.0) => {
-                return Some(format!(
-                    "load.open.rate is {rate}: use operations a second, above 0"
-                ));
-            }
-            _ => {}
-        }
-        if self.client.attempts == 0 {
-            return Some("client.attempts is 0: use at least 1".to_owned());
-        }
-        if self.client.timeout.0.is_zero() {
-            return Some("client.timeout is 0: use e.g. \"500ms\"".to_owned());
-        }
-        if !(self.client.retry_budget.is_finite() && self.client.retry_budget >= 0.0) {
-            return Some(format!(
-                "client.retry-budget is {}: use 0 or more",
-                self.client.retry_budget
-            ));
-        }
-        None
+    let mut bytes = Vec::new();
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > BYTES_MAX {
+        return refuse(format!("it is larger than {BYTES_MAX} bytes, which no spec is"));
     }
+    String::from_utf8(bytes).or_else(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        refuse(format!("line {line} is not UTF-8, as TOML has to be"))
+    })
 }
 
 /// A path in a spec starts from the spec's own folder; the resolved spec, which is kept elsewhere, has it in full.
@@ -129,23 +127,27 @@ fn from_spec(spec: &Path, file: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::KeyPath;
 
     const MINIMAL: &str = "name = \"t\"\n[cluster.local]\nsystem = \"specimen\"\n[workload.register]\n";
 
+    fn parse(text: &str) -> Result<Spec, SpecError> {
+        let source = Source {
+            path: "t.toml".into(),
+            text: text.to_owned(),
+        };
+        source.parse()
+    }
+
     fn error(text: &str) -> String {
-        Spec::parse(text, Path::new("t.toml"))
-            .expect_err("a bad spec")
-            .to_string()
+        parse(text).expect_err("a bad spec").to_string()
     }
 
     #[test]
     fn a_resolved_spec_reads_back_as_itself() {
-        let spec = Spec::parse(MINIMAL, Path::new("t.toml")).expect("a good spec");
+        let spec = parse(MINIMAL).expect("a good spec");
         let resolved = toml::to_string(&spec).expect("TOML");
-        assert_eq!(
-            Spec::parse(&resolved, Path::new("t.toml")).expect(&resolved),
-            spec
-        );
+        assert_eq!(parse(&resolved).expect(&resolved), spec);
     }
 
     #[test]
@@ -171,9 +173,48 @@ mod tests {
 
     #[test]
     fn values_that_make_no_sense_are_refused() {
-        assert!(error(&MINIMAL.replace("\"t\"", "\"../t\"")).contains("use letters"));
-        assert!(error(&MINIMAL.replace("\"specimen\"\n", "\"specimen\"\nnodes = 0\n")).contains("use 1 to"));
-        assert!(error(&format!("{MINIMAL}[load.open]\nrate = 0.0\n")).contains("above 0"));
-        assert!(error(&format!("{MINIMAL}[load.closed]\nprocesses = 0\n")).contains("at least 1"));
+        for (bad, line, said) in [
+            (MINIMAL.replace("\"t\"", "\"../t\""), 1, "letters"),
+            (
+                MINIMAL.replace("\"specimen\"\n", "\"specimen\"\nnodes = 0\n"),
+                4,
+                "use 1 to 200",
+            ),
+            (
+                format!("{MINIMAL}[load.open]\nrate = 0.0\n"),
+                6,
+                "use 0.001 to 1000000",
+            ),
+            (
+                format!("{MINIMAL}[load.closed]\nprocesses = 0\n"),
+                6,
+                "use 1 to 10000",
+            ),
+        ] {
+            let error = error(&bad);
+            assert!(error.contains(&format!("line {line}, column ")), "{error}");
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_complaint_shows_the_line_with_a_mark() {
+        let bad = format!("{MINIMAL}[load.open]\nrate = 0.0\n");
+        assert_eq!(
+            error(&bad),
+            "t.toml: TOML parse error at line 6, column 8\n  |\n6 | rate = 0.0\n  |        ^^^\nload.open.rate: 0 is out of \
+             range; use 0.001 to 1000000 (one in a quarter of an hour, to more than one machine can ask)"
+        );
+        let entry = error(&format!(
+            "{MINIMAL}[[faults.mix]]\nkind = \"kill\"\ntargets = [\"n9\"]\n"
+        ));
+        assert!(
+            entry.contains("line 7, column 11") && entry.contains("no. 1.targets: no node \"n9\""),
+            "{entry}"
+        );
+        // A line that goes on and on is shown from shortly before the mistake.
+        let long = format!("{}nodes = 0", "a".repeat(500));
+        let shown = Marked::new(KeyPath::default().complain("x"), &long).to_string();
+        assert!(shown.lines().all(|line| line.len() < 200), "{shown}");
     }
 }

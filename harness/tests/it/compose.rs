@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use crate::host::{Bench, DURESS, HostState, duress, start_until, wait_for};
 
-const ETCD: &str = concat!(
+pub const ETCD: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../cluster/systems/etcd/compose-3.yaml"
 );
@@ -20,12 +20,12 @@ const SPECIMEN: &str = concat!(
 );
 
 /// Three members of etcd; `rest` says what is claimed, asked and broken.
-fn spec(rest: &str) -> String {
+pub fn spec(rest: &str) -> String {
     spec_with(Path::new(ETCD), "", rest)
 }
 
 /// The same from another compose file, and with more about the cluster.
-fn spec_with(file: &Path, more: &str, rest: &str) -> String {
+pub fn spec_with(file: &Path, more: &str, rest: &str) -> String {
     let file = file.canonicalize().expect("the compose file");
     let head = r#"name = "etcd""#;
     let cluster = format!(
@@ -55,7 +55,7 @@ recovery = "30s"
 "#;
 
 /// A partition of the leader, then a kill of it.
-fn leader_faults() -> String {
+pub fn leader_faults() -> String {
     registers(
         "\"linearizable\", \"one-leader-per-term\", \"recovers\"",
         LEADER_FAULTS,
@@ -80,7 +80,7 @@ targets = "leader"
     clippy::print_stderr,
     reason = "whoever runs the tests has to see that some did not"
 )]
-fn engine_or_skip() -> bool {
+pub fn engine_or_skip() -> bool {
     let works = |args: &[&str]| {
         let status = Command::new("docker")
             .args(args)
@@ -103,7 +103,7 @@ fn engine_or_skip() -> bool {
 }
 
 /// What the run in this directory has on the engine.
-fn on_engine(run: &Path) -> Vec<String> {
+pub fn on_engine(run: &Path) -> Vec<String> {
     let filter = format!("label=duress.directory={}", run.display());
     let list = |kind: &str| {
         let mut command = Command::new("docker");
@@ -270,7 +270,7 @@ kind = "pause"
 targets = "one"
 "#;
 
-const IN_CONTAINER: &str = "agent = \"container\"";
+pub const IN_CONTAINER: &str = "agent = \"container\"";
 
 /// Every fault of [`ALL_FAULTS`] bit and was healed, clients' links were looked at too, and nothing is left.
 fn assert_all_verified(bench: &Bench) {
@@ -298,7 +298,7 @@ fn the_agent_in_a_container_does_all_that_a_child_does() {
     before.wait_until_back(&bench, Duration::from_secs(10));
 }
 
-fn both(output: &Output) -> String {
+pub fn both(output: &Output) -> String {
     let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     String::from_utf8_lossy(&said).into_owned()
 }
@@ -370,7 +370,7 @@ fn an_ordinary_user_who_may_talk_to_the_engine_needs_nothing_else() {
 }
 
 /// What `docker` prints.
-fn docker(args: &[&str]) -> String {
+pub fn docker(args: &[&str]) -> String {
     let output = Command::new("docker")
         .args(args)
         .output()
@@ -387,7 +387,7 @@ fn helpers(run: &Path) -> Vec<String> {
 }
 
 /// Rules of Duress in the nodes' packet filters.
-fn rules(run: &Path) -> Vec<String> {
+pub fn rules(run: &Path) -> Vec<String> {
     let filter = format!("label=duress.directory={}", run.display());
     let nodes = docker(&[
         "ps",

@@ -34,14 +34,19 @@ kind = "kill"
 targets = "one"
 "#;
 
-/// How many random moments.
-const KILLS: u64 = 10;
+/// How many random moments; `DURESS_KILLS` in the environment asks for more.
+pub fn kills(default: u64) -> u64 {
+    let asked = std::env::var("DURESS_KILLS").ok();
+    asked.map_or(default, |number| {
+        number.parse().expect("DURESS_KILLS is a number")
+    })
+}
 
 #[test]
 fn kill_9_leaves_nothing_and_loses_nothing() {
     let before = HostState::now();
     let mut rng = ChaCha12Rng::seed_from_u64(9);
-    for seed in 0..KILLS {
+    for seed in 0..kills(10) {
         let bench = Bench::new(SPEC);
         // The first ones die while the cluster is still coming up.
         let needle = if seed < 2 { "\"deploy\"" } else { "\"faults\"" };
@@ -65,6 +70,33 @@ fn kill_9_leaves_nothing_and_loses_nothing() {
         assert_eq!(verdict["cut_short"], true);
         assert!(bench.latest().join("report.html").is_file());
         assert!(seed < 2 || lines > 20, "only {lines} lines survived");
+    }
+}
+
+/// The agent first, so that it can't heal; then at once its controller.
+#[test]
+fn kill_9_of_agent_and_controller_leaves_nothing() {
+    let before = HostState::now();
+    let mut rng = ChaCha12Rng::seed_from_u64(10);
+    for seed in 0..kills(4) {
+        let bench = Bench::new(SPEC);
+        let mut child = start_until(&bench, seed, "\"verify\"");
+        std::thread::sleep(Duration::from_millis(rng.random_range(0..2000)));
+        let processes = bench.look_at_namespaces();
+        assert!(processes >= 11, "only {processes} processes were looked for");
+        kill(bench.agent(), Signal::SIGKILL).expect("SIGKILL");
+        child.kill().expect("SIGKILL");
+        child.wait().expect("a dead child");
+        before.wait_until_back(&bench, Duration::from_secs(10));
+        let healed = duress(["heal".as_ref(), bench.latest().as_os_str()]);
+        let said = String::from_utf8_lossy(&healed.stdout).into_owned();
+        assert_eq!(healed.status.code(), Some(0), "{said}");
+        assert!(!said.contains("left alone: its"), "{said}");
+        let again = duress(["heal".as_ref(), bench.latest().as_os_str()]);
+        assert!(
+            !String::from_utf8_lossy(&again.stdout).contains("fault"),
+            "it is closed"
+        );
     }
 }
 

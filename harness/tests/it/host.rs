@@ -13,11 +13,15 @@ use serde_json::Value;
 /// The binary under test.
 pub const DURESS: &str = env!("CARGO_BIN_EXE_duress");
 
+/// Where the tests' runs keep their key, and nothing of this machine's user.
+pub const STATE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/state");
+
 /// Runs `duress` with these arguments to its end.
 pub fn duress<I: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = I>) -> Output {
     Command::new(DURESS)
         .args(args)
         .stdin(Stdio::null())
+        .env("DURESS_STATE", STATE)
         .output()
         .expect("the binary starts")
 }
@@ -56,7 +60,10 @@ impl Bench {
             .arg(self.spec())
             .args(["--seed", &seed.to_string(), "--out"])
             .arg(self.dir.path());
-        command.stdin(Stdio::null()).env(MARK, self.dir.path());
+        command
+            .stdin(Stdio::null())
+            .env(MARK, self.dir.path())
+            .env("DURESS_STATE", STATE);
         command
     }
 
@@ -70,6 +77,15 @@ impl Bench {
                 .any(|variable| variable == mark.as_bytes())
         };
         pids().filter(marked).collect()
+    }
+
+    /// Those of them that run this command of `duress`, e.g. `specimen` for the programs of nodes.
+    pub fn processes_of(&self, command: &str) -> Vec<u32> {
+        let runs = |pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).nth(1) == Some(command.as_bytes())
+        };
+        self.processes().into_iter().filter(runs).collect()
     }
 
     /// Remembers which namespaces the bench's processes are in, and says how many processes there are.
@@ -100,6 +116,15 @@ impl Bench {
     /// Directory of the newest run.
     pub fn latest(&self) -> PathBuf {
         self.dir.path().join("runs/latest").canonicalize().expect("a run")
+    }
+
+    /// Process of the newest run's agent, as its journal has it.
+    pub fn agent(&self) -> nix::unistd::Pid {
+        let journal =
+            std::fs::read_to_string(self.latest().join("nemesis-journal.jsonl")).expect("a journal");
+        let first: Value = serde_json::from_str(journal.lines().next().expect("a line")).expect("JSON");
+        let pid = first["agent"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+        nix::unistd::Pid::from_raw(pid.expect("a process"))
     }
 
     pub fn verdict(&self) -> Value {

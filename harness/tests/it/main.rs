@@ -1,9 +1,15 @@
 //! End-to-end tests: the real binary, real clusters in namespaces, real faults.
 
 mod bad_input;
+mod bad_specs;
 mod compose;
+mod compose_heal;
 mod cut_off;
 mod evidence;
+mod heal;
+mod histories;
 mod host;
 mod proof;
 mod runs;
+mod signals;
+mod terminal;

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::procfs::stopped;
-use super::protocol::{Command, Hello, Outcome, PROTOCOL_VERSION, Reply, Request};
+use super::protocol::{Command, Hello, Mark, Outcome, PROTOCOL_VERSION, Reply, Request};
 
 /// No command takes this long; an agent that doesn't answer in this time is as good as dead.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
@@ -100,11 +100,12 @@ struct Line {
 }
 
 impl AgentClient {
-    /// Starts an agent as a child, in a process group of its own, out of a terminal's reach, and greets it.
+    /// Starts an agent as a child, in a process group of its own, out of a terminal's reach, and greets it in the name of
+    /// the run that has this mark.
     ///
     /// It must run where the cluster's client addresses are (for a local cluster, in the network namespace of its
     /// bridge): the probes that prove that clients are cut start at the agent.
-    pub async fn spawn(argv: &[String]) -> Result<AgentClient, AgentError> {
+    pub async fn spawn(argv: &[String], mark: &Mark) -> Result<AgentClient, AgentError> {
         let program = argv.join(" ");
         let started = |source| AgentError::Start {
             program: program.clone(),
@@ -153,7 +154,7 @@ impl AgentClient {
                 healed: false,
             })
         };
-        AgentClient::over(input, output, ended, kill).await
+        AgentClient::over(input, output, ended, mark, kill).await
     }
 
     /// Greets an agent that was started elsewhere. Dropping `input` must be what it sees as the end of its input, and
@@ -162,14 +163,16 @@ impl AgentClient {
         input: impl AsyncWrite + Send + Unpin + 'static,
         output: impl AsyncRead + Send + Unpin + 'static,
         ended: impl Future<Output = AgentEnd> + Send + 'static,
+        mark: &Mark,
     ) -> Result<AgentClient, AgentError> {
-        AgentClient::over(input, output, ended, Arc::default()).await
+        AgentClient::over(input, output, ended, mark, Arc::default()).await
     }
 
     async fn over(
         input: impl AsyncWrite + Send + Unpin + 'static,
         output: impl AsyncRead + Send + Unpin + 'static,
         ended: impl Future<Output = AgentEnd> + Send + 'static,
+        mark: &Mark,
         kill: Arc<Notify>,
     ) -> Result<AgentClient, AgentError> {
         let waiting = Waiting::default();
@@ -187,8 +190,11 @@ impl AgentClient {
             gone,
             silent: watch::channel(None).0,
         });
-        let version = PROTOCOL_VERSION;
-        let hello: Hello = line.call(Command::Hello { version }).await?;
+        let greeting = Command::Hello {
+            version: PROTOCOL_VERSION,
+            mark: mark.clone(),
+        };
+        let hello: Hello = line.call(greeting).await?;
         let mut pings = JoinSet::new();
         pings.spawn(ping(Arc::clone(&line), hello.pid));
         Ok(AgentClient {

@@ -1,12 +1,14 @@
 //! Own chains in the packet filter of a network namespace.
 //!
-//! The rules of fault 3 at a node that must not hear `10.9.0.2`:
+//! The rules of fault 3 at a node that must not hear `10.9.0.2`, in the run with the mark `1f2e3d4c`:
 //!
 //! ```text
-//! -A INPUT -j DURESS
-//! -A DURESS -j DURESS-3
-//! -A DURESS-3 -s 10.9.0.2/32 -j DROP
+//! -A INPUT -j DURESS-1f2e3d4c
+//! -A DURESS-1f2e3d4c -j DURESS-1f2e3d4c-3
+//! -A DURESS-1f2e3d4c-3 -s 10.9.0.2/32 -j DROP
 //! ```
+//!
+//! Chains with another mark, or with none, are not ours, however alike their names.
 //!
 //! Every change is one `iptables-restore --noflush`, which the kernel takes as a whole or not at all, and is worked out
 //! from what is really there, so that healing works after a crash, too. Chains of other owners are neither read for
@@ -25,10 +27,14 @@ use std::thread;
 use nix::sched::{CloneFlags, setns};
 
 use super::outside;
+use super::protocol::Mark;
 use super::rules;
 
-/// The chain that INPUT jumps to first. Chains of faults are named after it.
-const CHAIN: &str = "DURESS";
+/// What the names of all chains begin with.
+const PREFIX: &str = "DURESS";
+
+/// Names of chains have 28 characters at most; prefix, mark and dashes take 16.
+const FAULT_MAX: u64 = 999_999_999_999;
 
 /// How long to wait for another program that holds the lock of the tables.
 const LOCK_WAIT_S: &str = "5";
@@ -72,6 +78,7 @@ impl Family {
 /// Which of the programs that are called iptables works here.
 #[derive(Clone, Debug)]
 pub struct Backend {
+    names: Names,
     suffix: &'static str,
     /// Where the programs are, if not where the agent is.
     outside: Option<Arc<File>>,
@@ -80,11 +87,12 @@ pub struct Backend {
 impl Backend {
     /// Asks each for its rules, the distribution's own choice first; some are installed where the kernel can't serve
     /// them.
-    pub fn find() -> io::Result<Backend> {
+    pub fn find(mark: Mark) -> io::Result<Backend> {
         let outside = outside::mounts_with("iptables-restore")?.map(Arc::new);
         let mut said = Vec::new();
         for suffix in ["", "-nft", "-legacy"] {
             let backend = Backend {
+                names: Names { mark: mark.clone() },
                 suffix,
                 outside: outside.clone(),
             };
@@ -146,7 +154,7 @@ impl Backend {
     }
 
     fn read(&self, family: Family) -> io::Result<Present> {
-        Ok(Present::parse(&self.save(family)?))
+        Ok(Present::parse(&self.names, &self.save(family)?))
     }
 
     fn write(&self, family: Family, script: &str) -> io::Result<()> {
@@ -156,12 +164,18 @@ impl Backend {
 
     /// Drops what comes from these addresses, on behalf of the fault.
     pub fn drop_from(&self, fault: u64, addresses: &[IpAddr]) -> io::Result<()> {
+        if fault > FAULT_MAX {
+            return Err(io::Error::other(format!(
+                "fault {fault}: names of chains have no room for numbers above {FAULT_MAX}"
+            )));
+        }
         for family in Family::ALL {
             let sources: Vec<&IpAddr> = addresses.iter().filter(|address| family.has(address)).collect();
             if !sources.is_empty() {
+                let present = self.read(family)?;
                 self.write(
                     family,
-                    &self.read(family)?.script_to_drop(family, fault, &sources),
+                    &present.script_to_drop(&self.names, family, fault, &sources),
                 )?;
             }
         }
@@ -174,7 +188,8 @@ impl Backend {
         for family in Family::ALL {
             let sources: Vec<&IpAddr> = addresses.iter().filter(|address| family.has(address)).collect();
             if !sources.is_empty() {
-                let seen = rules::look(&self.save(family)?, CHAIN, &chain_of(fault), &sources);
+                let (main, chain) = (self.names.main(), self.names.of_fault(fault));
+                let seen = rules::look(&self.save(family)?, &main, &chain, &sources);
                 all.missing.extend(seen.missing);
                 all.dropped.extend(seen.dropped);
             }
@@ -195,14 +210,14 @@ impl Backend {
                 }
                 Err(error) => return Err(error),
             };
-            let Some(script) = present.script_to_remove(fault) else {
+            let Some(script) = present.script_to_remove(&self.names, fault) else {
                 continue;
             };
             self.write(family, &script)?;
             let packets: u64 = present
                 .dropped
                 .iter()
-                .filter(|(chain, _)| owned_by(chain, fault))
+                .filter(|(chain, _)| self.names.is_of(chain, fault))
                 .map(|(_, packets)| packets)
                 .sum();
             dropped = Some(dropped.unwrap_or(0) + packets);
@@ -211,20 +226,32 @@ impl Backend {
     }
 }
 
-fn chain_of(fault: u64) -> String {
-    format!("{CHAIN}-{fault}")
+/// What the chains of a run are called.
+#[derive(Clone, Debug)]
+struct Names {
+    mark: Mark,
 }
 
-fn owned_by(chain: &str, fault: Option<u64>) -> bool {
-    fault.is_none_or(|fault| chain == chain_of(fault))
-}
+impl Names {
+    /// The chain that INPUT jumps to first. Chains of faults are named after it.
+    fn main(&self) -> String {
+        format!("{PREFIX}-{}", self.mark.as_str())
+    }
 
-/// True for chains of faults: our name, a dash, a number. Anything else is another's, however alike.
-fn is_of_fault(chain: &str) -> bool {
-    chain
-        .strip_prefix(CHAIN)
-        .and_then(|rest| rest.strip_prefix('-'))
-        .is_some_and(|number| number.parse::<u64>().is_ok())
+    fn of_fault(&self, fault: u64) -> String {
+        format!("{}-{fault}", self.main())
+    }
+
+    /// True for the chain of this fault, or of any where none is given: the run's chain, a dash, a number. Anything else is
+    /// another's, however alike.
+    fn is_of(&self, chain: &str, fault: Option<u64>) -> bool {
+        let number = chain
+            .strip_prefix(&self.main())
+            .and_then(|rest| rest.strip_prefix('-'))
+            .and_then(|number| number.parse::<u64>().ok());
+        number
+            .is_some_and(|number| chain == self.of_fault(number) && fault.is_none_or(|fault| fault == number))
+    }
 }
 
 /// What is ours in a filter table.
@@ -244,7 +271,8 @@ struct Present {
 
 impl Present {
     /// Reads the output of `iptables-save -c -t filter`.
-    fn parse(saved: &str) -> Present {
+    fn parse(names: &Names, saved: &str) -> Present {
+        let main = names.main();
         let mut present = Present::default();
         let mut input_rules = 0;
         for line in saved.lines() {
@@ -252,8 +280,8 @@ impl Present {
                 .strip_prefix(':')
                 .and_then(|rest| rest.split_ascii_whitespace().next())
             {
-                present.main |= chain == CHAIN;
-                if is_of_fault(chain) {
+                present.main |= chain == main;
+                if names.is_of(chain, None) {
                     present.chains.push(chain.to_owned());
                 }
                 continue;
@@ -264,12 +292,12 @@ impl Present {
             };
             let (chain, what) = rule.split_once(' ').unwrap_or((rule, ""));
             if chain == "INPUT" {
-                if what == format!("-j {CHAIN}") {
+                if what == format!("-j {main}") {
                     present.hooks += 1;
                     present.first |= input_rules == 0;
                 }
                 input_rules += 1;
-            } else if is_of_fault(chain) && what.ends_with("-j DROP") {
+            } else if names.is_of(chain, None) && what.ends_with("-j DROP") {
                 let packets: u64 = counters
                     .split_once(':')
                     .and_then(|(packets, _)| packets.parse().ok())
@@ -280,11 +308,11 @@ impl Present {
         present
     }
 
-    fn script_to_drop(&self, family: Family, fault: u64, sources: &[&IpAddr]) -> String {
-        let chain = chain_of(fault);
+    fn script_to_drop(&self, names: &Names, family: Family, fault: u64, sources: &[&IpAddr]) -> String {
+        let (main, chain) = (names.main(), names.of_fault(fault));
         // Naming a chain with a colon makes it, and empties it if it is there. Those of other faults aren't named, so
         // their rules and counters stay.
-        let mut script = format!("*filter\n:{CHAIN} - [0:0]\n:{chain} - [0:0]\n");
+        let mut script = format!("*filter\n:{main} - [0:0]\n:{chain} - [0:0]\n");
         if family == Family::V6 {
             // Neighbour discovery is to IPv6 what ARP is to IPv4, but it passes the filter: without these, a link that
             // is cut one way would soon be cut the other way as well.
@@ -296,32 +324,34 @@ impl Present {
             script += &format!("-A {chain} -s {source} -j DROP\n");
         }
         for other in self.chains.iter().filter(|other| **other != chain) {
-            script += &format!("-A {CHAIN} -j {other}\n");
+            script += &format!("-A {main} -j {other}\n");
         }
-        script += &format!("-A {CHAIN} -j {chain}\n");
+        script += &format!("-A {main} -j {chain}\n");
         if !self.first {
-            script += &format!("-D INPUT -j {CHAIN}\n").repeat(self.hooks);
-            script += &format!("-I INPUT 1 -j {CHAIN}\n");
+            script += &format!("-D INPUT -j {main}\n").repeat(self.hooks);
+            script += &format!("-I INPUT 1 -j {main}\n");
         }
         script + "COMMIT\n"
     }
 
     /// `None` if there is nothing to remove.
-    fn script_to_remove(&self, fault: Option<u64>) -> Option<String> {
-        let (gone, stay): (Vec<_>, Vec<_>) = self.chains.iter().partition(|chain| owned_by(chain, fault));
+    fn script_to_remove(&self, names: &Names, fault: Option<u64>) -> Option<String> {
+        let main = names.main();
+        let (gone, stay): (Vec<_>, Vec<_>) =
+            (self.chains.iter()).partition(|chain| names.is_of(chain, fault));
         if gone.is_empty() && (fault.is_some() || !self.main) {
             return None;
         }
-        let mut script = format!("*filter\n:{CHAIN} - [0:0]\n");
+        let mut script = format!("*filter\n:{main} - [0:0]\n");
         for chain in &gone {
             script += &format!("-F {chain}\n-X {chain}\n");
         }
         for chain in &stay {
-            script += &format!("-A {CHAIN} -j {chain}\n");
+            script += &format!("-A {main} -j {chain}\n");
         }
         if stay.is_empty() {
-            script += &format!("-D INPUT -j {CHAIN}\n").repeat(self.hooks);
-            script += &format!("-X {CHAIN}\n");
+            script += &format!("-D INPUT -j {main}\n").repeat(self.hooks);
+            script += &format!("-X {main}\n");
         }
         Some(script + "COMMIT\n")
     }
@@ -331,50 +361,69 @@ impl Present {
 mod tests {
     use super::*;
 
-    const SAVED: &str = "*filter\n:INPUT ACCEPT [9:99]\n:DURESS - [0:0]\n:DURESS-1 - [0:0]\n:DURESS-12 - [0:0]\n\
-        :DURESS-OWN - [0:0]\n[7:70] -A INPUT -j DURESS\n[1:10] -A INPUT -s 10.0.0.9/32 -j DROP\n\
-        [0:0] -A DURESS -j DURESS-1\n[0:0] -A DURESS -j DURESS-12\n[3:30] -A DURESS-1 -s 10.0.0.1/32 -j DROP\n\
-        [4:40] -A DURESS-1 -s 10.0.0.2/32 -j DROP\n[5:50] -A DURESS-12 -s 10.0.0.3/32 -j DROP\n\
-        [6:60] -A DURESS-OWN -j DROP\nCOMMIT\n";
+    fn names() -> Names {
+        let mark = Mark::of_seal("1f2e3d4c00").expect("a mark");
+        Names { mark }
+    }
+
+    const SAVED: &str = "*filter\n:INPUT ACCEPT [9:99]\n:DURESS-1f2e3d4c - [0:0]\n:DURESS-1f2e3d4c-1 - [0:0]\n\
+        :DURESS-1f2e3d4c-12 - [0:0]\n:DURESS-1f2e3d4c-OWN - [0:0]\n:DURESS-1 - [0:0]\n:DURESS - [0:0]\n\
+        :DURESS-00000000-1 - [0:0]\n:DURESS-1f2e3d4c-01 - [0:0]\n[7:70] -A INPUT -j DURESS-1f2e3d4c\n\
+        [1:10] -A INPUT -s 10.0.0.9/32 -j DROP\n[0:0] -A DURESS-1f2e3d4c -j DURESS-1f2e3d4c-1\n\
+        [0:0] -A DURESS-1f2e3d4c -j DURESS-1f2e3d4c-12\n[3:30] -A DURESS-1f2e3d4c-1 -s 10.0.0.1/32 -j DROP\n\
+        [4:40] -A DURESS-1f2e3d4c-1 -s 10.0.0.2/32 -j DROP\n[5:50] -A DURESS-1f2e3d4c-12 -s 10.0.0.3/32 -j DROP\n\
+        [6:60] -A DURESS-1f2e3d4c-OWN -j DROP\n[8:80] -A DURESS-1 -j DROP\nCOMMIT\n";
 
     #[test]
     fn only_what_is_ours_is_seen() {
-        let present = Present::parse(SAVED);
-        assert_eq!(present.chains, ["DURESS-1", "DURESS-12"]);
+        let present = Present::parse(&names(), SAVED);
+        assert_eq!(present.chains, ["DURESS-1f2e3d4c-1", "DURESS-1f2e3d4c-12"]);
         assert_eq!((present.main, present.hooks, present.first), (true, 1, true));
         assert_eq!(
             present.dropped,
-            BTreeMap::from([("DURESS-1".into(), 7), ("DURESS-12".into(), 5)])
+            BTreeMap::from([("DURESS-1f2e3d4c-1".into(), 7), ("DURESS-1f2e3d4c-12".into(), 5)])
         );
     }
 
     #[test]
     fn removing_one_fault_leaves_the_other() {
-        let script = Present::parse(SAVED).script_to_remove(Some(1)).unwrap();
+        let script = Present::parse(&names(), SAVED)
+            .script_to_remove(&names(), Some(1))
+            .unwrap();
         assert_eq!(
             script,
-            "*filter\n:DURESS - [0:0]\n-F DURESS-1\n-X DURESS-1\n-A DURESS -j DURESS-12\nCOMMIT\n"
+            "*filter\n:DURESS-1f2e3d4c - [0:0]\n-F DURESS-1f2e3d4c-1\n-X DURESS-1f2e3d4c-1\n\
+             -A DURESS-1f2e3d4c -j DURESS-1f2e3d4c-12\nCOMMIT\n"
         );
-        assert_eq!(Present::parse(SAVED).script_to_remove(Some(2)), None);
+        assert_eq!(
+            Present::parse(&names(), SAVED).script_to_remove(&names(), Some(2)),
+            None
+        );
     }
 
     #[test]
     fn removing_all_unhooks() {
-        let script = Present::parse(SAVED).script_to_remove(None).unwrap();
-        assert!(script.contains("-D INPUT -j DURESS\n-X DURESS\n"), "{script}");
+        let script = Present::parse(&names(), SAVED)
+            .script_to_remove(&names(), None)
+            .unwrap();
+        assert!(
+            script.contains("-D INPUT -j DURESS-1f2e3d4c\n-X DURESS-1f2e3d4c\n"),
+            "{script}"
+        );
         assert_eq!(
-            Present::parse("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n").script_to_remove(None),
+            Present::parse(&names(), "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n")
+                .script_to_remove(&names(), None),
             None
         );
     }
 
     #[test]
     fn a_hook_that_is_not_first_is_moved() {
-        let saved = "[0:0] -A INPUT -j ACCEPT\n[0:0] -A INPUT -j DURESS\n";
+        let saved = "[0:0] -A INPUT -j ACCEPT\n[0:0] -A INPUT -j DURESS-1f2e3d4c\n";
         let source = IpAddr::from([10, 0, 0, 1]);
-        let script = Present::parse(saved).script_to_drop(Family::V4, 1, &[&source]);
+        let script = Present::parse(&names(), saved).script_to_drop(&names(), Family::V4, 1, &[&source]);
         assert!(
-            script.contains("-D INPUT -j DURESS\n-I INPUT 1 -j DURESS\n"),
+            script.contains("-D INPUT -j DURESS-1f2e3d4c\n-I INPUT 1 -j DURESS-1f2e3d4c\n"),
             "{script}"
         );
     }

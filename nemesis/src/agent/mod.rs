@@ -129,12 +129,13 @@ impl Agent {
     fn run(&self, command: Command) -> io::Result<Value> {
         let began = Instant::now();
         Ok(match command {
-            Command::Hello { version } if version != PROTOCOL_VERSION => {
+            Command::Hello { version, .. } if version != PROTOCOL_VERSION => {
                 return Err(io::Error::other(format!(
                     "the controller speaks version {version} and this agent {PROTOCOL_VERSION}; use the same build of duress"
                 )));
             }
-            Command::Hello { .. } => {
+            Command::Hello { mark, .. } => {
+                lock(&self.network).greeted(mark)?;
                 json!(Hello {
                     version: PROTOCOL_VERSION,
                     pid: std::process::id(),

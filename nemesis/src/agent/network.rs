@@ -14,12 +14,14 @@ use duress_cluster::Place;
 use super::firewall::{Backend, within};
 use super::outside;
 use super::probe;
-use super::protocol::{Dropped, DroppedFrom, Link, Point, Reachability, Rule, RulesSeen};
+use super::protocol::{Dropped, DroppedFrom, Link, Mark, Point, Reachability, Rule, RulesSeen};
 use super::rules::Seen;
 
 /// All that the agent did to networks.
 #[derive(Default)]
 pub struct Network {
+    /// What chains are named after; told by the controller before anything else.
+    mark: Option<Mark>,
     backend: Option<Backend>,
     /// By inode of the network namespace.
     nodes: BTreeMap<u64, Broken>,
@@ -62,9 +64,26 @@ pub fn open_netns(place: &Place) -> io::Result<(u64, File)> {
 }
 
 impl Network {
+    /// Learns what chains are named after. It is never another: chains of the first one would be forgotten.
+    pub fn greeted(&mut self, mark: Mark) -> io::Result<()> {
+        match &self.mark {
+            Some(known) if *known != mark => Err(io::Error::other(format!(
+                "this agent works for the run with mark {} and not {}",
+                known.as_str(),
+                mark.as_str()
+            ))),
+            _ => {
+                self.mark = Some(mark);
+                Ok(())
+            }
+        }
+    }
+
     fn backend(&mut self, netns: &File) -> io::Result<Backend> {
         if self.backend.is_none() {
-            self.backend = Some(within(netns, Backend::find)?);
+            let mark = self.mark.clone();
+            let mark = mark.ok_or_else(|| io::Error::other("no controller has said hello yet"))?;
+            self.backend = Some(within(netns, || Backend::find(mark))?);
         }
         self.backend
             .clone()

@@ -34,6 +34,7 @@ pub fn identify(place: &Place) -> io::Result<Identity> {
         place: place.clone(),
         started,
         net: namespace(place.pid, "net")?,
+        processes: namespace(place.pid, "pid")?,
         stopped: members(place)?
             .into_iter()
             .filter(|process| stopped(process.state))

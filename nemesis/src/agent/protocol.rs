@@ -1,7 +1,7 @@
 //! What controller and agent say to each other: one JSON object a line.
 //!
 //! ```json
-//! {"id":1,"do":"hello","version":3}
+//! {"id":1,"do":"hello","version":3,"mark":"1f2e3d4c"}
 //! {"id":1,"ok":{"version":3,"pid":4242,"boot":"6d1c…"}}
 //! {"id":2,"do":"cut","fault":3,"rules":[{"place":{"name":"n1","pid":77,…},"drop_from":["10.9.0.2"]}]}
 //! {"id":2,"ok":{"micros":31000}}
@@ -58,6 +58,8 @@ pub enum Command {
     Hello {
         /// [`PROTOCOL_VERSION`] of the controller.
         version: u32,
+        /// Of the run: whatever the agent makes in a packet filter is named after it.
+        mark: Mark,
     },
     /// Says nothing but that the agent still answers. Answer: `null`.
     Ping,
@@ -142,6 +144,46 @@ pub enum Ending {
     Kill,
 }
 
+/// The mark of a run, by which its chains in packet filters are told from all others: 8 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Mark(String);
+
+/// Digits of a [`Mark`]: names of chains have 28 characters, of which a fault's number needs some.
+const MARK_DIGITS: usize = 8;
+
+impl Mark {
+    /// The first digits of a seal.
+    pub fn of_seal(seal: &str) -> Result<Mark, String> {
+        seal.get(..MARK_DIGITS).unwrap_or_default().to_owned().try_into()
+    }
+
+    /// As in names of chains.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Mark> for String {
+    fn from(mark: Mark) -> String {
+        mark.0
+    }
+}
+
+impl TryFrom<String> for Mark {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Mark, String> {
+        let digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+        if text.len() == MARK_DIGITS && text.bytes().all(digit) {
+            return Ok(Mark(text));
+        }
+        Err(format!(
+            "{text:?} is no mark of a run: it has {MARK_DIGITS} hexadecimal digits"
+        ))
+    }
+}
+
 /// Who the agent is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
@@ -169,6 +211,8 @@ pub struct Identity {
     pub started: u64,
     /// Inode of its network namespace.
     pub net: u64,
+    /// Inode of its PID namespace.
+    pub processes: u64,
     /// Processes that were stopped before any fault: not ours to wake.
     pub stopped: Vec<Process>,
 }

@@ -14,7 +14,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::{Stage, live};
 use crate::agent::protocol::{Command, Identity, Processes};
 use crate::agent::{AgentClient, AgentError, procfs};
-use crate::journal::{Entry, JOURNAL_FORMAT, Journal, JournalError};
+use crate::journal::{Entry, Journal, JournalError};
 use crate::schedule::Schedule;
 use crate::targets::Roles;
 
@@ -177,6 +177,13 @@ impl Shared {
     }
 }
 
+/// A fault that others may have to wait for.
+struct Earlier {
+    at_ms: u64,
+    ends_ms: u64,
+    over: watch::Receiver<bool>,
+}
+
 /// What breaks the cluster of a run, on schedule, and mends it.
 pub struct Nemesis {
     shared: Arc<Shared>,
@@ -192,12 +199,7 @@ impl Nemesis {
         roles: watch::Receiver<Roles>,
         readiness: Arc<dyn Readiness>,
     ) -> Result<Nemesis, NemesisError> {
-        let hello = agent.hello();
-        journal.write(&Entry::Run {
-            format: JOURNAL_FORMAT,
-            boot: hello.boot.clone(),
-            agent: hello.pid,
-        })?;
+        journal.begin(agent.hello())?;
         let journal = Arc::new(journal);
         let open = Mutex::default();
         Ok(Nemesis {
@@ -224,12 +226,21 @@ impl Nemesis {
         cancel: watch::Receiver<bool>,
     ) -> Result<(), NemesisError> {
         let mut faults = JoinSet::new();
-        let mut ended: Vec<(u64, watch::Receiver<bool>)> = Vec::new();
+        let mut ended: Vec<Earlier> = Vec::new();
         for planned in schedule.faults.clone() {
-            let before = ended.iter().filter(|(ends_ms, _)| *ends_ms <= planned.at_ms);
-            let mut before: Vec<_> = before.map(|(_, over)| over.clone()).collect();
+            let before = ended.iter().filter(|other| other.ends_ms <= planned.at_ms);
+            // Who waits for one fault has waited for all that it waited for: of thousands in a row, only the last counts.
+            let latest_ms = before.clone().map(|other| other.at_ms).max().unwrap_or_default();
+            let mut before: Vec<_> = before
+                .filter(|other| other.ends_ms > latest_ms)
+                .map(|other| other.over.clone())
+                .collect();
             let (over, is_over) = watch::channel(false);
-            ended.push((planned.at_ms + planned.length_ms, is_over));
+            ended.push(Earlier {
+                at_ms: planned.at_ms,
+                ends_ms: planned.at_ms + planned.length_ms,
+                over: is_over,
+            });
             let shared = Arc::clone(&self.shared);
             let mut cancel = cancel.clone();
             faults.spawn(async move {

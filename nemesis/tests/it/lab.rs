@@ -9,12 +9,17 @@ use std::time::{Duration, Instant};
 
 use duress_cluster::Place;
 use duress_nemesis::agent::AgentClient;
-use duress_nemesis::agent::protocol::{Link, Point, Reachability};
+use duress_nemesis::agent::protocol::{Link, Mark, Point, Reachability};
 
 /// Where clients' requests come from, on the hub.
 pub const CLIENTS: &str = "10.9.0.101";
 /// Where the harness looks from, on the hub.
 pub const OBSERVERS: &str = "10.9.0.102";
+
+/// Of agents that no run has.
+pub fn mark() -> Mark {
+    Mark::of_seal("0badcafe").expect("a mark")
+}
 
 pub struct Lab {
     hub: Child,
@@ -152,7 +157,9 @@ impl Lab {
     }
 
     pub async fn agent(&self) -> AgentClient {
-        AgentClient::spawn(&self.agent_argv()).await.expect("an agent")
+        AgentClient::spawn(&self.agent_argv(), &mark())
+            .await
+            .expect("an agent")
     }
 
     /// Runs a script in the node's network and PID namespaces.

@@ -156,7 +156,7 @@ async fn the_end_of_input_heals() {
     let lab = Lab::new(2);
     let agent = lab.agent().await;
     cut(&agent, 1, vec![rule(&lab, 1, &[2]), rule(&lab, 2, &[1])]).await;
-    assert!(lab.rules(1).contains("DURESS-1"));
+    assert!(lab.rules(1).contains("DURESS-0badcafe-1"));
     agent.close().await.unwrap();
     assert!(!lab.rules(1).contains("DURESS") && !lab.rules(2).contains("DURESS"));
     assert!(lab.hears(1, 2, false) && lab.hears(2, 1, true));
@@ -239,7 +239,10 @@ async fn another_version_and_nonsense_are_refused_in_words() {
     let lab = Lab::new(1);
     let agent = lab.agent().await;
     let error = agent
-        .call::<Hello>(Command::Hello { version: 0 })
+        .call::<Hello>(Command::Hello {
+            version: 0,
+            mark: super::lab::mark(),
+        })
         .await
         .unwrap_err();
     assert!(error.to_string().contains("use the same build"), "{error}");

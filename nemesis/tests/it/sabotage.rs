@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use duress_checker::history::FaultStep;
-use duress_nemesis::agent::protocol::{Held, Process};
+use duress_nemesis::agent::protocol::{Held, Mark, Process};
 use duress_nemesis::{AgentClient, AgentEnd};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -34,7 +34,7 @@ fn rounds() -> u64 {
 pub type AnswerInstead = fn(&Value) -> Option<Value>;
 
 /// An agent that some commands never reach.
-pub async fn sabotaged(argv: &[String], answer_instead: AnswerInstead) -> AgentClient {
+pub async fn sabotaged(argv: &[String], mark: &Mark, answer_instead: AnswerInstead) -> AgentClient {
     let mut agent = tokio::process::Command::new(&argv[0])
         .args(&argv[1..])
         .stdin(Stdio::piped())
@@ -75,7 +75,7 @@ pub async fn sabotaged(argv: &[String], answer_instead: AnswerInstead) -> AgentC
             healed: status.success(),
         }
     };
-    AgentClient::greet(input, output, ended)
+    AgentClient::greet(input, output, ended, mark)
         .await
         .expect("an agent that answers")
 }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use duress_checker::history::{FaultEvent, FaultStep, StepResult, bit};
-use duress_cluster::{Cluster, ClusterError, Node, Place, ProgramState};
-use duress_nemesis::journal::JOURNAL_FILE;
+use duress_cluster::{Cluster, ClusterError, Controller, Key, Node, Place, ProgramState};
+use duress_nemesis::journal::{HealReport, JOURNAL_FILE};
 use duress_nemesis::schedule::{PlannedFault, SCHEDULE_FORMAT};
-use duress_nemesis::{AgentClient, Journal, Nemesis, Readiness, Roles, Schedule};
+use duress_nemesis::{AgentClient, Journal, Nemesis, Readiness, Roles, Schedule, heal_from_journal};
 use tokio::sync::watch;
 
 use super::lab::{CLIENTS, Lab, OBSERVERS, wait_until};
@@ -168,6 +168,28 @@ pub struct Stage {
     pub cancel: watch::Sender<bool>,
     events: Arc<Mutex<Vec<(String, FaultEvent)>>>,
     dir: tempfile::TempDir,
+    pub key: Key,
+}
+
+/// A run's directory with a journal in it, and the key that seals it.
+struct Kept {
+    dir: tempfile::TempDir,
+    journal: Journal,
+    key: Key,
+}
+
+impl Kept {
+    fn new() -> Kept {
+        let dir = tempfile::tempdir().unwrap();
+        let key = Key::of_this_process();
+        // As if the controller were dead, for whoever heals: of an earlier process with this one's number.
+        let controller = Controller {
+            started: 1,
+            ..Controller::this()
+        };
+        let journal = Journal::create(&dir.path().join(JOURNAL_FILE), &key, controller).unwrap();
+        Kept { dir, journal, key }
+    }
 }
 
 impl Stage {
@@ -177,27 +199,34 @@ impl Stage {
 
     pub async fn with_agent(count: u8, argv: impl Fn(&Lab) -> Vec<String>) -> Stage {
         let cluster = LabCluster::new(count, true);
-        let agent = AgentClient::spawn(&argv(&cluster.lab)).await.unwrap();
-        Stage::over(cluster, agent)
+        let kept = Kept::new();
+        let agent = AgentClient::spawn(&argv(&cluster.lab), kept.journal.mark())
+            .await
+            .unwrap();
+        Stage::over(cluster, agent, kept)
     }
 
     /// With nodes, and clients, that say nothing.
     pub async fn silent(count: u8) -> Stage {
         let cluster = LabCluster::new(count, false);
-        let agent = cluster.lab.agent().await;
-        Stage::over(cluster, agent)
+        let kept = Kept::new();
+        let agent = AgentClient::spawn(&cluster.lab.agent_argv(), kept.journal.mark())
+            .await
+            .unwrap();
+        Stage::over(cluster, agent, kept)
     }
 
     /// With something between the nemesis and its agent that may keep the one from hearing the other.
     pub async fn with_saboteur(count: u8, answer_instead: AnswerInstead) -> Stage {
         let cluster = LabCluster::new(count, true);
-        let agent = sabotaged(&cluster.lab.agent_argv(), answer_instead).await;
-        Stage::over(cluster, agent)
+        let kept = Kept::new();
+        let agent = sabotaged(&cluster.lab.agent_argv(), kept.journal.mark(), answer_instead).await;
+        Stage::over(cluster, agent, kept)
     }
 
-    fn over(cluster: LabCluster, agent: AgentClient) -> Stage {
+    fn over(cluster: LabCluster, agent: AgentClient, kept: Kept) -> Stage {
+        let Kept { dir, journal, key } = kept;
         let cluster = Arc::new(cluster);
-        let dir = tempfile::tempdir().unwrap();
         let events: Arc<Mutex<Vec<(String, FaultEvent)>>> = Arc::default();
         let kept = Arc::clone(&events);
         let (roles, roles_rx) = watch::channel(Roles {
@@ -207,7 +236,7 @@ impl Stage {
         let nemesis = Nemesis::new(
             cluster.clone(),
             agent,
-            Journal::open(&dir.path().join(JOURNAL_FILE)).unwrap(),
+            journal,
             Arc::new(move |kind: &str, event: FaultEvent| {
                 kept.lock().unwrap().push((kind.to_owned(), event))
             }),
@@ -222,6 +251,29 @@ impl Stage {
             cancel: watch::channel(false).0,
             events,
             dir,
+            key,
+        }
+    }
+
+    /// Ends the nemesis, as if its process had died, and heals from its journal.
+    pub async fn heal(self) -> (Arc<LabCluster>, HealReport, tempfile::TempDir, Key) {
+        let Stage {
+            cluster,
+            nemesis,
+            dir,
+            key,
+            ..
+        } = self;
+        drop(nemesis);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let report = heal_from_journal(&dir.path().join(JOURNAL_FILE), &key).unwrap();
+            if report.spared.is_none() {
+                return (cluster, report, dir, key);
+            }
+            // Tasks of the nemesis that were aborted still hold the journal.
+            assert!(Instant::now() < deadline, "{report:?}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 

@@ -11,28 +11,27 @@
 //! ```
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use duress_http::{Client, Method, Reply};
 use serde_json::Value;
 
-/// Idle connections kept for each member: enough for every process of a closed loop.
-const IDLE_CONNECTIONS_MAX: usize = 256;
+use crate::service::for_processes;
 
 /// An HTTP client for all members.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Gateway {
-    http: reqwest::Client,
+    http: Client,
 }
 
 /// Why a call brought no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
-    /// Nothing was sent, since no connection could be made.
+    /// There was no answer.
     #[error("{0}")]
-    NotSent(String),
-    /// It may have been received: time-out, broken connection, an answer that can't be understood.
+    Http(duress_http::Trouble),
+    /// It was received, but what came back can't be understood or lacks what it must have.
     #[error("{0}")]
     NoAnswer(String),
     /// etcd answered with an error.
@@ -65,7 +64,7 @@ impl Trouble {
     /// Whether it proves that the request was not executed and never will be.
     pub fn proves_not_executed(&self) -> bool {
         match self {
-            Trouble::NotSent(_) => true,
+            Trouble::Http(trouble) => matches!(trouble, duress_http::Trouble::NotSent(_)),
             Trouble::NoAnswer(_) => false,
             Trouble::Answered { message, .. } => NOT_EXECUTED.contains(&message.as_str()),
         }
@@ -73,65 +72,52 @@ impl Trouble {
 }
 
 impl Gateway {
-    /// A client whose requests come from `local_address`. Without `limit` the caller limits the time of a call.
-    pub fn new(local_address: Option<IpAddr>, limit: Option<Duration>) -> Result<Self, reqwest::Error> {
-        let mut http = reqwest::Client::builder()
-            .local_address(local_address)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            // After a partition an idle connection may be dead without knowing it.
-            .pool_idle_timeout(Duration::from_secs(5))
-            .tcp_nodelay(true)
-            .no_proxy();
-        if let Some(limit) = limit {
-            http = http.timeout(limit);
-        }
-        Ok(Gateway { http: http.build()? })
+    /// A client whose requests come from `local_address`, and that reads bodies of at most `body_max` bytes. The caller
+    /// limits the time of a call.
+    pub fn new(local_address: Option<IpAddr>, body_max: usize) -> Result<Self, duress_http::Trouble> {
+        Ok(Gateway {
+            http: Client::new(for_processes(local_address, body_max))?,
+        })
     }
 
     /// One call at one member.
     pub async fn call(&self, member: SocketAddr, path: &str, body: &Value) -> Result<Value, Trouble> {
-        let request = self.http.post(format!("http://{member}/v3/{path}")).json(body);
-        let response = request.send().await.map_err(|error| match error.is_connect() {
-            true => Trouble::NotSent(root_cause(&error)),
-            false => Trouble::NoAnswer(root_cause(&error)),
-        })?;
-        let status = response.status().as_u16();
-        let bytes = response
-            .bytes()
-            .await
-            .map_err(|error| Trouble::NoAnswer(root_cause(&error)))?;
-        interpret(status, &bytes)
+        let url = format!("http://{member}/v3/{path}");
+        let reply = self.http.call(Method::Post, &url, Some(body)).await;
+        interpret(&reply.map_err(Trouble::Http)?)
     }
 }
 
-/// What an answer says. One that can't be understood proves nothing.
-fn interpret(status: u16, bytes: &[u8]) -> Result<Value, Trouble> {
-    let Ok(answer @ Value::Object(_)) = serde_json::from_slice::<Value>(bytes) else {
-        return Err(Trouble::NoAnswer(format!("status {status}, and no JSON")));
+/// What an answer says. One that can't be understood, contradicts itself or lacks the header that all of etcd's have
+/// proves nothing.
+fn interpret(reply: &Reply) -> Result<Value, Trouble> {
+    let status = reply.status;
+    let Some(answer @ Value::Object(_)) = reply.json() else {
+        return Err(Trouble::NoAnswer(format!("status {status}, and no JSON object")));
     };
-    if status == 200 && answer.get("error").is_none() {
-        return Ok(answer);
-    }
     let text = |field: &str| answer.get(field).and_then(Value::as_str);
-    match text("message").or_else(|| text("error")) {
-        Some(message) => {
-            let code = answer.get("code").and_then(Value::as_i64).unwrap_or_default();
-            Err(Trouble::Answered {
-                code,
-                message: message.to_owned(),
-            })
+    // 3.4 and 3.5 say the same twice, 3.6 only the second.
+    match (status, text("error"), text("message")) {
+        (200, None, None) if answer.get("error").is_none() => {
+            match number(answer.pointer("/header/revision")) {
+                0 => Err(Trouble::NoAnswer(
+                    "the answer has no header with a revision".to_owned(),
+                )),
+                _ => Ok(answer),
+            }
         }
-        None => Err(Trouble::NoAnswer(format!("status {status}"))),
+        (400.., Some(error), Some(message)) if error != message => Err(Trouble::NoAnswer(format!(
+            "status {status}, and two errors: {error}; {message}"
+        ))),
+        (400.., Some(message), _) | (400.., None, Some(message)) => Err(Trouble::Answered {
+            code: answer.get("code").and_then(Value::as_i64).unwrap_or_default(),
+            message: message.to_owned(),
+        }),
+        (_, Some(error), _) | (_, None, Some(error)) => Err(Trouble::NoAnswer(format!(
+            "status {status} with an error: {error}"
+        ))),
+        _ => Err(Trouble::NoAnswer(format!("status {status}"))),
     }
-}
-
-/// The innermost error, which says what happened; the outer ones say which URL it happened to.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 /// Bytes as the gateway takes them.
@@ -187,22 +173,56 @@ mod tests {
         ] {
             assert!(!answered(message).proves_not_executed(), "{message}");
         }
-        assert!(Trouble::NotSent("connection refused".to_owned()).proves_not_executed());
-        assert!(!Trouble::NoAnswer("connection reset".to_owned()).proves_not_executed());
+        let refused = "connection refused".to_owned();
+        assert!(Trouble::Http(duress_http::Trouble::NotSent(refused)).proves_not_executed());
+        let reset = "connection reset".to_owned();
+        assert!(!Trouble::Http(duress_http::Trouble::Broken(reset)).proves_not_executed());
+        assert!(!Trouble::Http(duress_http::Trouble::TooLarge { limit: 1 }).proves_not_executed());
+    }
+
+    fn interpreted(status: u16, body: &str) -> Result<Value, Trouble> {
+        interpret(&Reply {
+            status,
+            retry_after: None,
+            body: body.as_bytes().to_vec(),
+        })
     }
 
     #[test]
     fn answers_are_understood_or_prove_nothing() {
-        assert_eq!(interpret(200, br#"{"count":"1"}"#), Ok(json!({"count": "1"})));
-        // 3.4 repeats the text as `message`; a proxy may say nothing of the kind.
-        let timed_out = br#"{"error":"etcdserver: request timed out","code":14,"message":"etcdserver: request timed out"}"#;
+        let answer = r#"{"header":{"revision":"3"},"count":"1"}"#;
         assert_eq!(
-            interpret(503, timed_out),
+            interpreted(200, answer),
+            Ok(json!({"header": {"revision": "3"}, "count": "1"}))
+        );
+        // 3.4 repeats the text as `message`; a proxy may say nothing of the kind.
+        let timed_out = r#"{"error":"etcdserver: request timed out","code":14,"message":"etcdserver: request timed out"}"#;
+        assert_eq!(
+            interpreted(503, timed_out),
             Err(answered("etcdserver: request timed out"))
         );
-        assert!(matches!(interpret(503, b"{}"), Err(Trouble::NoAnswer(_))));
-        assert!(matches!(interpret(200, b"<html>"), Err(Trouble::NoAnswer(_))));
-        assert!(matches!(interpret(200, b"[]"), Err(Trouble::NoAnswer(_))));
+        let dropped = r#"{"header":{"revision":"3"},"error":"raft proposal dropped"}"#;
+        let two = r#"{"error":"etcdserver: request timed out","message":"raft proposal dropped"}"#;
+        for (status, body) in [
+            (503, "{}"),
+            (200, "<html>"),
+            (200, "[]"),
+            (200, "{}"),
+            (200, r#"{"header":{}}"#),
+            (200, r#"{"header":{"revision":"many"}}"#),
+            (307, answer),
+            (500, answer),
+            // That nothing was executed is said with an error's status, and once.
+            (200, dropped),
+            (307, dropped),
+            (500, two),
+        ] {
+            let interpreted = interpreted(status, body);
+            assert!(
+                matches!(interpreted, Err(Trouble::NoAnswer(_))),
+                "{status} {body}: {interpreted:?}"
+            );
+        }
     }
 
     #[test]

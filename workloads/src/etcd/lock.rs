@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::gateway::{Trouble, encode, number};
-use super::{Etcd, refused, stored, unless_proven};
+use super::{Etcd, had_no_effect, stored, unless_proven};
 use crate::service::Answer;
 
 /// Those who find the lock taken look again after a while, and not at once.
@@ -21,7 +21,7 @@ impl Etcd {
             .call(member, "kv/range", &json!({"key": encode(key)}))
             .await
         {
-            Err(trouble) => return refused(&trouble.to_string()),
+            Err(trouble) => return had_no_effect(trouble),
             Ok(answer) if answer.get("kvs").is_some() => {
                 tokio::time::sleep(POLL).await;
                 return taken();
@@ -30,8 +30,12 @@ impl Etcd {
         }
         let grant = json!({"TTL": self.lease.as_secs().to_string()});
         let lease = match self.gateway.call(member, "lease/grant", &grant).await {
-            Ok(answer) => number(answer.get("ID")),
-            Err(trouble) => return refused(&trouble.to_string()),
+            Ok(answer) => match number(answer.get("ID")) {
+                // Put without a lease the lock would be held for ever.
+                0 => return Answer::refused("the answer has no lease"),
+                lease => lease,
+            },
+            Err(trouble) => return had_no_effect(trouble),
         };
         let compare = json!({"key": encode(key), "target": "VERSION", "result": "EQUAL", "version": "0"});
         let put = json!({"request_put":

@@ -11,10 +11,9 @@ use std::time::Duration;
 use duress_checker::converged::{Content, Entry};
 use serde_json::{Value, json};
 
-use super::gateway::{Gateway, Trouble, decode, encode, number};
+use super::gateway::{Gateway, Trouble, number};
+use super::pages;
 
-/// Keys read in one call.
-const PAGE: usize = 5000;
 /// How often an unmoving state is looked for.
 const TRIES_MAX: usize = 20;
 const TRY_PAUSE: Duration = Duration::from_millis(250);
@@ -44,34 +43,17 @@ pub async fn content(gateway: &Gateway, member: SocketAddr) -> Result<Content, T
     ))
 }
 
+/// A zero byte as both ends means everything.
 async fn everything(gateway: &Gateway, member: SocketAddr) -> Result<BTreeMap<String, Entry>, Trouble> {
-    let mut keys = BTreeMap::new();
-    // A zero byte as both ends means everything; later pages begin just after the last key.
-    let mut from = vec![0];
-    loop {
-        let body = json!({"key": encode(&from), "range_end": encode([0]), "serializable": true,
-            "limit": PAGE.to_string()});
-        let answer = gateway.call(member, "kv/range", &body).await?;
-        let mut last = None;
-        for entry in answer.get("kvs").and_then(Value::as_array).into_iter().flatten() {
-            let key = decode(entry.get("key"))?;
-            let bytes = decode(entry.get("value"))?;
-            let value = serde_json::from_slice(&bytes)
-                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-            let entry = Entry {
-                revision: number(entry.get("mod_revision")),
-                value,
-            };
-            keys.insert(String::from_utf8_lossy(&key).into_owned(), entry);
-            last = Some(key);
-        }
-        let more = answer.get("more").and_then(Value::as_bool).unwrap_or(false);
-        match last {
-            Some(mut last) if more => {
-                last.push(0);
-                from = last;
-            }
-            _ => return Ok(keys),
-        }
-    }
+    let entries = pages::range(gateway, member, &[0], &[0], true).await?;
+    let keys = entries.into_iter().map(|entry| {
+        let value = serde_json::from_slice(&entry.value)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&entry.value).into_owned()));
+        let revision = entry.revision;
+        (
+            String::from_utf8_lossy(&entry.key).into_owned(),
+            Entry { revision, value },
+        )
+    });
+    Ok(keys.collect())
 }

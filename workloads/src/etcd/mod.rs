@@ -19,6 +19,7 @@
 pub mod gateway;
 mod lock;
 pub mod member;
+mod pages;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -49,14 +50,16 @@ pub const LEASE_MIN: Duration = Duration::from_secs(2);
 
 impl Etcd {
     /// A client whose requests come from `local_address`. Reads are linearizable, or with [`ReadMode::Local`]
-    /// serializable, which any member answers from its own state.
+    /// serializable, which any member answers from its own state. An answer with a body of more than `body_max` bytes
+    /// proves nothing.
     pub fn new(
         local_address: Option<IpAddr>,
         read: ReadMode,
         lease: Duration,
-    ) -> Result<Self, reqwest::Error> {
+        body_max: usize,
+    ) -> Result<Self, duress_http::Trouble> {
         Ok(Etcd {
-            gateway: Gateway::new(local_address, None)?,
+            gateway: Gateway::new(local_address, body_max)?,
             serializable: read == ReadMode::Local,
             lease: lease.max(LEASE_MIN),
             long_writes: false,
@@ -81,12 +84,11 @@ impl Etcd {
     async fn elements(&self, member: SocketAddr) -> Result<Value, Trouble> {
         // The next character after the prefix' last one ends the range.
         let end = format!("{}0", ELEMENTS.trim_end_matches('/'));
-        let mut body = range(ELEMENTS, self.serializable);
-        body["range_end"] = json!(encode(end));
-        let answer = self.gateway.call(member, "kv/range", &body).await?;
-        let mut elements = Vec::new();
-        for entry in answer.get("kvs").and_then(Value::as_array).into_iter().flatten() {
-            elements.push(parse(&decode(entry.get("value"))?)?);
+        let (from, end) = (ELEMENTS.as_bytes(), end.as_bytes());
+        let entries = pages::range(&self.gateway, member, from, end, self.serializable).await?;
+        let mut elements = Vec::with_capacity(entries.len());
+        for entry in entries {
+            elements.push(parse(&entry.value)?);
         }
         elements.sort_by_key(Value::as_u64);
         Ok(elements.into())
@@ -100,11 +102,13 @@ impl Etcd {
         };
         let before = match before {
             Ok(before) => before,
-            Err(trouble) => return refused(&trouble.to_string()),
+            Err(trouble) => return had_no_effect(trouble),
         };
         let mut list = match before.value {
+            Value::Null => Vec::new(),
             Value::Array(list) => list,
-            _ => Vec::new(),
+            // To write over it would hide it.
+            other => return Answer::refused(format!("the key holds no list, but {other}")),
         };
         list.push(value.clone());
         let compare = json!({"key": encode(key), "target": "MOD", "result": "EQUAL",
@@ -114,7 +118,7 @@ impl Etcd {
         match self.txn(member, compare, put).await {
             Ok(true) => Answer::Ok(value.clone()),
             // Somebody else was faster. Trying again with the new list may succeed.
-            Ok(false) => refused("contended"),
+            Ok(false) => Answer::refused("contended"),
             Err(trouble) => unless_proven(trouble),
         }
     }
@@ -123,7 +127,7 @@ impl Etcd {
     async fn txn(&self, member: SocketAddr, compare: Value, success: Value) -> Result<bool, Trouble> {
         let body = json!({"compare": [compare], "success": [success]});
         let answer = self.gateway.call(member, "kv/txn", &body).await?;
-        Ok(answer.get("succeeded").and_then(Value::as_bool).unwrap_or(false))
+        succeeded(&answer)
     }
 }
 
@@ -176,10 +180,12 @@ impl Service for Etcd {
         }
     }
 
-    async fn content(&self, endpoint: &Endpoint) -> Result<Content, String> {
-        member::content(&self.gateway, endpoint.address)
-            .await
-            .map_err(|trouble| trouble.to_string())
+    async fn content(&self, endpoint: &Endpoint) -> Result<Content, duress_http::Trouble> {
+        let content = member::content(&self.gateway, endpoint.address).await;
+        content.map_err(|trouble| match trouble {
+            Trouble::Http(trouble) => trouble,
+            trouble => duress_http::Trouble::Broken(duress_http::cut(trouble.to_string())),
+        })
     }
 
     fn honours_tokens(&self) -> bool {
@@ -241,11 +247,22 @@ fn cas(key: &str, old: &Value, new: &Value) -> (Value, Value) {
     (compare, success)
 }
 
-/// A read that brought nothing had no effect, whatever the reason.
+/// Whether a txn's comparison held. False is left out, and so are the results of the nothing that is done then.
+fn succeeded(answer: &Value) -> Result<bool, Trouble> {
+    let results = answer.get("responses").and_then(Value::as_array);
+    match answer.get("succeeded") {
+        Some(Value::Bool(true)) => Ok(true),
+        None | Some(Value::Bool(false)) if results.is_none_or(Vec::is_empty) => Ok(false),
+        _ => Err(Trouble::NoAnswer(
+            "the answer contradicts itself on whether the comparison held".to_owned(),
+        )),
+    }
+}
+
 fn answer_of_read(result: Result<Value, Trouble>) -> Answer {
     match result {
         Ok(value) => Answer::Ok(value),
-        Err(trouble) => refused(&trouble.to_string()),
+        Err(trouble) => had_no_effect(trouble),
     }
 }
 
@@ -256,20 +273,21 @@ fn answer_of_write(op: &Op, result: Result<Value, Trouble>) -> Answer {
     }
 }
 
-fn unless_proven(trouble: Trouble) -> Answer {
-    let error = trouble.to_string();
-    if trouble.proves_not_executed() {
-        refused(&error)
-    } else {
-        Answer::Unknown { error }
+/// A call that only looks had no effect, whatever became of it.
+fn had_no_effect(trouble: Trouble) -> Answer {
+    match trouble {
+        Trouble::Http(local @ duress_http::Trouble::Local(_)) => local.into(),
+        trouble => Answer::refused(trouble.to_string()),
     }
 }
 
-fn refused(error: &str) -> Answer {
-    Answer::Refused {
-        error: error.to_owned(),
-        leader: None,
-        retry_after: None,
+/// A call that may have an effect had one, unless the opposite is proven.
+fn unless_proven(trouble: Trouble) -> Answer {
+    let proven = trouble.proves_not_executed();
+    match trouble {
+        Trouble::Http(trouble) => trouble.into(),
+        trouble if proven => Answer::refused(trouble.to_string()),
+        trouble => Answer::unknown(trouble.to_string()),
     }
 }
 
@@ -300,6 +318,31 @@ mod tests {
         let (compare, success) = cas("k", &json!(7), &Value::Null);
         assert_eq!(compare["value"], encode("7"));
         assert_eq!(success, json!({"request_delete_range": {"key": encode("k")}}));
+    }
+
+    #[test]
+    fn a_txn_held_or_did_not_or_says_nothing() {
+        let header = json!({"revision": "3"});
+        let answer = |more: Value| {
+            let mut answer = json!({"header": header});
+            answer
+                .as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().expect("an object").clone());
+            succeeded(&answer)
+        };
+        let put = json!([{"response_put": {}}]);
+        assert_eq!(answer(json!({"succeeded": true, "responses": put})), Ok(true));
+        assert_eq!(answer(json!({})), Ok(false));
+        assert_eq!(answer(json!({"succeeded": false})), Ok(false));
+        for nonsense in [
+            json!({"responses": put}),
+            json!({"succeeded": false, "responses": put}),
+            json!({"succeeded": "true"}),
+            json!({"succeeded": null}),
+        ] {
+            assert!(answer(nonsense.clone()).is_err(), "{nonsense}");
+        }
     }
 
     #[test]

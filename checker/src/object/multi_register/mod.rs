@@ -7,7 +7,7 @@ mod op;
 
 use self::op::is_initial;
 pub use self::op::{Micro, Txn};
-use crate::history::{NEVER, Val, Values};
+use crate::history::{Datum, NEVER, Val, Values};
 use crate::model::{Call, Hints, Model, Part, Shortcuts, Words};
 
 /// Several registers.
@@ -27,25 +27,31 @@ impl Model for MultiRegister {
         let known = call.result.is_some();
         let mut micros = Vec::new();
         match call.f {
-            "read" => micros.extend(
-                call.result
-                    .and_then(|result| result.single())
-                    .map(|value| Micro::Read(call.key, value)),
-            ),
-            "write" => micros.extend(call.argument.single().map(|value| Micro::Write(call.key, value))),
-            "txn" => {
-                let datum = call.result.unwrap_or(call.argument);
-                let steps = match datum.pair() {
-                    Some((first, second)) => vec![first, second],
-                    None => call.values.list(datum.first).unwrap_or_default().to_vec(),
-                };
-                for step in steps {
-                    match micro(step, call.values)? {
-                        // Nobody saw what an unknown transaction read.
-                        Micro::Read(..) if !known => {}
-                        micro => micros.push(micro),
-                    }
+            "read" => match call.result.map(|result| result.single()) {
+                None => {}
+                Some(Some(value)) => micros.push(Micro::Read(call.key, value)),
+                Some(None) => {
+                    return Err("read of a multi-register returns one value, no list of two".to_owned());
                 }
+            },
+            "write" => match call.argument.single() {
+                Some(value) => micros.push(Micro::Write(call.key, value)),
+                None => return Err("write of a multi-register takes one value, no list of two".to_owned()),
+            },
+            "txn" => {
+                let asked = steps(call.argument, call.values)?;
+                let found = match call.result {
+                    Some(result) => steps(result, call.values)?,
+                    None => asked.clone(),
+                };
+                if asked.len() != found.len()
+                    || !asked.iter().zip(&found).all(|(asked, found)| asked.fits(found))
+                {
+                    return Err("a txn completes with other steps than it was invoked with".to_owned());
+                }
+                // Nobody saw what an unknown transaction read.
+                let seen = |micro: &Micro| known || matches!(micro, Micro::Write(..));
+                micros.extend(found.into_iter().filter(seen));
             }
             f => return Err(format!("a multi-register takes txn, read and write, not {f}")),
         }
@@ -138,6 +144,17 @@ impl Shortcuts<Txn> for MultiRegister {
         };
         part.retain(|operation| operation.ret != NEVER || operation.op.steps.iter().any(was_seen));
     }
+}
+
+fn steps(txn: Datum, values: &Values) -> Result<Vec<Micro>, String> {
+    let steps = match txn.pair() {
+        Some((first, second)) => vec![first, second],
+        None => match values.list(txn.first) {
+            Some(steps) => steps.to_vec(),
+            None => return Err("a txn takes a list of steps".to_owned()),
+        },
+    };
+    steps.into_iter().map(|step| micro(step, values)).collect()
 }
 
 fn micro(step: Val, values: &Values) -> Result<Micro, String> {

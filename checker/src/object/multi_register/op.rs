@@ -11,6 +11,16 @@ pub enum Micro {
     Write(Val, Val),
 }
 
+impl Micro {
+    /// Whether this may be what another one was asked as.
+    pub(super) fn fits(&self, answered: &Micro) -> bool {
+        match (self, answered) {
+            (Micro::Read(register, _), Micro::Read(answered, _)) => register == answered,
+            (asked, answered) => asked == answered,
+        }
+    }
+}
+
 /// One transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Txn {

@@ -10,6 +10,9 @@ use crate::history::{Val, Values};
 use crate::model::{Call, Decision, Model, Operation, Shortcuts, Words};
 use crate::object::shared::balance::balance;
 
+/// Permits that a semaphore may have.
+pub(super) const PERMITS_MAX: i64 = 1 << 40;
+
 /// A semaphore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Semaphore {
@@ -19,9 +22,11 @@ pub struct Semaphore {
 
 impl Semaphore {
     /// The semaphore of `semaphore` or `semaphore:5`, by what stands behind the colon.
-    pub(crate) fn of(permits: Option<&str>) -> Option<Semaphore> {
+    pub(super) fn of(permits: Option<&str>) -> Option<Semaphore> {
         let permits = permits.map_or(Some(1), |count| count.parse().ok())?;
-        Some(Semaphore { permits })
+        // Sums of permits must not overflow.
+        let allowed = (1..=PERMITS_MAX).contains(&permits);
+        allowed.then_some(Semaphore { permits })
     }
 }
 

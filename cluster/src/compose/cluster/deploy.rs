@@ -10,9 +10,11 @@ use super::ComposeCluster;
 use crate::compose::config::ComposeConfig;
 use crate::compose::container::{node_of, restart_policy, source_address};
 use crate::compose::engine::{Engine, Kind};
+use crate::compose::mark::{Mark, RUN_LABEL};
 use crate::compose::plan::{absolute, ensure_images, plan, resolve};
-use crate::compose::sweep::{self, RUN_LABEL};
+use crate::compose::sweep;
 use crate::compose::tool::{Tool, UP_TIME_MAX};
+use crate::folder::Folder;
 use crate::{Cluster, ClusterError};
 
 /// Name of the override file in the run's directory.
@@ -32,6 +34,7 @@ impl ComposeCluster {
         ensure_images(&engine, &tool, &project, &resolved).await?;
         project.additions = Some(directory.join(OVERRIDE_FILE));
         let mut cluster = ComposeCluster {
+            mark: Mark::new(&config.key, &config.run, &directory),
             config: ComposeConfig { directory, ..config },
             tool,
             project,
@@ -75,7 +78,7 @@ impl ComposeCluster {
                 Ok(_) => return self.find_nodes().await,
                 Err(error) if is_overlap(&error) => {
                     last_error = Some(error);
-                    sweep::sweep(&self.engine, &self.config.run).await?;
+                    sweep::sweep(&self.engine, &self.mark).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -85,12 +88,7 @@ impl ComposeCluster {
 
     /// Writes the override file as it is now.
     pub(super) async fn write_override(&self) -> Result<(), ClusterError> {
-        let path = self.config.directory.join(OVERRIDE_FILE);
-        let written = tokio::fs::write(&path, self.override_yaml()).await;
-        written.map_err(|source| ClusterError::Io {
-            what: format!("write {}", path.display()),
-            source,
-        })
+        Folder::open(&self.config.directory)?.replace(OVERRIDE_FILE, self.override_yaml().as_bytes())
     }
 
     /// Learns addresses from the engine, and makes sure that the override did what it was for.
@@ -131,6 +129,9 @@ impl ComposeCluster {
         let label = format!("{RUN_LABEL}={}", self.config.run);
         let mut found = BTreeMap::new();
         for thing in self.engine.list(Kind::Container, &label).await? {
+            if !self.mark.is_on(&thing) {
+                continue;
+            }
             let service = sweep::service_of(&thing.labels).unwrap_or_default();
             if let Some(node) = nodes.iter().find(|node| *node == service)
                 && found.insert(node.clone(), thing.id).is_some()

@@ -12,15 +12,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use self::deploy::make_folder;
 use super::additions::Additions;
 use super::config::ComposeConfig;
 use super::container::{addresses, data_on_host, program_state};
 use super::engine::Engine;
 use super::helper::{self, Helper};
+use super::mark::Mark;
 use super::plan::no_image;
 use super::resolved::Resolved;
-use super::sweep::{self, Scope, heal};
+use super::sweep;
 use super::tool::{Project, Tool, UP_TIME_MAX};
 use crate::procfs::living;
 use crate::{Cluster, ClusterError, Node, Place, ProgramState};
@@ -32,6 +32,7 @@ const NOTICE_PAUSE: Duration = Duration::from_millis(10);
 /// A deployed compose project.
 #[derive(Debug)]
 pub struct ComposeCluster {
+    mark: Mark,
     config: ComposeConfig,
     tool: Tool,
     project: Project,
@@ -50,10 +51,9 @@ impl ComposeCluster {
     /// Runs this program with these arguments in a container of the run's, in the PID namespace of the machine that the
     /// engine runs on, as root. It goes down with the cluster.
     pub async fn start_helper(&self, arguments: &[&str]) -> Result<Helper, ClusterError> {
-        let run = &self.config.run;
-        let labels = sweep::labels(run, &self.config.directory);
-        let name = format!("{}-agent", sweep::project_name(run));
-        helper::start(&self.engine, &name, labels.into(), arguments).await
+        let name = format!("{}-agent", sweep::project_name(&self.config.run));
+        let labels = self.mark.labels().into_iter().collect();
+        helper::start(&self.engine, &name, labels, arguments).await
     }
 
     /// Whether the nodes' processes have the numbers here that the engine knows them by: not from inside another
@@ -84,22 +84,13 @@ impl ComposeCluster {
         if !self.engine.has_image(image).await? {
             return Err(no_image(image, node, "it is not here"));
         }
-        let log = self
-            .engine
-            .container(&old)
-            .await?
-            .config
-            .and_then(|config| sweep::log_file(&config.labels?));
         self.additions
             .lock()
             .expect("no panic while it is held")
             .images
             .insert(node.to_owned(), image.to_owned());
         self.write_override().await?;
-        if let Some(log) = log {
-            make_folder(log.parent().unwrap_or(&log)).await?;
-            self.engine.save_log(&old, &log).await?;
-        }
+        sweep::save_log(&self.engine, &old, &self.mark, node).await?;
         // Compose carries named and anonymous volumes over to the new container.
         let call = ["up", "--detach", "--no-deps", "--no-build", node];
         self.tool.run(&self.project, &call, UP_TIME_MAX).await?;
@@ -196,7 +187,7 @@ impl Cluster for ComposeCluster {
         if self.is_down.load(Ordering::Acquire) {
             return Ok(());
         }
-        sweep::sweep(&self.engine, &self.config.run).await?;
+        sweep::sweep(&self.engine, &self.mark).await?;
         self.is_down.store(true, Ordering::Release);
         Ok(())
     }
@@ -209,11 +200,12 @@ impl Drop for ComposeCluster {
         }
         // A drop can't wait for futures of the runtime that it may be in, so the sweep gets a thread and a runtime of
         // its own. If it fails, `heal` is left.
-        let (socket, run) = (self.config.socket.clone(), self.config.run.clone());
+        let (socket, mark) = (self.config.socket.clone(), self.mark.clone());
         let sweeper = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
-                let _ = runtime.block_on(heal(&socket, &Scope::Run(run)));
+                let _ =
+                    runtime.block_on(async { sweep::sweep(&Engine::connect(&socket).await?, &mark).await });
             }
         });
         let _ = sweeper.join();

@@ -1,0 +1,206 @@
+//! The HTTP client that speaks to nodes: requests of workloads, and probes of what nodes say of themselves.
+//!
+//! A node is under test and may do anything. So the client
+//!
+//! - follows no redirect: a 3xx is an answer like any other, and nothing is sent to where it points;
+//! - repeats nothing on its own: one call is one request;
+//! - reads no more than [`Options::body_max`] of a body, and no more than [`BODIES_AT_ONCE`] times that of all the bodies
+//!   that it reads at one time. What is cut is no answer, but [`Trouble::TooLarge`]. Heads of answers end at 100 headers and
+//!   some 400 KiB: that is `hyper`'s own limit;
+//! - says of each error what it proves, see [`Trouble`]: whether the request may have arrived, and whether this machine is
+//!   to blame and not the node.
+//!
+//! ```text
+//! GET http://10.77.0.11:8080/status
+//! ▶ Ok(Reply { status: 307, retry_after: None, body: "" })
+//! ▶ Err(NotSent("Connection refused (os error 111)"))
+//! ▶ Err(Local("Too many open files (os error 24): …"))
+//! ```
+//!
+//! The time of a call is limited by [`Options::time`], or by whoever drops the call.
+
+mod retry_after;
+mod trouble;
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use reqwest::header::RETRY_AFTER;
+use serde_json::Value;
+
+pub use trouble::{Trouble, cut, local_cause};
+
+/// What a body may be long unless somebody says otherwise, in bytes.
+pub const BODY_MAX: usize = 1 << 20;
+
+/// So many of the longest bodies may be in memory at one time.
+pub const BODIES_AT_ONCE: usize = 64;
+
+/// How a [`Client`] asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Address that requests come from.
+    pub local: Option<IpAddr>,
+    /// Limit of one call, from connecting to the last byte. `None`: the caller limits it.
+    pub time: Option<Duration>,
+    /// The longest body, in bytes.
+    pub body_max: usize,
+    /// Idle connections kept for each node.
+    pub idle_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            local: None,
+            time: None,
+            body_max: BODY_MAX,
+            idle_max: 1,
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// GET.
+    Get,
+    /// PUT.
+    Put,
+    /// POST.
+    Post,
+    /// DELETE.
+    Delete,
+}
+
+/// A whole answer, whatever its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// E.g. 200.
+    pub status: u16,
+    /// What `Retry-After` says in seconds, if it makes sense.
+    pub retry_after: Option<Duration>,
+    /// At most [`Options::body_max`] bytes.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The body, if it is JSON.
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// Whether the status is 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// A client for any number of nodes and callers.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    body_max: usize,
+    /// Bytes of bodies that are being read.
+    in_memory: AtomicUsize,
+}
+
+impl Client {
+    /// Fails only where this machine has no resources left.
+    pub fn new(options: Options) -> Result<Client, Trouble> {
+        let mut http = reqwest::Client::builder()
+            .local_address(options.local)
+            .pool_max_idle_per_host(options.idle_max)
+            // After a partition an idle connection may be dead without knowing it.
+            .pool_idle_timeout(Duration::from_secs(5))
+            .tcp_nodelay(true)
+            // An answer of a node decides neither whom the client speaks to nor how often.
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy();
+        if let Some(time) = options.time {
+            http = http.timeout(time);
+        }
+        Ok(Client {
+            http: http.build().map_err(|error| trouble::of(&error))?,
+            body_max: options.body_max,
+            in_memory: AtomicUsize::new(0),
+        })
+    }
+
+    /// One request and its whole answer.
+    pub async fn call(&self, method: Method, url: &str, body: Option<&Value>) -> Result<Reply, Trouble> {
+        let method = match method {
+            Method::Get => reqwest::Method::GET,
+            Method::Put => reqwest::Method::PUT,
+            Method::Post => reqwest::Method::POST,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let mut request = self.http.request(method, url);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|error| trouble::of(&error))?;
+        let status = response.status().as_u16();
+        let retry_after = (response.headers().get(RETRY_AFTER))
+            .and_then(|value| value.to_str().ok())
+            .and_then(retry_after::parse);
+        let body = self.read(response).await?;
+        Ok(Reply {
+            status,
+            retry_after,
+            body,
+        })
+    }
+
+    async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Trouble> {
+        let too_large = || Trouble::TooLarge { limit: self.body_max };
+        if response
+            .content_length()
+            .is_some_and(|length| length > self.body_max as u64)
+        {
+            return Err(too_large());
+        }
+        let mut body = Vec::new();
+        let mut held = Held {
+            of: &self.in_memory,
+            bytes: 0,
+        };
+        while let Some(chunk) = response.chunk().await.map_err(|error| trouble::of(&error))? {
+            if chunk.len() > self.body_max - body.len() {
+                return Err(too_large());
+            }
+            if held.add(chunk.len()) > self.body_max.saturating_mul(BODIES_AT_ONCE) {
+                return Err(Trouble::TooMuch {
+                    limit: self.body_max.saturating_mul(BODIES_AT_ONCE),
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+/// Bytes that count as in memory until this is dropped.
+struct Held<'a> {
+    of: &'a AtomicUsize,
+    bytes: usize,
+}
+
+impl Held<'_> {
+    /// Counts more, and says how many there are in all.
+    fn add(&mut self, bytes: usize) -> usize {
+        self.bytes += bytes;
+        self.of.fetch_add(bytes, Ordering::Relaxed) + bytes
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! `duress check --stream`: a `history.jsonl` line by line, forgetting what is settled.
+//!
+//! Empty lines are passed over. A last line without newline that ends too early is where the writer was when it was cut
+//! off, or is: it is left out, and the verdict says that the history has no end. Any other line that is no event is an
+//! error.
+
+use std::io::{BufRead, BufReader, Read};
+use std::time::Instant;
+
+use duress_checker::history::Remarks;
+use duress_checker::history::jsonl::{self, LINE_BYTES_MAX};
+use duress_checker::linearizability::{CheckError, PROPERTY, WithModel};
+use duress_checker::model::Model;
+use duress_checker::stream::{News, Stream};
+use duress_checker::verdict::{Budget, PropertyVerdict, Verdict, Witness};
+
+use super::{CheckFailure, tell_what_was_skipped};
+
+/// A history that comes line by line.
+pub(super) struct Lines<'a, R> {
+    pub path: &'a str,
+    pub input: R,
+    pub budget: Budget,
+}
+
+impl<R: Read> WithModel for Lines<'_, R> {
+    type Result = Result<PropertyVerdict, CheckFailure>;
+
+    /// Judges until the end or the first violation.
+    fn with<M: Model>(self, model: &M) -> Result<Self::Result, CheckError> {
+        Ok(self.judge(model))
+    }
+}
+
+impl<R: Read> Lines<'_, R> {
+    fn judge<M: Model>(self, model: &M) -> Result<PropertyVerdict, CheckFailure> {
+        let mut stream = Stream::new(model, self.budget);
+        let start = Instant::now();
+        let elapsed = || start.elapsed();
+        let path = || self.path.to_owned();
+        let mut input = BufReader::new(self.input);
+        let (mut line, mut events, mut undecided, mut cut) = (Vec::new(), 0_u64, None, false);
+        for number in 1.. {
+            line.clear();
+            // Two bytes more: a newline, and one that tells that the line is too long.
+            let read = (&mut input)
+                .take(LINE_BYTES_MAX as u64 + 2)
+                .read_until(b'\n', &mut line);
+            match read {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(source) => return Err(CheckFailure::Read { path: path(), source }),
+            }
+            let open = line.last() != Some(&b'\n');
+            let text = line.trim_ascii();
+            if text.is_empty() {
+                continue;
+            }
+            let event = match jsonl::parse_line(text) {
+                Ok(event) => event,
+                Err(error) if error.cut && open && events > 0 => {
+                    cut = true;
+                    break;
+                }
+                Err(error) => {
+                    return Err(CheckFailure::Line {
+                        path: path(),
+                        line: number,
+                        reason: error.reason,
+                    });
+                }
+            };
+            events += 1;
+            let news = stream.push(&event, &elapsed);
+            match news.map_err(|source| CheckFailure::LineCheck {
+                path: path(),
+                line: number,
+                source,
+            })? {
+                News::Violated { key, operations } => {
+                    return Ok(broken(key, &operations, events, stream.remarks()));
+                }
+                News::Undecided { key, reason } => {
+                    undecided.get_or_insert(about(&key, &reason));
+                }
+                News::Fine => {}
+            }
+        }
+        let remarks = Remarks {
+            cut,
+            ..stream.remarks()
+        };
+        let news = stream.finish(&elapsed);
+        let news = news.map_err(|source| CheckFailure::Check { path: path(), source })?;
+        Ok(match (news, undecided) {
+            (News::Violated { key, operations }, _) => broken(key, &operations, events, remarks),
+            (_, Some(reason)) => verdict(Verdict::Inconclusive { reason }, events, remarks),
+            (News::Undecided { key, reason }, None) => {
+                let reason = about(&key, &reason);
+                verdict(Verdict::Inconclusive { reason }, events, remarks)
+            }
+            (News::Fine, None) => verdict(Verdict::Held, events, remarks),
+        })
+    }
+}
+
+fn about(key: &serde_json::Value, reason: &str) -> String {
+    if key.is_null() {
+        reason.to_owned()
+    } else {
+        format!("key {key}: {reason}")
+    }
+}
+
+fn verdict(verdict: Verdict, events: u64, remarks: Remarks) -> PropertyVerdict {
+    let mut detail = format!("{events} events, line by line");
+    // At a violation the rest is not read, so nothing is known of an end.
+    if !matches!(verdict, Verdict::Violated { .. }) {
+        for warning in remarks.warnings() {
+            detail += &format!("; {warning}");
+        }
+    }
+    let mut verdict = PropertyVerdict {
+        property: PROPERTY.to_owned(),
+        verdict,
+        detail,
+    };
+    tell_what_was_skipped(&mut verdict, &remarks);
+    verdict
+}
+
+/// A stream remembers too little for a small witness: the whole history is asked for that.
+fn broken(key: serde_json::Value, operations: &[u64], events: u64, remarks: Remarks) -> PropertyVerdict {
+    let began = operations.iter().map(u64::to_string).collect::<Vec<_>>();
+    let object = if key.is_null() {
+        String::new()
+    } else {
+        format!(" on {key}")
+    };
+    let witness = Witness {
+        summary: format!(
+            "no order explains the operations{object} that began with the events {}; check without --stream for the few that \
+             prove it",
+            began.join(", ")
+        ),
+        key: Some(key).filter(|key| !key.is_null()),
+        operations: Vec::new(),
+        minimal: false,
+        ..Witness::default()
+    };
+    verdict(Verdict::Violated { witness }, events, remarks)
+}

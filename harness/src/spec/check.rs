@@ -1,0 +1,380 @@
+//! What is refused because its values make no sense, though its form is right: numbers out of all proportion, names that
+//! can't be names, things named twice, and what doesn't go together.
+//!
+//! Everything here is known from the spec alone. What takes a look at the machine, as a compose file does, comes when a run
+//! begins, and still before anything is written.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use duress_cluster::System;
+use duress_nemesis::spec::Spot;
+use duress_workloads::Bound;
+
+use super::{ClusterSpec, Complaint, ComposeSpec, KeyPath, LoadSpec, LocalSpec, Spec};
+use crate::client;
+use crate::duration::Span;
+
+/// A number of which not even a bad value can come from a spec has no line here.
+mod bounds {
+    use super::{Bound, Span};
+
+    const HOUR: u64 = 60 * 60;
+    const DAY: u64 = 24 * HOUR;
+
+    const fn time(key: &'static str, least_ms: u64, most_s: u64, why: &'static str) -> Bound<Span> {
+        let (least, most) = (Span::milliseconds(least_ms), Span::seconds(most_s));
+        Bound {
+            key,
+            least,
+            most,
+            why,
+        }
+    }
+
+    const fn count(key: &'static str, least: u64, most: u64, why: &'static str) -> Bound<u64> {
+        Bound {
+            key,
+            least,
+            most,
+            why,
+        }
+    }
+
+    const fn real(key: &'static str, least: f64, most: f64, why: &'static str) -> Bound<f64> {
+        Bound {
+            key,
+            least,
+            most,
+            why,
+        }
+    }
+
+    pub const LOCAL_NODES: Bound<u64> = count(
+        "cluster.local.nodes",
+        1,
+        200,
+        "the addresses of a local cluster end there",
+    );
+    pub const LOCAL_READY: Bound<Span> = time(
+        "cluster.local.ready",
+        1,
+        HOUR,
+        "an hour; programs start in seconds",
+    );
+    pub const COMPOSE_READY: Bound<Span> = time(
+        "cluster.compose.ready",
+        1,
+        HOUR,
+        "an hour; virtual machines start in minutes",
+    );
+    const PROCESSES_WHY: &str =
+        "each has a connection to every node, and a machine has 28,000 ports for them";
+    pub const CLOSED_PROCESSES: Bound<u64> = count("load.closed.processes", 1, 10_000, PROCESSES_WHY);
+    pub const OPEN_PROCESSES: Bound<u64> = count("load.open.processes", 1, 10_000, PROCESSES_WHY);
+    pub const RATE: Bound<f64> = real(
+        "load.open.rate",
+        0.001,
+        1e6,
+        "one in a quarter of an hour, to more than one machine can ask",
+    );
+    pub const TIMEOUT: Bound<Span> = time(
+        "client.timeout",
+        1,
+        HOUR,
+        "a run waits for operations that have begun",
+    );
+    pub const ATTEMPTS: Bound<u64> = count("client.attempts", 1, 1000, "each is kept in the history");
+    pub const BACKOFF: Bound<Span> = time(
+        "client.backoff",
+        0,
+        HOUR,
+        "a run waits for operations that have begun",
+    );
+    pub const BACKOFF_MAX: Bound<Span> = time(
+        "client.backoff-max",
+        0,
+        HOUR,
+        "a run waits for operations that have begun",
+    );
+    pub const RETRY_BUDGET: Bound<f64> = real(
+        "client.retry-budget",
+        0.0,
+        1000.0,
+        "no operation has more attempts",
+    );
+    pub const WARM_UP: Bound<Span> = time("time.warm-up", 0, DAY, "a day");
+    pub const FAULTS: Bound<Span> = time(
+        "time.faults",
+        1,
+        30 * DAY,
+        "a month; what happened is judged as a whole",
+    );
+    pub const RECOVERY: Bound<Span> = time(
+        "time.recovery",
+        1000,
+        DAY,
+        "less is over before every node has been asked anew",
+    );
+    const EVIDENCE_WHY: &str = "more than any run can record";
+    pub const EVIDENCE_OK: Bound<u64> = count("evidence.ok", 0, 1_000_000_000_000, EVIDENCE_WHY);
+    pub const EVIDENCE_EACH: Bound<u64> = count("evidence.ok-of-each", 0, 1_000_000_000_000, EVIDENCE_WHY);
+    pub const CHECK_TIME: Bound<Span> = time("check.time", 1, 7 * DAY, "a week");
+    pub const MEMORY: Bound<u64> = count("check.memory-mib", 1, 1 << 20, "a tebibyte");
+}
+
+/// Most characters of a name that becomes a folder, beside a time and a seed.
+const NAME_MAX: usize = 100;
+/// Most characters of text that is only shown.
+const TEXT_MAX: usize = 10_000;
+/// Most services that are nodes: as many as a local cluster has.
+const SERVICES_MAX: usize = 200;
+/// Most entries of a list of arguments, variables or defects.
+const LIST_MAX: usize = 100;
+/// Most characters of one of them; a tag of an image has no more than 128 either.
+const WORD_MAX: usize = 4096;
+
+/// Rows of a Markdown table: what the numbers of a spec may be. Those of workloads and faults are told by themselves.
+#[cfg(test)]
+fn rows() -> Vec<String> {
+    use bounds::*;
+    vec![
+        LOCAL_NODES.row(),
+        LOCAL_READY.row(),
+        COMPOSE_READY.row(),
+        CLOSED_PROCESSES.row(),
+        RATE.row(),
+        OPEN_PROCESSES.row(),
+        TIMEOUT.row(),
+        ATTEMPTS.row(),
+        BACKOFF.row(),
+        BACKOFF_MAX.row(),
+        RETRY_BUDGET.row(),
+        WARM_UP.row(),
+        FAULTS.row(),
+        RECOVERY.row(),
+        EVIDENCE_OK.row(),
+        EVIDENCE_EACH.row(),
+        CHECK_TIME.row(),
+        MEMORY.row(),
+    ]
+}
+
+impl Spec {
+    /// Which value makes no sense, and what would.
+    pub(super) fn check(&self) -> Result<(), Complaint> {
+        self.check_names()?;
+        match &self.cluster {
+            ClusterSpec::Local(local) => check_local(local)?,
+            ClusterSpec::Compose(compose) => check_compose(compose)?,
+        }
+        self.check_workload()?;
+        self.check_numbers()?;
+        if let Some(complaint) = client::problem(self) {
+            return Err(complaint);
+        }
+        self.faults
+            .validate(&self.cluster.node_names())
+            .map_err(|error| about_faults(&error))
+    }
+
+    fn check_names(&self) -> Result<(), Complaint> {
+        let name_ok = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let fits = (1..=NAME_MAX).contains(&self.name.len()) && !self.name.starts_with('.');
+        if !fits || !self.name.chars().all(name_ok) {
+            let what =
+                format!("use up to {NAME_MAX} letters, digits, \"-\", \"_\" and \".\", and no \".\" first");
+            return Err(Complaint::at(["name"], what));
+        }
+        length(KeyPath::of(["description"]), &self.description, TEXT_MAX)?;
+        if self.properties.is_empty() {
+            return Err(Complaint::at(
+                ["properties"],
+                "name at least one, e.g. [\"linearizable\"]",
+            ));
+        }
+        let names: Vec<String> = self
+            .properties
+            .iter()
+            .map(|property| format!("{property:?}"))
+            .collect();
+        distinct(&KeyPath::of(["properties"]), &names)
+    }
+
+    fn check_workload(&self) -> Result<(), Complaint> {
+        let made = client::workload(&self.workload).map(drop);
+        made.map_err(|error| Complaint::at(["workload", self.workload.name(), error.key], error.what))
+    }
+
+    fn check_numbers(&self) -> Result<(), Complaint> {
+        match &self.load {
+            LoadSpec::Closed(closed) => within(bounds::CLOSED_PROCESSES, closed.processes as u64)?,
+            LoadSpec::Open(open) => {
+                within(bounds::RATE, open.rate)?;
+                within(bounds::OPEN_PROCESSES, open.processes as u64)?;
+            }
+        }
+        let client = &self.client;
+        within(bounds::TIMEOUT, client.timeout)?;
+        within(bounds::ATTEMPTS, u64::from(client.attempts))?;
+        within(bounds::BACKOFF, client.backoff)?;
+        within(bounds::BACKOFF_MAX, client.backoff_max)?;
+        within(bounds::RETRY_BUDGET, client.retry_budget)?;
+        within(bounds::WARM_UP, self.time.warm_up)?;
+        within(bounds::FAULTS, self.time.faults)?;
+        within(bounds::RECOVERY, self.time.recovery)?;
+        within(bounds::EVIDENCE_OK, self.evidence.ok)?;
+        within(bounds::EVIDENCE_EACH, self.evidence.ok_of_each)?;
+        within(bounds::CHECK_TIME, self.check.time)?;
+        within(bounds::MEMORY, self.check.memory_mib as u64)
+    }
+}
+
+/// What is wrong with a length of the part under faults, if anything is.
+pub fn faults_time(time: Span) -> Result<(), String> {
+    bounds::FAULTS.check(time).map_err(|error| error.what)
+}
+
+/// What is wrong with the time for checkers, if anything is.
+pub fn check_time(time: Span) -> Result<(), String> {
+    bounds::CHECK_TIME.check(time).map_err(|error| error.what)
+}
+
+/// What is wrong with the memory for checkers, in MiB, if anything is.
+pub fn check_memory(mib: u64) -> Result<(), String> {
+    bounds::MEMORY.check(mib).map_err(|error| error.what)
+}
+
+/// The system's definition, and whether it runs where it is asked for.
+fn system(cluster: &str, name: &str) -> Result<System, Complaint> {
+    let key = KeyPath::of(["cluster", cluster, "system"]);
+    System::named(name).map_err(|error| key.complain(error.to_string()))
+}
+
+fn check_local(local: &LocalSpec) -> Result<(), Complaint> {
+    let key = |key: &str| KeyPath::of(["cluster", "local", key]);
+    if system("local", &local.system)?.argv.is_empty() {
+        let what = format!(
+            "{} comes in containers only; deploy it with [cluster.compose]",
+            local.system
+        );
+        return Err(key("system").complain(what));
+    }
+    within(bounds::LOCAL_NODES, local.nodes as u64)?;
+    within(bounds::LOCAL_READY, local.ready)?;
+    words(&key("defects"), &local.defects)?;
+    for (index, defect) in local.defects.iter().enumerate() {
+        if let Err(error) = defect.parse::<duress_specimen::Defect>() {
+            return Err(key("defects").entry(index).complain(error.to_string()));
+        }
+    }
+    distinct(&key("defects"), &local.defects)?;
+    words(&key("args"), &local.args)
+}
+
+fn check_compose(compose: &ComposeSpec) -> Result<(), Complaint> {
+    let key = |key: &str| KeyPath::of(["cluster", "compose", key]);
+    if system("compose", &compose.system)?.compose.is_none() {
+        let what = format!(
+            "{} doesn't come in containers; deploy it with [cluster.local]",
+            compose.system
+        );
+        return Err(key("system").complain(what));
+    }
+    if !(1..=SERVICES_MAX).contains(&compose.nodes.len()) {
+        let what = format!(
+            "name 1 to {SERVICES_MAX} services of the file, not {}",
+            compose.nodes.len()
+        );
+        return Err(key("nodes").complain(what));
+    }
+    // As Compose has it. Nodes' names become those of folders, too.
+    let service_ok = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    for (index, node) in compose.nodes.iter().enumerate() {
+        let fits = (1..=NAME_MAX).contains(&node.len()) && !node.starts_with(['.', '-']);
+        if !fits || !node.chars().all(service_ok) {
+            let what = format!(
+                "{node:?} is no name of a service: up to {NAME_MAX} letters, digits, \"-\", \"_\" and \".\""
+            );
+            return Err(key("nodes").entry(index).complain(what));
+        }
+    }
+    distinct(&key("nodes"), &compose.nodes)?;
+    if let Some(version) = &compose.version {
+        // What a tag of an image may be, since that is where it goes.
+        let tag_ok = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if !(1..=128).contains(&version.len()) || !version.chars().all(tag_ok) {
+            let what = "use up to 128 letters, digits, \"-\", \"_\" and \".\", as in a tag of an image";
+            return Err(key("version").complain(what));
+        }
+    }
+    if compose.variables.len() > LIST_MAX {
+        let what = format!("{} variables; use at most {LIST_MAX}", compose.variables.len());
+        return Err(key("variables").complain(what));
+    }
+    for (name, value) in &compose.variables {
+        let name_ok = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(name_ok) {
+            let what =
+                format!("{name:?} is no name of a variable: letters, digits and \"_\", no digit first");
+            return Err(key("variables").key(name).complain(what));
+        }
+        word(key("variables").key(name), value)?;
+    }
+    if let Some(network) = &compose.network {
+        word(key("network"), network)?;
+        if network.is_empty() {
+            return Err(key("network").complain("name a network of the file, or leave it out"));
+        }
+    }
+    within(bounds::COMPOSE_READY, compose.ready)
+}
+
+/// What is wrong with the faults, at its place.
+pub fn about_faults(error: &duress_nemesis::spec::SpecError) -> Complaint {
+    let key = match error.spot {
+        Spot::Here | Spot::Whole => KeyPath::of(["faults"]),
+        Spot::Key(key) => KeyPath::of(["faults", key]),
+        Spot::Entry { list, index, key } => KeyPath::of(["faults", list]).entry(index).key(key),
+    };
+    key.complain(error.what.clone())
+}
+
+fn within<T: PartialOrd + Display>(bound: Bound<T>, value: T) -> Result<(), Complaint> {
+    let refused = |error: duress_workloads::SpecError| Complaint::at(error.key.split('.'), error.what);
+    bound.check(value).map_err(refused)
+}
+
+/// Nothing may be in a list twice.
+fn distinct(key: &KeyPath, list: &[String]) -> Result<(), Complaint> {
+    let mut seen = BTreeSet::new();
+    match list.iter().position(|entry| !seen.insert(entry)) {
+        Some(index) => Err(key.clone().entry(index).complain("it is named twice")),
+        None => Ok(()),
+    }
+}
+
+/// Words that go to a command line.
+fn words(key: &KeyPath, list: &[String]) -> Result<(), Complaint> {
+    if list.len() > LIST_MAX {
+        let what = format!("{} of them; use at most {LIST_MAX}", list.len());
+        return Err(key.clone().complain(what));
+    }
+    let mut entries = list.iter().enumerate();
+    entries.try_for_each(|(index, entry)| word(key.clone().entry(index), entry))
+}
+
+/// The kernel ends arguments and variables at a NUL.
+fn word(key: KeyPath, text: &str) -> Result<(), Complaint> {
+    if text.contains('\0') {
+        return Err(key.complain("it contains a NUL character, which no argument or variable can"));
+    }
+    length(key, text, WORD_MAX)
+}
+
+fn length(key: KeyPath, text: &str, most: usize) -> Result<(), Complaint> {
+    match text.chars().count() {
+        count if count > most => Err(key.complain(format!("{count} characters; use at most {most}"))),
+        _ => Ok(()),
+    }
+}

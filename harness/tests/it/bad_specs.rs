@@ -1,0 +1,493 @@
+//! Specs that can't be run: each is refused with code 64, the line and what would be right, before anything is made.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::host::{Bench, DURESS};
+
+/// To this, lines are added from the seventh on.
+const LOCAL: &str = r#"name = "t"
+[cluster.local]
+system = "specimen"
+nodes = 3
+[workload.register]
+keys = 3
+"#;
+
+/// To this, lines are added from the seventh on, too.
+const COMPOSE: &str = r#"name = "t"
+[cluster.compose]
+system = "etcd"
+file = "compose.yaml"
+nodes = ["n1", "n2"]
+[workload.register]
+"#;
+
+const COMPOSE_FILE: &str =
+    "services:\n  n1: {image: db}\n  n2: {image: db}\n  odd: {image: db, network_mode: host}\n";
+
+/// Refusing takes milliseconds; a loaded machine gets some more.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A spec, the line that is wrong (0: none is named), and a part of what has to be said.
+struct Row {
+    spec: String,
+    line: usize,
+    says: &'static str,
+}
+
+fn local(from: &str, to: &str, line: usize, says: &'static str) -> Row {
+    assert!(LOCAL.contains(from), "{from}");
+    let spec = LOCAL.replacen(from, to, 1);
+    Row { spec, line, says }
+}
+
+fn compose(from: &str, to: &str, line: usize, says: &'static str) -> Row {
+    assert!(COMPOSE.contains(from), "{from}");
+    let spec = COMPOSE.replacen(from, to, 1);
+    Row { spec, line, says }
+}
+
+fn more(text: &str, line: usize, says: &'static str) -> Row {
+    let spec = format!("{LOCAL}{text}\n");
+    Row { spec, line, says }
+}
+
+/// Sizes and numbers.
+fn numbers() -> Vec<Row> {
+    let crowd = "[[faults.at]]\nkind = \"kill\"\nat = \"1s\"\n".repeat(11);
+    let many = "[[faults.mix]]\nkind = \"kill\"\n".repeat(101);
+    let a_lot = "[faults]\npause = \"0s\"\nlength = \"100ms\"\n[[faults.mix]]\nkind = \"kill\"\n[time]\nfaults = \"2h\"";
+    let zero =
+        "[faults]\npause = \"0s\"\nlength = \"0s\"\n[[faults.mix]]\nkind = \"kill\"\n[time]\nfaults = \"6s\"";
+    vec![
+        local("nodes = 3", "nodes = 0", 4, "use 1 to 200"),
+        local("nodes = 3", "nodes = 201", 4, "use 1 to 200"),
+        local("nodes = 3", "nodes = -1", 4, "-1"),
+        local("nodes = 3", "nodes = 3\nready = \"0s\"", 5, "use 1ms to 1h"),
+        local(
+            "nodes = 3",
+            "nodes = 3\nready = \"500000000000years\"",
+            5,
+            "no duration",
+        ),
+        local("keys = 3", "keys = 0", 6, "use 1 to 100000"),
+        local("keys = 3", "keys = 200000000", 6, "use 1 to 100000"),
+        local("keys = 3", "keys = 9223372036854775807", 6, "use 1 to 100000"),
+        local("keys = 3", "keys = 9223372036854775808", 6, "9223372036854775808"),
+        local("keys = 3", "skew = nan", 6, "use 0 to 10"),
+        local("keys = 3", "skew = -1.0", 6, "use 0 to 10"),
+        local("keys = 3", "skew = inf", 6, "use 0 to 10"),
+        local(
+            "keys = 3",
+            "values = 9223372036854775807",
+            6,
+            "use 0 to 1000000000",
+        ),
+        local("keys = 3", "read = nan", 6, "use 0 to 1000000"),
+        local("keys = 3", "write = inf", 6, "use 0 to 1000000"),
+        local("keys = 3", "cas = -1.0", 6, "use 0 to 1000000"),
+        local("keys = 3", "read = 0.0\nwrite = 0.0\ncas = 0.0", 6, "above 0"),
+        more("[load.open]\nrate = 1e-300", 8, "use 0.001 to 1000000"),
+        more("[load.open]\nrate = 1e308", 8, "use 0.001 to 1000000"),
+        more("[load.open]\nrate = nan", 8, "use 0.001 to 1000000"),
+        more("[load.open]\nrate = -0.0", 8, "use 0.001 to 1000000"),
+        more("[load.open]\nrate = 1\nprocesses = 0", 9, "use 1 to 10000"),
+        more("[load.closed]\nprocesses = 1000000000", 8, "use 1 to 10000"),
+        more("[client]\nattempts = 0", 8, "use 1 to 1000"),
+        more("[client]\nattempts = 4294967295", 8, "use 1 to 1000"),
+        more("[client]\ntimeout = \"0s\"", 8, "use 1ms to 1h"),
+        more(
+            "[client]\ntimeout = \"18446744073709551615s\"",
+            8,
+            "use 1ms to 1h",
+        ),
+        more("[client]\nbackoff = \"18446744073709551615s\"", 8, "to 1h"),
+        more("[client]\nbackoff-max = \"100years\"", 8, "to 1h"),
+        more("[client]\nretry-budget = inf", 8, "use 0 to 1000"),
+        more("[client]\nretry-budget = -1.0", 8, "use 0 to 1000"),
+        more("[time]\nfaults = \"0s\"", 8, "use 1ms to 30days"),
+        more("[time]\nfaults = \"1000000h\"", 8, "use 1ms to 30days"),
+        more(
+            "[time]\nfaults = \"18446744073709551615s\"",
+            8,
+            "use 1ms to 30days",
+        ),
+        more("[time]\nwarm-up = \"1year\"", 8, "to 1day"),
+        more("[time]\nrecovery = \"0s\"", 8, "use 1s to 1day"),
+        more("[time]\nrecovery = \"150ms\"", 8, "use 1s to 1day"),
+        more(
+            "[evidence]\nok = 9223372036854775807",
+            8,
+            "use 0 to 1000000000000",
+        ),
+        more(
+            "[evidence]\nok-of-each = 9223372036854775807",
+            8,
+            "use 0 to 1000000000000",
+        ),
+        more("[check]\nmemory-mib = 17592186044416", 8, "use 1 to 1048576"),
+        more("[check]\nmemory-mib = 0", 8, "use 1 to 1048576"),
+        more("[check]\ntime = \"0s\"", 8, "use 1ms to 7days"),
+        more("[check]\ntime = \"1000000000s\"", 8, "use 1ms to 7days"),
+        more(
+            "[faults]\nlength = \"0s\"\n[[faults.mix]]\nkind = \"kill\"",
+            8,
+            "from 100ms to 1day",
+        ),
+        more(
+            "[faults]\npause = \"0s..18446744073709551615ms\"",
+            8,
+            "from 0s to 1day",
+        ),
+        more(zero, 9, "from 100ms to 1day"),
+        more(a_lot, 7, "more than 10000 faults"),
+        more(&crowd, 7, "more than 10 faults begin"),
+        more(&many, 207, "at most 100"),
+        more(
+            "[[faults.mix]]\nkind = \"kill\"\nlength = \"1ms\"",
+            9,
+            "from 100ms to 1day",
+        ),
+        more(
+            "[[faults.mix]]\nkind = \"kill\"\nweight = 0",
+            7,
+            "leave the entry out",
+        ),
+        more(
+            "[[faults.mix]]\nkind = \"kill\"\nweight = 4294967295",
+            7,
+            "use 1 to 1000000",
+        ),
+        more(
+            "[[faults.mix]]\nkind = \"kill\"\nweight = 4294967296",
+            9,
+            "4294967296",
+        ),
+        more(
+            "[[faults.at]]\nkind = \"kill\"\nat = \"29s\"\nlength = \"5s\"",
+            9,
+            "start earlier",
+        ),
+        more(
+            "[[faults.at]]\nkind = \"kill\"\nat = \"300years\"",
+            9,
+            "start earlier",
+        ),
+    ]
+}
+
+/// Names, lists and what goes together.
+fn names() -> Vec<Row> {
+    let long = format!("\"{}\"", "n".repeat(300));
+    let kill = |targets: &str| format!("[[faults.mix]]\nkind = \"kill\"\ntargets = {targets}");
+    let part = |shape: &str| format!("[[faults.mix]]\nkind = \"partition\"\nshape = {shape:?}");
+    vec![
+        local("\"t\"", "\"\"", 1, "letters"),
+        local("\"t\"", "\"..\"", 1, "letters"),
+        local("\"t\"", "\"a/b\"", 1, "letters"),
+        local("\"t\"", "\"ünïcode\"", 1, "letters"),
+        local("\"t\"", "\"\\u001b[2J\"", 1, "letters"),
+        local("\"t\"", &long, 1, "up to 100"),
+        local("\"t\"", "\"t\"\nproperties = []", 2, "at least one"),
+        local(
+            "\"t\"",
+            "\"t\"\nproperties = [\"recovers\", \"recovers\"]",
+            2,
+            "twice",
+        ),
+        local("\"t\"", "\"t\"\nproperties = [\"fast\"]", 2, "`linearizable`"),
+        local("\"t\"", "\"t\"\nseed = -1", 2, "-1"),
+        local("\"specimen\"", "\"speciman\"", 3, "there are specimen, etcd"),
+        local("\"specimen\"", "\"etcd\"", 3, "in containers only"),
+        local(
+            "\"specimen\"",
+            "\"specimen\"\nsystem = \"etcd\"",
+            4,
+            "duplicate key",
+        ),
+        local("nodes = 3", "nodes = 3\ndefects = [\"none\"]", 5, "stale-read"),
+        local(
+            "nodes = 3",
+            "nodes = 3\ndefects = [\"stale-read\", \"stale-read\"]",
+            5,
+            "twice",
+        ),
+        local(
+            "nodes = 3",
+            "nodes = 3\nargs = [\"--x\", \"a\\u0000b\"]",
+            5,
+            "NUL",
+        ),
+        local("[workload.register]", "[workload.registry]", 5, "`register`"),
+        local(
+            "[workload.register]\nkeys = 3",
+            "[workload.set]\nread = 2.0",
+            6,
+            "use 0 to 1",
+        ),
+        local(
+            "[workload.register]\nkeys = 3",
+            "[workload.append]\nlists = 0",
+            6,
+            "use 1 to 10000",
+        ),
+        local(
+            "[workload.register]\nkeys = 3",
+            "[workload.append]\nlength = 0",
+            6,
+            "use 1 to 100000",
+        ),
+        local(
+            "[workload.register]\nkeys = 3",
+            "[workload.lock]\nlease-ms = 9223372036854775807",
+            6,
+            "use 1 to 3600000",
+        ),
+        local(
+            "[workload.register]\nkeys = 3",
+            "[workload.lock]\nstall = nan",
+            6,
+            "use 0 to 1",
+        ),
+        local(
+            "[workload.register]\nkeys = 3",
+            "[workload.set]",
+            5,
+            "only the workload register",
+        ),
+        more(&kill("[]"), 9, "list is empty"),
+        more(&kill("[\"n9\"]"), 9, "there are n1, n2, n3"),
+        more(&kill("[\"n1\", \"n1\"]"), 9, "twice"),
+        more(&kill("\"boss\""), 9, "leader, follower"),
+        more(&part("circle"), 9, "`halves`"),
+        Row {
+            spec: format!("{}{}\n", LOCAL.replace("nodes = 3", "nodes = 2"), part("bridge")),
+            line: 9,
+            says: "needs 3 nodes",
+        },
+        compose("\"etcd\"", "\"oracle\"", 3, "there are specimen, etcd"),
+        compose("\"compose.yaml\"", "\"missing.yaml\"", 4, "No such file"),
+        compose("\"compose.yaml\"", "\"bad.yaml\"", 4, "no compose file"),
+        compose("\"compose.yaml\"", "\".\"", 4, "no regular file"),
+        compose("\"n2\"", "\"n3\"", 5, "there are n1, n2, odd"),
+        compose("\"n2\"", "\"odd\"", 5, "network_mode: host"),
+        compose("\"n2\"", "\"n1\"", 5, "twice"),
+        compose("\"n2\"", "\"..\"", 5, "no name of a service"),
+        compose("\"n2\"", "\"n2/../x\"", 5, "no name of a service"),
+        compose("\"n2\"", "\"\"", 5, "no name of a service"),
+        compose("[\"n1\", \"n2\"]", "[]", 5, "name 1 to 200"),
+        compose("nodes =", "version = \"3 5\"\nnodes =", 5, "tag of an image"),
+        compose("nodes =", "version = \"\"\nnodes =", 5, "tag of an image"),
+        compose("nodes =", "network = \"\"\nnodes =", 5, "leave it out"),
+        compose(
+            "nodes =",
+            "variables = { \"A=B\" = \"1\" }\nnodes =",
+            5,
+            "no name of a variable",
+        ),
+        compose("nodes =", "variables = { A = \"a\\u0000\" }\nnodes =", 5, "NUL"),
+        Row {
+            spec: format!("{COMPOSE}[client]\nread = \"lease\"\n"),
+            line: 8,
+            says: "serializable",
+        },
+    ]
+}
+
+/// What `duress run` says and exits with; an error when it is still at it after [`LIMIT`].
+fn run(bench: &Bench) -> Result<(Option<i32>, String), String> {
+    let mut child = bench
+        .run_command(1)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let stderr = child.stderr.take().expect("a pipe");
+    let reader = std::thread::spawn(move || std::io::read_to_string(stderr).unwrap_or_default());
+    let deadline = Instant::now() + LIMIT;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        if Instant::now() >= deadline {
+            child.kill().expect("SIGKILL");
+            child.wait().expect("an end");
+            return Err(format!("still running after {LIMIT:?}"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    Ok((status.code(), reader.join().expect("what was said")))
+}
+
+/// What is wrong with how a row was answered.
+fn wrong(row: &Row) -> Option<String> {
+    let bench = Bench::new(&row.spec);
+    let beside = |name: &str, text: &str| {
+        std::fs::write(bench.spec().with_file_name(name), text).expect("a file");
+    };
+    beside("compose.yaml", COMPOSE_FILE);
+    beside("bad.yaml", "services: [");
+    let (code, said) = match run(&bench) {
+        Ok(ended) => ended,
+        Err(what) => return Some(what),
+    };
+    let line = format!("line {}, column ", row.line);
+    let mut faults = Vec::new();
+    if code != Some(64) {
+        faults.push(format!("exit code {code:?}"));
+    }
+    if bench.spec().with_file_name("runs").exists() {
+        faults.push("a run was made".to_owned());
+    }
+    if !said.contains(&line) {
+        faults.push(format!("no {line:?}"));
+    }
+    if !said.contains(row.says) {
+        faults.push(format!("no {:?}", row.says));
+    }
+    if !said.contains("spec.toml") || !said.contains('^') {
+        faults.push("no file, or no mark".to_owned());
+    }
+    (!faults.is_empty()).then(|| format!("{}; it said: {}", faults.join(", "), said.trim_end()))
+}
+
+fn assert_refused(rows: &[Row]) {
+    let failed: Vec<String> = rows
+        .iter()
+        .filter_map(|row| {
+            Some(format!(
+                "--- {}\n{}",
+                row.spec.lines().last().unwrap_or(""),
+                wrong(row)?
+            ))
+        })
+        .collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {} rows:\n{}",
+        failed.len(),
+        rows.len(),
+        failed.join("\n")
+    );
+}
+
+#[test]
+fn numbers_out_of_proportion_are_refused_at_their_line() {
+    let rows = numbers();
+    assert!(rows.len() >= 50);
+    assert_refused(&rows);
+}
+
+#[test]
+fn names_and_lists_that_make_no_sense_are_refused_at_their_line() {
+    let rows = names();
+    assert!(rows.len() >= 40);
+    assert_refused(&rows);
+}
+
+#[test]
+fn what_is_no_spec_is_refused_and_never_waited_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at("large.toml"), vec![b'#'; 2 << 20]).expect("a file");
+    std::fs::write(at("latin.toml"), b"name = \"t\"\n# caf\xe9\n").expect("a file");
+    let pipe = CString::new(at("pipe").as_os_str().as_bytes()).expect("a path");
+    nix::unistd::mkfifo(pipe.as_c_str(), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    for (path, says) in [
+        (at("missing.toml"), "No such file"),
+        (dir.path().to_owned(), "it is a folder"),
+        (at("pipe"), "no regular file"),
+        (Path::new("/dev/zero").to_owned(), "no regular file"),
+        (at("large.toml"), "larger than 1048576 bytes"),
+        (at("latin.toml"), "line 2 is not UTF-8"),
+    ] {
+        let mut child = Command::new(DURESS)
+            .arg("run")
+            .arg(&path)
+            .arg("--out")
+            .arg(dir.path())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let deadline = Instant::now() + LIMIT;
+        while child.try_wait().expect("a child").is_none() {
+            if Instant::now() >= deadline {
+                child.kill().expect("SIGKILL");
+                panic!("{} is still read after {LIMIT:?}", path.display());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let output = child.wait_with_output().expect("an end");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains(says), "{said}");
+        assert!(!at("runs").exists());
+    }
+}
+
+#[test]
+fn numbers_on_the_command_line_are_refused_by_their_name() {
+    let bench = Bench::new(LOCAL);
+    let spec = bench.spec().display().to_string();
+    for (args, names, says) in [
+        (&["run", &spec, "--time", "0s"][..], "--time", "use 1ms to 30days"),
+        (
+            &["run", &spec, "--time", "1000000h"],
+            "--time",
+            "use 1ms to 30days",
+        ),
+        (&["run", &spec, "--time", "soon"], "--time", "30s"),
+        (&["run", &spec, "--seed", "-1"], "--seed", "-1"),
+        (
+            &["run", &spec, "--seed", "18446744073709551616"],
+            "--seed",
+            "18446744073709551616",
+        ),
+        (
+            &[
+                "check",
+                "x",
+                "--model",
+                "register",
+                "--memory-mib",
+                "17592186044416",
+            ],
+            "--memory-mib",
+            "use 1 to 1048576",
+        ),
+        (
+            &["check", "x", "--model", "register", "--time", "1000000000s"],
+            "--time",
+            "use 1ms to 7days",
+        ),
+        (
+            &["calibrate", "x", "--jobs", "1000000000"],
+            "--jobs",
+            "use 1 to 256",
+        ),
+        (
+            &["calibrate", "x", "--seeds", "18446744073709551615"],
+            "--seeds",
+            "1000000",
+        ),
+        (
+            &["calibrate", "x", "--first-seed", "18446744073709551615"],
+            "--first-seed",
+            "18446744073709551615",
+        ),
+    ] {
+        let output = Command::new(DURESS)
+            .args(args)
+            .output()
+            .expect("the binary starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{args:?}: {said}");
+        assert!(said.contains(names) && said.contains(says), "{args:?}: {said}");
+    }
+    assert!(!bench.spec().with_file_name("runs").exists());
+}

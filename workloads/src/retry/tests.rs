@@ -1,0 +1,248 @@
+//! What operations end as, whatever systems answer.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
+use serde_json::json;
+
+use super::*;
+
+/// Gives these answers in turn, and remembers who was asked. `None`: never answers.
+struct Script {
+    answers: Mutex<VecDeque<Option<Answer>>>,
+    asked: Mutex<Vec<String>>,
+    honours_tokens: bool,
+}
+
+impl Script {
+    fn new(answers: impl IntoIterator<Item = Option<Answer>>) -> Self {
+        Script {
+            answers: Mutex::new(answers.into_iter().collect()),
+            asked: Mutex::default(),
+            honours_tokens: true,
+        }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().expect("no panic").clone()
+    }
+}
+
+#[async_trait]
+impl Service for Script {
+    async fn attempt(&self, endpoint: &Endpoint, _op: &Op, _token: Option<&Token>) -> Answer {
+        self.asked.lock().expect("no panic").push(endpoint.node.clone());
+        let answer = self.answers.lock().expect("no panic").pop_front();
+        match answer.expect("as many answers as attempts") {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn honours_tokens(&self) -> bool {
+        self.honours_tokens
+    }
+}
+
+struct NoClock;
+
+impl Clock for NoClock {
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+const POLICY: RetryPolicy = RetryPolicy {
+    timeout: Duration::from_secs(30),
+    deadline: Duration::from_secs(60),
+    attempts_max: 3,
+    backoff: Duration::from_millis(1),
+    backoff_max: Duration::from_millis(1),
+    budget_ratio: 1.0,
+    tokens: true,
+};
+
+/// One write, with three nodes there; `stop` is when the load is stopped.
+async fn write(script: &Script, policy: &RetryPolicy, stop: Option<Duration>) -> (Completion, Duration) {
+    let endpoints = ["n1", "n2", "n3"].map(|node| Endpoint {
+        node: node.to_owned(),
+        address: SocketAddr::from(([127, 0, 0, 1], 1)),
+    });
+    let (sender, stopped) = watch::channel(false);
+    let budget = RetryBudget::new(1.0);
+    let mut session = Session {
+        service: script,
+        endpoints: &endpoints,
+        policy,
+        budget: &budget,
+        clock: &NoClock,
+        routing: Routing::Leader,
+        preferred: None,
+        stop: stopped,
+    };
+    let op = Op {
+        f: "write",
+        key: Some(json!("k")),
+        value: json!(1),
+        idempotent: false,
+    };
+    let token = Token {
+        client: "p1".to_owned(),
+        seq: 1,
+    };
+    let mut rng = ChaCha12Rng::seed_from_u64(1);
+    let start = Instant::now();
+    let stopping = async {
+        match stop {
+            Some(stop) => tokio::time::sleep(stop).await,
+            None => std::future::pending().await,
+        }
+        sender.send_replace(true);
+        std::future::pending::<Completion>().await
+    };
+    let completion = tokio::select! {
+        completion = session.perform(&op, Some(&token), &mut rng) => completion,
+        never = stopping => never,
+    };
+    (completion, start.elapsed())
+}
+
+fn refused() -> Option<Answer> {
+    Some(Answer::refused("overloaded"))
+}
+
+fn unknown() -> Option<Answer> {
+    Some(Answer::unknown("connection reset"))
+}
+
+fn come_back_after(wait: Duration) -> Option<Answer> {
+    Some(Answer::Refused {
+        error: "overloaded".to_owned(),
+        leader: None,
+        retry_after: Some(wait),
+    })
+}
+
+#[tokio::test]
+async fn only_proofs_make_a_failure() {
+    let mismatch = || {
+        Some(Answer::Failed {
+            error: "mismatch".to_owned(),
+        })
+    };
+    let local = Some(Answer::Local {
+        error: "no descriptor".to_owned(),
+    });
+    for (answers, honours_tokens, outcome) in [
+        (vec![refused(), refused(), refused()], true, EventType::Fail),
+        (vec![refused(), unknown(), refused()], true, EventType::Info),
+        (vec![unknown(), refused(), refused()], true, EventType::Info),
+        (vec![unknown(), Some(Answer::Ok(json!(1)))], true, EventType::Ok),
+        (vec![unknown()], false, EventType::Info),
+        (vec![refused(), unknown()], false, EventType::Info),
+        // The second answer is about the token, and so about both attempts.
+        (vec![unknown(), mismatch()], true, EventType::Fail),
+        (vec![refused(), local.clone()], true, EventType::Info),
+        (vec![local], true, EventType::Info),
+    ] {
+        let count = answers.len();
+        let script = Script {
+            honours_tokens,
+            ..Script::new(answers.clone())
+        };
+        let (completion, _) = write(&script, &POLICY, None).await;
+        assert_eq!(completion.outcome, outcome, "{answers:?}");
+        assert_eq!(completion.attempts.len(), count, "{answers:?}");
+        assert_eq!(
+            completion.local,
+            completion.error.as_deref() == Some("no descriptor")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wait_ends_at_the_deadline() {
+    let policy = RetryPolicy {
+        deadline: Duration::from_millis(50),
+        ..POLICY
+    };
+    for wait in [Duration::from_secs(100_000), Duration::MAX] {
+        let script = Script::new([come_back_after(wait)]);
+        let (completion, took) = write(&script, &policy, None).await;
+        assert_eq!(completion.outcome, EventType::Fail);
+        // As long as may be: a system that wants to be left alone is not asked at once for the next operation.
+        assert!((50..5000).contains(&took.as_millis()), "{took:?}");
+    }
+    let script = Script::new([unknown(), come_back_after(Duration::MAX)]);
+    assert_eq!(write(&script, &policy, None).await.0.outcome, EventType::Info);
+}
+
+#[tokio::test]
+async fn an_attempt_ends_at_the_deadline_of_its_operation() {
+    let policy = RetryPolicy {
+        deadline: Duration::from_millis(50),
+        ..POLICY
+    };
+    let (completion, took) = write(&Script::new([None]), &policy, None).await;
+    assert_eq!(completion.error.as_deref(), Some("timeout"));
+    assert_eq!(completion.outcome, EventType::Info);
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test]
+async fn waits_end_when_the_load_is_stopped() {
+    let stop = Some(Duration::from_millis(20));
+    let script = Script::new([come_back_after(Duration::from_secs(50))]);
+    let (completion, took) = write(&script, &POLICY, stop).await;
+    assert_eq!(completion.outcome, EventType::Fail);
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let script = Script::new([unknown(), come_back_after(Duration::from_secs(50))]);
+    let (completion, took) = write(&script, &POLICY, stop).await;
+    assert_eq!(completion.outcome, EventType::Info);
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test]
+async fn attempts_end_soon_after_the_load_is_stopped() {
+    let (completion, took) = write(&Script::new([None]), &POLICY, Some(Duration::ZERO)).await;
+    assert_eq!(completion.outcome, EventType::Info);
+    assert_eq!(
+        completion.error.as_deref(),
+        Some("no answer when the load was stopped")
+    );
+    assert!(took >= STOP_GRACE && took < Duration::from_secs(10), "{took:?}");
+}
+
+#[tokio::test]
+async fn only_nodes_of_the_cluster_are_asked_when_one_is_named() {
+    let named = |leader: &str| {
+        Some(Answer::Refused {
+            error: "not-leader".to_owned(),
+            leader: Some(leader.to_owned()),
+            retry_after: None,
+        })
+    };
+    let script = Script::new([named("n3"), named("127.0.0.1:2375"), named("elsewhere")]);
+    let (completion, _) = write(&script, &POLICY, None).await;
+    assert_eq!(completion.outcome, EventType::Fail);
+    let asked = script.asked();
+    assert_eq!(asked.len(), 3);
+    assert_eq!(asked[1], "n3");
+    assert!(asked.iter().all(|node| node.starts_with('n')), "{asked:?}");
+}
+
+#[tokio::test]
+async fn errors_are_kept_short() {
+    let script = Script::new([Some(Answer::unknown("x".repeat(1 << 20))), refused(), refused()]);
+    let (completion, _) = write(&script, &POLICY, None).await;
+    let error = completion.error.expect("an error");
+    assert!(
+        error.len() < 1100 && error.ends_with("(cut, it has 1048576 bytes)"),
+        "{error}"
+    );
+    assert_eq!(completion.attempts[0].error.as_ref(), Some(&error));
+}
