@@ -5,7 +5,7 @@ use crate::certify;
 use crate::explain::Broken;
 use crate::history::{History, Val};
 use crate::limits::Limits;
-use crate::model::{Decision, Model, Part, Shortcuts};
+use crate::model::{Decision, Model, Operation, Part, Shortcuts};
 use crate::search::{Outcome, jit, suspects};
 use crate::verdict::Witness;
 
@@ -49,13 +49,6 @@ fn decide_whole<M: Model>(
     part: &Part<M::Op>,
     limits: Limits<'_>,
 ) -> Finding {
-    let mut suspects = None;
-    match model.shortcuts().decide(part) {
-        Some(Decision::Core(core)) => suspects = Some(core),
-        Some(found) if certify::explains(model, part, &found) => return Finding::Holds,
-        // An order that does not hold is no answer; the search decides.
-        Some(_) | None => {}
-    }
     let broken = Broken {
         model,
         history,
@@ -63,55 +56,35 @@ fn decide_whole<M: Model>(
         part,
         limits,
     };
-    if let Some(core) = suspects {
-        let core: Part<M::Op> = core.iter().map(|&at| part[at as usize].clone()).collect();
-        if let Some(witness) = broken.witness(core) {
-            return Finding::Broken(Box::new(witness));
+    match model.shortcuts().decide(part) {
+        Some(Decision::Core(core)) => {
+            if let Some(witness) = broken.witness(at(part, &core)) {
+                return Finding::Broken(Box::new(witness));
+            }
         }
+        Some(found) if certify::explains(model, part, &found) => return Finding::Holds,
+        // An order that does not hold is no answer; the search decides.
+        Some(_) | None => {}
     }
-    let found = match model.shortcuts().search(part, limits) {
-        Some(found) => Found::from(found, part),
-        None => search(model, part, limits),
+    let core = match model.shortcuts().search(part, limits) {
+        Some(Ok(Decision::Core(core))) => Some(at(part, &core)),
+        Some(Ok(found)) if certify::explains(model, part, &found) => return Finding::Holds,
+        Some(Ok(_)) => None,
+        Some(Err(reason)) => return Finding::Undecided(reason),
+        None => match jit::search(model, part, limits) {
+            Outcome::Order(order) if certify::order_holds(model, part, &order) => return Finding::Holds,
+            Outcome::Order(_) => None,
+            Outcome::Impossible { at, since } => Some(suspects(model, part, at, since)),
+            Outcome::Exhausted(reason) => return Finding::Undecided(reason),
+        },
     };
-    let witness = match found {
-        Found::Order(order) if certify::order_holds(model, part, &order) => return Finding::Holds,
-        Found::Order(_) => None,
-        Found::Core(core) => broken.witness(core),
-        Found::Exhausted(reason) => return Finding::Undecided(reason),
-    };
-    match witness {
+    match core.and_then(|core| broken.witness(core)) {
         Some(witness) => Finding::Broken(Box::new(witness)),
         None => Finding::Undecided(CONTRADICTION.to_owned()),
     }
 }
 
-/// What a search found about a part.
-enum Found<Op> {
-    /// An order that explains it.
-    Order(Vec<u32>),
-    /// Operations that are impossible together.
-    Core(Part<Op>),
-    /// Nothing, and why.
-    Exhausted(String),
-}
-
-impl<Op: Clone> Found<Op> {
-    /// What a model's own search found about a part.
-    fn from(found: Result<Decision, String>, part: &Part<Op>) -> Found<Op> {
-        match found {
-            Ok(Decision::Core(core)) => {
-                Found::Core(core.iter().map(|&at| part[at as usize].clone()).collect())
-            }
-            Ok(Decision::Order(order) | Decision::Choices(order, _)) => Found::Order(order),
-            Err(reason) => Found::Exhausted(reason),
-        }
-    }
-}
-
-fn search<M: Model>(model: &M, part: &Part<M::Op>, limits: Limits<'_>) -> Found<M::Op> {
-    match jit::search(model, part, limits) {
-        Outcome::Order(order) => Found::Order(order),
-        Outcome::Impossible { at, since } => Found::Core(suspects(model, part, at, since)),
-        Outcome::Exhausted(reason) => Found::Exhausted(reason),
-    }
+/// The operations at these positions of a part.
+fn at<Op: Clone>(part: &[Operation<Op>], positions: &[u32]) -> Part<Op> {
+    positions.iter().map(|&at| part[at as usize].clone()).collect()
 }
