@@ -38,6 +38,11 @@ impl Controller {
         }
     }
 
+    /// Whether it can be looked for from here, where process numbers are those of its PID namespace.
+    pub fn is_within_sight(&self) -> bool {
+        self.boot != boot() || self.namespace == own_namespace()
+    }
+
     /// Why what it made must be left alone; `None` if it is dead.
     pub fn why_spared(&self) -> Option<String> {
         if self.boot != boot() {

@@ -333,9 +333,9 @@ mod tests {
             }
         };
         let home = from(&[("HOME", "/home/u")]);
-        assert_eq!(folder(true, &home).unwrap(), Path::new("/var/lib/duress"));
+        assert_eq!(folder(true, home).unwrap(), Path::new("/var/lib/duress"));
         assert_eq!(
-            folder(false, &home).unwrap(),
+            folder(false, home).unwrap(),
             Path::new("/home/u/.local/state/duress")
         );
         let state = from(&[("HOME", "/home/u"), ("XDG_STATE_HOME", "/s")]);

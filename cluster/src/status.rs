@@ -219,4 +219,76 @@ mod tests {
         let status: NodeStatus = serde_json::from_str(text).unwrap();
         assert_eq!((status.role, status.leader), (Role::Follower, None));
     }
+
+    fn node() -> Node {
+        Node {
+            name: "n1".into(),
+            ipv4: [127, 0, 0, 1].into(),
+            ipv6: None,
+        }
+    }
+
+    fn probe_from(port: u16, local: Option<IpAddr>) -> StatusProbe {
+        let system = System {
+            port,
+            ..System::specimen()
+        };
+        StatusProbe::new(&system, local).unwrap()
+    }
+
+    /// A node that answers each request with this text.
+    fn serve(answer: String) -> u16 {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn what_this_machine_lacks_is_no_silence_of_a_node() {
+        // TEST-NET-1 of RFC 5737: no address of this machine.
+        let nobody = Some([192, 0, 2, 1].into());
+        let probed = probe_from(1, nobody).probe(&node()).await;
+        assert!(matches!(probed, Err(ClusterError::Local { .. })), "{probed:?}");
+        let probed = probe_from(1, None).probe(&node()).await;
+        assert!(matches!(probed, Err(ClusterError::Io { .. })), "{probed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_no_status() {
+        let there = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        there.set_nonblocking(true).unwrap();
+        let location = there.local_addr().unwrap();
+        let port = serve(format!(
+            "HTTP/1.1 307 -\r\nlocation: http://{location}/\r\ncontent-length: 0\r\n\r\n"
+        ));
+        assert!(probe_from(port, None).probe(&node()).await.is_err());
+        let asked = there.accept().map(|(_, from)| from);
+        assert!(asked.is_err(), "another one was asked, by {asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_leader_with_a_long_name_is_kept_short() {
+        let status = serde_json::json!({"role": "follower", "term": 1, "leader": "n".repeat(100_000), "commit": 1,
+            "applied": 1, "ready": true});
+        let status = status.to_string();
+        let port = serve(format!(
+            "HTTP/1.1 200 -\r\ncontent-length: {}\r\n\r\n{status}",
+            status.len()
+        ));
+        let leader = probe_from(port, None)
+            .probe(&node())
+            .await
+            .unwrap()
+            .leader
+            .unwrap();
+        assert!(leader.len() < 1100, "{}", leader.len());
+    }
 }

@@ -39,7 +39,10 @@ fn check_help() -> String {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Deploy a cluster, break it, check what its clients saw, write a report
-    #[command(after_help = "Example:\n  duress run cluster/systems/specimen/register.toml --seed 7")]
+    #[command(
+        after_help = "Example:\n  duress run cluster/systems/specimen/register.toml --seed 7\n\nCtrl-C ends the run in order: it \
+                      heals, takes the cluster down and judges what there is.\nA second one quits at once, and says how to heal."
+    )]
     Run(RunArgs),
     /// Judge a history from anywhere
     #[command(after_help = check_help())]

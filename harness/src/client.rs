@@ -26,6 +26,12 @@ pub fn problem(spec: &Spec) -> Option<Complaint> {
     if let Some(problem) = unfit(spec) {
         return Some(problem);
     }
+    if client.deadline.is_some_and(|deadline| deadline.0.is_zero()) {
+        return Some(Complaint::at(
+            ["client", "deadline"],
+            "0 leaves no time for an operation; use e.g. \"10s\", or leave it out",
+        ));
+    }
     (system == "etcd" && client.read == ReadMode::Lease).then(|| {
         Complaint::at(
             ["client", "read"],

@@ -47,6 +47,23 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// Without signals.
+    #[cfg(test)]
+    pub fn unheard() -> Self {
+        let (sender, asked) = watch::channel(false);
+        Interrupt {
+            asked,
+            ask: Arc::new(sender),
+            dir: Arc::default(),
+        }
+    }
+
+    /// As the first signal does.
+    #[cfg(test)]
+    pub fn ask_now(&self) {
+        self.ask.send_replace(true);
+    }
+
     /// Where the run is kept: the last words name it.
     pub fn run_is_in(&self, dir: &Path) {
         // There is one run in a process.

@@ -150,6 +150,33 @@ pub fn check(history: &History, model: &str, budget: Budget) -> Result<PropertyV
 /// More than any checker may spend.
 const BEYOND_ALL_BUDGETS: Duration = Duration::from_secs(1_000_000);
 
+/// The clock by which checkers spend their budgets. Budgets are counted from moments of it: once a run is to end it leaps
+/// with each look, so that all of them are spent.
+struct Clock<'a> {
+    start: Instant,
+    interrupt: Option<&'a Interrupt>,
+    leaps: AtomicU32,
+}
+
+impl<'a> Clock<'a> {
+    fn start(interrupt: Option<&'a Interrupt>) -> Self {
+        Clock {
+            start: Instant::now(),
+            interrupt,
+            leaps: AtomicU32::new(0),
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        let real = self.start.elapsed();
+        if !self.interrupt.is_some_and(Interrupt::asked) {
+            return real;
+        }
+        let leaps = self.leaps.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        real + BEYOND_ALL_BUDGETS * leaps
+    }
+}
+
 /// The same, but what is undecided when `interrupt` asks stays so.
 fn check_until(
     history: &History,
@@ -157,16 +184,8 @@ fn check_until(
     budget: Budget,
     interrupt: Option<&Interrupt>,
 ) -> Result<PropertyVerdict, CheckError> {
-    let start = Instant::now();
-    let looks = AtomicU32::new(0);
-    let elapsed = || {
-        if !interrupt.is_some_and(Interrupt::asked) {
-            return start.elapsed();
-        }
-        // Budgets are counted from moments of this clock: it leaps with each look, so that all of them are spent.
-        let looks = looks.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        start.elapsed() + BEYOND_ALL_BUDGETS * looks
-    };
+    let clock = Clock::start(interrupt);
+    let elapsed = || clock.elapsed();
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let verdict = linearizability::check_parallel(history, model, budget, &elapsed, threads)?;
     Ok(consistency::judged(history, model, verdict, budget, &elapsed))
@@ -282,5 +301,23 @@ fn describe(cluster: &ClusterSpec) -> String {
                 .unwrap_or_default();
             format!("compose, {nodes} nodes, {system}{version}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_spends_every_budget_and_none_before() {
+        let interrupt = Interrupt::unheard();
+        let clock = Clock::start(Some(&interrupt));
+        assert!(clock.elapsed() < Duration::from_secs(60));
+        interrupt.ask_now();
+        // Of a budget that was given before, and of one that is given now.
+        let week = Duration::from_secs(7 * 24 * 3600);
+        let now = clock.elapsed();
+        assert!(now > week);
+        assert!(clock.elapsed() > now + week);
     }
 }

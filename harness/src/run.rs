@@ -318,6 +318,7 @@ impl Run<'_> {
             system: self.system.clone(),
             limit: self.spec.cluster.ready_limit(),
             interrupt: self.interrupt.clone(),
+            recorder: self.recorder.clone(),
         };
         Ok(Nemesis::new(
             cluster,
@@ -366,6 +367,7 @@ struct Ready {
     system: System,
     limit: Duration,
     interrupt: Interrupt,
+    recorder: Arc<Recorder>,
 }
 
 #[async_trait::async_trait]
@@ -374,7 +376,13 @@ impl Readiness for Ready {
         let deadline = Instant::now() + self.limit;
         let ready = wait_ready(&*self.cluster, node, &self.system.readiness, deadline);
         match self.interrupt.grace(INTERRUPTED_GRACE, ready).await {
-            Some(ready) => ready.map_err(|error| error.to_string()),
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => {
+                if matches!(error, ClusterError::Local { .. }) {
+                    self.recorder.give_up(&error.to_string());
+                }
+                Err(error.to_string())
+            }
             None => Err(format!("{node} was not ready yet when the run was interrupted")),
         }
     }

@@ -128,7 +128,7 @@ fn temporary(name: &str) -> String {
     format!(".{name}.{digits}")
 }
 
-/// Whether a file is one that a writer of `name` may have left. Until version 0.1.0 names ended with two numbers.
+/// Whether a file is one that a writer of `name` may have left. Names once ended with two numbers.
 fn is_temporary(file: &CStr, name: &str) -> bool {
     let suffix = file
         .to_str()

@@ -57,11 +57,16 @@ pub fn property(verdict: &PropertyVerdict, colour: bool) -> String {
     let paint = Paint { colour };
     let mut text = String::new();
     let (icon, tone, why) = said_of(verdict);
+    let undecided = matches!(verdict.verdict, Verdict::Inconclusive { .. });
+    // What was noticed on the way follows, each on a line of its own; it may be why nothing could be decided.
+    let (why, noticed) = match undecided {
+        true => (why, verdict.detail.as_str()),
+        false => why.split_once("; ").unwrap_or((why, "")),
+    };
     let line = format!("{}  {}", clean(&verdict.property), clean(why));
     let _ = writeln!(text, "{} {}", paint.tone(icon, tone), line.trim_end());
-    // What was noticed on the way may be why.
-    if matches!(verdict.verdict, Verdict::Inconclusive { .. }) && !verdict.detail.is_empty() {
-        let _ = writeln!(text, "  {}", clean(&verdict.detail));
+    for noticed in noticed.split("; ").filter(|noticed| !noticed.is_empty()) {
+        let _ = writeln!(text, "  {}", clean(noticed));
     }
     broken(&mut text, verdict, paint);
     text

@@ -1,9 +1,9 @@
 //! The log of a Jepsen test: operations among everything else that the test had to say.
 //!
 //! ```text
-//! INFO  jepsen.util - 0	:invoke	:cas	[1 2]
+//! INFO  jepsen.util - 0 :invoke :cas [1 2]
 //! INFO  jepsen.core - Tearing down DB
-//! INFO  jepsen.util - 0	:info	:cas	:timed-out
+//! INFO  jepsen.util - 0 :info :cas :timed-out
 //! ```
 //!
 //! Lines that are no operations are counted. A log without any operation is no log.

@@ -44,7 +44,8 @@ fn lines(steps: &[(u64, &str, &str, &str)]) -> String {
 
 /// JSON without strings that hold blanks or colons, as EDN with keywords.
 fn as_edn(json: &str) -> String {
-    json.replace("\":", " ").replace('"', ":").replace("null", "nil")
+    let words = json.replace("\":", " ").replace("\",", ",").replace("\"}", "}");
+    words.replace('"', ":").replace("null", "nil")
 }
 
 #[test]

@@ -164,3 +164,46 @@ async fn controller_that_is_killed() {
     println!("\nCLUSTER IS UP, {} nodes", cluster.nodes().len());
     std::future::pending::<()>().await;
 }
+
+/// An image that carries labels of Duress, as one does that was made from a node: ours are put in their place.
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_of_an_image_do_not_make_its_containers_another_runs() {
+    if !support::engine_or_skip() {
+        return;
+    }
+    let run = support::run_name("labelled");
+    let image = format!("duress-test-{run}");
+    let made = support::docker(&["create", "debian:bookworm-slim"]);
+    let labels = [
+        "duress.run=another",
+        "duress.directory=/another",
+        "duress.seal=0",
+        "duress.controller=1/1/1/b",
+    ];
+    let change = format!("LABEL {}", labels.join(" "));
+    support::docker(&["commit", "--change", &change, &made, &image]);
+    support::docker(&["rm", "--force", &made]);
+    let service = format!("    image: {image}\n    command: [sleep, '1000']\n");
+    let folder = folder_with(&format!("services:\n  n1:\n{service}  side:\n{service}"));
+    let mut config = simple(folder.path(), &["n1"]);
+    config.run.clone_from(&run);
+    let deployed = ComposeCluster::deploy(config).await;
+    let filter = format!("label=duress.run={run}");
+    let ours = support::docker(&[
+        "ps",
+        "--quiet",
+        "--filter",
+        &filter,
+        "--filter",
+        "label=duress.seal",
+    ]);
+    let others = support::docker(&["ps", "--all", "--quiet", "--filter", "label=duress.run=another"]);
+    let down = match deployed {
+        Ok(cluster) => cluster.down().await,
+        Err(error) => Err(error),
+    };
+    support::docker(&["rmi", "--force", &image]);
+    down.expect("deployed, and taken down");
+    assert_eq!((ours.lines().count(), others.lines().count()), (2, 0));
+    assert_eq!(support::leftovers(&run), Vec::<String>::new());
+}

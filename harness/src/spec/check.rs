@@ -134,32 +134,6 @@ const LIST_MAX: usize = 100;
 /// Most characters of one of them; a tag of an image has no more than 128 either.
 const WORD_MAX: usize = 4096;
 
-/// Rows of a Markdown table: what the numbers of a spec may be. Those of workloads and faults are told by themselves.
-#[cfg(test)]
-fn rows() -> Vec<String> {
-    use bounds::*;
-    vec![
-        LOCAL_NODES.row(),
-        LOCAL_READY.row(),
-        COMPOSE_READY.row(),
-        CLOSED_PROCESSES.row(),
-        RATE.row(),
-        OPEN_PROCESSES.row(),
-        TIMEOUT.row(),
-        ATTEMPTS.row(),
-        BACKOFF.row(),
-        BACKOFF_MAX.row(),
-        RETRY_BUDGET.row(),
-        WARM_UP.row(),
-        FAULTS.row(),
-        RECOVERY.row(),
-        EVIDENCE_OK.row(),
-        EVIDENCE_EACH.row(),
-        CHECK_TIME.row(),
-        MEMORY.row(),
-    ]
-}
-
 impl Spec {
     /// Which value makes no sense, and what would.
     pub(super) fn check(&self) -> Result<(), Complaint> {
@@ -376,5 +350,46 @@ fn length(key: KeyPath, text: &str, most: usize) -> Result<(), Complaint> {
     match text.chars().count() {
         count if count > most => Err(key.complain(format!("{count} characters; use at most {most}"))),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bounds::*;
+
+    /// What the numbers of a spec may be, as rows of a Markdown table.
+    fn rows() -> Vec<String> {
+        vec![
+            LOCAL_NODES.row(),
+            LOCAL_READY.row(),
+            COMPOSE_READY.row(),
+            CLOSED_PROCESSES.row(),
+            RATE.row(),
+            OPEN_PROCESSES.row(),
+            TIMEOUT.row(),
+            ATTEMPTS.row(),
+            BACKOFF.row(),
+            BACKOFF_MAX.row(),
+            RETRY_BUDGET.row(),
+            WARM_UP.row(),
+            FAULTS.row(),
+            RECOVERY.row(),
+            EVIDENCE_OK.row(),
+            EVIDENCE_EACH.row(),
+            CHECK_TIME.row(),
+            MEMORY.row(),
+        ]
+    }
+
+    #[test]
+    fn the_page_on_specs_says_what_numbers_may_be() {
+        let page = include_str!("../../../docs/specs.md");
+        let workloads = duress_workloads::bounds();
+        for row in rows().iter().chain(workloads.iter().flat_map(|(_, rows)| rows)) {
+            assert!(page.contains(row), "docs/specs.md lacks the row\n{row}");
+        }
+        for (name, _) in workloads {
+            assert!(page.contains(&format!("workload `{name}`")), "{name}");
+        }
     }
 }

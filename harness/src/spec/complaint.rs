@@ -113,7 +113,7 @@ impl KeyPath {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marked {
     complaint: Complaint,
-    place: Option<Place>,
+    place: Place,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,16 +133,8 @@ impl Marked {
         // What no line says, the file as a whole lacks; its first line is as good as any.
         let span = complaint.key.locate(text).unwrap_or(0..0);
         Marked {
-            place: Some(Place::of(span, text)),
+            place: Place::of(span, text),
             complaint,
-        }
-    }
-
-    /// About something that is not in the file, as an argument of the command line is not.
-    pub fn nowhere(complaint: Complaint) -> Self {
-        Marked {
-            complaint,
-            place: None,
         }
     }
 }
@@ -179,18 +171,17 @@ impl Place {
 
 impl fmt::Display for Marked {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            let gutter = " ".repeat(place.line.to_string().len());
-            let indent = " ".repeat(place.indent);
-            let mark = "^".repeat(place.length);
-            writeln!(
-                formatter,
-                "TOML parse error at line {}, column {}",
-                place.line, place.column
-            )?;
-            writeln!(formatter, "{gutter} |\n{} | {}", place.line, place.excerpt)?;
-            writeln!(formatter, "{gutter} | {indent}{mark}")?;
-        }
+        let place = &self.place;
+        let gutter = " ".repeat(place.line.to_string().len());
+        let indent = " ".repeat(place.indent);
+        let mark = "^".repeat(place.length);
+        writeln!(
+            formatter,
+            "TOML parse error at line {}, column {}",
+            place.line, place.column
+        )?;
+        writeln!(formatter, "{gutter} |\n{} | {}", place.line, place.excerpt)?;
+        writeln!(formatter, "{gutter} | {indent}{mark}")?;
         write!(formatter, "{}: {}", self.complaint.key, self.complaint.what)
     }
 }

@@ -35,7 +35,7 @@ pub enum SpecError {
         /// The file.
         path: PathBuf,
         /// Which, where it stands, and what would.
-        what: Marked,
+        what: Box<Marked>,
     },
 }
 
@@ -76,7 +76,7 @@ impl Source {
     pub fn invalid(&self, complaint: Complaint) -> SpecError {
         SpecError::Invalid {
             path: self.path.clone(),
-            what: Marked::new(complaint, &self.text),
+            what: Box::new(Marked::new(complaint, &self.text)),
         }
     }
 }
@@ -126,6 +126,9 @@ fn from_spec(spec: &Path, file: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha12Rng;
+
     use super::*;
     use crate::spec::KeyPath;
 
@@ -216,5 +219,69 @@ mod tests {
         let long = format!("{}nodes = 0", "a".repeat(500));
         let shown = Marked::new(KeyPath::default().complain("x"), &long).to_string();
         assert!(shown.lines().all(|line| line.len() < 200), "{shown}");
+    }
+
+    /// Pieces that make and break specs.
+    const PIECES: [&str; 28] = [
+        "0",
+        " ",
+        "\n\n",
+        "# c\n",
+        "name = ",
+        "\"t\"",
+        "\n",
+        "[cluster.local]\n",
+        "[[faults.mix]]\n",
+        "[[faults.at]]\n",
+        "kind = \"kill\"\n",
+        "at = ",
+        "\"1s\"",
+        "\"9999999999999999999s\"",
+        "9223372036854775807",
+        "-1",
+        "nan",
+        "1e308",
+        "[",
+        "]",
+        "{",
+        "}",
+        "\u{1b}",
+        "\u{0}",
+        "ä",
+        "length = ",
+        "weight = ",
+        "=",
+    ];
+
+    /// Whatever is in a file: it is refused in words, or can be planned.
+    #[test]
+    fn no_text_makes_the_reader_panic() {
+        let good = format!(
+            "{MINIMAL}keys = 3\n[load.open]\nrate = 3\n[time]\nfaults = \"10s\"\n[faults]\nlength = \"1s\"\n[[faults.mix]]\n\
+             kind = \"partition\"\nshape = \"halves\"\n[[faults.at]]\nkind = \"pause\"\nat = \"1s\"\ntargets = [\"n1\"]\n"
+        );
+        let mut rng = ChaCha12Rng::seed_from_u64(8);
+        let (mut refused, mut read) = (0, 0);
+        for _ in 0..5000 {
+            let mut text = good.clone();
+            for _ in 0..rng.random_range(1..4) {
+                let from = text.floor_char_boundary(rng.random_range(0..=text.len()));
+                let to = text.ceil_char_boundary((from + rng.random_range(0..3)).min(text.len()));
+                text.replace_range(from..to, PIECES[rng.random_range(0..PIECES.len())]);
+            }
+            match parse(&text) {
+                Err(error) => {
+                    assert!(error.to_string().contains(" at line "), "{text}\n{error}");
+                    refused += 1;
+                }
+                Ok(spec) => {
+                    let nodes = spec.cluster.node_names();
+                    // What a schedule is refused for, is said; nothing else may happen.
+                    let _ = duress_nemesis::plan(&spec.faults, &nodes, 1, spec.time.faults.0);
+                    read += 1;
+                }
+            }
+        }
+        assert!(refused > 1000 && read > 10, "{refused} refused, {read} read");
     }
 }

@@ -29,7 +29,12 @@ fn main() -> ExitCode {
         _ => {
             let tests = [sandboxes::tests(), descriptors::tests(), container::tests()].concat();
             let trials = (tests.into_iter())
-                .map(|(name, test)| Trial::test(name, move || Ok(test())))
+                .map(|(name, test)| {
+                    Trial::test(name, move || {
+                        test();
+                        Ok(())
+                    })
+                })
                 .collect();
             libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
         }

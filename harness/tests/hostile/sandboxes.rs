@@ -16,6 +16,10 @@ pub fn tests() -> Vec<Test> {
             bodies_that_come_for_seconds_cost_little,
         ),
         (
+            "values_that_nobody_wrote_are_found_and_kept_short",
+            values_that_nobody_wrote_are_found_and_kept_short,
+        ),
+        (
             "a_write_that_was_applied_and_then_redirected_to_a_dead_port_did_not_fail",
             a_write_that_was_applied_and_then_redirected_to_a_dead_port_did_not_fail,
         ),
@@ -106,6 +110,23 @@ fn bodies_that_come_for_seconds_cost_little() {
             "{node}: {outcomes:?}"
         );
     }
+}
+
+fn values_that_nobody_wrote_are_found_and_kept_short() {
+    let rest = ONE_ATTEMPT
+        .replace("300ms", "3s")
+        .replace("processes = 40", "processes = 5")
+        .replace("faults = \"4s\"", "faults = \"2s\"");
+    let run = run(&spec(&["long-value"], &rest), "", |_, _| {});
+    assert_eq!(run.code, Some(1), "{}", run.said);
+    let outcomes = &run.outcomes(false)["n1"];
+    assert!(outcomes.ok >= 5, "{outcomes:?}");
+    let longest = run
+        .history()
+        .iter()
+        .map(|event| event["value"].to_string().len())
+        .max();
+    assert!(longest < Some(2000), "{longest:?}");
 }
 
 fn a_write_that_was_applied_and_then_redirected_to_a_dead_port_did_not_fail() {

@@ -192,6 +192,15 @@ impl Server {
                     body.len()
                 )
             }
+            "long-value" => {
+                let value = "0,".repeat(50_000);
+                let body = format!("{{\"index\":1,\"value\":[{value}0]}}");
+                write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+            }
             "silent" => {
                 io::copy(stream, &mut io::sink())?;
                 ended

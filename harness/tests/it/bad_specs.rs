@@ -32,7 +32,7 @@ const COMPOSE_FILE: &str =
 /// Refusing takes milliseconds; a loaded machine gets some more.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A spec, the line that is wrong (0: none is named), and a part of what has to be said.
+/// A spec, the line that is wrong, and a part of what has to be said.
 struct Row {
     spec: String,
     line: usize,
@@ -72,7 +72,7 @@ fn numbers() -> Vec<Row> {
             "nodes = 3",
             "nodes = 3\nready = \"500000000000years\"",
             5,
-            "no duration",
+            "use 1ms to 1h",
         ),
         local("keys = 3", "keys = 0", 6, "use 1 to 100000"),
         local("keys = 3", "keys = 200000000", 6, "use 1 to 100000"),
@@ -141,12 +141,12 @@ fn numbers() -> Vec<Row> {
         more(
             "[faults]\npause = \"0s..18446744073709551615ms\"",
             8,
-            "from 0s to 1day",
+            "is no duration",
         ),
         more(zero, 9, "from 100ms to 1day"),
         more(a_lot, 7, "more than 10000 faults"),
         more(&crowd, 7, "more than 10 faults begin"),
-        more(&many, 207, "at most 100"),
+        more(&many, 208, "at most 100"),
         more(
             "[[faults.mix]]\nkind = \"kill\"\nlength = \"1ms\"",
             9,
@@ -361,7 +361,7 @@ fn assert_refused(rows: &[Row]) {
         .filter_map(|row| {
             Some(format!(
                 "--- {}\n{}",
-                row.spec.lines().last().unwrap_or(""),
+                row.spec.lines().nth(row.line.saturating_sub(1)).unwrap_or(""),
                 wrong(row)?
             ))
         })
@@ -442,7 +442,7 @@ fn numbers_on_the_command_line_are_refused_by_their_name() {
             "use 1ms to 30days",
         ),
         (&["run", &spec, "--time", "soon"], "--time", "30s"),
-        (&["run", &spec, "--seed", "-1"], "--seed", "-1"),
+        (&["run", &spec, "--seed=-1"], "--seed", "-1"),
         (
             &["run", &spec, "--seed", "18446744073709551616"],
             "--seed",

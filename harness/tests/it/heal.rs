@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 
 use crate::host::{Bench, HostState, duress, start_until, wait_for};
 
-/// A partition, then a pause, each long enough to be healed in the middle of it.
-fn spec(kind: &str) -> String {
+const PARTITION: &str = "kind = \"partition\"\nshape = \"halves\"";
+
+/// One fault, long enough to be healed in the middle of it.
+fn spec(fault: &str) -> String {
     format!(
         r#"
 name = "living"
@@ -29,7 +31,7 @@ faults = "7s"
 [[faults.at]]
 at = "200ms"
 length = "5s"
-kind = "{kind}"
+{fault}
 "#
     )
 }
@@ -79,7 +81,7 @@ fn assert_left_alone(bench: &Bench, child: &Child) {
 
 #[test]
 fn a_partition_of_a_living_run_is_left_alone() {
-    let bench = Bench::new(&spec("partition"));
+    let bench = Bench::new(&spec(PARTITION));
     let mut child = start_until(&bench, 1, "\"verify\"");
     let node = journal(&bench, "open")[0]["nodes"][0]["place"]["pid"]
         .as_u64()
@@ -97,7 +99,7 @@ fn a_partition_of_a_living_run_is_left_alone() {
 
 #[test]
 fn a_pause_of_a_living_run_is_left_alone() {
-    let bench = Bench::new(&spec("pause"));
+    let bench = Bench::new(&spec("kind = \"pause\""));
     let mut child = start_until(&bench, 1, "\"verify\"");
     let held = journal(&bench, "held");
     let pid = held[0]["processes"][0]["pid"].as_u64().expect("a process");
@@ -191,7 +193,7 @@ fn a_forged_journal_wakes_nobody_and_removes_no_chain() {
 /// A controller whose key can't be kept goes on, and says what that means.
 #[test]
 fn without_a_place_for_the_key_a_run_goes_on_and_says_so() {
-    let bench = Bench::new(&spec("partition").replace("5s", "500ms").replace("7s", "1500ms"));
+    let bench = Bench::new(&spec(PARTITION).replace("5s", "500ms").replace("7s", "1500ms"));
     let mut command = bench.run_command(1);
     let output = command
         .env("DURESS_STATE", "/proc/no/such/folder")
@@ -225,11 +227,11 @@ fn plant_links(folder: &Path, file: &str, target: &Path) {
     }
 }
 
-/// A run whose controller died while it deployed: enough for a report.
+/// A run whose controller died under a fault: enough for a report with plots.
 fn cut_off() -> Bench {
     let before = HostState::now();
-    let bench = Bench::new(&spec("partition"));
-    let mut child = start_until(&bench, 1, "\"deploy\"");
+    let bench = Bench::new(&spec(PARTITION));
+    let mut child = start_until(&bench, 1, "\"verify\"");
     bench.look_at_namespaces();
     child.kill().expect("SIGKILL");
     child.wait().expect("a dead child");

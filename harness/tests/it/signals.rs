@@ -9,7 +9,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::host::{Bench, HostState, start_until, wait_for};
+use crate::compose;
+use crate::host::{Bench, HostState, duress, start_until, wait_for};
 
 /// From the signal to the end, on a machine that has other things to do. All of what is interrupted here lasts a minute
 /// and more.
@@ -17,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 
 fn spec(nodes: &str, rest: &str) -> String {
     format!(
-        "name = \"signals\"\n[cluster.local]\nsystem = \"specimen\"\n{nodes}\n[workload.register]\nkeys = 3\n{rest}\n"
+        "name = \"signals\"\nproperties = [\"linearizable\"]\n[cluster.local]\nsystem = \"specimen\"\n{nodes}\n[workload.register]\nkeys = 3\n{rest}\n"
     )
 }
 
@@ -221,4 +222,87 @@ fn a_controller_that_stands_still_is_noticed_and_goes_on() {
     noticed.expect("the watchdog says so");
     assert_eq!(status.code(), Some(0), "{}", log());
     assert!(log().contains("the controller goes on, after"), "{}", log());
+}
+
+/// A container of the image of etcd that runs, and where nothing ever answers.
+const MUTE: &str = "services:\n  n1:\n    image: duress/etcd:3.5.1\n    entrypoint: [\"sleep\", \"600\"]\n";
+
+/// Runs it until its container is there; the run waits for its readiness from then on.
+fn compose_until_made() -> Option<(Bench, Child)> {
+    if !compose::engine_or_skip() {
+        return None;
+    }
+    let cluster =
+        "[cluster.compose]\nsystem = \"etcd\"\nfile = \"mute.yaml\"\nnodes = [\"n1\"]\nready = \"5m\"\n";
+    let bench = Bench::new(&format!("name = \"mute\"\n{cluster}[workload.register]\n"));
+    std::fs::write(bench.spec().with_file_name("mute.yaml"), MUTE).expect("a compose file");
+    let child = start_until(&bench, 3, "\"deploy\"");
+    let run = bench.latest();
+    wait_for("container", Duration::from_secs(60), || {
+        let made = compose::on_engine(&run);
+        made.iter()
+            .any(|thing| thing.starts_with("container"))
+            .then_some(())
+    });
+    Some((bench, child))
+}
+
+#[test]
+fn while_containers_come_up() {
+    let before = HostState::now();
+    let Some((bench, mut child)) = compose_until_made() else {
+        return;
+    };
+    let run = bench.latest();
+    send(&child, Signal::SIGTERM);
+    let status = wait_for("end of the run", 2 * LIMIT, || child.try_wait().expect("a child"));
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut said)
+        .expect("text");
+    assert_eq!(status.code(), Some(2), "{said}");
+    assert_eq!(compose::on_engine(&run), Vec::<String>::new(), "{said}");
+    assert_eq!(bench.verdict()["cut_short"], true);
+    before.wait_until_back(&bench, Duration::from_secs(10));
+}
+
+#[test]
+fn the_second_one_leaves_containers_and_says_so() {
+    let before = HostState::now();
+    let Some((bench, mut child)) = compose_until_made() else {
+        return;
+    };
+    let run = bench.latest();
+    for _ in 0..2 {
+        send(&child, Signal::SIGINT);
+        // Two of a kind that come at once are one.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let status = wait_for("end", Duration::from_secs(5), || {
+        child.try_wait().expect("a child")
+    });
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut said)
+        .expect("text");
+    assert_eq!(status.code(), Some(3), "{said}");
+    assert!(
+        said.contains(&format!("`duress heal {}`", run.display())),
+        "{said}"
+    );
+    let healed = duress(["heal".as_ref(), run.as_os_str()]);
+    assert_eq!(
+        healed.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&healed.stderr)
+    );
+    assert_eq!(compose::on_engine(&run), Vec::<String>::new());
+    before.wait_until_back(&bench, Duration::from_secs(10));
 }

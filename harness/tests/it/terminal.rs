@@ -1,9 +1,15 @@
 //! What others wrote never commands the terminal.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use crate::host::{Bench, DURESS, duress};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::compose;
+use crate::host::{Bench, DURESS, duress, start_until, wait_for};
 
 /// Clears the screen, sets the title, and turns the direction of writing.
 const EVIL: &str = "\x1b[2J\x1b]0;x\x07\u{9b}31m\u{202e}\r";
@@ -26,21 +32,22 @@ fn assert_harmless(said: &str) {
 #[test]
 fn names_of_files_and_arguments() {
     let missing = format!("/nowhere/{EVIL}.toml");
-    for args in [
-        &["run", &missing][..],
-        &["check", &missing, "--model", "register"],
-        &["check", "/dev/null", "--model", EVIL],
-        &["report", &missing],
-        &["heal", &missing],
-        &["calibrate", &missing],
-        &[EVIL],
-        &["run", &missing, &format!("--{EVIL}")],
-        &["run", &missing, "--time", EVIL],
+    // Arguments that the command line doesn't take are shown without their escapes, names of files with them spelled out.
+    for (args, shown) in [
+        (&["run", &missing][..], true),
+        (&["check", &missing, "--model", "register"], true),
+        (&["report", &missing], true),
+        (&["heal", &missing], true),
+        (&["calibrate", &missing], true),
+        (&["check", "/dev/null", "--model", EVIL], false),
+        (&[EVIL], false),
+        (&["run", &missing, &format!("--{EVIL}")], false),
+        (&["run", &missing, "--time", EVIL], false),
     ] {
         let output = duress(args);
         assert_ne!(output.status.code(), Some(0), "{args:?}");
         let said = harmless(&output);
-        assert!(said.contains("\\u{1b}[2J"), "{args:?} says {said:?}");
+        assert!(!shown || said.contains("\\u{1b}[2J"), "{args:?} says {said:?}");
     }
 }
 
@@ -115,31 +122,43 @@ fn what_a_history_says() {
     let output = check(&[]);
     assert_eq!(output.status.code(), Some(64));
     harmless(&output);
-    std::fs::write(&path, format!("{{:process 0, :type :\x1b[2J, :f :read}}")).expect("a history");
+    std::fs::write(&path, "{:process 0, :type :\x1b[2J, :f :read}").expect("a history");
     let output = check(&[]);
     assert_eq!(output.status.code(), Some(64));
     harmless(&output);
 }
 
-/// The specimen repeats the argument that it doesn't know, and that is the last thing in its log.
+/// A node that never becomes ready, and dies with this in its log.
 #[test]
 fn what_a_node_logs_before_it_dies() {
-    let args = "nodes = 1\nargs = [\"--\\u001b[2J\\u009b1m\"]";
-    let bench = Bench::new(&GOOD.replace("nodes = 1", args));
-    let output = bench.run_command(1).output().expect("the binary starts");
+    let alone = "nodes = 1\nready = \"5m\"\nargs = [\"--peer\", \"n8=10.77.0.98:8080\", \"--peer\", \"n9=10.77.0.99:8080\"]";
+    let bench = Bench::new(&GOOD.replace("nodes = 1", alone));
+    let child = start_until(&bench, 1, "\"deploy\"");
+    let node = wait_for("program of the node", Duration::from_secs(30), || {
+        bench.processes_of("specimen").first().copied()
+    });
+    let log = bench.latest().join("nodes/n1/log");
+    let mut file = std::fs::File::options().append(true).open(log).expect("a log");
+    file.write_all(format!("\nfirst {EVIL}\nlast\n").as_bytes())
+        .expect("room");
+    kill(
+        Pid::from_raw(i32::try_from(node).expect("a pid")),
+        Signal::SIGKILL,
+    )
+    .expect("SIGKILL");
+    let output = child.wait_with_output().expect("an end");
     assert_eq!(output.status.code(), Some(3));
-    let node = std::fs::read_to_string(bench.latest().join("nodes/n1/log")).expect("a log");
-    assert!(
-        node.contains('\x1b'),
-        "the node has to log it, or nothing is tested: {node:?}"
-    );
     let said = harmless(&output);
-    assert!(said.contains("\\u{1b}[2J"), "{said}");
     assert!(
-        said.lines().count() > 3,
-        "a log of several lines stays one: {said}"
+        said.contains("first \\u{1b}[2J\\u{1b}]0;x\\u{7}\\u{9b}31m\\u{202e}\nlast\n"),
+        "{said}"
     );
-    assert_harmless(&std::fs::read_to_string(bench.latest().join("duress.log")).expect("a log"));
+    let log = std::fs::read_to_string(bench.latest().join("duress.log")).expect("a log");
+    assert_harmless(&log);
+    assert!(
+        log.contains("\n          last\n"),
+        "lines that go on are set in: {log}"
+    );
 }
 
 #[test]
@@ -171,4 +190,24 @@ fn a_folder_of_runs() {
         .expect("the binary starts");
     assert_eq!(report.status.code(), Some(0));
     harmless(&report);
+}
+
+/// A service that says what clears a screen, and never answers.
+const LOUD: &str = "services:\n  n1:\n    image: duress/etcd:3.5.1\n    entrypoint: [\"sh\", \"-c\", \"printf 'first \\\\033[2J\\\\nlast\\\\n'; sleep 600\"]\n";
+
+#[test]
+fn what_a_container_logs() {
+    if !compose::engine_or_skip() {
+        return;
+    }
+    let cluster =
+        "[cluster.compose]\nsystem = \"etcd\"\nfile = \"loud.yaml\"\nnodes = [\"n1\"]\nready = \"2s\"\n";
+    let bench = Bench::new(&format!("name = \"loud\"\n{cluster}[workload.register]\n"));
+    std::fs::write(bench.spec().with_file_name("loud.yaml"), LOUD).expect("a compose file");
+    let output = bench.run_command(1).output().expect("the binary starts");
+    assert_eq!(output.status.code(), Some(3));
+    let said = harmless(&output);
+    assert!(said.contains("first \\u{1b}[2J\nlast"), "{said}");
+    assert_harmless(&std::fs::read_to_string(bench.latest().join("duress.log")).expect("a log"));
+    assert_eq!(compose::on_engine(&bench.latest()), Vec::<String>::new());
 }

@@ -47,7 +47,13 @@ pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalEr
         }
         return Ok(report);
     };
-    // Only the controller is asked for before the lock: whoever holds that may be another `duress heal`.
+    let lock = || flock(&file, FlockOperation::NonBlockingLockExclusive);
+    let nothing_open = contents.forged.is_none() && contents.open.is_empty();
+    if !run.controller.is_within_sight() && nothing_open && lock().is_ok() {
+        // Of a container that is gone, say: nobody holds its lock, and there is nothing to tell.
+        return Ok(report);
+    }
+    // Asked for before the lock: whoever holds that may be another `duress heal`.
     report.spared = run.controller.why_spared();
     if report.spared.is_some() {
         return Ok(report);
@@ -56,10 +62,10 @@ pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalEr
         report.failed.push(format!(
             "line {line} of its journal is not as Duress wrote it: from there on nothing was done on its word"
         ));
-    } else if contents.open.is_empty() {
+    } else if nothing_open {
         return Ok(report);
     }
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    if lock().is_err() {
         report.spared =
             Some("its journal is in use: by its controller, or by another `duress heal`".to_owned());
         return Ok(report);
@@ -256,6 +262,28 @@ mod tests {
             assert_eq!((report.done.len(), report.failed.len()), (0, 0));
             assert_eq!(std::fs::read(&path).unwrap(), before);
         }
+    }
+
+    #[test]
+    fn of_a_controller_out_of_sight_only_what_is_closed_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, boot) = (Key::of_this_process(), procfs::boot_id().unwrap());
+        let elsewhere = Controller {
+            namespace: 12345,
+            ..Controller::this()
+        };
+        let path = dir.path().join("closed");
+        let held = journal(&path, &key, elsewhere.clone(), &boot);
+        assert!(
+            heal_from_journal(&path, &key).unwrap().spared.is_some(),
+            "it holds the lock"
+        );
+        drop(held);
+        assert_eq!(heal_from_journal(&path, &key).unwrap(), HealReport::default());
+        let path = dir.path().join("open");
+        open_pauses(&journal(&path, &key, elsewhere, &boot));
+        let spared = heal_from_journal(&path, &key).unwrap().spared;
+        assert!(spared.is_some_and(|why| why.contains("another PID namespace")));
     }
 
     #[test]

@@ -124,6 +124,8 @@ pub(super) fn claims(text: &str, boot: &str) -> Option<Vec<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn line(key: &Key, before: &str, body: &str) -> (String, String) {
@@ -187,5 +189,37 @@ mod tests {
         assert_eq!(claims(text, "another"), Some(vec![]));
         assert_eq!(claims("", "b"), Some(vec![]));
         assert_eq!(claims("garbage\n", "b"), None);
+    }
+
+    fn genuine_text(key: &Key) -> String {
+        let (first, seal) = line(key, "", RUN);
+        let (second, seal) = line(key, &seal, &opened(1));
+        let (third, _) = line(key, &seal, &opened(2));
+        [first, second, third].concat()
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic_or_believe(text in "(?s).{0,300}") {
+            let key = Key::of_this_process();
+            let contents = Contents::read(&text, &key);
+            prop_assert!(contents.run.is_none() && contents.open.is_empty());
+            claims(&text, "b");
+        }
+
+        #[test]
+        fn whoever_changes_a_byte_is_noticed_in_that_line(at in 0..10_000_usize, with in any::<u8>()) {
+            let key = Key::of_this_process();
+            let mut bytes = genuine_text(&key).into_bytes();
+            let at = at % bytes.len();
+            prop_assume!(bytes[at] != with);
+            let before = bytes[..at].iter().filter(|byte| **byte == b'\n').count();
+            bytes[at] = with;
+            let contents = Contents::read(&String::from_utf8_lossy(&bytes), &key);
+            // The last line without its end is half a line, which a crash may leave.
+            let half = at + 1 == bytes.len();
+            prop_assert_eq!(contents.forged, (!half).then_some(before + 1));
+            prop_assert_eq!(contents.open.len(), before.saturating_sub(1));
+        }
     }
 }

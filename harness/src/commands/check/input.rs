@@ -40,7 +40,7 @@ pub(super) fn open(path: &Path) -> io::Result<Input> {
     let about = file.metadata()?;
     Ok(Input {
         reader: Box::new(file),
-        length: about.is_file().then(|| about.len()),
+        length: about.is_file().then_some(about.len()),
     })
 }
 
