@@ -2,8 +2,8 @@
 //!
 //! A folder has `op.rs`, what can be asked of the object; `mod.rs`, the [`Model`] with its hints, words and shortcuts;
 //! and a file for each path that decides a part without search (`direct.rs` where there is but one). What several
-//! objects share is in [`shared`]. A model that is added is a folder, and a line in the table below: from that come
-//! `check --model`, its help, its errors, and the test of its [laws](crate::laws).
+//! objects share is in [`shared`]. A model that is added is a folder, and its `pub mod` and a line in the table below:
+//! from that come `check --model`, its help, its errors, and the test of its [laws](crate::laws).
 
 pub mod counter;
 pub mod kv;
@@ -19,18 +19,7 @@ pub mod stack;
 pub mod unordered_queue;
 pub mod versioned_register;
 
-use self::counter::Counter;
-use self::kv::Kv;
-use self::lock::Lock;
-use self::log::Log;
-use self::multi_register::MultiRegister;
-use self::queue::Queue;
-use self::register::Register;
-use self::semaphore::{PERMITS_MAX, Semaphore};
-use self::set::Set;
-use self::stack::Stack;
-use self::unordered_queue::UnorderedQueue;
-use self::versioned_register::VersionedRegister;
+use self::semaphore::PERMITS_MAX;
 use crate::model::{CheckError, Model};
 
 /// Something to be done with a model, whichever it is.
@@ -75,35 +64,35 @@ macro_rules! models {
 }
 
 models! {
-    "register", only(Register { cas: false }),
+    "register", only(register::Register { cas: false }),
         "read -> v, write v; begins as null";
-    "cas-register", only(Register { cas: true }),
+    "cas-register", only(register::Register { cas: true }),
         "read -> v, write v, cas [old, new]; begins as null";
-    "multi-register", only(MultiRegister),
+    "multi-register", only(multi_register::MultiRegister),
         "txn [[\"read\", x, v], [\"write\", y, v]], or read and write by key; begins as null or 0";
-    "kv", only(Kv),
+    "kv", only(kv::Kv),
         "get -> v, put v, append text, delete, by key; begins absent, which is null or \"\"";
-    "versioned-register", only(VersionedRegister),
+    "versioned-register", only(versioned_register::VersionedRegister),
         "read -> [version, v], write [null, v] -> [version, v], cas [null, [old, new]] -> [version, [old, new]]";
-    "set", only(Set),
+    "set", only(set::Set),
         "add v, remove v, contains v -> true or false, read -> [v, ...]; begins empty";
-    "queue", only(Queue),
+    "queue", only(queue::Queue),
         "enqueue v, dequeue -> v, or null when empty; first in, first out";
-    "unordered-queue", only(UnorderedQueue),
+    "unordered-queue", only(unordered_queue::UnorderedQueue),
         "enqueue v, dequeue -> v, or null when empty; in any order";
-    "stack", only(Stack),
+    "stack", only(stack::Stack),
         "push v, pop -> v, or null when empty";
-    "mutex", only(Lock::Mutex),
+    "mutex", only(lock::Lock::Mutex),
         "acquire, release";
-    "owner-mutex", only(Lock::Owner),
+    "owner-mutex", only(lock::Lock::Owner),
         "acquire, release, by the owner in the value, else by the process";
-    "fenced-lock", only(Lock::Fenced),
+    "fenced-lock", only(lock::Lock::Fenced),
         "acquire -> token, release, by process; tokens must grow";
-    "semaphore", Semaphore::of,
+    "semaphore", semaphore::Semaphore::of,
         "acquire n, release n; semaphore:5 has five permits, semaphore one";
-    "counter", only(Counter),
+    "counter", only(counter::Counter),
         "add n, inc, dec, read -> n; begins as 0";
-    "log", only(Log),
+    "log", only(log::Log),
         "append v -> offset or nothing, read -> [v, ...]; begins empty";
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `add n` (also `inc`, `dec`, by `n` or 1), `read` → `n`. It begins at 0.
 
-pub mod direct;
+mod direct;
 mod op;
 
 pub use self::op::CounterOp;

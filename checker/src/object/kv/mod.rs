@@ -4,9 +4,9 @@
 //! appending to one is putting. Strings that are appended to grow long, and a search has many states in hand, so a
 //! state is not the string but its [`Print`].
 
-pub mod as_register;
+mod as_register;
 mod op;
-pub mod texts;
+mod texts;
 
 use std::slice;
 

@@ -8,7 +8,7 @@
 //!
 //! All begin free. None may be acquired twice, and what is not held can't be released.
 
-pub mod holds;
+mod holds;
 mod op;
 
 pub use self::op::LockOp;

@@ -2,7 +2,7 @@
 //!
 //! `append v` → nothing, its offset, or `[offset, v]`; `read` → `[v, …]`, all of it. It begins empty.
 
-pub mod direct;
+mod direct;
 mod op;
 
 pub use self::op::LogOp;

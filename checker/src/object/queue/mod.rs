@@ -3,7 +3,7 @@
 //! `enqueue v`; `dequeue` → `v`, or `null`: it was empty. It begins empty. An unknown `dequeue` took the first element,
 //! or nothing if there was none.
 
-pub mod direct;
+mod direct;
 
 use std::collections::VecDeque;
 

@@ -5,7 +5,7 @@
 
 mod groups;
 mod op;
-pub mod zones;
+pub(super) mod zones;
 
 use std::slice;
 

@@ -2,8 +2,8 @@
 //!
 //! `add v`, `remove v`, `contains v` → `true` or `false`, `read` → `[v, …]`. It begins empty.
 
-pub mod elements;
-pub mod growing;
+mod elements;
+mod growing;
 mod op;
 
 use std::slice;

@@ -3,7 +3,7 @@
 //! `push v`; `pop` → `v`, or `null`: it was empty. It begins empty. An unknown `pop` took the last element, or nothing
 //! if there was none.
 
-pub mod direct;
+mod direct;
 mod tree;
 
 use crate::history::{Val, Values};

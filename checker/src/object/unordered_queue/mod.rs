@@ -3,7 +3,7 @@
 //! `enqueue v`; `dequeue` → `v`, or `null`: it was empty. It begins empty. An unknown `dequeue` took any of the
 //! elements, or nothing if there was none.
 
-pub mod direct;
+mod direct;
 
 use crate::history::{Val, Values};
 use crate::model::{Call, Decision, Hints, Model, Operation, Shortcuts, Words};

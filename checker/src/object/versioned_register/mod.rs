@@ -3,7 +3,7 @@
 //! `read` → `[version, v]`, `write [null, v]` → `[version, v]`, `cas [null, [old, new]]` → `[version, [old, new]]`.
 //! Versions may be `null`: not known. It begins as `null` at version 0, and each write counts one.
 
-pub mod direct;
+mod direct;
 mod op;
 
 use std::slice;
