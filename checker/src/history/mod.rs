@@ -11,6 +11,7 @@
 //! `time` is nanoseconds on one monotonic clock since the run began. Every `invoke` of a process is followed by at
 //! most one completion; a missing one means `info`. Fault events carry a [`FaultEvent`] as their value.
 
+mod builder;
 mod compact;
 mod event;
 pub(crate) mod exact;
@@ -21,7 +22,7 @@ mod remarks;
 mod scan;
 pub(crate) mod values;
 
-pub(crate) use compact::{Builder, Raw, contradicts};
+pub(crate) use builder::{Builder, Raw, contradicts};
 pub use compact::{Datum, History, HistoryError, NEVER, Row, Times};
 pub use event::{Attempt, Event, EventType, Process};
 pub use fault::{FaultEvent, FaultStep, StepResult, bit};
