@@ -24,7 +24,7 @@ pub mod schedule;
 pub mod spec;
 pub mod targets;
 
-pub use agent::{AgentClient, AgentEnd, AgentError};
+pub use agent::client::{AgentClient, AgentEnd, AgentError};
 pub use journal::{Journal, heal_from_journal};
 pub use kinds::catalogue;
 pub use life::shared::{EventSink, Readiness};

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use duress_cluster::Place;
 use duress_cluster::procfs::living;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{Notify, oneshot, watch};
@@ -213,6 +215,45 @@ impl AgentClient {
     /// Asks, and waits for the answer.
     pub async fn call<T: DeserializeOwned>(&self, command: Command) -> Result<T, AgentError> {
         self.line.call(command).await
+    }
+
+    /// Whether a kind of fault can be done to a node.
+    pub async fn can(&self, kind: &str, place: &Place) -> Result<(), AgentError> {
+        let (kind, place) = (kind.to_owned(), place.clone());
+        self.call(Command::Can { kind, place }).await
+    }
+
+    /// Does what the kind reads in `order`.
+    pub async fn inject<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        fault: u64,
+        order: &impl Serialize,
+    ) -> Result<T, AgentError> {
+        let (kind, order) = (kind.to_owned(), serde_json::to_value(order)?);
+        self.call(Command::Inject { kind, fault, order }).await
+    }
+
+    /// What is there of a fault.
+    pub async fn look<T: DeserializeOwned>(&self, kind: &str, fault: u64) -> Result<T, AgentError> {
+        let kind = kind.to_owned();
+        self.call(Command::Look { kind, fault }).await
+    }
+
+    /// Asks what the kind reads in `question`.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        question: &impl Serialize,
+    ) -> Result<T, AgentError> {
+        let (kind, question) = (kind.to_owned(), serde_json::to_value(question)?);
+        self.call(Command::Ask { kind, question }).await
+    }
+
+    /// Undoes a fault.
+    pub async fn heal<T: DeserializeOwned>(&self, kind: &str, fault: u64) -> Result<T, AgentError> {
+        let kind = kind.to_owned();
+        self.call(Command::Heal { kind, fault }).await
     }
 
     /// Returns when the agent has ended or does not answer any more, with which of them. Before

@@ -1,4 +1,4 @@
-//! The links that are cut: which rules are in force where, how they get there and go away.
+//! The agent's half of a partition: which rules are in force where, how they get there and go away.
 //!
 //! A namespace that has rules is kept open, so that they can be removed even if all its processes die before.
 
@@ -8,20 +8,23 @@ use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::thread;
+use std::time::Instant;
 
 use duress_cluster::Place;
+use serde_json::Value;
 
-use super::firewall::{Backend, within};
-use super::outside;
-use super::probe;
-use super::protocol::{Dropped, DroppedFrom, Link, Mark, Point, Reachability, Rule, RulesSeen};
-use super::rules::Seen;
+use super::order::{Dropped, DroppedFrom, Rule, RulesSeen, Took};
+use crate::agent::apart::check_apart;
+use crate::agent::firewall::{Backend, within};
+use crate::agent::part::{AgentPart, Healed, read, write};
+use crate::agent::protocol::{Identity, Link, Mark, Point, Reachability};
+use crate::agent::rules::Seen;
+use crate::agent::{outside, probe};
 
-/// All that the agent did to networks.
-#[derive(Default)]
+/// All that partitions did to networks.
 pub struct Network {
-    /// What chains are named after; told by the controller before anything else.
-    mark: Option<Mark>,
+    /// What chains are named after.
+    mark: Mark,
     backend: Option<Backend>,
     /// By inode of the network namespace.
     nodes: BTreeMap<u64, Broken>,
@@ -64,40 +67,32 @@ pub fn open_netns(place: &Place) -> io::Result<(u64, File)> {
 }
 
 impl Network {
-    /// Learns what chains are named after. It is never another: chains of the first one would be forgotten.
-    pub fn greeted(&mut self, mark: Mark) -> io::Result<()> {
-        match &self.mark {
-            Some(known) if *known != mark => Err(io::Error::other(format!(
-                "this agent works for the run with mark {} and not {}",
-                known.as_str(),
-                mark.as_str()
-            ))),
-            _ => {
-                self.mark = Some(mark);
-                Ok(())
-            }
+    /// Nothing is cut yet. Chains will be named after `mark`.
+    pub fn new(mark: Mark) -> Network {
+        Network {
+            mark,
+            backend: None,
+            nodes: BTreeMap::new(),
         }
     }
 
     fn backend(&mut self, netns: &File) -> io::Result<Backend> {
-        if self.backend.is_none() {
-            let mark = self.mark.clone();
-            let mark = mark.ok_or_else(|| io::Error::other("no controller has said hello yet"))?;
-            self.backend = Some(within(netns, || Backend::find(mark))?);
+        if let Some(backend) = &self.backend {
+            return Ok(backend.clone());
         }
-        self.backend
-            .clone()
-            .ok_or_else(|| io::Error::other("no iptables"))
+        let mark = self.mark.clone();
+        let backend = within(netns, || Backend::find(mark))?;
+        Ok(self.backend.insert(backend).clone())
     }
 
     /// Fails where no iptables is to be had.
-    pub fn can_cut(&mut self, place: &Place) -> io::Result<()> {
+    fn can_cut(&mut self, place: &Place) -> io::Result<()> {
         let (_, netns) = open_netns(place)?;
         self.backend(&netns).map(drop)
     }
 
     /// Puts the rules in force, at all nodes at once. When it fails, some may be: heal the fault.
-    pub fn cut(&mut self, fault: u64, rules: &[Rule]) -> io::Result<()> {
+    fn cut(&mut self, fault: u64, rules: &[Rule]) -> io::Result<()> {
         let own = open_netns_of_self()?;
         let mut opened = Vec::new();
         for rule in rules {
@@ -141,7 +136,7 @@ impl Network {
     }
 
     /// Removes the rules of a fault everywhere. What can't be removed is still remembered.
-    pub fn mend(&mut self, fault: u64) -> io::Result<Vec<Dropped>> {
+    fn mend(&mut self, fault: u64) -> io::Result<Vec<Dropped>> {
         let Some(backend) = &self.backend else {
             return Ok(Vec::new());
         };
@@ -188,7 +183,7 @@ impl Network {
     }
 
     /// Puts every rule of a node in force in the namespace where it is now, and forgets the one where it was.
-    pub fn follow(&mut self, place: &Place) -> io::Result<Vec<u64>> {
+    fn put_back(&mut self, place: &Place) -> io::Result<Vec<u64>> {
         let (inode, netns) = open_netns(place)?;
         if self.nodes.contains_key(&inode) {
             return Ok(Vec::new());
@@ -227,7 +222,7 @@ impl Network {
     }
 
     /// What is there of a fault's rules, at every node that they are meant to be at.
-    pub fn look(&self, fault: u64) -> io::Result<Vec<RulesSeen>> {
+    fn look_at_rules(&self, fault: u64) -> io::Result<Vec<RulesSeen>> {
         let Some(backend) = &self.backend else {
             return Ok(Vec::new());
         };
@@ -264,7 +259,7 @@ impl Network {
     }
 
     /// Measures who hears whom, and marks what is meant to be cut.
-    pub fn probe(&mut self, points: &[Point]) -> io::Result<Reachability> {
+    fn probe(&mut self, points: &[Point]) -> io::Result<Reachability> {
         let inode_of = |point: &Point| {
             point
                 .place
@@ -311,9 +306,45 @@ impl Network {
             }
         }
     }
+}
 
-    /// The faults whose rules are in force.
-    pub fn faults(&self) -> Vec<u64> {
+impl AgentPart for Network {
+    fn can(&mut self, place: &Place) -> io::Result<()> {
+        self.can_cut(place)
+    }
+
+    fn inject(&mut self, fault: u64, order: Value) -> io::Result<Value> {
+        let began = Instant::now();
+        let rules: Vec<Rule> = read(order)?;
+        self.cut(fault, &rules)?;
+        write(&Took {
+            micros: began.elapsed().as_micros() as u64,
+        })
+    }
+
+    fn look(&mut self, fault: u64) -> io::Result<Value> {
+        write(&self.look_at_rules(fault)?)
+    }
+
+    /// Asked with points, it says who hears whom.
+    fn ask(&mut self, question: Value) -> io::Result<Value> {
+        let points: Vec<Point> = read(question)?;
+        write(&self.probe(&points)?)
+    }
+
+    fn heal(&mut self, fault: u64) -> io::Result<Healed> {
+        let dropped = self.mend(fault)?;
+        Ok(Healed {
+            said: format!("removed the rules of fault {fault} from {} nodes", dropped.len()),
+            answer: write(&dropped)?,
+        })
+    }
+
+    fn follow(&mut self, place: &Place) -> io::Result<Vec<u64>> {
+        self.put_back(place)
+    }
+
+    fn in_force(&self) -> Vec<u64> {
         let mut faults: Vec<u64> = self
             .nodes
             .values()
@@ -323,6 +354,17 @@ impl Network {
         faults.dedup();
         faults
     }
+}
+
+/// Removes every chain of a run from a node's network namespace. Returns the packets that they had dropped, `None` if
+/// there were none of them.
+pub fn remove_chains(node: &Identity, mark: &Mark) -> io::Result<Option<u64>> {
+    check_apart(node, "net", node.net)?;
+    let (inode, file) = open_netns(&node.place)?;
+    if inode != node.net {
+        return Ok(None);
+    }
+    within(&file, || Backend::find(mark.clone())?.remove(None))
 }
 
 fn join<T>(worker: thread::ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {
