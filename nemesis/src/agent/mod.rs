@@ -9,7 +9,9 @@
 //! controller's.
 
 pub(crate) mod apart;
+pub(crate) mod chains;
 pub(crate) mod client;
+pub(crate) mod ends;
 pub(crate) mod firewall;
 pub(crate) mod outside;
 pub mod part;

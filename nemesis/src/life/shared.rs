@@ -10,7 +10,8 @@ use duress_cluster::{Cluster, Place};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::agent::client::{AgentClient, AgentError};
+use crate::agent::client::AgentClient;
+use crate::agent::ends::AgentError;
 use crate::agent::procfs;
 use crate::agent::protocol::{Command, Identity, Processes};
 use crate::journal::{Entry, Journal, JournalError};

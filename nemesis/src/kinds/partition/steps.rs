@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::links::{Counters, Links, judge_cut, judge_healed, judge_still_cut, pairs};
 use super::order::{Dropped, Rule, RulesSeen, Took};
 use super::shape::{Cut, Shape, links};
-use crate::agent::client::AgentError;
+use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Point, Reachability};
 use crate::journal::Entry;
 use crate::kinds::KindRef;
