@@ -31,7 +31,8 @@ async fn a_node_without_a_pid_namespace_is_its_program_and_what_descends_from_it
         })
     };
     while list().await.unwrap()[0].processes.len() < 3 {}
-    let held: Vec<Held> = agent.inject("pause", 1, std::slice::from_ref(&place)).await.unwrap();
+    let places = vec![place.clone()];
+    let held: Vec<Held> = agent.inject("pause", 1, &places).await.unwrap();
     assert_eq!(held[0].processes.len(), 3);
     assert!(
         list().await.unwrap()[0]
