@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{Event, EventType, FaultEvent, FaultStep, Process, StepResult, bit};
+use crate::history::{EventType, Operation, Trace};
 
 /// Faults without proof that are named one by one; the others are only counted.
 const UNPROVEN_MAX: usize = 6;
@@ -46,7 +46,7 @@ pub struct Evidence {
     pub by_f: BTreeMap<String, Outcomes>,
     /// Faults that were asked for, i.e. that have a `prepare` step.
     pub faults_planned: u64,
-    /// Faults that were proven to have bitten, see [`bit`].
+    /// Faults that were proven to have bitten, see [`bit`](crate::history::bit).
     pub faults_verified: u64,
     /// Faults that were proven to have been healed.
     pub faults_healed: u64,
@@ -63,35 +63,25 @@ pub struct Needs {
     pub ok_of_each_f_min: u64,
     /// Whether each fault has to be proven to have bitten and to have been healed.
     pub faults_verified: bool,
+    /// Whether faults were asked for: then one must have been tried at least, if they have to be proven.
+    pub faults_asked: bool,
 }
 
 impl Evidence {
     /// Counts what a history holds, and holds it against what the run needs.
-    pub fn of(history: &[Event], needs: Needs) -> Self {
+    pub fn of(trace: &Trace<'_>, needs: Needs) -> Self {
         let mut evidence = Evidence::default();
-        let mut faults: BTreeMap<u64, (String, Vec<FaultEvent>)> = BTreeMap::new();
-        for event in history {
-            match event.process {
-                Process::Client(_) => evidence.count(event),
-                Process::Nemesis => {
-                    let Ok(fault) = serde_json::from_value::<FaultEvent>(event.value.clone()) else {
-                        continue;
-                    };
-                    let entry = faults.entry(fault.id);
-                    let (_, steps) = entry.or_insert_with(|| (event.f.clone(), Vec::new()));
-                    steps.push(fault);
-                }
-            }
+        for operation in trace.paired() {
+            evidence.count(operation);
         }
         evidence.require("ok operations", needs.ok_min, evidence.operations.ok);
         for (f, outcomes) in evidence.by_f.clone() {
             evidence.require(&format!("ok {f} operations"), needs.ok_of_each_f_min, outcomes.ok);
         }
-        evidence.faults_planned = faults.len() as u64;
+        evidence.faults_planned = trace.faults.len() as u64;
         let mut unproven = 0;
-        for (id, (kind, steps)) in faults {
-            let bit = bit((steps.iter()).map(|step| (step.step, step.result, step.detail.as_str())));
-            let healed = healed(&steps);
+        for (id, fault) in &trace.faults {
+            let (kind, bit, healed) = (&fault.kind, fault.bit(), fault.healed());
             evidence.faults_verified += u64::from(bit.is_ok());
             evidence.faults_healed += u64::from(healed.is_ok());
             if !needs.faults_verified {
@@ -122,6 +112,18 @@ impl Evidence {
                 evidence.faults_healed,
             );
         }
+        if needs.faults_asked && needs.faults_verified && evidence.faults_planned == 0 {
+            evidence.requirements.push(Requirement {
+                what: "faults".to_owned(),
+                needed: "at least 1".to_owned(),
+                seen: "0".to_owned(),
+                met: false,
+            });
+        }
+        // Final operations that were never answered leave what was lost unseen.
+        if let Some(final_ops) = trace.final_ops {
+            evidence.require("final reads answered", final_ops.asked, final_ops.answered);
+        }
         evidence
     }
 
@@ -138,21 +140,13 @@ impl Evidence {
         (!short.is_empty()).then(|| short.join("; "))
     }
 
-    fn count(&mut self, event: &Event) {
-        let by_f = self.by_f.entry(event.f.clone()).or_default();
+    fn count(&mut self, operation: &Operation<'_>) {
+        let by_f = self.by_f.entry(operation.f().to_owned()).or_default();
         for outcomes in [&mut self.operations, by_f] {
-            match event.kind {
-                // Unknown until a completion says otherwise.
-                EventType::Invoke => outcomes.info += 1,
-                EventType::Ok => {
-                    outcomes.ok += 1;
-                    outcomes.info = outcomes.info.saturating_sub(1);
-                }
-                EventType::Fail => {
-                    outcomes.fail += 1;
-                    outcomes.info = outcomes.info.saturating_sub(1);
-                }
-                EventType::Info => {}
+            match operation.outcome() {
+                EventType::Ok => outcomes.ok += 1,
+                EventType::Fail => outcomes.fail += 1,
+                EventType::Info | EventType::Invoke => outcomes.info += 1,
             }
         }
     }
@@ -167,26 +161,27 @@ impl Evidence {
     }
 }
 
-/// Whether a fault is proven to be healed; if not, why not.
-fn healed(steps: &[FaultEvent]) -> Result<(), String> {
-    match steps.iter().rfind(|step| step.step == FaultStep::VerifyHealed) {
-        Some(step) if step.result == StepResult::Installed => Ok(()),
-        Some(step) => Err(step.detail.clone()),
-        None => Err("no verification".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::history::{Event, Process, Series};
 
     const NEEDS: Needs = Needs {
         ok_min: 1,
         ok_of_each_f_min: 1,
         faults_verified: true,
+        faults_asked: false,
     };
+
+    fn evidence(events: &[Event], needs: Needs) -> Evidence {
+        let mut events = events.to_vec();
+        for (index, event) in events.iter_mut().enumerate() {
+            event.index = index as u64;
+        }
+        Evidence::of(&Trace::new(&events, Series::new()), needs)
+    }
 
     fn event(process: Process, kind: EventType, f: &str, value: serde_json::Value) -> Event {
         let (process, kind) = (json!(process), json!(kind));
@@ -207,7 +202,7 @@ mod tests {
     }
 
     fn unmet(history: &[Event]) -> Vec<String> {
-        let evidence = Evidence::of(history, NEEDS);
+        let evidence = evidence(history, NEEDS);
         let unmet = evidence
             .requirements
             .into_iter()
@@ -230,7 +225,7 @@ mod tests {
                 .map(|name| step(0, name, "installed")),
         );
         assert_eq!(unmet(&history), Vec::<String>::new());
-        assert_eq!(Evidence::of(&history, NEEDS).shortfall(), None);
+        assert_eq!(evidence(&history, NEEDS).shortfall(), None);
     }
 
     #[test]

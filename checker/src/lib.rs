@@ -5,21 +5,17 @@
 
 pub mod certify;
 pub mod consistency;
-pub mod converged;
 pub mod evidence;
 pub mod explain;
 pub mod formats;
 pub mod generate;
 pub mod history;
-pub mod invariants;
 pub mod laws;
 pub mod limits;
 pub mod linearizability;
-pub mod liveness;
 pub mod model;
-pub mod mutex;
 pub mod object;
+pub mod property;
 pub mod search;
-pub mod set;
 pub mod stream;
 pub mod verdict;

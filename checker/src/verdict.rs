@@ -57,6 +57,17 @@ pub struct Witness {
     pub weaker: Option<Box<Weaker>>,
 }
 
+impl Witness {
+    /// One that has no operations: its sentence is all there is.
+    pub(crate) fn of_words(summary: String) -> Self {
+        Witness {
+            summary,
+            minimal: true,
+            ..Witness::default()
+        }
+    }
+}
+
 /// What a history keeps that is not linearizable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weaker {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::duration::Span;
-use crate::spec;
+use crate::spec::{self, Claim};
 
 /// Puts a real cluster under duress and says, with evidence, which of its promises held.
 #[derive(Debug, Parser)]
@@ -72,6 +72,9 @@ pub enum Command {
     /// List the workloads
     #[command(after_help = "Example:\n  duress workloads")]
     Workloads(ListArgs),
+    /// List the properties that can be claimed, and what each judges
+    #[command(after_help = "Example:\n  duress properties --json")]
+    Properties(ListArgs),
     /// Measure what is detected: correct specs over many seeds, and every planted defect
     #[command(after_help = "Example:\n  duress calibrate cluster/systems/specimen --out docs/calibration.md")]
     Calibrate(CalibrateArgs),
@@ -115,16 +118,19 @@ pub struct RunArgs {
 /// `duress check`
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The history; - is standard input. A history.jsonl, Jepsen's EDN or JSON, the log of a Jepsen test. A line that is
+    /// The history, or a run's directory; - is standard input. A history.jsonl, Jepsen's EDN or JSON, the log of a Jepsen test. A line that is
     /// not understood is refused (exit code 64); events of the nemesis and other lines of a log are skipped and counted
     pub history: PathBuf,
     /// Judge line by line and forget what is settled, until the end or the first violation: for a history.jsonl that is
     /// still being written, or too long for memory. Empty lines and a last line that is cut off are passed over
     #[arg(long)]
     pub stream: bool,
-    /// What the system would do with one client and no faults
+    /// What is claimed of the history; `duress properties` lists what can be. Of a run's directory it is what its spec claims
+    #[arg(long, value_parser = parse_property, conflicts_with = "stream")]
+    pub property: Option<Claim>,
+    /// What the system would do with one client and no faults; `linearizable` needs it
     #[arg(long)]
-    pub model: String,
+    pub model: Option<String>,
     /// Time to spend, e.g. 60s
     #[arg(long, value_parser = parse_check_time, default_value = "60s")]
     pub time: Span,
@@ -209,6 +215,10 @@ fn parse_span(text: &str) -> Result<Span, String> {
     humantime::parse_duration(text)
         .map(Span)
         .map_err(|error| format!("{error}; write e.g. 500ms, 30s or 2m"))
+}
+
+fn parse_property(text: &str) -> Result<Claim, String> {
+    Claim::named(text).map_err(|error| error.to_string())
 }
 
 fn parse_faults_time(text: &str) -> Result<Span, String> {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use duress_checker::property::{About, PROPERTIES, Source};
 use duress_workloads::append::Append;
 use duress_workloads::etcd::{self, Etcd};
 use duress_workloads::lock::Lock;
@@ -11,7 +12,7 @@ use duress_workloads::set::Set;
 use duress_workloads::specimen::{ReadMode, Specimen};
 use duress_workloads::{Service, SpecError, Workload};
 
-use crate::spec::{Complaint, KeyPath, Property, Spec, WorkloadSpec};
+use crate::spec::{Complaint, KeyPath, Spec, WorkloadSpec};
 
 /// Says what is wrong with a spec's client for its system, if anything is.
 pub fn problem(spec: &Spec) -> Option<Complaint> {
@@ -42,47 +43,27 @@ pub fn problem(spec: &Spec) -> Option<Complaint> {
 
 /// Which property is claimed of a workload that can't show it: judging it would have nothing to look at.
 fn unfit(spec: &Spec) -> Option<Complaint> {
-    let (workload, shows) = match spec.workload {
-        WorkloadSpec::Register(_) => ("register", Property::Linearizable),
-        WorkloadSpec::Append(_) => ("append", Property::Linearizable),
-        WorkloadSpec::Set(_) => ("set", Property::NothingLost),
-        WorkloadSpec::Lock(_) => ("lock", Property::MutualExclusion),
-    };
-    let fits = |property: &Property| match property {
-        Property::Linearizable | Property::NothingLost | Property::MutualExclusion => *property == shows,
+    let (system, workload) = (spec.cluster.system(), spec.workload.about());
+    let fits = |about: &About| match about.judges {
+        Source::Operations => workload.properties.contains(&about.name),
         // Only etcd's client tells what a member holds.
-        Property::Converged => spec.cluster.system() == "etcd",
-        // By what members say of themselves, whatever clients ask.
-        Property::OneLeaderPerTerm
-        | Property::TermsNeverGoBack
-        | Property::AppliedNeverGoesBack
-        | Property::Recovers => true,
+        Source::Contents => system == "etcd",
+        // By what the harness sees of members, whatever clients ask.
+        Source::Statuses | Source::Recovery => true,
     };
-    let at = spec.properties.iter().position(|property| !fits(property))?;
-    let all = [
-        shows,
-        Property::Converged,
-        Property::OneLeaderPerTerm,
-        Property::TermsNeverGoBack,
-        Property::AppliedNeverGoesBack,
-        Property::Recovers,
-    ];
-    let fitting: Vec<String> = all.iter().filter(|property| fits(property)).map(quoted).collect();
+    let at = (spec.properties.iter()).position(|claim| !fits(claim.about()))?;
+    let fitting: Vec<String> = (PROPERTIES.iter())
+        .map(|property| property.about())
+        .filter(|about| fits(about))
+        .map(|about| format!("{:?}", about.name))
+        .collect();
     let what = format!(
-        "{} can't be shown by the workload {workload} on {}; use any of {}",
-        quoted(&spec.properties[at]),
-        spec.cluster.system(),
+        "{:?} can't be shown by the workload {} on {system}; use any of {}",
+        spec.properties[at].about().name,
+        workload.name,
         fitting.join(", ")
     );
     Some(KeyPath::of(["properties"]).entry(at).complain(what))
-}
-
-/// A property as a spec names it.
-fn quoted(property: &Property) -> String {
-    match serde_json::to_string(property) {
-        Ok(name) => name,
-        Err(error) => unreachable!("a property is a plain word: {error}"),
-    }
 }
 
 /// The client of the spec's system.
@@ -112,4 +93,32 @@ pub fn workload(spec: &WorkloadSpec) -> Result<Box<dyn Workload>, SpecError> {
         WorkloadSpec::Append(append) => Box::new(Append::new(append)?),
         WorkloadSpec::Lock(lock) => Box::new(Lock::new(lock)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use duress_checker::object::CATALOGUE;
+    use duress_checker::property::{Source, named};
+
+    #[test]
+    fn a_workload_names_models_and_properties_that_there_are() {
+        for workload in duress_workloads::catalogue() {
+            if let Some(model) = workload.model {
+                assert!(CATALOGUE.iter().any(|about| about.name == model), "{model}");
+            }
+            for name in workload.properties {
+                let about = named(name).expect(name).about();
+                assert_eq!(about.judges, Source::Operations, "{name}");
+                let needs_model = about
+                    .parameters
+                    .iter()
+                    .any(|(parameter, _)| *parameter == "model");
+                assert!(
+                    !needs_model || workload.model.is_some(),
+                    "{}: {name}",
+                    workload.name
+                );
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use duress_checker::converged::{Content, Contents, Member};
+use duress_checker::history::{Content, Contents, Member};
 use duress_workloads::{Endpoint, Service, Trouble};
 use tokio::time::Instant;
 

@@ -12,7 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use duress_checker::history::{Event, EventType, FaultEvent, HISTORY_FORMAT, Process};
+use duress_checker::history::{
+    Event, EventType, FaultEvent, HISTORY_FORMAT, Note, Process, RunNote, TOKEN_FIELD,
+};
 use duress_workloads::Op;
 use duress_workloads::retry::{Clock, Completion};
 use serde_json::{Map, Value, json};
@@ -135,10 +137,12 @@ impl Recorder {
                 source,
             })?;
         let (recorder, writer) = Recorder::over(file, path);
-        recorder.note(
-            "run",
-            json!({"format": HISTORY_FORMAT, "name": name, "seed": seed, "started": started}),
-        );
+        recorder.note(&Note::Run(RunNote {
+            format: HISTORY_FORMAT,
+            name: name.to_owned(),
+            seed: Some(seed),
+            started: started.to_owned(),
+        }));
         Ok((recorder, writer))
     }
 
@@ -229,19 +233,27 @@ impl Recorder {
         event.node = completion.node;
         event.attempts = completion.attempts;
         event.error = completion.error;
+        if let Some(token) = completion.token {
+            event.extra.insert(TOKEN_FIELD.to_owned(), json!(token));
+        }
         self.record(event);
     }
 
     /// A step of a fault.
     pub fn fault(&self, kind: &str, fault: &FaultEvent) {
         match serde_json::to_value(fault) {
-            Ok(value) => self.note(kind, value),
+            Ok(value) => self.nemesis(kind, value),
             Err(error) => unreachable!("a fault event is plain data: {error}"),
         }
     }
 
-    /// Anything else that a reader of the history needs, e.g. that a phase began.
-    pub fn note(&self, f: &str, value: Value) {
+    /// What else a reader of the history needs, e.g. that a phase began.
+    pub fn note(&self, note: &Note) {
+        let (f, value) = note.write();
+        self.nemesis(&f, value);
+    }
+
+    fn nemesis(&self, f: &str, value: Value) {
         let mut event = event(Process::Nemesis, EventType::Info, f);
         event.value = value;
         self.record(event);

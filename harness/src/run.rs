@@ -9,15 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duress_checker::converged;
-use duress_checker::history::FaultEvent;
-use duress_checker::liveness::Recovery;
+use duress_checker::history::{END_PHASE, FaultEvent, FinalOps, HarnessFailure, Note, PhaseNote, Recovery};
+use duress_checker::property::Source;
 use duress_cluster::{Cluster, ClusterError, Controller, Key, StatusProbe, System, wait_ready};
 use duress_nemesis::journal::JOURNAL_FILE;
 use duress_nemesis::{EventSink, Journal, Nemesis, NemesisError, Readiness, Schedule};
 use duress_results::rundir::RunDir;
 use duress_workloads::Endpoint;
-use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -26,12 +24,11 @@ use crate::client;
 use crate::contents;
 use crate::deploy::{self, Deployed, Ground};
 use crate::interrupt::Interrupt;
-use crate::judge::END;
 use crate::load::Clients;
 use crate::observer::Observer;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
-use crate::spec::{Property, Spec};
+use crate::spec::Spec;
 use crate::watchdog::Watchdog;
 
 /// Why a run could not go on: nothing that the system under test is to blame for.
@@ -114,7 +111,7 @@ impl Run<'_> {
         };
         if self.interrupt.asked() {
             self.progress.say("interrupted: what there is will be checked");
-            self.recorder.note("interrupted", json!({}));
+            self.recorder.note(&Note::Interrupted {});
         }
         match failure {
             Some(failure) => {
@@ -127,14 +124,15 @@ impl Run<'_> {
                     cause = source.source();
                 }
                 self.progress.say(&format!("harness failure: {what}"));
-                self.recorder.note("harness-failure", json!({"what": what}));
+                self.recorder.note(&Note::HarnessFailure(HarnessFailure { what }));
             }
-            None => self.phase(END),
+            None => self.phase(END_PHASE),
         }
     }
 
     fn phase(&self, name: &str) {
-        self.recorder.note("phase", json!({"phase": name}));
+        let phase = name.to_owned();
+        self.recorder.note(&Note::Phase(PhaseNote { phase }));
         self.progress.phase(name);
     }
 
@@ -207,13 +205,19 @@ impl Run<'_> {
         self.phase("final-reads");
         let deadline = Instant::now() + self.spec.time.recovery.0;
         let (answered, asked) = clients.final_ops(deadline).await;
-        self.recorder
-            .note("final-ops", json!({"answered": answered, "asked": asked}));
-        if self.spec.properties.contains(&Property::Converged) {
+        let (answered, asked) = (answered as u64, asked as u64);
+        self.recorder.note(&Note::FinalOps(FinalOps { answered, asked }));
+        let judges = |source| {
+            self.spec
+                .properties
+                .iter()
+                .any(|claim| claim.about().judges == source)
+        };
+        if judges(Source::Contents) {
             self.phase("contents");
             let deadline = Instant::now() + self.spec.time.recovery.0;
             match contents::read(&*clients.service, &clients.endpoints, deadline).await {
-                Ok(contents) => self.recorder.note(converged::NOTE, json!(contents)),
+                Ok(contents) => self.recorder.note(&Note::Contents(contents)),
                 Err(what) => self.recorder.give_up(&what),
             }
         }
@@ -272,14 +276,11 @@ impl Run<'_> {
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let recovered = agreement.is_ok();
         let detail = agreement.unwrap_or_else(|missing| missing);
-        self.recorder.note(
-            "recovered",
-            json!(Recovery {
-                recovered,
-                ms,
-                detail
-            }),
-        );
+        self.recorder.note(&Note::Recovered(Recovery {
+            recovered,
+            ms,
+            detail,
+        }));
         Ok(Waited::Done)
     }
 

@@ -1,6 +1,8 @@
 //! `verdict.json`: what a run found, for machines, and the source of every page.
 
 use duress_checker::evidence::Evidence;
+pub use duress_checker::history::Phase;
+pub use duress_checker::property::overall::Overall;
 use duress_checker::verdict::PropertyVerdict;
 use serde::{Deserialize, Serialize};
 
@@ -44,29 +46,6 @@ pub struct VerdictFile {
     pub cluster: String,
     /// The command that does it again.
     pub reproduce: String,
-}
-
-/// A part of a run: `warm-up`, `faults`, `recovery`, `final-reads`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Phase {
-    /// Its name.
-    pub name: String,
-    /// Nanoseconds since the run began.
-    pub start: u64,
-}
-
-/// What a whole run comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Overall {
-    /// Every property held and the evidence suffices.
-    Held,
-    /// Some property was violated.
-    Violated,
-    /// Budget spent, or too little evidence.
-    Inconclusive,
-    /// The test could not be run or trusted.
-    HarnessFailure,
 }
 
 /// One line of `nodes/<node>/probes.jsonl`: what a node said of itself.

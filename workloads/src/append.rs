@@ -15,14 +15,12 @@ use serde_json::{Value, json};
 use crate::bounds::share;
 use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
 
-/// Name of the model in `duress-checker` that judges these histories.
-pub const MODEL: &str = "log";
-
 /// For `duress workloads`.
 pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     name: "append",
     description: "appends to lists and reads them",
-    model: MODEL,
+    model: Some("log"),
+    properties: &["linearizable"],
     parameters: &[
         ("lists", "number of lists in use at a time (5)"),
         (
@@ -134,10 +132,6 @@ impl Workload for Append {
 
     fn final_ops(&mut self) -> Vec<Op> {
         (0..self.next_list).map(read).collect()
-    }
-
-    fn model(&self) -> &'static str {
-        MODEL
     }
 }
 

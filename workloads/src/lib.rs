@@ -2,8 +2,8 @@
 //!
 //! Three parts meet here and know little of each other:
 //!
-//! - a [`Workload`] says which operations come next, e.g. `{f: "cas", key: "k3", value: [7, 8]}`, and which model
-//!   judges them;
+//! - a [`Workload`] says which operations come next, e.g. `{f: "cas", key: "k3", value: [7, 8]}`; its catalogue entry
+//!   names the model and the properties that judge them;
 //! - a [`Service`] makes one attempt at one operation at one node of one system, and says what it proves;
 //! - [`retry::Session`] is the client proper: it picks nodes, retries within a policy, records every attempt, and
 //!   turns what the attempts prove into the outcome of the operation.
@@ -40,7 +40,7 @@ pub struct Op {
     pub idempotent: bool,
 }
 
-/// A generator of operations for one model.
+/// A generator of operations.
 pub trait Workload: Send {
     /// The next operation of this process. Infinite.
     fn next(&mut self, process: u64, rng: &mut ChaCha12Rng) -> Op;
@@ -50,9 +50,6 @@ pub trait Workload: Send {
 
     /// What is asked once after all faults are healed, so that nothing lost goes unseen.
     fn final_ops(&mut self) -> Vec<Op>;
-
-    /// Name of the model in `duress-checker` that judges the history.
-    fn model(&self) -> &'static str;
 }
 
 /// One entry of `duress workloads`.
@@ -62,8 +59,10 @@ pub struct CatalogueEntry {
     pub name: &'static str,
     /// What is asked.
     pub description: &'static str,
-    /// Name of the model that judges its histories.
-    pub model: &'static str,
+    /// Name of the model in `duress-checker` that knows its operations; none where only other checkers do.
+    pub model: Option<&'static str>,
+    /// The properties in `duress-checker` that its operations can show, the usual one first.
+    pub properties: &'static [&'static str],
     /// Keys of a spec, and what they mean.
     pub parameters: &'static [(&'static str, &'static str)],
 }

@@ -20,14 +20,12 @@ use serde_json::{Value, json};
 use crate::bounds::share;
 use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
 
-/// There is no model to search with: locks have a checker of their own, `mutual-exclusion`.
-pub const MODEL: &str = "mutex";
-
 /// For `duress workloads`.
 pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     name: "lock",
     description: "a lock with a lease: acquire, work, release, without fencing; for the property mutual-exclusion",
-    model: MODEL,
+    model: None,
+    properties: &["mutual-exclusion"],
     parameters: &[
         ("locks", "number of locks (2)"),
         ("lease-ms", "how long a lock is lent (2000)"),
@@ -162,10 +160,6 @@ impl Workload for Lock {
 
     fn final_ops(&mut self) -> Vec<Op> {
         Vec::new()
-    }
-
-    fn model(&self) -> &'static str {
-        MODEL
     }
 }
 

@@ -19,14 +19,12 @@ use serde_json::{Value, json};
 use crate::bounds::weight;
 use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
 
-/// Name of the model in `duress-checker` that judges these histories.
-pub const MODEL: &str = "cas-register";
-
 /// For `duress workloads`.
 pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     name: "register",
     description: "reads, writes and compare-and-set over many keys",
-    model: MODEL,
+    model: Some("cas-register"),
+    properties: &["linearizable"],
     parameters: &[
         ("keys", "number of keys, up to 100,000 (10)"),
         ("skew", "Zipf exponent of their popularity; 0 is uniform (0)"),
@@ -210,10 +208,6 @@ impl Workload for Register {
                 idempotent: true,
             })
             .collect()
-    }
-
-    fn model(&self) -> &'static str {
-        MODEL
     }
 }
 

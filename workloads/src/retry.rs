@@ -94,6 +94,8 @@ pub struct Completion {
     pub local: bool,
     /// In order.
     pub attempts: Vec<Attempt>,
+    /// What all attempts carried, where the system executes it once.
+    pub token: Option<Token>,
 }
 
 /// A monotonic clock: nanoseconds since the run began.
@@ -178,6 +180,7 @@ impl Session<'_> {
                 error,
                 local: false,
                 attempts,
+                token: token.filter(|_| executed_once).cloned(),
             };
             let (error, wait) = match answer {
                 Answer::Ok(value) => {

@@ -8,7 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use duress_checker::converged::Content;
+use duress_checker::history::Content;
+pub use duress_checker::history::Token;
 use duress_http::Trouble;
 use serde_json::Value;
 
@@ -21,15 +22,6 @@ pub struct Endpoint {
     pub node: String,
     /// Address and port.
     pub address: SocketAddr,
-}
-
-/// Idempotency token: the same for every attempt of one operation, for systems that execute a token once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    /// The client, e.g. `p17`: has one operation outstanding at a time.
-    pub client: String,
-    /// Counts the client's operations, from 1.
-    pub seq: u64,
 }
 
 /// What one attempt proves.

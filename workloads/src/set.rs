@@ -17,12 +17,10 @@ use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
 pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     name: "set",
     description: "adds unique elements and reads them all; for the property nothing-lost",
-    model: MODEL,
+    model: Some("set"),
+    properties: &["nothing-lost", "linearizable"],
     parameters: &[("read", "share of operations that read everything (0.02)")],
 };
-
-/// There is no model to search with: sets have a checker of their own.
-pub const MODEL: &str = "set";
 
 /// What a spec says of the set workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,10 +89,6 @@ impl Workload for Set {
 
     fn final_ops(&mut self) -> Vec<Op> {
         vec![read()]
-    }
-
-    fn model(&self) -> &'static str {
-        MODEL
     }
 }
 

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! `time` is nanoseconds on one monotonic clock since the run began. Every `invoke` of a process is followed by at
-//! most one completion; a missing one means `info`. Fault events carry a [`FaultEvent`] as their value.
+//! most one completion; a missing one means `info`. Events of the nemesis are steps of faults, with a [`FaultEvent`] as
+//! their value, or a [`Note`] of the harness. A [`Trace`] is a history with all of it paired and parsed.
 
 mod builder;
 mod compact;
@@ -17,18 +18,26 @@ mod event;
 pub(crate) mod exact;
 mod fault;
 pub mod jsonl;
-mod pairs;
+mod note;
+mod operation;
 mod remarks;
 mod scan;
+mod status;
+mod trace;
 pub(crate) mod values;
 
 pub(crate) use builder::{Builder, Raw, contradicts};
 pub use compact::{Datum, History, HistoryError, NEVER, Row, Times};
 pub use event::{Attempt, Event, EventType, Process};
 pub use fault::{Effect, FaultEvent, FaultStep, StepResult, bit};
-pub use pairs::{Half, Pairs};
-pub(crate) use pairs::{matches, mismatch};
+pub use note::{
+    Content, Contents, Entry, FinalOps, HarnessFailure, Member, Note, PhaseNote, Recovery, RunNote,
+};
+pub use operation::{Operation, TOKEN_FIELD, Token};
+pub(crate) use operation::{matches, mismatch};
 pub use remarks::{END_PHASE, Noticed, Remarks};
+pub use status::{Sample, Series};
+pub use trace::{FaultTrace, Phase, TimedStep, Trace};
 pub use values::{Val, Values};
 
 /// Version of the history format, written in the first event (`f` = `run`) of every history that Duress records.

@@ -10,4 +10,5 @@ mod laws;
 mod odd_histories;
 mod parsers;
 mod planted;
+mod statuses;
 mod stream;

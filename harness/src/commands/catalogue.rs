@@ -1,7 +1,8 @@
-//! `duress faults`, `systems` and `workloads`: what there is, generated from the code that does it.
+//! `duress faults`, `systems`, `workloads` and `properties`: what there is, generated from the code that does it.
 
 use std::process::ExitCode;
 
+use duress_checker::property::{About, PROPERTIES};
 use duress_cluster::System;
 use serde_json::json;
 
@@ -49,10 +50,36 @@ pub fn workloads(args: ListArgs) -> ExitCode {
     } else {
         for workload in workloads {
             print(format_args!(
-                "{}: {}\n    judged by the model {}\n",
-                workload.name, workload.description, workload.model
+                "{}: {}\n    shows {}\n",
+                workload.name,
+                workload.description,
+                workload.properties.join(", ")
             ));
+            if let Some(model) = workload.model {
+                print(format_args!("    judged by the model {model}\n"));
+            }
             for (name, meaning) in workload.parameters {
+                print(format_args!("    {name:<8} {meaning}\n"));
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Lists the properties.
+pub fn properties(args: ListArgs) -> ExitCode {
+    let properties: Vec<&About> = PROPERTIES.iter().map(|property| property.about()).collect();
+    if args.json {
+        print_json(&properties);
+    } else {
+        for about in properties {
+            print(format_args!("{}: {}\n", about.name, about.claim));
+            print(format_args!(
+                "    {}, judged by {}\n",
+                about.kind.name(),
+                about.judges.name()
+            ));
+            for (name, meaning) in about.parameters {
                 print(format_args!("    {name:<8} {meaning}\n"));
             }
         }

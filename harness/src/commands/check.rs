@@ -9,14 +9,16 @@ mod stream;
 use std::process::ExitCode;
 
 use duress_checker::formats::{self, Format};
-use duress_checker::history::Remarks;
-use duress_checker::linearizability::{CheckError, with_model};
+use duress_checker::history::{Remarks, Series, Trace};
+use duress_checker::linearizability::{CheckError, PROPERTY, with_model};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
+use duress_results::rundir::RunDir;
 
 use crate::cli::CheckArgs;
-use crate::commands::{colour, fail, print_json, print_painted};
+use crate::commands::{colour, fail, print_json, print_painted, report};
 use crate::exit;
 use crate::judge;
+use crate::spec::Claim;
 
 #[derive(Debug, thiserror::Error)]
 enum CheckFailure {
@@ -38,6 +40,10 @@ enum CheckFailure {
     Check { path: String, source: CheckError },
     #[error("{path}, line {line}: {reason}; --stream takes history.jsonl only")]
     Line { path: String, line: u64, reason: String },
+    #[error("--property, --model and --stream are for a history; of a run its spec says what is claimed")]
+    OfRun,
+    #[error("name what the operations mean with --model; `duress check --help` lists the models")]
+    NoModel,
     #[error("{path}, line {line}: {source}")]
     LineCheck {
         path: String,
@@ -48,6 +54,9 @@ enum CheckFailure {
 
 /// Reads, judges, prints.
 pub fn main(args: &CheckArgs) -> ExitCode {
+    if args.history.join("spec.toml").is_file() {
+        return run(args);
+    }
     match check(args) {
         Ok(verdict) => {
             if args.json {
@@ -65,6 +74,28 @@ pub fn main(args: &CheckArgs) -> ExitCode {
     }
 }
 
+/// Judges what the spec of a run claims, by the code that judged it when it ended, and writes nothing.
+fn run(args: &CheckArgs) -> ExitCode {
+    if args.stream || args.property.is_some() || args.model.is_some() {
+        return fail(&CheckFailure::OfRun, exit::USAGE);
+    }
+    let dir = match RunDir::open(&args.history) {
+        Ok(dir) => dir,
+        Err(error) => return fail(&error, exit::USAGE),
+    };
+    match report::judged(&dir, None) {
+        Ok(verdict) => {
+            if args.json {
+                print_json(&verdict);
+            } else if !args.quiet {
+                print_painted(duress_results::terminal::summary(&verdict, colour()));
+            }
+            ExitCode::from(verdict.exit_code)
+        }
+        Err(error) => fail(&error, exit::HARNESS_FAILURE),
+    }
+}
+
 fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
     let path = args.history.display().to_string();
     let mib = args.memory_mib;
@@ -75,6 +106,12 @@ fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
     let budget = Budget {
         time_ms_max: u64::try_from(args.time.0.as_millis()).unwrap_or(u64::MAX),
         memory_bytes_max,
+    };
+    let claim = args.property.filter(|claim| !linearizable(*claim));
+    let model = match (&args.model, claim) {
+        (Some(model), _) => model.as_str(),
+        (None, Some(_)) => "",
+        (None, None) => return Err(CheckFailure::NoModel),
     };
     let check_failed = |source| CheckFailure::Check {
         path: path.clone(),
@@ -90,7 +127,7 @@ fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
             input: input.reader,
             budget,
         };
-        return with_model(&args.model, lines).map_err(check_failed)?;
+        return with_model(model, lines).map_err(check_failed)?;
     }
     let failed = |failure| match failure {
         input::Failure::Read(source) => CheckFailure::Read {
@@ -109,13 +146,24 @@ fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
         },
     };
     let text = input.read(memory_bytes_max).map_err(failed)?;
+    if let Some(claim) = claim {
+        let events =
+            formats::read(&text, Format::Guess).map_err(|source| failed(input::Failure::Format(source)))?;
+        let trace = Trace::new(&events, Series::new());
+        return Ok(judge::property(claim.property(), &trace, None, budget, None));
+    }
     let history = formats::read_history_within(&text, Format::Guess, memory_bytes_max)
         .map_err(|source| failed(input::Failure::Format(source)))?;
     // The columns are all that is needed from here on.
     drop(text);
-    let mut verdict = judge::check(&history, &args.model, budget).map_err(check_failed)?;
+    let mut verdict = judge::check(&history, model, budget).map_err(check_failed)?;
     tell_what_was_skipped(&mut verdict, &history.remarks);
     Ok(verdict)
+}
+
+/// This one has a reader and a search of its own, which keep less in memory.
+fn linearizable(claim: Claim) -> bool {
+    claim.about().name == PROPERTY
 }
 
 /// Warnings are part of the verdict already; what was left out on purpose is of interest only where a person reads a

@@ -2,30 +2,29 @@
 
 use std::process::ExitCode;
 
-use duress_checker::invariants::{Sample, Series};
+use duress_checker::history::jsonl;
+use duress_checker::history::{Event, Sample, Series, Trace};
 use duress_results::data::RunData;
 use duress_results::rundir::RunDir;
-use duress_results::verdict_file::Probe;
+use duress_results::verdict_file::{Probe, VerdictFile};
 use duress_results::{junit, report, terminal};
 
 use crate::cli::ReportArgs;
 use crate::commands::{colour, fail, print_json, print_painted};
 use crate::exit;
 use crate::interrupt::Interrupt;
-use crate::judge::{RunFacts, judge, notes, seed_of};
+use crate::judge::judge;
 use crate::spec::Spec;
 
+/// Why a run can't be judged or shown.
 #[derive(Debug, thiserror::Error)]
-enum ReportError {
+pub(crate) enum ReportError {
     #[error(transparent)]
     Spec(#[from] crate::spec::SpecError),
     #[error("read {path}: {source}")]
     Read { path: String, source: std::io::Error },
     #[error("{path}: {source}")]
-    History {
-        path: String,
-        source: duress_checker::history::jsonl::JsonlError,
-    },
+    History { path: String, source: jsonl::JsonlError },
     #[error(transparent)]
     Dir(#[from] duress_results::rundir::RunDirError),
     #[error(transparent)]
@@ -86,32 +85,49 @@ fn series(dir: &RunDir, nodes: &[String]) -> Result<Series, ReportError> {
     Ok(series)
 }
 
-fn write(dir: &RunDir, interrupt: Option<&Interrupt>) -> Result<RunData, ReportError> {
-    let spec = Spec::read(&dir.spec())?;
-    let path = dir.history();
-    let bytes = std::fs::read(&path).map_err(|source| ReportError::Read {
-        path: path.display().to_string(),
-        source,
-    })?;
-    // The last line of a run that was killed may be half a line.
-    let bytes = duress_checker::history::jsonl::complete_lines(&bytes);
-    let history =
-        duress_checker::history::jsonl::read_events(bytes).map_err(|source| ReportError::History {
+/// What a run's directory holds that is judged.
+struct Recorded {
+    spec: Spec,
+    events: Vec<Event>,
+    statuses: Series,
+}
+
+impl Recorded {
+    fn read(dir: &RunDir) -> Result<Self, ReportError> {
+        let spec = Spec::read(&dir.spec())?;
+        let path = dir.history();
+        let bytes = std::fs::read(&path).map_err(|source| ReportError::Read {
             path: path.display().to_string(),
             source,
         })?;
-    let seed = seed_of(&history).or(spec.seed).unwrap_or_default();
-    let started = notes(&history, "run")
-        .find_map(|(_, value)| Some(value.get("started")?.as_str()?.to_owned()))
-        .unwrap_or_default();
-    let facts = RunFacts {
-        started,
-        reproduce: format!("duress run {} --seed {seed}", dir.spec().display()),
-        series: series(dir, &spec.cluster.node_names())?,
-        interrupt: interrupt.cloned(),
-    };
-    let verdict = judge(&spec, seed, &history, facts);
-    drop(history);
+        // The last line of a run that was killed may be half a line.
+        let bytes = jsonl::complete_lines(&bytes);
+        let events = jsonl::read_events(bytes).map_err(|source| ReportError::History {
+            path: path.display().to_string(),
+            source,
+        })?;
+        let statuses = series(dir, &spec.cluster.node_names())?;
+        Ok(Recorded {
+            spec,
+            events,
+            statuses,
+        })
+    }
+}
+
+/// Judges every property of the run's spec.
+pub(crate) fn judged(dir: &RunDir, interrupt: Option<&Interrupt>) -> Result<VerdictFile, ReportError> {
+    let recorded = Recorded::read(dir)?;
+    let trace = Trace::new(&recorded.events, recorded.statuses);
+    let spec = recorded.spec;
+    let noted = trace.run.as_ref().and_then(|run| run.seed);
+    let seed = noted.or(spec.seed).unwrap_or_default();
+    let reproduce = format!("duress run {} --seed {seed}", dir.spec().display());
+    Ok(judge(&spec, seed, &trace, reproduce, interrupt))
+}
+
+fn write(dir: &RunDir, interrupt: Option<&Interrupt>) -> Result<RunData, ReportError> {
+    let verdict = judged(dir, interrupt)?;
     dir.write_verdict(&verdict)?;
     dir.write_junit(&junit::render(&verdict))?;
     let data = RunData::load(dir)?;

@@ -1,5 +1,7 @@
 //! Recorders over files, pipes and full disks.
 
+use duress_checker::history::{Series, Token, Trace};
+
 use super::*;
 
 fn write(value: u64) -> Op {
@@ -20,6 +22,10 @@ fn ok(op: &Op) -> Completion {
         error: None,
         local: false,
         attempts: vec![],
+        token: Some(Token {
+            client: "p0".to_owned(),
+            seq: 3,
+        }),
     }
 }
 
@@ -49,6 +55,14 @@ fn lines_are_in_order_of_time_whoever_writes() {
     assert_eq!(
         events[0].value,
         json!({"format": 1, "name": "test", "seed": 7, "started": "2026-01-02T03:04:05Z"})
+    );
+    let trace = Trace::new(&events, Series::new());
+    let operations = trace.operations().expect("a history");
+    assert_eq!(operations.len(), 4 * 500);
+    assert!(
+        operations
+            .iter()
+            .all(|operation| operation.token().is_some_and(|token| token.seq == 3))
     );
     for (number, pair) in events.windows(2).enumerate() {
         assert_eq!(pair[0].index, number as u64);
@@ -98,7 +112,7 @@ fn long_values_make_the_load_wait_before_they_fill_the_memory() {
     let long = json!(vec![0; QUEUE_WEIGHT / 4]);
     let load = std::thread::spawn({
         let recorder = recorder.clone();
-        move || (0..12).for_each(|_| recorder.note("long", long.clone()))
+        move || (0..12).for_each(|_| recorder.nemesis("long", long.clone()))
     });
     // Nobody reads yet, so the writer stands still with what it took first.
     while recorder.queue.lock().weight < QUEUE_WEIGHT {

@@ -170,7 +170,7 @@ impl Spec {
         let names: Vec<String> = self
             .properties
             .iter()
-            .map(|property| format!("{property:?}"))
+            .map(|claim| claim.about().name.to_owned())
             .collect();
         distinct(&KeyPath::of(["properties"]), &names)
     }

@@ -1,35 +1,65 @@
 //! How a run is judged: what is claimed, how much evidence that takes, what the checkers may spend.
 
-use serde::{Deserialize, Serialize};
+use duress_checker::property::{self, About, Property, UnknownProperty};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::duration::Span;
 
-/// A named claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Property {
-    /// Safety: every operation takes effect at one point between its invocation and its completion.
-    Linearizable,
-    /// Safety: once everything is healed and nobody writes, members that have applied the same hold the same.
-    Converged,
-    /// Safety, of sets: what was acknowledged can be read from then on, and nothing else.
-    NothingLost,
-    /// Safety, of locks: no two hold one at once.
-    MutualExclusion,
-    /// Safety, by what members say of themselves: no two lead in one term.
-    OneLeaderPerTerm,
-    /// Safety, by what members say of themselves: a running member's term never goes back.
-    TermsNeverGoBack,
-    /// Safety, by what members say of themselves: a running member never takes back what it has applied.
-    AppliedNeverGoesBack,
-    /// Liveness: once every fault is proven to be healed, all nodes agree on a leader and answer within
-    /// `time.recovery`.
-    Recovers,
+/// A property of the checker's table, as a spec names it.
+#[derive(Clone, Copy)]
+pub struct Claim(&'static dyn Property);
+
+impl Claim {
+    /// The property of this name.
+    pub fn named(name: &str) -> Result<Claim, UnknownProperty> {
+        property::named(name).map(Claim)
+    }
+
+    /// What is said about the property.
+    pub fn about(self) -> &'static About {
+        self.0.about()
+    }
+
+    /// The property itself.
+    pub fn property(self) -> &'static dyn Property {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for Claim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.about().name)
+    }
+}
+
+impl PartialEq for Claim {
+    fn eq(&self, other: &Self) -> bool {
+        self.about().name == other.about().name
+    }
+}
+
+impl Serialize for Claim {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.about().name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Claim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Claim::named(&name).map_err(de::Error::custom)
+    }
 }
 
 /// What is claimed where a spec names nothing.
-pub(super) fn default_properties() -> Vec<Property> {
-    vec![Property::Linearizable, Property::Recovers]
+pub(super) fn default_properties() -> Vec<Claim> {
+    let claim = |name: &&str| {
+        let found = property::PROPERTIES
+            .iter()
+            .find(|property| property.about().name == *name);
+        found.copied().map(Claim)
+    };
+    ["linearizable", "recovers"].iter().filter_map(claim).collect()
 }
 
 /// How much evidence a run needs; one that falls short is inconclusive.
@@ -70,5 +100,30 @@ impl Default for CheckSpec {
             time: Span::seconds(60),
             memory_mib: 2048,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duress_checker::property::PROPERTIES;
+
+    use super::*;
+
+    #[test]
+    fn the_page_on_specs_says_what_can_be_claimed() {
+        let page = include_str!("../../../docs/specs.md");
+        for about in PROPERTIES.iter().map(|property| property.about()) {
+            let row = format!("| `{}` | {}: {} |\n", about.name, about.kind.name(), about.claim);
+            assert!(page.contains(&row), "docs/specs.md lacks the row\n{row}");
+        }
+    }
+
+    #[test]
+    fn a_spec_that_claims_nothing_claims_what_every_system_should_keep() {
+        let names: Vec<&str> = default_properties()
+            .iter()
+            .map(|claim| claim.about().name)
+            .collect();
+        assert_eq!(names, ["linearizable", "recovers"]);
     }
 }

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use duress_workloads::CatalogueEntry;
 use duress_workloads::append::{self, AppendSpec};
 use duress_workloads::lock::{self, LockSpec};
 use duress_workloads::register::{self, RegisterSpec};
@@ -31,21 +32,16 @@ pub enum WorkloadSpec {
 impl WorkloadSpec {
     /// As specs name it.
     pub fn name(&self) -> &'static str {
-        match self {
-            WorkloadSpec::Register(_) => register::CATALOGUE_ENTRY.name,
-            WorkloadSpec::Set(_) => set::CATALOGUE_ENTRY.name,
-            WorkloadSpec::Append(_) => append::CATALOGUE_ENTRY.name,
-            WorkloadSpec::Lock(_) => lock::CATALOGUE_ENTRY.name,
-        }
+        self.about().name
     }
 
-    /// Name of the model that judges the history.
-    pub fn model(&self) -> &'static str {
+    /// What is said about it, its model and its properties among that.
+    pub fn about(&self) -> &'static CatalogueEntry {
         match self {
-            WorkloadSpec::Register(_) => register::MODEL,
-            WorkloadSpec::Set(_) => set::MODEL,
-            WorkloadSpec::Append(_) => append::MODEL,
-            WorkloadSpec::Lock(_) => lock::MODEL,
+            WorkloadSpec::Register(_) => &register::CATALOGUE_ENTRY,
+            WorkloadSpec::Set(_) => &set::CATALOGUE_ENTRY,
+            WorkloadSpec::Append(_) => &append::CATALOGUE_ENTRY,
+            WorkloadSpec::Lock(_) => &lock::CATALOGUE_ENTRY,
         }
     }
 }

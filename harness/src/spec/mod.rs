@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{about_faults, check_memory, check_time, faults_time};
 pub use cluster::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 pub use complaint::{Complaint, KeyPath, Marked};
-pub use judging::{CheckSpec, EvidenceSpec, Property};
+pub use judging::{CheckSpec, Claim, EvidenceSpec};
 pub use load::{ClientSpec, ClosedSpec, LoadSpec, OpenSpec, TimeSpec, WorkloadSpec};
 pub use read::{Source, SpecError};
 
@@ -56,7 +56,7 @@ pub struct Spec {
     pub seed: Option<u64>,
     /// What is claimed, safety first.
     #[serde(default = "judging::default_properties")]
-    pub properties: Vec<Property>,
+    pub properties: Vec<Claim>,
     /// What is deployed.
     pub cluster: ClusterSpec,
     /// What clients ask.

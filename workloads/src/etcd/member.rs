@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use duress_checker::converged::{Content, Entry};
+use duress_checker::history::{Content, Entry};
 use serde_json::{Value, json};
 
 use super::gateway::{Gateway, Trouble, number};

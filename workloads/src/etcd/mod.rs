@@ -25,7 +25,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use duress_checker::converged::Content;
+use duress_checker::history::Content;
 use serde_json::{Value, json};
 
 use self::gateway::{Gateway, Trouble, decode, encode, number};

@@ -1,120 +1,56 @@
-//! Whether all members have the same content once everything is healed and nobody writes any more.
+//! `converged`: whether all members have the same content once everything is healed and nobody writes any more.
 //!
 //! Replicas of one log that have applied it up to the same index must hold the same. The harness reads each member's own
-//! content after the last operation and notes all of them in the history:
-//!
-//! ```json
-//! {"process":"nemesis","type":"info","f":"contents","value":{"members":[
-//!   {"node":"n1","applied":912,"keys":{"k1":{"revision":801,"value":55}}},
-//!   {"node":"n2","applied":912,"keys":{"k1":{"revision":790,"value":54}}},
-//!   {"node":"n3","error":"connection refused"}]}}
-//! ```
-//!
-//! Only members at the same applied index are compared: one that is behind may be on its way.
+//! content after the last operation and notes all of them in the history, see [`Contents`]. Only members at the same
+//! applied index are compared: one that is behind may be on its way.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::history::{Event, EventType, Process};
-use crate::verdict::{PropertyVerdict, Verdict, Witness, WitnessOp};
+use crate::history::{Contents, Entry, Member, Operation, Trace};
+use crate::property::claim::{About, Kind, Property, Settings, Source};
+use crate::verdict::{PropertyVerdict, Witness, WitnessOp};
 
-/// Name of the property.
-pub const PROPERTY: &str = "converged";
+/// Members that have applied the same hold the same.
+pub struct Converged;
 
-/// What the harness calls its note.
-pub const NOTE: &str = "contents";
+const ABOUT: About = About {
+    name: "converged",
+    claim: "members that applied the same log hold the same contents, once all is healed and nobody writes",
+    kind: Kind::Safety,
+    judges: Source::Contents,
+    parameters: &[],
+};
 
-/// One key of one member.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    /// When it was changed last, in the system's own count.
-    pub revision: u64,
-    /// What it holds.
-    pub value: Value,
-}
-
-/// What one member holds, by its own words.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Content {
-    /// Index of the log up to which the member had applied it.
-    pub applied: u64,
-    /// Everything that it has stored.
-    pub keys: BTreeMap<String, Entry>,
-}
-
-/// What one member holds, or why nobody knows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Member {
-    /// Its node.
-    pub node: String,
-    /// Why its content could not be read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// What it holds; empty after an error.
-    #[serde(flatten)]
-    pub content: Content,
-}
-
-/// The value of the note.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Contents {
-    /// Every node of the cluster.
-    pub members: Vec<Member>,
-}
-
-impl Contents {
-    /// Whether all members were read at one applied index.
-    pub fn comparable(&self) -> bool {
-        let mut indices = self.members.iter().map(|member| member.content.applied);
-        let first = indices.next();
-        self.members.iter().all(|member| member.error.is_none()) && indices.all(|index| Some(index) == first)
+impl Property for Converged {
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
 
-    /// Whether no member holds a key.
-    fn is_empty(&self) -> bool {
-        self.members.iter().all(|member| member.content.keys.is_empty())
+    fn judge(&self, trace: &Trace<'_>, _: &Settings<'_>) -> PropertyVerdict {
+        converged(trace)
     }
 }
 
-/// Judges the last contents that a history has.
-pub fn converged(history: &[Event]) -> PropertyVerdict {
-    let noted = history
-        .iter()
-        .rev()
-        .filter(|event| event.process == Process::Nemesis && event.f == NOTE)
-        .find_map(|event| serde_json::from_value::<Contents>(event.value.clone()).ok());
-    let Some(contents) = noted else {
-        let reason = "the run ended before the members' contents were read".to_owned();
-        return verdict(Verdict::Inconclusive { reason }, String::new());
+fn converged(trace: &Trace<'_>) -> PropertyVerdict {
+    let Some(contents) = &trace.contents else {
+        let reason = "the run ended before the members' contents were read";
+        return ABOUT.inconclusive(reason, String::new());
     };
-    let detail = describe(&contents);
-    match difference(&contents) {
-        Some(difference) => verdict(
-            Verdict::Violated {
-                witness: difference.witness(history),
-            },
-            detail,
-        ),
-        None if contents.members.len() > 1 && contents.comparable() && contents.is_empty() => {
-            let reason = format!("no member holds anything that could differ: {detail}");
-            verdict(Verdict::Inconclusive { reason }, String::new())
-        }
-        None if contents.members.len() > 1 && contents.comparable() => verdict(Verdict::Held, detail),
-        None => {
-            let reason = format!("not all members could be compared: {detail}");
-            verdict(Verdict::Inconclusive { reason }, String::new())
-        }
+    let detail = describe(contents);
+    if let Some(difference) = difference(contents) {
+        return ABOUT.violated(difference.witness(trace.paired()), detail);
     }
-}
-
-fn verdict(verdict: Verdict, detail: String) -> PropertyVerdict {
-    PropertyVerdict {
-        property: PROPERTY.to_owned(),
-        verdict,
-        detail,
+    if contents.members.len() < 2 || !contents.comparable() {
+        let reason = format!("not all members could be compared: {detail}");
+        return ABOUT.inconclusive(reason, String::new());
     }
+    if contents.is_empty() {
+        let reason = format!("no member holds anything that could differ: {detail}");
+        return ABOUT.inconclusive(reason, String::new());
+    }
+    ABOUT.held(detail)
 }
 
 /// e.g. `n1: 200 keys at 912, n2: connection refused`.
@@ -169,7 +105,7 @@ fn difference(contents: &Contents) -> Option<Difference<'_>> {
 const KEYS_NAMED_MAX: usize = 5;
 
 impl Difference<'_> {
-    fn witness(&self, history: &[Event]) -> Witness {
+    fn witness(&self, operations: &[Operation<'_>]) -> Witness {
         let first = self.keys[0];
         let named = self
             .keys
@@ -199,10 +135,7 @@ impl Difference<'_> {
                 ""
             },
         );
-        let operations = self.keys[..1]
-            .iter()
-            .flat_map(|key| self.writers(history, key))
-            .collect();
+        let operations = self.writers(operations, first);
         Witness {
             summary,
             key: Some(Value::String(first.to_owned())),
@@ -219,49 +152,29 @@ impl Difference<'_> {
     }
 
     /// The acknowledged operations that wrote what the one or the other member holds.
-    fn writers(&self, history: &[Event], key: &str) -> Vec<WitnessOp> {
+    fn writers(&self, operations: &[Operation<'_>], key: &str) -> Vec<WitnessOp> {
         let held = |member: &Member| Some(member.content.keys.get(key)?.value.clone());
         let values = [
             (&self.one.node, held(self.one)),
             (&self.other.node, held(self.other)),
         ];
-        let mut operations = Vec::new();
-        for event in history.iter().filter(|event| event.kind == EventType::Ok) {
-            let Process::Client(process) = event.process else {
-                continue;
-            };
-            if event.key.as_ref().and_then(Value::as_str) != Some(key) || event.f == "read" {
+        let mut writers = Vec::new();
+        for operation in operations.iter().filter(|operation| operation.f() != "read") {
+            let Some(end) = operation.ok() else { continue };
+            if operation.invoke.key.as_ref().and_then(Value::as_str) != Some(key) {
                 continue;
             }
-            let written = if event.f == "cas" {
-                event.value.get(1).unwrap_or(&Value::Null)
+            let written = if operation.f() == "cas" {
+                end.value.get(1).unwrap_or(&Value::Null)
             } else {
-                &event.value
+                &end.value
             };
-            let Some((node, _)) = values.iter().find(|(_, value)| value.as_ref() == Some(written)) else {
-                continue;
-            };
-            let invocation = history[..event.index.min(history.len() as u64) as usize]
-                .iter()
-                .rev()
-                .find(|earlier| earlier.process == event.process && earlier.kind == EventType::Invoke);
-            let Some(invocation) = invocation else { continue };
-            operations.push(WitnessOp {
-                index: invocation.index,
-                process,
-                f: event.f.clone(),
-                value: invocation.value.clone(),
-                result: Some(event.value.clone()),
-                outcome: EventType::Ok,
-                node: event.node.clone(),
-                invoked: invocation.time,
-                completed: Some(event.time),
-                note: format!("wrote what {node} holds"),
-            });
+            if let Some((node, _)) = values.iter().find(|(_, value)| value.as_ref() == Some(written)) {
+                writers.push(operation.witness(format!("wrote what {node} holds")));
+            }
         }
-        operations.sort_by_key(|operation| operation.index);
         // The same small value may have been written often; the last ones count.
-        operations.split_off(operations.len().saturating_sub(4))
+        writers.split_off(writers.len().saturating_sub(4))
     }
 }
 
@@ -277,6 +190,8 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
+    use crate::history::{Event, EventType, Process, Series};
+    use crate::verdict::Verdict;
 
     fn event(index: u64, process: Process, kind: EventType, f: &str, value: Value) -> Event {
         Event {
@@ -318,12 +233,12 @@ mod tests {
         vec![
             event(0, Process::Client(3), EventType::Invoke, "write", json!(2)),
             event(1, Process::Client(3), EventType::Ok, "write", json!(2)),
-            event(2, Process::Nemesis, EventType::Info, NOTE, note),
+            event(2, Process::Nemesis, EventType::Info, "contents", note),
         ]
     }
 
     fn judged(members: &[&str]) -> Verdict {
-        converged(&history(members)).verdict
+        converged(&Trace::new(&history(members), Series::new())).verdict
     }
 
     #[test]
@@ -371,7 +286,10 @@ mod tests {
             Verdict::Inconclusive { .. }
         ));
         assert!(matches!(judged(&["n1@9 a=1.5"]), Verdict::Inconclusive { .. }));
-        assert!(matches!(converged(&[]).verdict, Verdict::Inconclusive { .. }));
+        assert!(matches!(
+            converged(&Trace::default()).verdict,
+            Verdict::Inconclusive { .. }
+        ));
     }
 
     #[test]

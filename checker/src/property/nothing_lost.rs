@@ -1,4 +1,4 @@
-//! A set that only grows: whether what was added can be read from then on, and nothing else ever is.
+//! `nothing-lost`, of a set that only grows: whether what was added can be read from then on, and nothing else ever is.
 //!
 //! ```json
 //! {"process":3,"type":"ok","f":"add","value":7}
@@ -14,118 +14,96 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::history::{Event, EventType, Half, Pairs, Process};
-use crate::verdict::{PropertyVerdict, Verdict, Witness, WitnessOp};
+use crate::history::{Event, EventType, Operation, Trace};
+use crate::property::claim::{About, Kind, Property, Settings, Source};
+use crate::verdict::{PropertyVerdict, Witness, WitnessOp};
 
-/// Name of the property.
-pub const PROPERTY: &str = "nothing-lost";
+/// What was acknowledged can be read, and nothing else.
+pub struct NothingLost;
 
-/// One add.
-struct Add<'a> {
-    invoke: &'a Event,
-    completion: Option<&'a Event>,
+const ABOUT: About = About {
+    name: "nothing-lost",
+    claim: "of sets: what was acknowledged can be read from then on, and nothing that was never added",
+    kind: Kind::Safety,
+    judges: Source::Operations,
+    parameters: &[],
+};
+
+impl Property for NothingLost {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn judge(&self, trace: &Trace<'_>, _: &Settings<'_>) -> PropertyVerdict {
+        nothing_lost(trace)
+    }
 }
 
-/// Judges every read of a history.
-pub fn nothing_lost(history: &[Event]) -> PropertyVerdict {
-    let Operations { adds, reads } = match operations(history) {
+fn nothing_lost(trace: &Trace<'_>) -> PropertyVerdict {
+    let Operations { adds, reads } = match operations(trace) {
         Ok(operations) => operations,
-        Err(reason) => return undecided(reason, String::new()),
+        Err(reason) => return ABOUT.inconclusive(reason, String::new()),
     };
-    let acknowledged = adds
-        .values()
-        .filter(|add| kind(add) == Some(EventType::Ok))
-        .count();
+    let acknowledged = adds.values().filter(|add| add.ok().is_some()).count();
     let detail = format!("{acknowledged} elements acknowledged, {} reads", reads.len());
     if let Some(witness) = reads.iter().find_map(|read| judge(read, &adds, &reads)) {
-        return PropertyVerdict {
-            property: PROPERTY.to_owned(),
-            verdict: Verdict::Violated { witness },
-            detail,
-        };
+        return ABOUT.violated(witness, detail);
     }
     // A loss can only be seen by a read that began after an element was acknowledged.
-    let completions = adds.values().filter_map(|add| add.completion);
-    let first = (completions.filter(|completion| completion.kind == EventType::Ok))
+    let first = (adds.values().filter_map(Operation::ok))
         .map(|completion| completion.index)
         .min();
-    let last = reads.iter().map(|(invoke, _)| invoke.index).max();
+    let last = reads.iter().map(|(read, _)| read.invoke.index).max();
     match (first, last) {
-        (None, _) => undecided(
-            "no element was acknowledged, so none could be lost".to_owned(),
-            detail,
-        ),
-        (_, None) => undecided("no read was answered".to_owned(), detail),
-        (Some(first), Some(last)) if last < first => undecided(
-            "no read began after an element was acknowledged".to_owned(),
-            detail,
-        ),
-        _ => PropertyVerdict {
-            property: PROPERTY.to_owned(),
-            verdict: Verdict::Held,
-            detail,
-        },
+        (None, _) => ABOUT.inconclusive("no element was acknowledged, so none could be lost", detail),
+        (_, None) => ABOUT.inconclusive("no read was answered", detail),
+        (Some(first), Some(last)) if last < first => {
+            ABOUT.inconclusive("no read began after an element was acknowledged", detail)
+        }
+        _ => ABOUT.held(detail),
     }
 }
 
-fn undecided(reason: String, detail: String) -> PropertyVerdict {
-    PropertyVerdict {
-        property: PROPERTY.to_owned(),
-        verdict: Verdict::Inconclusive { reason },
-        detail,
-    }
-}
+/// A read, and its answer.
+type Read<'a> = (Operation<'a>, &'a Event);
 
 struct Operations<'a> {
     /// By their element.
-    adds: BTreeMap<String, Add<'a>>,
-    /// Invocation and answer.
-    reads: Vec<(&'a Event, &'a Event)>,
+    adds: BTreeMap<String, Operation<'a>>,
+    /// In the order of their answers.
+    reads: Vec<Read<'a>>,
 }
 
 /// The adds and reads of a history, or why it can't be judged.
-fn operations(history: &[Event]) -> Result<Operations<'_>, String> {
-    let mut adds: BTreeMap<String, Add<'_>> = BTreeMap::new();
-    let mut reads: Vec<(&Event, &Event)> = Vec::new();
-    let mut pairs = Pairs::default();
-    for event in history {
-        let half = pairs.next(event).map_err(|error| error.to_string())?;
-        match (half, event.f.as_str(), event.kind) {
-            (Some(Half::Invocation), "add", _) => {
-                let add = Add {
-                    invoke: event,
-                    completion: None,
-                };
-                if adds.insert(event.value.to_string(), add).is_some() {
+fn operations<'a>(trace: &Trace<'a>) -> Result<Operations<'a>, String> {
+    let mut adds: BTreeMap<String, Operation<'a>> = BTreeMap::new();
+    let mut reads: Vec<Read<'a>> = Vec::new();
+    for &operation in trace.operations().map_err(|error| error.to_string())? {
+        match (operation.f(), operation.ok()) {
+            ("add", _) => {
+                let invoke = operation.invoke;
+                if adds.insert(invoke.value.to_string(), operation).is_some() {
                     return Err(format!(
                         "event {} adds {} again: which of the two a read shows can't be told",
-                        event.index, event.value
+                        invoke.index, invoke.value
                     ));
                 }
             }
-            (Some(Half::Completion(invoke)), "add", _) => {
-                if let Some(add) = adds.get_mut(&invoke.value.to_string()) {
-                    add.completion = Some(event);
-                }
-            }
-            (Some(Half::Completion(invoke)), "read", EventType::Ok) => {
+            ("read", Some(answer)) => {
                 // An answer without a value shows nothing.
-                if !event.value.is_array() && !event.value.is_null() {
+                if !answer.value.is_array() && !answer.value.is_null() {
                     return Err(format!(
                         "event {} reads {}, which is no list of elements",
-                        event.index, event.value
+                        answer.index, answer.value
                     ));
                 }
-                reads.push((invoke, event));
+                reads.push((operation, answer));
             }
             _ => {}
         }
     }
+    reads.sort_by_key(|(_, answer)| answer.index);
     Ok(Operations { adds, reads })
-}
-
-fn kind(add: &Add<'_>) -> Option<EventType> {
-    add.completion.map(|completion| completion.kind)
 }
 
 fn elements(read: &Event) -> BTreeSet<String> {
@@ -139,17 +117,15 @@ fn elements(read: &Event) -> BTreeSet<String> {
 
 /// What is wrong with one read.
 fn judge(
-    (invoke, completion): &(&Event, &Event),
-    adds: &BTreeMap<String, Add<'_>>,
-    reads: &[(&Event, &Event)],
+    (read, completion): &Read<'_>,
+    adds: &BTreeMap<String, Operation<'_>>,
+    reads: &[Read<'_>],
 ) -> Option<Witness> {
     let shown = elements(completion);
-    let missing: Vec<&Add<'_>> = adds
+    let missing: Vec<&Operation<'_>> = adds
         .iter()
         .filter(|(element, add)| {
-            let before = add
-                .completion
-                .is_some_and(|ok| ok.kind == EventType::Ok && ok.index < invoke.index);
+            let before = add.ok().is_some_and(|ok| ok.index < read.invoke.index);
             before && !shown.contains(*element)
         })
         .map(|(_, add)| add)
@@ -157,7 +133,7 @@ fn judge(
     if let Some(first) = missing.first() {
         let element = &first.invoke.value;
         let again = reads.iter().any(|(later, answer)| {
-            later.index > completion.index && elements(answer).contains(&element.to_string())
+            later.invoke.index > completion.index && elements(answer).contains(&element.to_string())
         });
         let fate = if again {
             "a later read shows it: the read was stale"
@@ -172,12 +148,8 @@ fn judge(
             summary: format!("a read misses {element}{more}, acknowledged before the read began; {fate}"),
             key: None,
             operations: vec![
-                operation(
-                    first.invoke,
-                    first.completion,
-                    "acknowledged before the read began",
-                ),
-                operation(invoke, Some(completion), "misses it"),
+                first.witness("acknowledged before the read began"),
+                shown_as(read, "misses it"),
             ],
             minimal: true,
             ..Witness::default()
@@ -185,7 +157,7 @@ fn judge(
     }
     let unexpected = shown.iter().find(|element| {
         adds.get(*element)
-            .is_none_or(|add| add.invoke.index > completion.index || kind(add) == Some(EventType::Fail))
+            .is_none_or(|add| add.invoke.index > completion.index || add.outcome() == EventType::Fail)
     })?;
     let why = if adds.contains_key(unexpected) {
         "was not added then"
@@ -195,31 +167,17 @@ fn judge(
     Some(Witness {
         summary: format!("a read shows {unexpected}, which {why}"),
         key: None,
-        operations: vec![operation(invoke, Some(completion), "shows what is not there")],
+        operations: vec![shown_as(read, "shows what is not there")],
         minimal: true,
         ..Witness::default()
     })
 }
 
-fn operation(invoke: &Event, completion: Option<&Event>, note: &str) -> WitnessOp {
-    let Process::Client(process) = invoke.process else {
-        unreachable!("only clients' operations are looked at")
-    };
-    // A read's result is the whole set, which no one reads.
-    let result = completion
-        .filter(|_| invoke.f != "read")
-        .map(|completion| completion.value.clone());
+/// A read in a witness: its result is the whole set, which no one reads.
+fn shown_as(read: &Operation<'_>, note: &str) -> WitnessOp {
     WitnessOp {
-        index: invoke.index,
-        process,
-        f: invoke.f.clone(),
-        value: invoke.value.clone(),
-        result,
-        outcome: completion.map_or(EventType::Info, |completion| completion.kind),
-        node: completion.and_then(|completion| completion.node.clone()),
-        invoked: invoke.time,
-        completed: completion.map(|completion| completion.time),
-        note: note.to_owned(),
+        result: None,
+        ..read.witness(note)
     }
 }
 
@@ -228,6 +186,8 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
+    use crate::history::{Process, Series};
+    use crate::verdict::Verdict;
 
     /// `"a1 a1ok r r1,2ok"`: process 1 adds 1… Letters: `+7` adds 7, `=7` is acknowledged, `!7` failed, `?` a read
     /// begins, `.1,2` it shows these. Each add has a process of its own; reads are those of process 0.
@@ -262,8 +222,12 @@ mod tests {
         text.split(' ').enumerate().map(event).collect()
     }
 
+    fn judged(events: &[Event]) -> Verdict {
+        nothing_lost(&Trace::new(events, Series::new())).verdict
+    }
+
     fn verdict(text: &str) -> Verdict {
-        nothing_lost(&history(text)).verdict
+        judged(&history(text))
     }
 
     fn violation(text: &str) -> String {
@@ -298,7 +262,7 @@ mod tests {
     }
 
     fn reason(history: &[Event]) -> String {
-        match nothing_lost(history).verdict {
+        match judged(history) {
             Verdict::Inconclusive { reason } => reason,
             other => panic!("{other:?}"),
         }
