@@ -281,3 +281,35 @@ fn a_property_that_the_workload_cannot_show_is_refused_before_anything_starts() 
         assert!(!bench.spec().with_file_name("runs").exists());
     }
 }
+
+#[test]
+fn any_property_judges_a_bare_history() {
+    let folder = Folder::new();
+    let set = "{\"index\":0,\"time\":0,\"process\":0,\"type\":\"invoke\",\"f\":\"add\",\"value\":1}\n\
+               {\"index\":1,\"time\":1,\"process\":0,\"type\":\"ok\",\"f\":\"add\",\"value\":1}\n\
+               {\"index\":2,\"time\":2,\"process\":0,\"type\":\"invoke\",\"f\":\"read\",\"value\":null}\n\
+               {\"index\":3,\"time\":3,\"process\":0,\"type\":\"ok\",\"f\":\"read\",\"value\":[1]}\n";
+    let lost = set.replace("[1]", "[]");
+    let check = |text: &str, args: &[&str]| {
+        let path = folder.file(text);
+        let args = ["check".as_ref(), path.as_os_str()]
+            .into_iter()
+            .chain(args.iter().map(std::ffi::OsStr::new));
+        let output = duress(args);
+        let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    for (text, args, code, wanted) in [
+        (set, &["--property", "nothing-lost"][..], 0, "nothing-lost"),
+        (&lost, &["--property", "nothing-lost"], 1, "misses 1"),
+        (&lost, &["--model", "set"], 1, "linearizable"),
+        (set, &["--property", "linearizable", "--model", "set"], 0, "linearizable"),
+        (set, &["--property", "recovers"], 2, "before the cluster was seen to recover"),
+        (set, &[], 64, "--model"),
+        (set, &["--property", "fast"], 64, "`nothing-lost`"),
+    ] {
+        let (found, said) = check(text, args);
+        assert_eq!(found, Some(code), "{args:?}: {said}");
+        assert!(said.contains(wanted), "{args:?}: {said}");
+    }
+}
