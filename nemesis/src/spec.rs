@@ -294,6 +294,24 @@ impl FaultsSpec {
         }
         Ok(())
     }
+
+    /// Where a fault is about a leader or a follower, which not every system tells.
+    pub fn first_role(&self) -> Option<Spot> {
+        let mix = self
+            .mix
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| ("mix", index, &entry.fault));
+        let at = self
+            .at
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| ("at", index, &entry.fault));
+        mix.chain(at).find_map(|(list, index, fault)| {
+            let key = fault.names_role()?;
+            Some(Spot::Entry { list, index, key })
+        })
+    }
 }
 
 fn in_range(what: &str, span: Span, least_ms: u64, spot: Spot) -> Result<(), SpecError> {

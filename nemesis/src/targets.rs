@@ -58,6 +58,14 @@ impl Selector {
         *self == Selector::Role(RoleSelector::Leader)
     }
 
+    /// Whether nodes have to tell their roles for it to mean anybody.
+    pub fn names_role(&self) -> bool {
+        matches!(
+            self,
+            Selector::Role(RoleSelector::Leader | RoleSelector::Follower)
+        )
+    }
+
     /// Whether it always means a single node.
     pub fn is_single(&self) -> bool {
         match self {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::share;
-use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
+use crate::{Bound, CatalogueEntry, Op, Operation, SpecError, Workload};
 
 /// Name of the model in `duress-checker` that judges these histories.
 pub const MODEL: &str = "log";
@@ -23,6 +23,7 @@ pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     name: "append",
     description: "appends to lists and reads them",
     model: MODEL,
+    operations: &[Operation::on_key("append"), Operation::on_key("read")],
     parameters: &[
         ("lists", "number of lists in use at a time (5)"),
         (

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::share;
-use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
+use crate::{Bound, CatalogueEntry, Op, Operation, SpecError, Workload};
 
 /// There is no model to search with: locks have a checker of their own, `mutual-exclusion`.
 pub const MODEL: &str = "mutex";
@@ -28,6 +28,11 @@ pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     name: "lock",
     description: "a lock with a lease: acquire, work, release, without fencing; for the property mutual-exclusion",
     model: MODEL,
+    operations: &[
+        Operation::on_key("acquire"),
+        Operation::on_key("hold"),
+        Operation::on_key("release"),
+    ],
     parameters: &[
         ("locks", "number of locks (2)"),
         ("lease-ms", "how long a lock is lent (2000)"),

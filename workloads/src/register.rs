@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::weight;
-use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
+use crate::{Bound, CatalogueEntry, Op, Operation, SpecError, Workload};
 
 /// Name of the model in `duress-checker` that judges these histories.
 pub const MODEL: &str = "cas-register";
@@ -27,6 +27,11 @@ pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     name: "register",
     description: "reads, writes and compare-and-set over many keys",
     model: MODEL,
+    operations: &[
+        Operation::on_key("read"),
+        Operation::on_key("write"),
+        Operation::on_key("cas"),
+    ],
     parameters: &[
         ("keys", "number of keys, up to 100,000 (10)"),
         ("skew", "Zipf exponent of their popularity; 0 is uniform (0)"),

@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::share;
-use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
+use crate::{Bound, CatalogueEntry, Op, Operation, SpecError, Workload};
 
 /// For `duress workloads`.
 pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     name: "set",
     description: "adds unique elements and reads them all; for the property nothing-lost",
     model: MODEL,
+    operations: &[Operation::on_all("add"), Operation::on_all("read")],
     parameters: &[("read", "share of operations that read everything (0.02)")],
 };
 

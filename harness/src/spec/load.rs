@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use duress_workloads::CatalogueEntry;
 use duress_workloads::append::{self, AppendSpec};
 use duress_workloads::lock::{self, LockSpec};
 use duress_workloads::register::{self, RegisterSpec};
@@ -31,11 +32,16 @@ pub enum WorkloadSpec {
 impl WorkloadSpec {
     /// As specs name it.
     pub fn name(&self) -> &'static str {
+        self.catalogue_entry().name
+    }
+
+    /// What there is to know of it.
+    pub fn catalogue_entry(&self) -> CatalogueEntry {
         match self {
-            WorkloadSpec::Register(_) => register::CATALOGUE_ENTRY.name,
-            WorkloadSpec::Set(_) => set::CATALOGUE_ENTRY.name,
-            WorkloadSpec::Append(_) => append::CATALOGUE_ENTRY.name,
-            WorkloadSpec::Lock(_) => lock::CATALOGUE_ENTRY.name,
+            WorkloadSpec::Register(_) => register::CATALOGUE_ENTRY,
+            WorkloadSpec::Set(_) => set::CATALOGUE_ENTRY,
+            WorkloadSpec::Append(_) => append::CATALOGUE_ENTRY,
+            WorkloadSpec::Lock(_) => lock::CATALOGUE_ENTRY,
         }
     }
 

@@ -28,6 +28,7 @@ use serde_json::{Map, Value};
 
 use crate::agent::protocol::{Identity, Mark, Process};
 use crate::life::technique::Technique;
+use crate::targets::Selector;
 
 /// Every kind, in the order of `duress faults`.
 pub static TABLE: [&dyn Kind; 4] = [
@@ -62,6 +63,13 @@ pub trait Parameters: fmt::Debug + Send + Sync {
 
     /// Says what is wrong with them for these nodes, if anything is: the parameter, and what would be right.
     fn check(&self, nodes: &[String]) -> Result<(), (&'static str, String)>;
+
+    /// The parameter that names a role, `leader` or `follower`, if one does. Such a fault needs a system that tells roles.
+    fn names_role(&self) -> Option<&'static str> {
+        let targets = self.to_json().get("targets").cloned()?;
+        let selector: Selector = serde_json::from_value(targets).ok()?;
+        selector.names_role().then_some("targets")
+    }
 
     /// What the steps of fault `id` do. What is drawn when it is injected is drawn from `seed`.
     #[doc(hidden)]
@@ -202,6 +210,11 @@ impl Fault {
         self.parameters.check(nodes)
     }
 
+    /// The parameter that names a role, if one does.
+    pub fn names_role(&self) -> Option<&'static str> {
+        self.parameters.names_role()
+    }
+
     pub(crate) fn technique(&self, id: u64, seed: u64, length: Duration) -> Box<dyn Technique> {
         self.parameters.technique(id, seed, length)
     }
@@ -269,6 +282,24 @@ mod tests {
             serde_json::to_string(&fault).unwrap(),
             r#"{"kind":"kill","targets":"one"}"#
         );
+    }
+
+    #[test]
+    fn what_takes_a_leader_or_a_follower_is_told() {
+        for (text, parameter) in [
+            (r#"{"kind":"partition","shape":"leader"}"#, Some("shape")),
+            (
+                r#"{"kind":"partition","shape":"one","targets":"leader"}"#,
+                Some("targets"),
+            ),
+            (r#"{"kind":"pause","targets":"follower"}"#, Some("targets")),
+            (r#"{"kind":"pause","targets":["leader"]}"#, None),
+            (r#"{"kind":"kill","targets":"majority"}"#, None),
+            (r#"{"kind":"restart"}"#, None),
+        ] {
+            let fault: Fault = serde_json::from_str(text).unwrap();
+            assert_eq!(fault.names_role(), parameter, "{text}");
+        }
     }
 
     #[test]
