@@ -134,15 +134,19 @@ const LIST_MAX: usize = 100;
 const WORD_MAX: usize = 4096;
 
 impl Spec {
-    /// Which value makes no sense, and what would.
-    pub(super) fn check(&self) -> Result<(), Complaint> {
+    /// Which value makes no sense by itself, and what would.
+    pub(super) fn check_values(&self) -> Result<(), Complaint> {
         self.check_names()?;
         match &self.cluster {
             ClusterSpec::Local(local) => check_local(local)?,
             ClusterSpec::Compose(compose) => check_compose(compose)?,
         }
         self.check_workload()?;
-        self.check_numbers()?;
+        self.check_numbers()
+    }
+
+    /// Whether what is claimed and broken goes with what is asked.
+    pub(super) fn check_claims(&self) -> Result<(), Complaint> {
         if let Some(complaint) = client::problem(self) {
             return Err(complaint);
         }

@@ -22,8 +22,8 @@ pub enum Property {
     TermsNeverGoBack,
     /// Safety, by what members say of themselves: a running member never takes back what it has applied.
     AppliedNeverGoesBack,
-    /// Liveness: once every fault is proven to be healed, all nodes agree on a leader and answer within
-    /// `time.recovery`.
+    /// Liveness: once every fault is proven to be healed, all nodes agree on a leader and answer within `time.recovery`;
+    /// where the system has no leaders, every node answers.
     Recovers,
 }
 

@@ -69,20 +69,27 @@ impl Source {
 
     /// Parses and checks it, alone and together with the system that it names. Relative paths in it start from its folder.
     pub fn resolve(&self) -> Result<(Spec, System), SpecError> {
-        let spec = self.parse()?;
+        let spec = self.parse_values()?;
         let definition = Definition::of(spec.cluster.system_ref(), self, spec.cluster.name())?;
         spec.check_fit(&definition, self)?;
+        spec.check_claims().map_err(|complaint| self.invalid(complaint))?;
         Ok((spec, definition.system))
     }
 
     /// Parses it, and checks what can be without its system: of a run that is over, that may be gone.
     pub fn parse(&self) -> Result<Spec, SpecError> {
+        let spec = self.parse_values()?;
+        spec.check_claims().map_err(|complaint| self.invalid(complaint))?;
+        Ok(spec)
+    }
+
+    fn parse_values(&self) -> Result<Spec, SpecError> {
         let mut spec: Spec = self.parse_as(|text| toml::from_str(text))?;
         if let ClusterSpec::Compose(compose) = &mut spec.cluster {
             compose.file = from_spec(&self.path, &compose.file);
         }
         spec.cluster.system_ref_mut().start_from(&self.path);
-        spec.check().map_err(|complaint| self.invalid(complaint))?;
+        spec.check_values().map_err(|complaint| self.invalid(complaint))?;
         Ok(spec)
     }
 

@@ -270,6 +270,7 @@ fn names() -> Vec<Row> {
             says: "needs 3 nodes",
         },
         compose("\"etcd\"", "\"oracle\"", 3, "there are etcd, specimen"),
+        compose("\"etcd\"", "\"./nowhere\"", 3, "a folder with a system.toml"),
         compose("\"compose.yaml\"", "\"missing.yaml\"", 4, "No such file"),
         compose("\"compose.yaml\"", "\"bad.yaml\"", 4, "no compose file"),
         compose("\"compose.yaml\"", "\".\"", 4, "no regular file"),
