@@ -11,11 +11,11 @@ use std::hash::Hash;
 
 use indexmap::IndexSet;
 
-use crate::fast::Fast;
 use crate::history::NEVER;
 use crate::history::values::FastBuild;
-use crate::model::{Model, Operation};
-use crate::search::{Limits, Outcome, wgl};
+use crate::limits::Limits;
+use crate::model::{Decision, Hints, Model, Operation, Shortcuts};
+use crate::search::{Outcome, wgl};
 use crate::verdict::Budget;
 
 /// Cores of more operations are not judged by the plain algorithm.
@@ -26,20 +26,20 @@ pub const STATES_MAX: usize = 1 << 14;
 const CORE_BYTES_MAX: usize = 64 << 20;
 
 /// Whether what a path without search found is an order that [explains](order_holds) the part.
-pub fn explains<M: Model>(model: &M, part: &[Operation<M::Op>], found: &Fast) -> bool {
+pub fn explains<M: Model>(model: &M, part: &[Operation<M::Op>], found: &Decision) -> bool {
     match found {
-        Fast::Order(order) => order_holds(model, part, order),
-        Fast::Choices(order, choices) => {
+        Decision::Order(order) => order_holds(model, part, order),
+        Decision::Choices(order, choices) => {
             let mut part = part.to_vec();
             let chosen = choices.iter().all(|&(at, value)| {
                 let op = part
                     .get(at as usize)
-                    .and_then(|operation| model.taking(&operation.op, value));
+                    .and_then(|operation| model.shortcuts().taking(&operation.op, value));
                 op.map(|op| part[at as usize].op = op).is_some()
             });
             chosen && order_holds(model, &part, order)
         }
-        Fast::Core(_) => false,
+        Decision::Core(_) => false,
     }
 }
 
@@ -62,7 +62,7 @@ pub fn order_holds<M: Model>(model: &M, part: &[Operation<M::Op>], order: &[u32]
         }
         invoked_max = invoked_max.max(operation.invoke);
         if let [state] = states.as_mut_slice()
-            && let Some(possible) = model.apply(state, &operation.op)
+            && let Some(possible) = model.hints().apply(state, &operation.op)
         {
             if !possible {
                 return false;

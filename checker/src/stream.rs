@@ -10,7 +10,7 @@
 //!
 //! ```
 //! # use std::time::Duration;
-//! use duress_checker::model::register::Register;
+//! use duress_checker::object::register::Register;
 //! use duress_checker::stream::{News, Stream};
 //! use duress_checker::verdict::Budget;
 //!
@@ -35,10 +35,11 @@ use crate::history::values::FastMap;
 use crate::history::{
     Event, EventType, HistoryError, NEVER, Process, Remarks, Val, Values, contradicts, matches, mismatch,
 };
-use crate::linearizability::{CheckError, nothing_judged};
-use crate::model::{Call, Model, Operation, Part};
+use crate::limits::Limits;
+use crate::linearizability::nothing_judged;
+use crate::model::{Call, CheckError, Hints, Model, Operation, Part};
+use crate::search::Outcome;
 use crate::search::jit::{self, Standing};
-use crate::search::{Limits, Outcome};
 use crate::verdict::Budget;
 
 /// After so many events it is looked at what memory their values take.
@@ -354,7 +355,7 @@ impl<M: Model> Lane<M> {
         part.append(&mut self.part);
         self.standings = jit::advance(model, &self.standings, &part, limits)?;
         self.unknown = (part.into_iter())
-            .filter(|operation| operation.ret == NEVER && !model.observes_only(&operation.op))
+            .filter(|operation| operation.ret == NEVER && !model.hints().observes_only(&operation.op))
             .map(|operation| operation.op)
             .collect();
         self.indices.clear();

@@ -28,7 +28,7 @@ fn check_help() -> String {
     let mut help =
         "Example:\n  duress check results/runs/latest/history.jsonl --model cas-register\n\nModels:\n"
             .to_owned();
-    for about in duress_checker::model::CATALOGUE {
+    for about in duress_checker::object::CATALOGUE {
         help.push_str(&format!("  {:<19} {}\n", about.name, about.takes));
     }
     help.push_str("\nFormats: history.jsonl, Jepsen's EDN and JSON, logs of Jepsen tests.");

@@ -16,19 +16,24 @@
 
 pub mod agent;
 mod dice;
+mod duration_range;
 pub mod journal;
 pub mod kinds;
 mod life;
 mod nemesis;
 pub mod schedule;
 pub mod spec;
+mod spec_error;
 pub mod targets;
 
-pub use agent::{AgentClient, AgentEnd, AgentError};
+pub use agent::client::AgentClient;
+pub use agent::ends::{AgentEnd, AgentError};
+pub use duration_range::DurationRange;
 pub use journal::{Journal, heal_from_journal};
 pub use kinds::catalogue;
 pub use life::shared::{EventSink, Readiness};
 pub use nemesis::{Nemesis, NemesisError};
 pub use schedule::{Schedule, plan};
 pub use spec::FaultsSpec;
+pub use spec_error::{SpecError, Spot};
 pub use targets::Roles;

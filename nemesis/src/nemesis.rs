@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 
+use crate::agent::client::AgentClient;
+use crate::agent::ends::AgentError;
 use crate::agent::protocol::Command;
-use crate::agent::{AgentClient, AgentError};
 use crate::journal::{Journal, JournalError};
 use crate::life::shared::{EventSink, Readiness, Shared};
 use crate::life::stage::{live, skip};

@@ -13,9 +13,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::dice::Dice;
+use crate::duration_range::DurationRange;
 use crate::kinds::Fault;
 use crate::life::stage::NewFault;
-use crate::spec::{FaultsSpec, MixEntry, Span, SpecError, Spot};
+use crate::spec::{FaultsSpec, MixEntry};
+use crate::spec_error::{SpecError, Spot};
 
 /// Version of the format of a schedule.
 pub const SCHEDULE_FORMAT: u32 = 1;
@@ -100,7 +102,7 @@ pub fn plan(spec: &FaultsSpec, nodes: &[String], seed: u64, window: Duration) ->
     })
 }
 
-fn draw_ms(dice: &mut Dice, span: Span) -> u64 {
+fn draw_ms(dice: &mut Dice, span: DurationRange) -> u64 {
     span.min_ms + dice.below(span.max_ms - span.min_ms + 1)
 }
 
@@ -200,7 +202,7 @@ mod tests {
     fn spec() -> impl Strategy<Value = FaultsSpec> {
         let span = |min: u64, max: u64| {
             (min..max, min..max)
-                .prop_map(|(a, b)| Span {
+                .prop_map(|(a, b)| DurationRange {
                     min_ms: a.min(b),
                     max_ms: a.max(b),
                 })

@@ -21,14 +21,14 @@
 //! targets = ["n1", "n3"]
 //! ```
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::duration_range::{DurationRange, parse_ms};
 use crate::kinds::{Fault, KindRef};
+use crate::spec_error::{SpecError, Spot};
 
 /// The `[faults]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,10 +36,10 @@ use crate::kinds::{Fault, KindRef};
 pub struct FaultsSpec {
     /// From the end of one fault of the mix to the start of the next.
     #[serde(default = "default_pause")]
-    pub pause: Span,
+    pub pause: DurationRange,
     /// How long a fault lasts that doesn't say its own length.
     #[serde(default = "default_length")]
-    pub length: Span,
+    pub length: DurationRange,
     /// Faults to draw from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mix: Vec<MixEntry>,
@@ -48,15 +48,15 @@ pub struct FaultsSpec {
     pub at: Vec<AtEntry>,
 }
 
-fn default_pause() -> Span {
-    Span {
+fn default_pause() -> DurationRange {
+    DurationRange {
         min_ms: 1000,
         max_ms: 3000,
     }
 }
 
-fn default_length() -> Span {
-    Span {
+fn default_length() -> DurationRange {
+    DurationRange {
         min_ms: 2000,
         max_ms: 5000,
     }
@@ -74,66 +74,6 @@ impl Default for FaultsSpec {
     }
 }
 
-/// A duration, or a range to draw one from: `"2s"`, `"500ms..2s"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Span {
-    /// Shortest.
-    pub min_ms: u64,
-    /// Longest.
-    pub max_ms: u64,
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [min, max] =
-            [self.min_ms, self.max_ms].map(|ms| humantime::format_duration(Duration::from_millis(ms)));
-        if self.min_ms == self.max_ms {
-            write!(f, "{min}")
-        } else {
-            write!(f, "{min}..{max}")
-        }
-    }
-}
-
-impl FromStr for Span {
-    type Err = SpecError;
-
-    fn from_str(text: &str) -> Result<Span, SpecError> {
-        let (min, max) = text.split_once("..").unwrap_or((text, text));
-        let (min_ms, max_ms) = (parse_ms(min)?, parse_ms(max)?);
-        if min_ms > max_ms {
-            return Err(SpecError::here(format!(
-                "the range {text:?} ends before it starts; did you mean \"{max}..{min}\"?"
-            )));
-        }
-        Ok(Span { min_ms, max_ms })
-    }
-}
-
-impl TryFrom<String> for Span {
-    type Error = SpecError;
-
-    fn try_from(text: String) -> Result<Span, SpecError> {
-        text.parse()
-    }
-}
-
-impl From<Span> for String {
-    fn from(span: Span) -> String {
-        span.to_string()
-    }
-}
-
-fn parse_ms(text: &str) -> Result<u64, SpecError> {
-    let duration = humantime::parse_duration(text.trim()).map_err(|error| {
-        SpecError::here(format!(
-            "{text:?} is no duration ({error}); write \"500ms\", \"2s\" or \"1m\""
-        ))
-    })?;
-    u64::try_from(duration.as_millis()).map_err(|_| SpecError::here(format!("{text:?} is too long")))
-}
-
 /// One `[[faults.mix]]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawEntry", into = "RawEntry")]
@@ -141,7 +81,7 @@ pub struct MixEntry {
     /// What.
     pub fault: Fault,
     /// How long, if not as long as others.
-    pub length: Option<Span>,
+    pub length: Option<DurationRange>,
     /// How often, compared to others.
     pub weight: u32,
 }
@@ -153,7 +93,7 @@ pub struct AtEntry {
     /// What.
     pub fault: Fault,
     /// How long, if not as long as others.
-    pub length: Option<Span>,
+    pub length: Option<DurationRange>,
     /// When, counted from the beginning of the time that is for faults.
     pub at_ms: u64,
 }
@@ -163,7 +103,7 @@ pub struct AtEntry {
 struct RawEntry {
     kind: KindRef,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    length: Option<Span>,
+    length: Option<DurationRange>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     weight: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,7 +164,7 @@ impl TryFrom<RawEntry> for AtEntry {
     }
 }
 
-fn raw(fault: &Fault, length: Option<Span>) -> RawEntry {
+fn raw(fault: &Fault, length: Option<DurationRange>) -> RawEntry {
     RawEntry {
         kind: fault.kind(),
         length,
@@ -314,7 +254,7 @@ impl FaultsSpec {
     }
 }
 
-fn in_range(what: &str, span: Span, least_ms: u64, spot: Spot) -> Result<(), SpecError> {
+fn in_range(what: &str, span: DurationRange, least_ms: u64, spot: Spot) -> Result<(), SpecError> {
     if least_ms <= span.min_ms && span.max_ms <= SPAN_MOST_MS {
         return Ok(());
     }
@@ -324,47 +264,6 @@ fn in_range(what: &str, span: Span, least_ms: u64, spot: Spot) -> Result<(), Spe
         spot,
         format!("{what} may last from {least} to {most}, not {span}"),
     ))
-}
-
-/// What is wrong with the faults of a spec, and where in it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
-pub struct SpecError {
-    /// What, and what would be right.
-    pub what: String,
-    /// Which value.
-    pub spot: Spot,
-}
-
-/// A value of the table `[faults]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spot {
-    /// What is being read: whoever reads knows where that is.
-    Here,
-    /// All of it.
-    Whole,
-    /// This key of the table itself.
-    Key(&'static str),
-    /// This key of an entry.
-    Entry {
-        /// `mix` or `at`.
-        list: &'static str,
-        /// Counted from 0.
-        index: usize,
-        /// E.g. `targets`.
-        key: &'static str,
-    },
-}
-
-impl SpecError {
-    fn here(what: impl Into<String>) -> SpecError {
-        SpecError::at(Spot::Here, what)
-    }
-
-    pub(crate) fn at(spot: Spot, what: impl Into<String>) -> SpecError {
-        let what = what.into();
-        SpecError { what, spot }
-    }
 }
 
 #[cfg(test)]
@@ -384,7 +283,7 @@ mod tests {
         let spec = parse(FULL).unwrap();
         assert_eq!(
             spec.pause,
-            Span {
+            DurationRange {
                 min_ms: 1000,
                 max_ms: 3000
             }

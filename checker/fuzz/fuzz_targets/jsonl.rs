@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use duress_checker::history::{History, Remarks, jsonl};
-use duress_checker::model::register::Register;
+use duress_checker::object::register::Register;
 use duress_checker::stream::Stream;
 use duress_checker::verdict::Budget;
 use libfuzzer_sys::fuzz_target;

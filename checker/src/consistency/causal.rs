@@ -1,8 +1,8 @@
 //! Causal consistency.
 
-use super::Kept;
+use super::guarantee::Kept;
 use super::object::Object;
-use crate::search::Limits;
+use crate::limits::Limits;
 
 /// The most operations for which causal order is computed: it takes their number times the number of sessions.
 const CAUSAL_CELLS_MAX: usize = 1 << 28;

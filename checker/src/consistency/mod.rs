@@ -20,6 +20,7 @@
 //! before the other took its place there. The initial value stands before every write.
 
 mod causal;
+mod guarantee;
 mod object;
 mod sequential;
 mod sessions;
@@ -28,43 +29,17 @@ mod staleness;
 use std::time::Duration;
 
 use self::causal::causal;
+pub use self::guarantee::{Guarantee, Kept};
 use self::object::object;
 use self::sequential::{sequential, sequential_by_search};
 use self::sessions::in_session;
 pub use self::staleness::{Staleness, staleness};
 use crate::history::History;
-use crate::linearizability::{CheckError, split};
-use crate::model::register::Register;
-use crate::search::Limits;
+use crate::limits::Limits;
+use crate::linearizability::split;
+use crate::model::CheckError;
+use crate::object::register::Register;
 use crate::verdict::{Budget, PropertyVerdict, StaleBy, Verdict, Weaker};
-
-/// A promise weaker than linearizability.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Guarantee {
-    /// A process sees its own writes.
-    ReadYourWrites,
-    /// What a process reads never steps back.
-    MonotonicReads,
-    /// The writes of a process take effect in its order.
-    MonotonicWrites,
-    /// A write takes effect after what its process had read.
-    WritesFollowReads,
-    /// Nobody sees an effect without its cause.
-    Causal,
-    /// One order of all operations keeps every process's own.
-    Sequential,
-}
-
-/// Whether a promise was kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// Nothing contradicts it.
-    Yes,
-    /// These rows of the history do.
-    No(Vec<u32>),
-    /// It can't be said, and why.
-    Unknown(String),
-}
 
 /// Which of the weaker promises a history of registers kept.
 pub fn guarantees(history: &History, limits: Limits<'_>) -> Result<Vec<(Guarantee, Kept)>, CheckError> {
@@ -147,8 +122,8 @@ pub fn weaker(history: &History, limits: Limits<'_>) -> Result<Weaker, CheckErro
 /// What [`judged`] may take.
 const TIME_MS_MAX: u64 = 2000;
 
-/// The verdict on linearizability, and where it is a violation by registers, which weaker promises are kept instead. That
-/// is no part of the question, so it has time of its own beside the budget.
+/// The verdict on linearizability, and where it is a violation by registers, which weaker promises are kept instead.
+/// That is no part of the question, so it has time of its own beside the budget.
 pub fn judged(
     history: &History,
     model: &str,
@@ -167,30 +142,6 @@ pub fn judged(
         witness.weaker = weaker(history, limits).ok().map(Box::new);
     }
     verdict
-}
-
-impl Guarantee {
-    /// All of them, as a report names them.
-    pub const ALL: [Guarantee; 6] = [
-        Guarantee::ReadYourWrites,
-        Guarantee::MonotonicReads,
-        Guarantee::MonotonicWrites,
-        Guarantee::WritesFollowReads,
-        Guarantee::Causal,
-        Guarantee::Sequential,
-    ];
-
-    /// As people call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Guarantee::ReadYourWrites => "read your writes",
-            Guarantee::MonotonicReads => "monotonic reads",
-            Guarantee::MonotonicWrites => "monotonic writes",
-            Guarantee::WritesFollowReads => "writes follow reads",
-            Guarantee::Causal => "causal consistency",
-            Guarantee::Sequential => "sequential consistency of each object",
-        }
-    }
 }
 
 /// A duration as a person reads it.

@@ -1,10 +1,10 @@
 //! One object as the weaker promises see it: its writes, and what each process did, read by read.
 
-use super::Kept;
+use super::guarantee::Kept;
 use crate::history::values::FastMap;
 use crate::history::{History, NEVER, Val};
 use crate::model::Operation;
-use crate::model::register::RegisterOp;
+use crate::object::register::RegisterOp;
 
 /// One operation of a process, in its order.
 #[derive(Clone, Copy)]

@@ -1,20 +1,22 @@
 //! Sequential consistency of one object, also known as coherence.
 //!
 //! Where written values all differ it takes no search (the case of one write a value of Cantin, Lipasti and Smith, "The
-//! Complexity of Verifying Memory Coherence", SPAA 2003). A write and its reads form a block, and a compare-and-set puts
-//! its block right behind the one that it found; so blocks form chains, and a chain stands together in every order. Within
-//! it the order is given, and must be that of every process. Between chains, whatever some process did first comes first;
-//! if that is no circle, and nothing comes before the initial value, any order of the chains that respects it will do.
+//! Complexity of Verifying Memory Coherence", SPAA 2003). A write and its reads form a block, and a compare-and-set
+//! puts its block right behind the one that it found; so blocks form chains, and a chain stands together in every
+//! order. Within it the order is given, and must be that of every process. Between chains, whatever some process did
+//! first comes first; if that is no circle, and nothing comes before the initial value, any order of the chains that
+//! respects it will do.
 
-use super::Kept;
+use super::guarantee::Kept;
 use super::object::{Object, Step};
 use super::sessions::{Edges, circle};
 use crate::certify;
 use crate::history::values::FastMap;
 use crate::history::{History, NEVER, Val};
-use crate::model::register::{Register, RegisterOp};
-use crate::model::{Model, Operation};
-use crate::search::{Limits, Outcome, jit};
+use crate::limits::Limits;
+use crate::model::{Hints, Model, Operation, Shortcuts};
+use crate::object::register::{Register, RegisterOp};
+use crate::search::{Outcome, jit};
 
 /// Where reads name their writes.
 pub(super) fn sequential(object: &Object) -> Kept {
@@ -70,7 +72,7 @@ pub(super) fn sequential_by_search(
     limits: Limits<'_>,
 ) -> Kept {
     // What is linearizable is sequential.
-    if (model.decide(part)).is_some_and(|found| certify::explains(model, part, &found)) {
+    if (model.shortcuts().decide(part)).is_some_and(|found| certify::explains(model, part, &found)) {
         return Kept::Yes;
     }
     if let Outcome::Order(_) = jit::search(model, part, limits) {
@@ -97,8 +99,8 @@ pub(super) fn sequential_by_search(
             moved = false;
             for (session, steps) in sessions.iter().enumerate() {
                 while let Some(step) = steps.get(at[session] as usize)
-                    && ((step.ret == NEVER) && model.observes_only(&step.op)
-                        || model.observes_only(&step.op)
+                    && ((step.ret == NEVER) && model.hints().observes_only(&step.op)
+                        || model.hints().observes_only(&step.op)
                             && (RegisterOp::Read(state) == step.op
                                 || RegisterOp::Cas(state, state) == step.op))
                 {

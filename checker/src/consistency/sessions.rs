@@ -1,7 +1,7 @@
 //! The session guarantees, and circles.
 
+use super::guarantee::{Guarantee, Kept};
 use super::object::Object;
-use super::{Guarantee, Kept};
 
 /// Edges between writes of one object that a guarantee forces, and the steps that force each.
 pub(super) type Edges = Vec<(usize, usize, [u32; 2])>;

@@ -2,9 +2,9 @@
 
 use crate::history::values::FastMap;
 use crate::history::{History, NEVER, Val};
-use crate::linearizability::{CheckError, split};
-use crate::model::Operation;
-use crate::model::register::{Register, RegisterOp};
+use crate::linearizability::split;
+use crate::model::{CheckError, Operation};
+use crate::object::register::{Register, RegisterOp};
 
 /// How stale the reads of a history were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! How far a history that fails can be explained.
 
-use super::{Broken, last, order, prefix};
+use super::broken::Broken;
+use super::order::{last, order};
 use crate::history::NEVER;
-use crate::model::{Model, Operation};
-use crate::search::Limits;
+use crate::limits::Limits;
+use crate::model::{Hints, Model, Operation, Words, prefix};
 use crate::verdict::{Ordered, Reached};
 
 /// How many operations of an order are shown: its end. A drawing of more is no longer taken in at a glance.
@@ -43,7 +44,7 @@ pub(super) fn reached<M: Model>(
     let order = explained.filter(|_| fails > 0).unwrap_or_default();
     let (mut states, mut open) = (Vec::new(), Vec::new());
     for (state, late) in states_after(broken.model, broken.part, &order, end) {
-        let state = broken.model.show(&state, &broken.history.values);
+        let state = broken.model.words().show(&state, &broken.history.values);
         if !states.contains(&state) {
             states.push(state);
             open.extend(late.filter(|late| !open.contains(late)));
@@ -114,7 +115,7 @@ fn states_after<M: Model>(
         placed[at as usize] = true;
         let op = &part[at as usize].op;
         if let [state] = states.as_mut_slice()
-            && model.apply(state, op) == Some(true)
+            && model.hints().apply(state, op) == Some(true)
         {
             continue;
         }

@@ -1,8 +1,9 @@
 //! A proof in words.
 
-use super::{Broken, last};
+use super::broken::Broken;
+use super::order::last;
 use crate::history::{NEVER, Row, Val};
-use crate::model::{Call, Model, Operation};
+use crate::model::{Call, Model, Operation, Words};
 use crate::verdict::{Reached, Witness};
 
 /// The witness that a core is.
@@ -32,7 +33,7 @@ pub(super) fn witness<M: Model>(
 /// complete.
 fn culprit<'a, M: Model>(model: &M, core: &'a [Operation<M::Op>]) -> Option<&'a Operation<M::Op>> {
     let early = core.iter().find(|operation| {
-        let wanted = model.needs(&operation.op);
+        let wanted = model.words().needs(&operation.op);
         let mut writers = producers(model, core, wanted).peekable();
         writers.peek().is_some() && writers.all(|writer| writer.invoke > operation.ret)
     });
@@ -46,7 +47,7 @@ fn producers<'a, M: Model>(
 ) -> impl Iterator<Item = &'a Operation<M::Op>> {
     let is_wanted = |value: &Val| wanted.contains(value);
     core.iter()
-        .filter(move |operation| model.produces(&operation.op).iter().any(is_wanted))
+        .filter(move |operation| model.words().produces(&operation.op).iter().any(is_wanted))
 }
 
 /// What an operation contributes to the proof that the last one is impossible.
@@ -63,8 +64,8 @@ fn note<M: Model>(
     let f =
         |operation: &Operation<M::Op>| &history.functions[history.rows[operation.row as usize].f as usize];
     let mut notes = Vec::new();
-    let wanted = model.needs(&last.op);
-    for &value in model.produces(&operation.op) {
+    let wanted = model.words().needs(&last.op);
+    for &value in model.words().produces(&operation.op) {
         let shown = history.values.json(value);
         if wanted == [value] {
             notes.push(format!("brought in the {shown} that the {} returned", f(last)));
@@ -75,7 +76,7 @@ fn note<M: Model>(
             ));
         } else if core
             .iter()
-            .any(|other| other.ret != NEVER && model.needs(&other.op).contains(&value))
+            .any(|other| other.ret != NEVER && model.words().needs(&other.op).contains(&value))
         {
             notes.push(format!("brought in {shown}, which was seen"));
         }
@@ -118,7 +119,7 @@ fn summary<M: Model>(
     let shown = history.witness_op(last.row, String::new());
     let result = shown.result.unwrap_or(serde_json::Value::Null);
     let claim = format!("{}{object} returned {result}", shown.f);
-    let wanted = model.needs(&last.op);
+    let wanted = model.words().needs(&last.op);
     if wanted.is_empty() {
         return format!("{claim}, {}", by_others(core.len() - 1));
     }
@@ -137,7 +138,7 @@ fn summary<M: Model>(
     });
     for other in newer {
         let instead = |value: &&Val| !wanted.contains(value);
-        if let Some(&value) = model.produces(&other.op).iter().find(instead) {
+        if let Some(&value) = model.words().produces(&other.op).iter().find(instead) {
             let f = &history.functions[history.rows[other.row as usize].f as usize];
             let value = history.values.json(value);
             return format!("{claim} after the {f} of {value} had been acknowledged");
@@ -146,6 +147,7 @@ fn summary<M: Model>(
     let seen = core.iter().filter(|other| other.ret < last.invoke);
     for other in seen {
         if let Some(value) = model
+            .words()
             .needs(&other.op)
             .iter()
             .find(|value| !wanted.contains(value))
@@ -183,7 +185,7 @@ fn nobody<M: Model>(broken: &Broken<'_, M>, wanted: &[Val]) -> String {
         };
         let op = broken.model.operation(&call);
         broken.model.part(&call) == broken.key
-            && matches!(op, Ok(Some(op)) if broken.model.produces(&op).iter().any(|value| wanted.contains(value)))
+            && matches!(op, Ok(Some(op)) if broken.model.words().produces(&op).iter().any(|value| wanted.contains(value)))
     };
     match history.failures.iter().find(wrote) {
         Some(row) => format!(

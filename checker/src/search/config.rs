@@ -1,4 +1,4 @@
-//! Configurations, sets of them, and which of them can be spared.
+//! Configurations, and which of two is enough.
 
 use std::hash::BuildHasher;
 
@@ -28,7 +28,8 @@ pub(super) struct Config<const N: usize> {
 }
 
 impl<const N: usize> Config<N> {
-    fn same(&self, other: &Self) -> bool {
+    /// Whether both allow the same, whatever they cost.
+    pub fn same(&self, other: &Self) -> bool {
         self.state == other.state
             && self.used == other.used
             && self.due == other.due
@@ -36,7 +37,7 @@ impl<const N: usize> Config<N> {
             && self.done == other.done
     }
 
-    fn hash(&self) -> u64 {
+    pub fn hash(&self) -> u64 {
         FastBuild::default().hash_one((
             self.done,
             u64::from(self.state) << 32 | u64::from(self.used),
@@ -64,82 +65,6 @@ impl<const N: usize> Config<N> {
                 .count() as u32,
         };
         2 * (self.cost + taken) as i32 - (seen + hidden + 2 * moved) as i32
-    }
-}
-
-/// Configurations without duplicates.
-pub(super) struct Layer<const N: usize> {
-    pub configs: Vec<Config<N>>,
-    /// Empty, or an open-addressing table of indices into `configs`, counted from 1.
-    slots: Vec<u32>,
-}
-
-impl<const N: usize> Layer<N> {
-    pub fn new() -> Self {
-        Layer {
-            configs: Vec::new(),
-            slots: Vec::new(),
-        }
-    }
-
-    pub fn clear(&mut self) {
-        self.configs.clear();
-        self.slots.clear();
-    }
-
-    /// The configurations, to be changed; they must stay different from each other.
-    pub fn change(&mut self) -> &mut Vec<Config<N>> {
-        self.slots.clear();
-        &mut self.configs
-    }
-
-    /// Adds a configuration, or replaces its equal if that cost more.
-    pub fn add(&mut self, config: Config<N>) {
-        const SMALL: usize = 12;
-        if self.slots.is_empty() {
-            if self.configs.len() < SMALL {
-                match self.configs.iter_mut().find(|same| same.same(&config)) {
-                    Some(same) if config.cost < same.cost => *same = config,
-                    Some(_) => {}
-                    None => self.configs.push(config),
-                }
-                return;
-            }
-            self.rehash((self.configs.len() * 4).next_power_of_two());
-        }
-        if self.configs.len() * 2 >= self.slots.len() {
-            self.rehash(self.slots.len() * 2);
-        }
-        let mask = self.slots.len() - 1;
-        let mut at = config.hash() as usize & mask;
-        while self.slots[at] != 0 {
-            let same = &mut self.configs[self.slots[at] as usize - 1];
-            if same.same(&config) {
-                if config.cost < same.cost {
-                    *same = config;
-                }
-                return;
-            }
-            at = (at + 1) & mask;
-        }
-        self.configs.push(config);
-        self.slots[at] = self.configs.len() as u32;
-    }
-
-    pub fn bytes(&self) -> usize {
-        self.configs.capacity() * size_of::<Config<N>>() + self.slots.capacity() * 4
-    }
-
-    fn rehash(&mut self, size: usize) {
-        self.slots.clear();
-        self.slots.resize(size, 0);
-        for (position, config) in self.configs.iter().enumerate() {
-            let mut at = config.hash() as usize & (size - 1);
-            while self.slots[at] != 0 {
-                at = (at + 1) & (size - 1);
-            }
-            self.slots[at] = position as u32 + 1;
-        }
     }
 }
 

@@ -10,10 +10,10 @@
 //!
 //! Each replaces configurations by others that allow at least the same futures.
 //!
-//! 1. *Observations at once* (any model; operations that [observe only](Model::observes_only)). An open observation
+//! 1. *Observations at once* (any model; operations that [observe only]). An open observation
 //!    that is possible in the state takes effect. Proof: in an order where it takes effect later, move it here;
 //!    everything else sees the same states.
-//! 2. *Hidden writes* (operations that [overwrite](Model::overwrites)). Once an operation overwrites, every open,
+//! 2. *Hidden writes* (operations that [overwrite]). Once an operation overwrites, every open,
 //!    pending operation that overwrites *may hide*: it may have taken effect right before, unseen. So it may complete
 //!    without effect, at its completion. A pending operation that may hide can do whatever one that took effect and
 //!    one that did not can do. Which ones may hide is one number, the earliest completion `due` of one that may not:
@@ -34,7 +34,7 @@
 //! 7. *Equal observations together* (any model). Where a pending observation waits, equal ones that complete later may
 //!    as well be pending. Proof: when the first is made, the others are open, and are made too.
 //! 8. *Unknown on demand* (operations that always lead to one state, where whatever is open and does not overwrite is
-//!    [possible in one state](Model::only_in) only). An unknown operation is tried only if it leads to a state that an
+//!    [possible in one state] only). An unknown operation is tried only if it leads to a state that an
 //!    open operation waits for, if need be through other unknown operations. Proof: what comes directly after it in its
 //!    run either overwrites, then it need not have happened (3); or is possible in its state, then somebody waited for
 //!    that. If it is the last of the run, it did nothing but let the one that completes hide; then that one shows itself
@@ -43,7 +43,7 @@
 //! # Unknown operations
 //!
 //! They never leave, so their subsets would multiply without end. Equal ones are interchangeable: a count for each kind
-//! is enough. And where operations that are repeated lead to few states ([reusable](Model::reusable)), counts are hardly
+//! is enough. And where operations that are repeated lead to few states ([reusable]), counts are hardly
 //! ever needed: the first search lets each such kind be used *any number of times* once it was invoked once. If even
 //! that is impossible, so is the history. If it is possible by an order that uses none more often than it was invoked
 //! (the search prefers few uses), that order proves the history. Else the kinds that were overused are counted from now
@@ -52,9 +52,10 @@
 //!
 //! # Width, and dead ends
 //!
-//! A pass keeps a few configurations of each layer, the most promising ones, looks at a few on the way, and uses unknown
-//! operations only where nothing else is left. An order that it finds is an order. Where it finds none, a *dead end*,
-//! this proves nothing unless nothing was left away. So two things are tried by turns, each time with more effort:
+//! A pass keeps a few configurations of each layer, the most promising ones, looks at a few on the way, and uses
+//! unknown operations only where nothing else is left. An order that it finds is an order. Where it finds none, a *dead
+//! end*, this proves nothing unless nothing was left away. So two things are tried by turns, each time with more
+//! effort:
 //!
 //! - *Another way.* The pass goes on from a layer before the dead end that was kept, wider, and becomes narrow again once
 //!   it is well past it. This comes first, since most dead ends are none.
@@ -68,14 +69,22 @@
 //!
 //! In the end it goes back to the beginning and leaves nothing away.
 //!
-//! Where no proof can begin in the middle, an unknown operation that was needed long ago is found late or never by a pass that
-//! saves them, and one that does not save them is lost among them. So both take turns, each time with more patience.
+//! Where no proof can begin in the middle, an unknown operation that was needed long ago is found late or never by a
+//! pass that saves them, and one that does not save them is lost among them. So both take turns, each time with more
+//! patience.
+//!
+//! [observe only]: crate::model::Hints::observes_only
+//! [overwrite]: crate::model::Hints::overwrites
+//! [possible in one state]: crate::model::Hints::only_in
+//! [reusable]: crate::model::Hints::reusable
 
+use super::Outcome;
+use super::effort::{Effort, Stop};
 use super::space::{Asked, Numbered, Space};
-use super::sweep::{Effort, Stop, Sweep};
+use super::sweep::Sweep;
 use super::timeline::{Event, Timeline};
 use super::uses::Uses;
-use super::{Limits, Outcome};
+use crate::limits::Limits;
 use crate::model::{Model, Operation};
 
 /// How many times wider a search becomes at each dead end that it can't get past.
@@ -84,7 +93,8 @@ const WIDENING: usize = 8;
 const WIDENINGS_MAX: u32 = 6;
 /// How many configurations the first proof of a dead end may look at.
 const PROOF_CONFIGS: usize = 1 << 13;
-/// Where no proof can begin in the middle, two styles of search take turns. So many configurations the first may look at,
+/// Where no proof can begin in the middle, two styles of search take turns. So many configurations the first may look
+/// at,
 const FIRST_ALLOWANCE: usize = 10_000;
 /// and so many more for each operation;
 const FIRST_ALLOWANCE_EACH: usize = 128;
@@ -131,7 +141,7 @@ pub fn search_at<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<
         timeline: &timeline,
         limits,
         pace,
-        homely: timeline.homely(),
+        all_have_homes: timeline.all_have_homes(),
         states: None,
     };
     match timeline.open_max {
@@ -197,7 +207,7 @@ struct Problem<'a> {
     limits: Limits<'a>,
     pace: Pace,
     /// Everything that does not overwrite is possible in one state only.
-    homely: bool,
+    all_have_homes: bool,
     /// Else all states, if they are few.
     states: Option<Vec<u32>>,
 }
@@ -237,7 +247,7 @@ enum End {
 impl Problem<'_> {
     fn solve<const N: usize>(&mut self, asked: &mut dyn Asked) -> Outcome {
         let mut space = Space::new(asked, self.timeline.kinds, self.timeline.part.len());
-        if !self.homely && self.timeline.kinds.len() <= KINDS_MAX {
+        if !self.all_have_homes && self.timeline.kinds.len() <= KINDS_MAX {
             self.states = space.states(STATES_MAX);
         }
         let mut counted: Vec<u32> = Vec::new();
@@ -287,8 +297,8 @@ impl Problem<'_> {
             let dead = sweep.layers;
             met = if dead > furthest { 1 } else { met + 1 };
             furthest = furthest.max(dead);
-            // Where it is certain, what is left to find is why. Else most dead ends are none, and so the first answer to
-            // one is another way and no proof.
+            // Where it is certain, what is left to find is why. Else most dead ends are none, and so the first answer
+            // to one is another way and no proof.
             let proofs = if sweep.exact {
                 1..=WIDENINGS_MAX
             } else {
@@ -334,7 +344,7 @@ impl Problem<'_> {
 
     /// Whether a proof may begin in the middle.
     fn can_prove(&self) -> bool {
-        self.homely || self.states.is_some()
+        self.all_have_homes || self.states.is_some()
     }
 
     /// How far to go back from a dead end.

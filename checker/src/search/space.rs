@@ -6,7 +6,7 @@
 use indexmap::IndexSet;
 
 use crate::history::values::{FastBuild, FastMap};
-use crate::model::{Model, Operation};
+use crate::model::{Hints, Model, Operation};
 
 /// Where an operation leads from a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,15 +62,16 @@ pub(super) struct Numbered<'m, M: Model> {
 
 impl<'m, M: Model> Numbered<'m, M> {
     pub fn new(model: &'m M, part: &[Operation<M::Op>]) -> (Self, Vec<Kind>, Vec<Timed>) {
+        let hints = model.hints();
         let mut of_op: FastMap<&M::Op, u32> = FastMap::default();
         let (mut ops, mut kinds, mut timed) = (Vec::new(), Vec::new(), Vec::with_capacity(part.len()));
         for operation in part {
             let kind = *of_op.entry(&operation.op).or_insert_with_key(|op| {
                 ops.push((*op).clone());
                 kinds.push(Kind {
-                    observes: model.observes_only(op),
-                    overwrites: model.overwrites(op),
-                    reusable: model.reusable(op),
+                    observes: hints.observes_only(op),
+                    overwrites: hints.overwrites(op),
+                    reusable: hints.reusable(op),
                     home: NO_STATE,
                     target: NO_STATE,
                 });
@@ -91,7 +92,7 @@ impl<'m, M: Model> Numbered<'m, M> {
         };
         numbered.number_of(model.initial());
         for (kind, about) in kinds.iter_mut().enumerate() {
-            let home = model.only_in(&numbered.ops[kind]);
+            let home = hints.only_in(&numbered.ops[kind]);
             about.home = home.map_or(NO_STATE, |home| numbered.number_of(home));
             // What overwrites does the same everywhere.
             let from = if about.overwrites { 0 } else { about.home };
@@ -125,7 +126,7 @@ impl<M: Model> Numbered<'_, M> {
     pub fn number_of(&mut self, state: M::State) -> u32 {
         let (number, new) = self.states.insert_full(state);
         if new {
-            self.heap_bytes += self.model.heap_bytes(&self.states[number]);
+            self.heap_bytes += self.model.hints().heap_bytes(&self.states[number]);
         }
         number as u32
     }

@@ -1,62 +1,23 @@
 //! One pass through the events, layer by layer: what may have happened when an operation completes, from what may
 //! have happened when the one before it did.
 
-use super::Limits;
-use super::config::{Config, Layer, dominates};
+use super::checkpoints::{Checkpoint, Checkpoints};
+use super::config::Config;
+use super::effort::{Effort, Stop};
+use super::layer::Layer;
 use super::mask::Mask;
 use super::openings::Openings;
-use super::space::{NO_STATE, Space, Step};
+use super::space::{Space, Step};
 use super::timeline::{Event, Timeline};
 use super::trail::{NOWHERE, Trail, What};
 use super::uses::{UseTable, Uses};
 use crate::history::NEVER;
+use crate::limits::Limits;
 
-/// Only layers up to this width are searched for dominated configurations: it takes pairs.
-const DOMINANCE_WIDTH_MAX: usize = 1 << 11;
 /// How many configurations are looked at, or layers begun, between two looks at the budget.
 const LOOKS_BETWEEN_CHECKS: usize = 1 << 10;
 /// While nothing has been found yet, a layer may take so many times its work.
 const PATIENCE: usize = 16;
-
-/// How much a pass may look at in each layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Effort {
-    /// How many configurations are kept.
-    pub width: usize,
-    /// How many are looked at on the way to the next layer.
-    pub work: usize,
-    /// Unknown operations are used only where the next layer would be empty without.
-    pub frugal: bool,
-}
-
-impl Effort {
-    /// Everything.
-    pub const EXACT: Effort = Effort {
-        width: usize::MAX,
-        work: usize::MAX,
-        frugal: false,
-    };
-}
-
-/// Why a pass ended before its end.
-#[derive(Debug)]
-pub(super) enum Stop {
-    /// Nothing that was kept allows the operation at this position to complete.
-    Dead(u32),
-    /// The allowance of the pass is spent.
-    Tired,
-    /// The budget is spent.
-    Exhausted(String),
-}
-
-/// A layer that was kept.
-struct Checkpoint<const N: usize> {
-    event: usize,
-    layers: usize,
-    exact: bool,
-    open: Vec<u32>,
-    configs: Vec<Config<N>>,
-}
 
 /// The operation that completes now.
 #[derive(Clone, Copy)]
@@ -72,7 +33,6 @@ pub(super) struct Sweep<'a, const N: usize> {
     timeline: &'a Timeline<'a>,
     counted: &'a [u32],
     limits: Limits<'a>,
-    layers_between_checkpoints: usize,
     /// The next event.
     pub event: usize,
     /// How many operations have completed.
@@ -90,7 +50,7 @@ pub(super) struct Sweep<'a, const N: usize> {
     work: Layer<N>,
     /// The unknown operations that are worth a try.
     wanted: Vec<u32>,
-    checkpoints: Vec<Checkpoint<N>>,
+    checkpoints: Checkpoints<N>,
     looked: usize,
 }
 
@@ -106,7 +66,6 @@ impl<'a, const N: usize> Sweep<'a, N> {
             timeline,
             counted,
             limits,
-            layers_between_checkpoints,
             event: 0,
             layers: 0,
             exact: true,
@@ -118,7 +77,7 @@ impl<'a, const N: usize> Sweep<'a, N> {
             next: Layer::new(),
             work: Layer::new(),
             wanted: Vec::new(),
-            checkpoints: Vec::new(),
+            checkpoints: Checkpoints::new(layers_between_checkpoints),
             looked: 0,
         }
     }
@@ -141,7 +100,7 @@ impl<'a, const N: usize> Sweep<'a, N> {
     /// done or optional, whichever is better. `states` are all that there are; without, each operation has to have its
     /// home, and the homes of those up to the current event are enough.
     pub fn anywhere(&self, layers: usize, states: Option<&[u32]>) -> Option<Self> {
-        let from = (self.checkpoints.iter()).rfind(|checkpoint| checkpoint.layers <= layers)?;
+        let from = self.checkpoints.before(layers)?;
         let mut sweep = Sweep::new(self.timeline, self.counted, self.limits, usize::MAX);
         sweep.now = Openings::again(self.timeline, self.counted, from.event, &from.open);
         sweep.now.make_optional();
@@ -150,14 +109,7 @@ impl<'a, const N: usize> Sweep<'a, N> {
         // overwrites, then any state will do; or only unknown ones come, which its home makes unnecessary.
         let homes = || {
             let known = (from.open.iter().copied()).chain(self.timeline.invoked(from.event, self.event));
-            let home = |position: u32| {
-                let kind = self.timeline.part[position as usize].kind;
-                self.timeline.kinds[kind as usize].home
-            };
-            let mut homes: Vec<u32> = known.map(home).filter(|&home| home != NO_STATE).collect();
-            homes.sort_unstable();
-            homes.dedup();
-            homes
+            self.timeline.homes(known)
         };
         for state in states.map_or_else(homes, <[u32]>::to_vec) {
             sweep.start(state, Uses::default());
@@ -170,9 +122,7 @@ impl<'a, const N: usize> Sweep<'a, N> {
 
     /// Goes back to the last checkpoint at or before so many layers.
     pub fn back(&mut self, layers: usize) {
-        let keep = (self.checkpoints).partition_point(|checkpoint| checkpoint.layers <= layers);
-        self.checkpoints.truncate(keep.max(1));
-        if let Some(to) = self.checkpoints.last() {
+        if let Some(to) = self.checkpoints.back(layers) {
             (self.event, self.layers, self.exact) = (to.event, to.layers, to.exact);
             self.now = Openings::again(self.timeline, self.counted, to.event, &to.open);
             self.layer.clear();
@@ -186,12 +136,14 @@ impl<'a, const N: usize> Sweep<'a, N> {
             match self.timeline.event(self.event) {
                 Event::Invoke(position) => self.invoke(space, position),
                 Event::Complete(position) => {
-                    let due = self
-                        .checkpoints
-                        .last()
-                        .is_none_or(|last| self.layers - last.layers >= self.layers_between_checkpoints);
-                    if due {
-                        self.keep();
+                    if self.checkpoints.due(self.layers) {
+                        self.checkpoints.keep(Checkpoint {
+                            event: self.event,
+                            layers: self.layers,
+                            exact: self.exact,
+                            open: self.now.positions(),
+                            configs: self.layer.configs.clone(),
+                        });
                     }
                     self.complete(space, position, effort)?;
                     self.layers += 1;
@@ -203,16 +155,6 @@ impl<'a, const N: usize> Sweep<'a, N> {
             self.event += 1;
         }
         Ok(())
-    }
-
-    fn keep(&mut self) {
-        self.checkpoints.push(Checkpoint {
-            event: self.event,
-            layers: self.layers,
-            exact: self.exact,
-            open: self.now.positions(),
-            configs: self.layer.configs.clone(),
-        });
     }
 
     fn invoke(&mut self, space: &mut Space<'_>, position: u32) {
@@ -238,25 +180,13 @@ impl<'a, const N: usize> Sweep<'a, N> {
                     config.done = config.done.minus(&later);
                 }
             }
-            self.merge();
+            self.layer.merge(&mut self.next);
         } else if about.overwrites {
             for config in self.layer.change() {
                 config.due = config.due.min(operation.ret);
             }
-            self.merge();
+            self.layer.merge(&mut self.next);
         }
-    }
-
-    /// Lets configurations that have become equal be one.
-    fn merge(&mut self) {
-        if self.layer.configs.len() < 2 {
-            return;
-        }
-        self.next.clear();
-        for config in &self.layer.configs {
-            self.next.add(*config);
-        }
-        std::mem::swap(&mut self.layer, &mut self.next);
     }
 
     /// Everything that must have happened when an operation completes.
@@ -297,12 +227,9 @@ impl<'a, const N: usize> Sweep<'a, N> {
         }
         self.now.close(slot);
         std::mem::swap(&mut self.layer, &mut self.next);
-        self.thin(effort.width);
+        self.exact &= self.layer.thin(effort.width, &self.now, &self.uses);
         if self.trail.long() {
-            let kept = self
-                .checkpoints
-                .iter_mut()
-                .flat_map(|checkpoint| &mut checkpoint.configs);
+            let kept = self.checkpoints.configs();
             self.trail.forget(kept.chain(self.layer.change()));
         }
         Ok(())
@@ -456,51 +383,13 @@ impl<'a, const N: usize> Sweep<'a, N> {
         self.next.add(config);
     }
 
-    /// Leaves away what is dominated (reduction 6), and what is beyond the width.
-    fn thin(&mut self, width: usize) {
-        let count = self.layer.configs.len();
-        if count < 2 || (count > DOMINANCE_WIDTH_MAX && count <= width) {
-            return;
-        }
-        let now = &self.now;
-        let mut scored: Vec<(i32, u32, Config<N>)> = (self.layer.configs.iter())
-            .map(|config| (config.score(now), config.state, *config))
-            .collect();
-        scored.sort_by_key(|(score, state, _)| (*score, *state));
-        if count > DOMINANCE_WIDTH_MAX {
-            self.exact = false;
-            scored.truncate(width.max(DOMINANCE_WIDTH_MAX));
-        }
-        let pairs = scored.len() <= DOMINANCE_WIDTH_MAX;
-        let configs = self.layer.change();
-        configs.clear();
-        for (_, _, config) in scored {
-            // What dominates has no higher score.
-            if pairs
-                && configs
-                    .iter()
-                    .any(|kept| dominates(kept, &config, now, &self.uses))
-            {
-                continue;
-            }
-            if configs.len() == width {
-                self.exact = false;
-                break;
-            }
-            configs.push(config);
-        }
-    }
-
     /// About how much memory it takes.
     pub fn bytes(&self) -> usize {
-        let kept: usize = (self.checkpoints.iter())
-            .map(|kept| kept.configs.capacity() * size_of::<Config<N>>() + kept.open.capacity() * 4 + 64)
-            .sum();
         self.layer.bytes()
             + self.next.bytes()
             + self.work.bytes()
             + self.trail.bytes()
             + self.uses.bytes()
-            + kept
+            + self.checkpoints.bytes()
     }
 }

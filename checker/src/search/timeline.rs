@@ -91,8 +91,17 @@ impl<'a> Timeline<'a> {
         events.copied().filter(|event| event & COMPLETES == 0)
     }
 
+    /// The states that these operations are possible in, where each is possible in one only.
+    pub fn homes(&self, positions: impl Iterator<Item = u32>) -> Vec<u32> {
+        let home = |position: u32| self.kinds[self.part[position as usize].kind as usize].home;
+        let mut homes: Vec<u32> = positions.map(home).filter(|&home| home != NO_STATE).collect();
+        homes.sort_unstable();
+        homes.dedup();
+        homes
+    }
+
     /// Whether everything that does not overwrite is possible in one state only.
-    pub fn homely(&self) -> bool {
+    pub fn all_have_homes(&self) -> bool {
         self.kinds
             .iter()
             .all(|kind| kind.overwrites || kind.home != NO_STATE)

@@ -12,10 +12,11 @@
 
 use std::hash::BuildHasher;
 
-use super::{Limits, Outcome};
+use super::Outcome;
 use crate::history::NEVER;
 use crate::history::values::{FastBuild, FastMap};
-use crate::model::{Model, Operation};
+use crate::limits::Limits;
+use crate::model::{Hints, Model, Operation};
 
 /// How often the budget is looked at.
 const STEPS_BETWEEN_CHECKS: u64 = 1024;
@@ -78,7 +79,7 @@ pub fn search<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<'_>
                 continue;
             }
             same.push((done.clone().into(), after.clone()));
-            bytes += done.len() * 8 + size_of::<M::State>() + model.heap_bytes(&after) + 64;
+            bytes += done.len() * 8 + size_of::<M::State>() + model.hints().heap_bytes(&after) + 64;
             unlink(&mut list, at);
             if returns[position] != HEAD {
                 unlink(&mut list, returns[position]);

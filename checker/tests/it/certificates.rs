@@ -5,10 +5,12 @@ use std::time::Duration;
 use duress_checker::certify::{brute_force, impossible, order_holds};
 use duress_checker::generate::{Random, small};
 use duress_checker::history::{NEVER, Val};
-use duress_checker::model::collections::{Queue, QueueOp};
-use duress_checker::model::register::{Register, RegisterOp};
+use duress_checker::limits::Limits;
 use duress_checker::model::{Model, Part};
-use duress_checker::search::{Limits, Outcome, wgl};
+use duress_checker::object::register::{Register, RegisterOp};
+use duress_checker::object::shared::element_op::ElementOp;
+use duress_checker::object::unordered_queue::UnorderedQueue;
+use duress_checker::search::{Outcome, wgl};
 use duress_checker::verdict::Budget;
 
 use crate::against_brute_force::{rounds, value};
@@ -105,13 +107,13 @@ fn orders_of_a_register() {
 /// One state leads to several, and operations take effect in place.
 #[test]
 fn orders_of_an_unordered_queue() {
-    certified(&Queue::Unordered, |random, unknown| {
+    certified(&UnorderedQueue, |random, unknown| {
         let element = Val::int(random.below(2)).unwrap();
         match random.below(6) {
-            0..=2 => QueueOp::Put(element),
-            _ if unknown => QueueOp::TakeAny,
-            3 => QueueOp::Empty,
-            _ => QueueOp::Take(element),
+            0..=2 => ElementOp::Put(element),
+            _ if unknown => ElementOp::TakeAny,
+            3 => ElementOp::Empty,
+            _ => ElementOp::Take(element),
         }
     });
 }

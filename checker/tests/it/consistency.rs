@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use duress_checker::consistency::{Guarantee, Kept, guarantees, staleness};
 use duress_checker::history::History;
-use duress_checker::search::Limits;
+use duress_checker::limits::Limits;
 use duress_checker::verdict::Budget;
 use serde_json::{Value, json};
 

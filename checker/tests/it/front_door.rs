@@ -111,6 +111,21 @@ fn what_cannot_be_checked_is_named() {
     assert!(error.to_string().contains("cas-register"));
 }
 
+/// Whoever reads a register of several first decides whether it began as null or as 0.
+#[test]
+fn registers_begin_as_null_or_as_0_but_not_as_both() {
+    let read = |process, value: Value| {
+        let asked = json!([["read", "a", null]]);
+        let found = json!([["read", "a", value]]);
+        [(process, "invoke", "txn", asked), (process, "ok", "txn", found)]
+    };
+    let same = [read(0, json!(0)), read(1, json!(0))].concat();
+    assert_eq!(judge(&same, "multi-register").verdict, Verdict::Held);
+    let both = [read(0, json!(null)), read(1, json!(0))].concat();
+    let verdict = judge(&both, "multi-register").verdict;
+    assert!(matches!(verdict, Verdict::Violated { .. }), "{verdict:?}");
+}
+
 #[test]
 fn a_spent_budget_is_no_verdict() {
     let steps: Vec<_> = (0..2000)

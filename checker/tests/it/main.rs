@@ -6,6 +6,7 @@ mod consistency;
 mod explanations;
 mod fast_paths;
 mod front_door;
+mod laws;
 mod odd_histories;
 mod parsers;
 mod planted;

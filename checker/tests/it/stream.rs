@@ -5,7 +5,7 @@ use std::time::Duration;
 use duress_checker::generate::{self, Random, Shape};
 use duress_checker::history::{Event, EventType, History, NEVER, Process, Remarks};
 use duress_checker::linearizability::{CheckError, check};
-use duress_checker::model::register::Register;
+use duress_checker::object::register::Register;
 use duress_checker::stream::{News, Stream};
 use duress_checker::verdict::{Budget, Verdict};
 use serde_json::{Value, json};

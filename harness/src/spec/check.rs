@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use duress_nemesis::spec::Spot;
+use duress_nemesis::Spot;
 use duress_workloads::Bound;
 
 use super::{ClusterSpec, Complaint, ComposeSpec, KeyPath, LoadSpec, LocalSpec, Spec};
@@ -288,7 +288,7 @@ fn check_compose(compose: &ComposeSpec) -> Result<(), Complaint> {
 }
 
 /// What is wrong with the faults, at its place.
-pub fn about_faults(error: &duress_nemesis::spec::SpecError) -> Complaint {
+pub fn about_faults(error: &duress_nemesis::SpecError) -> Complaint {
     let key = match error.spot {
         Spot::Here | Spot::Whole => KeyPath::of(["faults"]),
         Spot::Key(key) => KeyPath::of(["faults", key]),

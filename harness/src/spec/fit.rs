@@ -83,7 +83,7 @@ fn told(spec: &Spec, system: &System) -> Option<Complaint> {
         let what = format!(
             "{name} doesn't tell who leads; name nodes, or use targets and shapes without \"leader\" and \"follower\""
         );
-        return Some(about_faults(&duress_nemesis::spec::SpecError { what, spot }));
+        return Some(about_faults(&duress_nemesis::SpecError { what, spot }));
     }
     let lacks = |property: &Property| match property {
         Property::OneLeaderPerTerm if !facts.roles => Some("who leads"),

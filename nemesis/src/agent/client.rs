@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use duress_cluster::Place;
 use duress_cluster::procfs::living;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::ends::{AgentEnd, AgentError};
 use super::procfs::stopped;
 use super::protocol::{Command, Hello, Mark, Outcome, PROTOCOL_VERSION, Reply, Request};
 
@@ -31,50 +34,6 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// How long an agent that doesn't answer has to end once it is killed.
 const KILLED_WAIT_MAX: Duration = Duration::from_secs(2);
-
-/// Why the agent did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AgentError {
-    /// It could not be started.
-    #[error("start the agent {program:?}")]
-    Start {
-        /// What was run.
-        program: String,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// It is dead, deaf or mute: nothing that the nemesis says can be trusted any more.
-    #[error("the agent is gone ({how}); run `duress heal` on the run's directory to remove what it left")]
-    Gone {
-        /// How it went.
-        how: String,
-    },
-    /// It lives and does not answer: nothing that the nemesis says can be trusted any more.
-    #[error(
-        "the agent does not answer ({how}); run `duress heal` on the run's directory to remove what it left"
-    )]
-    Silent {
-        /// For how long, and what is known of its process.
-        how: String,
-    },
-    /// It tried, and says why it failed.
-    #[error("{0}")]
-    Refused(String),
-    /// It answered what this controller does not understand.
-    #[error("the agent's answer makes no sense: {0}")]
-    Answer(#[from] serde_json::Error),
-}
-
-/// How an agent ended.
-#[derive(Clone, Debug)]
-pub struct AgentEnd {
-    /// In words, e.g. `exit status: 0`.
-    pub how: String,
-    /// It healed everything before.
-    pub healed: bool,
-}
 
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Outcome>>>>;
 
@@ -213,6 +172,45 @@ impl AgentClient {
     /// Asks, and waits for the answer.
     pub async fn call<T: DeserializeOwned>(&self, command: Command) -> Result<T, AgentError> {
         self.line.call(command).await
+    }
+
+    /// Whether a kind of fault can be done to a node.
+    pub async fn can(&self, kind: &str, place: &Place) -> Result<(), AgentError> {
+        let (kind, place) = (kind.to_owned(), place.clone());
+        self.call(Command::Can { kind, place }).await
+    }
+
+    /// Does what the kind reads in `order`.
+    pub async fn inject<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        fault: u64,
+        order: &impl Serialize,
+    ) -> Result<T, AgentError> {
+        let (kind, order) = (kind.to_owned(), serde_json::to_value(order)?);
+        self.call(Command::Inject { kind, fault, order }).await
+    }
+
+    /// What is there of a fault.
+    pub async fn look<T: DeserializeOwned>(&self, kind: &str, fault: u64) -> Result<T, AgentError> {
+        let kind = kind.to_owned();
+        self.call(Command::Look { kind, fault }).await
+    }
+
+    /// Asks what the kind reads in `question`.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        question: &impl Serialize,
+    ) -> Result<T, AgentError> {
+        let (kind, question) = (kind.to_owned(), serde_json::to_value(question)?);
+        self.call(Command::Ask { kind, question }).await
+    }
+
+    /// Undoes a fault.
+    pub async fn heal<T: DeserializeOwned>(&self, kind: &str, fault: u64) -> Result<T, AgentError> {
+        let kind = kind.to_owned();
+        self.call(Command::Heal { kind, fault }).await
     }
 
     /// Returns when the agent has ended or does not answer any more, with which of them. Before

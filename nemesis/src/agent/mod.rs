@@ -4,43 +4,55 @@
 //! what is in force. **End of input means: heal everything, then exit**; so does SIGTERM. Signals from a terminal are for
 //! the controller, which ends in order and closes the agent's input; the agent ignores them.
 //!
-//! It knows nodes as [`duress_cluster::Place`]s, so the same code serves a sandbox, a container and a host. What to
-//! break, when, and whether it bit is not its business: see [`crate::fault`].
+//! It knows nodes as [`duress_cluster::Place`]s, so the same code serves a sandbox, a container and a host. How things are
+//! broken is the business of the kinds of fault, each of which has a [`part`] here; what to break, when, and whether it bit is the
+//! controller's.
 
-mod firewall;
-mod network;
-mod outside;
-mod probe;
+pub(crate) mod apart;
+pub(crate) mod chains;
+pub(crate) mod client;
+pub(crate) mod ends;
+pub(crate) mod firewall;
+pub(crate) mod outside;
+pub mod part;
+pub(crate) mod probe;
 pub(crate) mod processes;
 pub(crate) mod procfs;
 pub mod protocol;
-mod rules;
+pub(crate) mod rules;
 
-mod client;
-
-pub use client::{AgentClient, AgentEnd, AgentError};
-pub(crate) use healing::{remove_chains, wake};
-
-mod healing;
-
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread;
-use std::time::Instant;
 
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::{Value, json};
 
-use network::Network;
-use processes::Stopped;
-use protocol::{Command, Hello, Outcome, PROTOCOL_VERSION, Reply, Request, Took};
+use crate::kinds;
+use part::AgentPart;
+use protocol::{Command, Hello, Mark, Outcome, PROTOCOL_VERSION, Reply, Request};
+
+/// The parts of the kinds of fault that do something here, and the run that they do it for.
+struct Parts {
+    mark: Mark,
+    of_kind: BTreeMap<&'static str, Mutex<Box<dyn AgentPart>>>,
+}
+
+impl Parts {
+    fn new(mark: Mark) -> Parts {
+        let part = |kind: &&dyn kinds::Kind| Some((kind.name(), Mutex::new(kind.agent(&mark)?)));
+        let of_kind = kinds::TABLE.iter().filter_map(part).collect();
+        Parts { mark, of_kind }
+    }
+}
 
 /// Everything that is in force, and the way to change it.
 #[derive(Default)]
 struct Agent {
-    network: Mutex<Network>,
-    stopped: Mutex<Stopped>,
+    /// Made when a controller says hello.
+    parts: OnceLock<Parts>,
     /// Held for reading by each command; taken for writing, and set, before everything is healed for good.
     closed: RwLock<bool>,
 }
@@ -127,7 +139,6 @@ impl Agent {
     }
 
     fn run(&self, command: Command) -> io::Result<Value> {
-        let began = Instant::now();
         Ok(match command {
             Command::Hello { version, .. } if version != PROTOCOL_VERSION => {
                 return Err(io::Error::other(format!(
@@ -135,7 +146,7 @@ impl Agent {
                 )));
             }
             Command::Hello { mark, .. } => {
-                lock(&self.network).greeted(mark)?;
+                self.greeted(mark)?;
                 json!(Hello {
                     version: PROTOCOL_VERSION,
                     pid: std::process::id(),
@@ -150,20 +161,22 @@ impl Agent {
                 };
                 json!(places.iter().map(named).collect::<io::Result<Vec<_>>>()?)
             }
-            Command::CanCut { place } => json!(lock(&self.network).can_cut(&place)?),
-            Command::Cut { fault, rules } => {
-                lock(&self.network).cut(fault, &rules)?;
-                json!(Took {
-                    micros: began.elapsed().as_micros() as u64
-                })
+            Command::Can { kind, place } => {
+                self.part(&kind)?.can(&place)?;
+                Value::Null
             }
-            Command::Mend { fault } => json!(lock(&self.network).mend(fault)?),
-            Command::LookAtRules { fault } => json!(lock(&self.network).look(fault)?),
-            Command::Follow { place } => json!(lock(&self.network).follow(&place)?),
-            Command::Probe { points } => json!(lock(&self.network).probe(&points)?),
+            Command::Inject { kind, fault, order } => self.part(&kind)?.inject(fault, order)?,
+            Command::Look { kind, fault } => self.part(&kind)?.look(fault)?,
+            Command::Ask { kind, question } => self.part(&kind)?.ask(question)?,
+            Command::Heal { kind, fault } => self.part(&kind)?.heal(fault)?.answer,
+            Command::Follow { place } => {
+                let mut put_back = Vec::new();
+                for part in self.parts()?.of_kind.values() {
+                    put_back.extend(lock(part).follow(&place)?);
+                }
+                json!(put_back)
+            }
             Command::Processes { places } => json!(processes::list(&places)?),
-            Command::Pause { fault, places } => json!(lock(&self.stopped).pause(fault, &places)?),
-            Command::Resume { fault } => json!(lock(&self.stopped).resume(fault)?),
             Command::Signal { signal, places } => json!(processes::end(signal, &places)?),
             Command::Alive { processes } => {
                 json!(processes.iter().filter_map(procfs::current).collect::<Vec<_>>())
@@ -172,28 +185,46 @@ impl Agent {
         })
     }
 
+    /// Learns for which run it works. It is never another: what is in force for the first one would be forgotten.
+    fn greeted(&self, mark: Mark) -> io::Result<()> {
+        let parts = self.parts.get_or_init(|| Parts::new(mark.clone()));
+        if parts.mark == mark {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "this agent works for the run with mark {} and not {}",
+            parts.mark.as_str(),
+            mark.as_str()
+        )))
+    }
+
+    fn parts(&self) -> io::Result<&Parts> {
+        let parts = self.parts.get();
+        parts.ok_or_else(|| io::Error::other("no controller has said hello yet"))
+    }
+
+    fn part(&self, kind: &str) -> io::Result<MutexGuard<'_, Box<dyn AgentPart>>> {
+        let part = self.parts()?.of_kind.get(kind);
+        part.map(lock)
+            .ok_or_else(|| io::Error::other(format!("the kind of fault {kind:?} does nothing here")))
+    }
+
     /// Says what it did; goes on past what fails, and fails at the end.
     fn heal_all(&self) -> io::Result<Vec<String>> {
         let mut done = Vec::new();
         let mut failed = Vec::new();
-        let mut network = lock(&self.network);
-        for fault in network.faults() {
-            match network.mend(fault) {
-                Ok(dropped) => done.push(format!(
-                    "removed the rules of fault {fault} from {} nodes",
-                    dropped.len()
-                )),
-                Err(error) => failed.push(error.to_string()),
-            }
-        }
-        let mut stopped = lock(&self.stopped);
-        for fault in stopped.faults() {
-            match stopped.resume(fault) {
-                Ok(nodes) => {
-                    let count: usize = nodes.iter().map(|node| node.processes.len()).sum();
-                    done.push(format!("woke {count} processes of fault {fault}"));
+        for part in self
+            .parts
+            .get()
+            .into_iter()
+            .flat_map(|parts| parts.of_kind.values())
+        {
+            let mut part = lock(part);
+            for fault in part.in_force() {
+                match part.heal(fault) {
+                    Ok(healed) => done.push(healed.said),
+                    Err(error) => failed.push(error.to_string()),
                 }
-                Err(error) => failed.push(error.to_string()),
             }
         }
         if failed.is_empty() {

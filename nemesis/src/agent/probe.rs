@@ -12,7 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::firewall::{Family, within};
+use super::chains::Family;
+use super::firewall::within;
 use super::protocol::{Link, Point, Reachability};
 
 /// Time between rounds. With [`ROUNDS_MIN`] a cut link is watched for 120 ms: hundreds of times a round trip here.

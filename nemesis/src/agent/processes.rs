@@ -1,6 +1,5 @@
-//! Processes that are stopped, and processes that are ended.
+//! Processes of nodes: which there are, and signals to them.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,13 +8,13 @@ use duress_cluster::Place;
 use duress_cluster::procfs::living;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::procfs::{self, stopped};
-use super::protocol::{Ending, Held, Process, Processes};
+use super::procfs;
+use super::protocol::{Ending, Process, Processes};
 
 /// How long to chase processes that fork faster than they can be signalled, or that sit in the kernel.
-const CHASE_MAX: Duration = Duration::from_secs(2);
+pub const CHASE_MAX: Duration = Duration::from_secs(2);
 /// Between two looks at the process table.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
+pub const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Sends the signal if the process is still the one that is meant. False if it is gone.
 pub fn signal(process: &Process, signal: Signal) -> io::Result<bool> {
@@ -41,123 +40,9 @@ pub fn signal(process: &Process, signal: Signal) -> io::Result<bool> {
     }
 }
 
-/// All that the agent stopped.
-#[derive(Default)]
-pub struct Stopped {
-    faults: BTreeMap<u64, Vec<Held>>,
-}
-
-impl Stopped {
-    /// Stops every process of the nodes, until none is left that runs. When it fails, some may be stopped: resume.
-    pub fn pause(&mut self, fault: u64, places: &[Place]) -> io::Result<Vec<Held>> {
-        let held_before: Vec<Process> = self
-            .faults
-            .values()
-            .flatten()
-            .flat_map(|node| node.processes.iter().copied())
-            .collect();
-        for place in places {
-            let mut held = Held {
-                node: place.name.clone(),
-                processes: Vec::new(),
-                newly: 0,
-            };
-            let result = stop_all(place, &held_before, &mut held);
-            // Remembered whatever came of it: what was stopped before the error must be woken.
-            self.faults.entry(fault).or_default().push(held);
-            result?;
-        }
-        Ok(self.faults.get(&fault).cloned().unwrap_or_default())
-    }
-
-    /// Lets the processes of a fault go on, but for those that another fault holds.
-    pub fn resume(&mut self, fault: u64) -> io::Result<Vec<Processes>> {
-        let Some(held) = self.faults.get(&fault) else {
-            return Ok(Vec::new());
-        };
-        let held_by_others = |process: &Process| {
-            self.faults
-                .iter()
-                .filter(|(other, _)| **other != fault)
-                .any(|(_, nodes)| {
-                    nodes
-                        .iter()
-                        .flat_map(|node| &node.processes)
-                        .any(|other| same(other, process))
-                })
-        };
-        let mut resumed = Vec::new();
-        for node in held {
-            let mut processes = Vec::new();
-            for process in node.processes.iter().filter(|process| !held_by_others(process)) {
-                if signal(process, Signal::CONT)? {
-                    processes.push(*process);
-                }
-            }
-            resumed.push(Processes {
-                node: node.node.clone(),
-                processes,
-            });
-        }
-        self.faults.remove(&fault);
-        Ok(resumed)
-    }
-
-    /// The faults that hold processes.
-    pub fn faults(&self) -> Vec<u64> {
-        self.faults.keys().copied().collect()
-    }
-}
-
-fn same(one: &Process, other: &Process) -> bool {
+/// Whether it is one process, whatever state it is in.
+pub fn same(one: &Process, other: &Process) -> bool {
     (one.pid, one.started) == (other.pid, other.started)
-}
-
-/// Stops what runs and notes it in `held`, with what earlier pauses stopped there (`held_before`). Processes that were
-/// stopped before, and not by a pause, stay as they are and are not noted, so that healing leaves them alone.
-fn stop_all(place: &Place, held_before: &[Process], held: &mut Held) -> io::Result<()> {
-    let deadline = Instant::now() + CHASE_MAX;
-    let mut first_look = true;
-    loop {
-        let members = procfs::members(place)?;
-        if first_look && members.is_empty() {
-            return Err(io::Error::other(format!(
-                "pause {}: no process runs there",
-                place.name
-            )));
-        }
-        if first_look {
-            held.processes.extend(
-                members
-                    .iter()
-                    .filter(|process| held_before.iter().any(|other| same(other, process))),
-            );
-        }
-        first_look = false;
-        let running: Vec<&Process> = members.iter().filter(|process| !stopped(process.state)).collect();
-        if running.is_empty() {
-            for process in held.processes.iter_mut() {
-                *process = procfs::current(process).unwrap_or(*process);
-            }
-            return Ok(());
-        }
-        for process in &running {
-            if !held.processes.iter().any(|other| same(other, process)) {
-                // Noted first: a process that was signalled but isn't noted would never be woken.
-                held.processes.push(**process);
-                held.newly += 1;
-            }
-            signal(process, Signal::STOP)?;
-        }
-        if Instant::now() > deadline {
-            return Err(io::Error::other(format!(
-                "pause {}: {} of its processes still run after {CHASE_MAX:?}",
-                place.name,
-                running.len()
-            )));
-        }
-        thread::sleep(LOOK_AGAIN);
-    }
 }
 
 /// The living processes of nodes.

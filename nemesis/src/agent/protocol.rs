@@ -1,13 +1,15 @@
 //! What controller and agent say to each other: one JSON object a line.
 //!
 //! ```json
-//! {"id":1,"do":"hello","version":3,"mark":"1f2e3d4c"}
-//! {"id":1,"ok":{"version":3,"pid":4242,"boot":"6d1c…"}}
-//! {"id":2,"do":"cut","fault":3,"rules":[{"place":{"name":"n1","pid":77,…},"drop_from":["10.9.0.2"]}]}
+//! {"id":1,"do":"hello","version":4,"mark":"1f2e3d4c"}
+//! {"id":1,"ok":{"version":4,"pid":4242,"boot":"6d1c…"}}
+//! {"id":2,"do":"inject","kind":"partition","fault":3,"order":[{"place":{"name":"n1","pid":77,…},"drop_from":["10.9.0.2"]}]}
 //! {"id":2,"ok":{"micros":31000}}
-//! {"id":3,"do":"mend","fault":3}
+//! {"id":3,"do":"heal","kind":"partition","fault":3}
 //! {"id":3,"error":"remove the rules of fault 3 from n1: ip6tables-restore: exit status: 4: …"}
 //! ```
+//!
+//! What a kind of fault orders and answers is its own business: see [`super::part::AgentPart`].
 //!
 //! Answers come in any order; the `id` says which is whose.
 
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Version of the protocol. Controller and agent must agree on it to the letter.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// One line to the agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,55 +70,53 @@ pub enum Command {
         /// The nodes.
         places: Vec<Place>,
     },
-    /// Finds the program that changes packet filters, or says why links can't be cut. Answer: `null`.
-    CanCut {
-        /// A node where they would be.
+    /// Says whether a kind of fault can be done to a node, and if not, why not. Answer: `null`.
+    Can {
+        /// Which kind.
+        kind: String,
+        /// The node.
         place: Place,
     },
-    /// Drops packets, at each receiving node. Answer: [`Took`].
-    Cut {
-        /// Number of the fault that the rules belong to.
+    /// Does it. Answer: the kind's.
+    Inject {
+        /// Which kind.
+        kind: String,
+        /// Number of the fault.
         fault: u64,
-        /// What each node is to drop.
-        rules: Vec<Rule>,
+        /// What exactly, for the kind to read.
+        order: Value,
     },
-    /// Removes what `cut` did, for one fault. Answer: a list of [`Dropped`].
-    Mend {
+    /// What is there of a fault. Answer: the kind's.
+    Look {
+        /// Which kind.
+        kind: String,
         /// Number of the fault.
         fault: u64,
     },
-    /// Whether what `cut` did is still in force, by the packet filters themselves. Answer: a list of [`RulesSeen`].
-    LookAtRules {
+    /// Anything else that a kind wants to know. Answer: the kind's.
+    Ask {
+        /// Which kind.
+        kind: String,
+        /// For the kind to read.
+        question: Value,
+    },
+    /// Undoes a fault. Answer: the kind's.
+    Heal {
+        /// Which kind.
+        kind: String,
         /// Number of the fault.
         fault: u64,
     },
-    /// A node came back in another network namespace: puts every rule in force there, too. Answer: the numbers of the
-    /// faults whose rules were put back.
+    /// A node is somewhere else now: puts there in force what was in force where it was. Answer: the numbers of the faults of
+    /// which something was put back.
     Follow {
         /// Where the node is now.
         place: Place,
-    },
-    /// Sends packets between all points and tells which arrive. Answer: [`Reachability`].
-    Probe {
-        /// Nodes, and the addresses of clients and observers.
-        points: Vec<Point>,
     },
     /// The processes of nodes, keepers spared. Answer: a list of [`Processes`].
     Processes {
         /// The nodes.
         places: Vec<Place>,
-    },
-    /// Stops every process of the nodes. Answer: a list of [`Held`].
-    Pause {
-        /// Number of the fault.
-        fault: u64,
-        /// The nodes.
-        places: Vec<Place>,
-    },
-    /// Lets those go on that `pause` stopped, unless another fault still holds them. Answer: a list of [`Processes`].
-    Resume {
-        /// Number of the fault.
-        fault: u64,
     },
     /// Signals every process of the nodes. Answer: a list of [`Processes`], those that were signalled.
     Signal {
@@ -195,13 +195,6 @@ pub struct Hello {
     pub boot: String,
 }
 
-/// How long a command took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Took {
-    /// In microseconds.
-    pub micros: u64,
-}
-
 /// A place with what tells it from a later one that has the same process id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -215,48 +208,6 @@ pub struct Identity {
     pub processes: u64,
     /// Processes that were stopped before any fault: not ours to wake.
     pub stopped: Vec<Process>,
-}
-
-/// What a node is to drop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
-    /// The receiving node.
-    pub place: Place,
-    /// Sources of the packets.
-    pub drop_from: Vec<IpAddr>,
-}
-
-/// What is there of a fault's rules at a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RulesSeen {
-    /// The receiving node.
-    pub node: String,
-    /// Inode of the network namespace that the rules are in. Counters begin anew in another one.
-    pub net: u64,
-    /// Which parts of the rules are not there, e.g. `the jump from INPUT`.
-    pub missing: Vec<String>,
-    /// What was dropped, by source.
-    pub dropped: Vec<DroppedFrom>,
-}
-
-/// What a rule dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DroppedFrom {
-    /// Source of the packets.
-    pub from: IpAddr,
-    /// Packets, by the counter of the rule.
-    pub packets: u64,
-    /// Packets that the agent itself sent through this link, to probe it, while the rule was in force.
-    pub probes: u64,
-}
-
-/// What the rules of a fault dropped at a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dropped {
-    /// The receiving node.
-    pub node: String,
-    /// Packets, by the counters of the rules.
-    pub packets: u64,
 }
 
 /// Where probes start and end.
@@ -307,17 +258,6 @@ pub struct Process {
     pub started: u64,
     /// Its state as in `/proc/PID/stat`: `R`, `S`, `D`, `T`…
     pub state: char,
-}
-
-/// The processes that a pause holds at a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    /// The node.
-    pub node: String,
-    /// All that stay stopped until this pause ends, those that an earlier pause had stopped included.
-    pub processes: Vec<Process>,
-    /// How many of them ran until this pause stopped them.
-    pub newly: usize,
 }
 
 /// The processes of a node.

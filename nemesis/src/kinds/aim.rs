@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::KindRef;
-use crate::agent::AgentError;
+use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Command, Process, Processes};
 use crate::journal::Entry;
 use crate::life::shared::Shared;

@@ -26,6 +26,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::agent::part::AgentPart;
 use crate::agent::protocol::{Identity, Mark, Process};
 use crate::life::technique::Technique;
 use crate::targets::Selector;
@@ -51,6 +52,9 @@ pub trait Kind: Sync {
 
     /// Reads the parameters of one fault, an object. The error says what would be right.
     fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String>;
+
+    /// Its half on the machine where nodes live, of the run with this mark. `None`: there is nothing that it does there.
+    fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>>;
 
     /// Undoes at one node what may be left of a fault whose agent is dead. Safe to repeat. Says what it did.
     fn mend(&self, left: &Left<'_>) -> io::Result<String>;

@@ -10,8 +10,10 @@ use duress_cluster::{Cluster, Place};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::agent::client::AgentClient;
+use crate::agent::ends::AgentError;
+use crate::agent::procfs;
 use crate::agent::protocol::{Command, Identity, Processes};
-use crate::agent::{AgentClient, AgentError, procfs};
 use crate::journal::{Entry, Journal, JournalError};
 use crate::targets::Roles;
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use duress_cluster::Place;
-use duress_nemesis::agent::AgentClient;
+use duress_nemesis::AgentClient;
 use duress_nemesis::agent::protocol::{Link, Mark, Point, Reachability};
 
 /// Where clients' requests come from, on the hub.

@@ -1,8 +1,9 @@
 //! Cutting links: the agent's rules, its probes, and what they leave alone.
 
 use duress_cluster::Place;
-use duress_nemesis::agent::AgentClient;
-use duress_nemesis::agent::protocol::{Command, Dropped, Hello, Point, Reachability, Rule, Took};
+use duress_nemesis::AgentClient;
+use duress_nemesis::agent::protocol::{Command, Hello, Point, Reachability};
+use duress_nemesis::kinds::partition::order::{Dropped, Rule, Took};
 use std::time::Instant;
 
 use super::lab::{CLIENTS, Lab, OBSERVERS, silent, wait_until};
@@ -19,15 +20,15 @@ fn rule(lab: &Lab, at: usize, from: &[usize]) -> Rule {
 }
 
 async fn cut(agent: &AgentClient, fault: u64, rules: Vec<Rule>) {
-    agent.call::<Took>(Command::Cut { fault, rules }).await.unwrap();
+    agent.inject::<Took>("partition", fault, &rules).await.unwrap();
 }
 
 async fn mend(agent: &AgentClient, fault: u64) -> Vec<Dropped> {
-    agent.call(Command::Mend { fault }).await.unwrap()
+    agent.heal("partition", fault).await.unwrap()
 }
 
 async fn probe(lab: &Lab, agent: &AgentClient) -> Reachability {
-    agent.call(Command::Probe { points: lab.points() }).await.unwrap()
+    agent.ask("partition", &lab.points()).await.unwrap()
 }
 
 #[tokio::test]
@@ -130,7 +131,7 @@ async fn clients_are_cut_and_observers_are_not() {
             addresses: vec![address.parse().unwrap()],
         });
     }
-    let seen: Reachability = agent.call(Command::Probe { points }).await.unwrap();
+    let seen: Reachability = agent.ask("partition", &points).await.unwrap();
     assert_eq!(silent(&seen), ["clients>n1/4"]);
 }
 
@@ -171,7 +172,7 @@ async fn a_terminal_does_not_reach_it_and_sigterm_heals() {
     super::lab::sh(&format!("kill -INT {pid}; kill -HUP {pid}"));
     assert!(
         agent
-            .call::<Reachability>(Command::Probe { points: lab.points() })
+            .ask::<Reachability>("partition", &lab.points())
             .await
             .is_ok()
     );
@@ -193,10 +194,7 @@ async fn the_own_network_is_never_touched() {
         place: here,
         drop_from: vec![CLIENTS.parse().unwrap()],
     }];
-    let error = agent
-        .call::<Took>(Command::Cut { fault: 1, rules })
-        .await
-        .unwrap_err();
+    let error = agent.inject::<Took>("partition", 1, &rules).await.unwrap_err();
     assert!(error.to_string().contains("own network namespace"), "{error}");
 }
 

@@ -3,7 +3,8 @@
 use std::process::{Command as Program, Stdio};
 
 use duress_cluster::Place;
-use duress_nemesis::agent::protocol::{Command, Ending, Held, Processes};
+use duress_nemesis::agent::protocol::{Command, Ending, Processes};
+use duress_nemesis::kinds::pause::Held;
 
 use super::lab::{Lab, wait_until};
 
@@ -30,13 +31,8 @@ async fn a_node_without_a_pid_namespace_is_its_program_and_what_descends_from_it
         })
     };
     while list().await.unwrap()[0].processes.len() < 3 {}
-    let held: Vec<Held> = agent
-        .call(Command::Pause {
-            fault: 1,
-            places: vec![place.clone()],
-        })
-        .await
-        .unwrap();
+    let places = vec![place.clone()];
+    let held: Vec<Held> = agent.inject("pause", 1, &places).await.unwrap();
     assert_eq!(held[0].processes.len(), 3);
     assert!(
         list().await.unwrap()[0]
@@ -71,13 +67,7 @@ async fn the_end_of_input_wakes() {
         addresses: vec![],
         data: None,
     };
-    agent
-        .call::<Vec<Held>>(Command::Pause {
-            fault: 1,
-            places: vec![place],
-        })
-        .await
-        .unwrap();
+    agent.inject::<Vec<Held>>("pause", 1, &[place]).await.unwrap();
     assert_eq!(lab.state(program.id()), 'T');
     agent.close().await.unwrap();
     wait_until("the process to go on", || {

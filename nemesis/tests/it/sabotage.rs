@@ -1,13 +1,14 @@
 //! Faults that don't bite are never proven to: the injection is made a no-op, undone half-way, or aimed at nodes that can't
 //! be hurt.
 //!
-//! Each is tried [`rounds`] times. `DURESS_SABOTAGE=100 cargo nextest run -p duress-nemesis sabotage` tries more.
+//! Each is tried [`rounds`] times. `DURESS_SABOTAGE=100 cargo test -p duress-nemesis --test it sabotage` tries more.
 
 use std::process::Stdio;
 use std::sync::Arc;
 
 use duress_checker::history::FaultStep;
-use duress_nemesis::agent::protocol::{Held, Mark, Process};
+use duress_nemesis::agent::protocol::{Mark, Process};
+use duress_nemesis::kinds::pause::Held;
 use duress_nemesis::{AgentClient, AgentEnd};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -107,9 +108,13 @@ async fn never_bites(stage: &Stage, fault: &str, said: &str) {
 
 fn nothing(_: &Lab) {}
 
+fn is_injection(request: &Value, kind: &str) -> bool {
+    request["do"] == "inject" && request["kind"] == kind
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_that_cuts_nothing() {
-    let swallow = |request: &Value| (request["do"] == "cut").then(|| json!({"micros": 1}));
+    let swallow = |request: &Value| is_injection(request, "partition").then(|| json!({"micros": 1}));
     let stage = Stage::with_saboteur(3, swallow).await;
     never_proven(&stage, PARTITION, nothing, "were heard").await;
     never_proven(&stage, CLIENTS, nothing, "were heard").await;
@@ -222,7 +227,7 @@ async fn a_pause_that_stops_nothing() {
             }],
             newly: 1,
         };
-        (request["do"] == "pause").then(|| json!([held]))
+        is_injection(request, "pause").then(|| json!([held]))
     };
     let stage = Stage::with_saboteur(1, swallow).await;
     never_proven(&stage, PAUSE, nothing, "processes run").await;

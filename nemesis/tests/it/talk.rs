@@ -18,7 +18,7 @@ pub fn talker() -> [String; 4] {
 }
 
 /// Tells a talker whom to talk to: the first so many nodes of a lab.
-pub fn peers<'a>(command: &'a mut Command, count: u8) -> &'a mut Command {
+pub fn peers(command: &mut Command, count: u8) -> &mut Command {
     let peers: Vec<String> = (1..=count)
         .map(|number| format!("10.9.0.{number}:{PORT}"))
         .collect();

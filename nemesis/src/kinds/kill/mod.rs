@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{About, Kind, Left, Parameter, Parameters, json, typed};
+use crate::agent::part::AgentPart;
+use crate::agent::protocol::Mark;
 use crate::life::technique::Technique;
 use crate::targets::{SELECTORS, Selector};
 
@@ -59,6 +61,11 @@ impl Kind for Kill {
 
     fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
         Ok(Arc::new(typed::<KillParameters>(parameters)?))
+    }
+
+    /// Signals are the agent's own.
+    fn agent(&self, _mark: &Mark) -> Option<Box<dyn AgentPart>> {
+        None
     }
 
     fn mend(&self, _left: &Left<'_>) -> io::Result<String> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use duress_cluster::{Place, ProgramState};
 use serde_json::{Value, json};
 
-use crate::agent::AgentError;
+use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Command, Ending, Process, Processes};
 use crate::kinds::KindRef;
 use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use crate::agent::protocol::{Link, Reachability, RulesSeen};
+use super::order::RulesSeen;
+use crate::agent::protocol::{Link, Reachability};
 use crate::life::technique::Outcome;
 
 /// Directed links, `(from, to)`, by the names of the points that were probed.
@@ -236,7 +237,7 @@ mod tests {
     use duress_checker::history::StepResult;
 
     use super::*;
-    use crate::agent::protocol::DroppedFrom;
+    use crate::kinds::partition::order::DroppedFrom;
 
     /// `a>b` heard; `a-b` silent and meant to be; `a!b` silent and not meant to be; `a~b` heard though meant to be cut.
     fn seen(text: &str) -> Reachability {

@@ -6,7 +6,9 @@
 //! targets = "leader"     # with shapes one, one-way (a single node) and clients
 //! ```
 
+mod agent;
 mod links;
+pub mod order;
 mod shape;
 mod steps;
 
@@ -19,11 +21,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{About, Kind, Left, Parameter, Parameters, json, typed};
-use crate::agent::remove_chains;
+use crate::agent::part::AgentPart;
+use crate::agent::protocol::Mark;
 use crate::life::technique::Technique;
 use crate::targets::Selector;
 
+use agent::{Network, remove_chains};
 pub use shape::Shape;
+
+/// As in specs, schedules and histories.
+const NAME: &str = "partition";
 
 /// The kind.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +47,7 @@ struct PartitionParameters {
 
 impl Kind for Partition {
     fn name(&self) -> &'static str {
-        "partition"
+        NAME
     }
 
     fn effect(&self) -> Effect {
@@ -85,6 +92,10 @@ impl Kind for Partition {
             ));
         }
         Ok(Arc::new(parameters))
+    }
+
+    fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>> {
+        Some(Box::new(Network::new(mark.clone())))
     }
 
     fn mend(&self, left: &Left<'_>) -> io::Result<String> {

@@ -7,14 +7,17 @@ use duress_cluster::{Node, Place};
 use serde_json::{Value, json};
 
 use super::links::{Counters, Links, judge_cut, judge_healed, judge_still_cut, pairs};
+use super::order::{Dropped, Rule, RulesSeen, Took};
 use super::shape::{Cut, Shape, links};
-use crate::agent::AgentError;
-use crate::agent::protocol::{Command, Dropped, Point, Reachability, Rule, RulesSeen, Took};
+use crate::agent::ends::AgentError;
+use crate::agent::protocol::{Point, Reachability};
 use crate::journal::Entry;
 use crate::kinds::KindRef;
 use crate::life::shared::Shared;
 use crate::life::technique::{Outcome, Technique};
 use crate::targets::Selector;
+
+const KIND: &str = super::NAME;
 
 /// What probes call the place where clients' requests come from. No cluster calls a node so: names of nodes are
 /// hostnames, and these have no space.
@@ -68,8 +71,7 @@ impl PartitionSteps {
 
     /// Looks at the rules, and adds up what they dropped.
     async fn count(&mut self, shared: &Shared) -> Result<(), String> {
-        let command = Command::LookAtRules { fault: self.id };
-        let seen = shared.agent.call::<Vec<RulesSeen>>(command).await;
+        let seen = shared.agent.look::<Vec<RulesSeen>>(KIND, self.id).await;
         let nodes: Vec<String> = self.rules.iter().map(|rule| rule.place.name.clone()).collect();
         self.counters
             .add(&nodes, &seen.map_err(|error| error.to_string())?)
@@ -98,7 +100,7 @@ impl PartitionSteps {
                 });
             }
         }
-        shared.agent.call(Command::Probe { points }).await
+        shared.agent.ask(KIND, &points).await
     }
 }
 
@@ -184,10 +186,7 @@ impl Technique for PartitionSteps {
                 absent.join("; ")
             ));
         }
-        let able = Command::CanCut {
-            place: self.rules[0].place.clone(),
-        };
-        if let Err(error) = shared.agent.call::<()>(able).await {
+        if let Err(error) = shared.agent.can(KIND, &self.rules[0].place).await {
             return Outcome::skipped(error.to_string());
         }
         let at = self.rules.iter().map(|rule| rule.place.clone()).collect();
@@ -211,11 +210,7 @@ impl Technique for PartitionSteps {
     }
 
     async fn inject(&mut self, shared: &Shared) -> Outcome {
-        let command = Command::Cut {
-            fault: self.id,
-            rules: self.rules.clone(),
-        };
-        let took = shared.agent.call::<Took>(command).await;
+        let took = shared.agent.inject::<Took>(KIND, self.id, &self.rules).await;
         Outcome::of(took.map(|took| {
             Outcome::installed(
                 format!("rules are in force at {} nodes", self.rules.len()),
@@ -245,10 +240,7 @@ impl Technique for PartitionSteps {
     }
 
     async fn heal(&mut self, shared: &Shared) -> Outcome {
-        let dropped = shared
-            .agent
-            .call::<Vec<Dropped>>(Command::Mend { fault: self.id })
-            .await;
+        let dropped = shared.agent.heal::<Vec<Dropped>>(KIND, self.id).await;
         Outcome::of(dropped.map(|nodes| {
             let packets: u64 = nodes.iter().map(|node| node.packets).sum();
             Outcome::installed(

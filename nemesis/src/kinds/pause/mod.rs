@@ -5,6 +5,7 @@
 //! targets = "leader"     # any one node, if it does not say
 //! ```
 
+mod agent;
 mod steps;
 
 use std::io;
@@ -16,9 +17,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{About, Kind, Left, Parameter, Parameters, json, typed};
-use crate::agent::wake;
+use crate::agent::part::AgentPart;
+use crate::agent::protocol::Mark;
 use crate::life::technique::Technique;
 use crate::targets::{SELECTORS, Selector};
+
+pub use agent::Held;
+use agent::{Stopped, wake};
+
+/// As in specs, schedules and histories.
+const NAME: &str = "pause";
 
 /// The kind.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +42,7 @@ struct PauseParameters {
 
 impl Kind for Pause {
     fn name(&self) -> &'static str {
-        "pause"
+        NAME
     }
 
     fn effect(&self) -> Effect {
@@ -55,6 +63,10 @@ impl Kind for Pause {
 
     fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
         Ok(Arc::new(typed::<PauseParameters>(parameters)?))
+    }
+
+    fn agent(&self, _mark: &Mark) -> Option<Box<dyn AgentPart>> {
+        Some(Box::new(Stopped::default()))
     }
 
     fn mend(&self, left: &Left<'_>) -> io::Result<String> {

@@ -5,8 +5,9 @@ use duress_checker::history::StepResult;
 use duress_cluster::Place;
 use serde_json::{Value, json};
 
+use super::agent::Held;
 use crate::agent::procfs;
-use crate::agent::protocol::{Command, Held, Process, Processes};
+use crate::agent::protocol::{Command, Process, Processes};
 use crate::journal::Entry;
 use crate::kinds::KindRef;
 use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
@@ -63,11 +64,11 @@ impl Technique for PauseSteps {
     }
 
     async fn inject(&mut self, shared: &Shared) -> Outcome {
-        let command = Command::Pause {
-            fault: self.id,
-            places: self.places.clone(),
-        };
-        let held = match shared.agent.call::<Vec<Held>>(command).await {
+        let held = match shared
+            .agent
+            .inject::<Vec<Held>>(super::NAME, self.id, &self.places)
+            .await
+        {
             Ok(held) => held,
             Err(error) => return Outcome::indeterminate(error.to_string(), Value::Null),
         };
@@ -114,10 +115,7 @@ impl Technique for PauseSteps {
     }
 
     async fn heal(&mut self, shared: &Shared) -> Outcome {
-        let resumed = shared
-            .agent
-            .call::<Vec<Processes>>(Command::Resume { fault: self.id })
-            .await;
+        let resumed = shared.agent.heal::<Vec<Processes>>(super::NAME, self.id).await;
         Outcome::of(resumed.map(|nodes| {
             self.woken = all(&nodes);
             Outcome::installed(

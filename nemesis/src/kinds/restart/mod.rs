@@ -15,6 +15,8 @@ use serde_json::Value;
 
 use super::kill::{KillSteps, NOTHING_LEFT};
 use super::{About, Kind, Left, Parameter, Parameters, json, typed};
+use crate::agent::part::AgentPart;
+use crate::agent::protocol::Mark;
 use crate::life::technique::Technique;
 use crate::targets::{SELECTORS, Selector};
 
@@ -53,6 +55,11 @@ impl Kind for Restart {
 
     fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
         Ok(Arc::new(typed::<RestartParameters>(parameters)?))
+    }
+
+    /// Signals are the agent's own.
+    fn agent(&self, _mark: &Mark) -> Option<Box<dyn AgentPart>> {
+        None
     }
 
     fn mend(&self, _left: &Left<'_>) -> io::Result<String> {

@@ -1,0 +1,26 @@
+//! What explanations need to know of a model: how a state reads, and which values an operation brings in or needs.
+
+use std::fmt::Debug;
+
+use super::plain::Plain;
+use crate::history::{Val, Values};
+
+/// A model's words for explanations, each with a default.
+pub trait Words<Op, State: Debug> {
+    /// A state as a person reads it.
+    fn show(&self, state: &State, _values: &Values) -> String {
+        format!("{state:?}")
+    }
+
+    /// The values that the operation brings in: while a witness has a read of one, it keeps this operation.
+    fn produces<'op>(&self, _op: &'op Op) -> &'op [Val] {
+        &[]
+    }
+
+    /// The values that the operation needs somebody to have brought in.
+    fn needs<'op>(&self, _op: &'op Op) -> &'op [Val] {
+        &[]
+    }
+}
+
+impl<Op, State: Debug> Words<Op, State> for Plain {}

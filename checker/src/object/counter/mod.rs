@@ -1,0 +1,73 @@
+//! A counter: `add`, `inc`, `dec` and `read`.
+//!
+//! `add n` (also `inc`, `dec`, by `n` or 1), `read` → `n`. It begins at 0.
+
+mod direct;
+mod op;
+
+pub use self::op::CounterOp;
+use crate::history::{Datum, Val};
+use crate::model::{Call, Decision, Hints, Model, Operation, Shortcuts};
+
+/// A counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter;
+
+impl Model for Counter {
+    type Op = CounterOp;
+    type State = i64;
+
+    fn name(&self) -> &'static str {
+        "counter"
+    }
+
+    fn operation(&self, call: &Call<'_>) -> Result<Option<CounterOp>, String> {
+        let number = |datum: Datum, default: Option<i64>| match datum.single() {
+            Some(Val::NIL) => default.ok_or_else(|| "a counter takes numbers, not null".to_owned()),
+            Some(value) => (call.values.int(value)).ok_or_else(|| "a counter takes whole numbers".to_owned()),
+            None => Err("a counter takes numbers, not pairs".to_owned()),
+        };
+        match (call.f, call.result) {
+            ("add", _) => number(call.argument, None).map(|by| Some(CounterOp::Add(by))),
+            ("inc" | "increment", _) => number(call.argument, Some(1)).map(|by| Some(CounterOp::Add(by))),
+            ("dec" | "decrement", _) => {
+                number(call.argument, Some(1)).map(|by| Some(CounterOp::Add(by.wrapping_neg())))
+            }
+            ("read", None) => Ok(None),
+            ("read", Some(result)) => number(result, None).map(|found| Some(CounterOp::Read(found))),
+            (f, _) => Err(format!("a counter takes add, inc, dec and read, not {f}")),
+        }
+    }
+
+    fn initial(&self) -> i64 {
+        0
+    }
+
+    fn step(&self, state: &i64, op: &CounterOp, next: &mut Vec<i64>) {
+        match *op {
+            CounterOp::Add(by) => next.push(state.wrapping_add(by)),
+            CounterOp::Read(found) if found == *state => next.push(*state),
+            CounterOp::Read(_) => {}
+        }
+    }
+
+    fn hints(&self) -> &impl Hints<CounterOp, i64> {
+        self
+    }
+
+    fn shortcuts(&self) -> &impl Shortcuts<CounterOp> {
+        self
+    }
+}
+
+impl Hints<CounterOp, i64> for Counter {
+    fn observes_only(&self, op: &CounterOp) -> bool {
+        matches!(op, CounterOp::Read(_) | CounterOp::Add(0))
+    }
+}
+
+impl Shortcuts<CounterOp> for Counter {
+    fn decide(&self, part: &[Operation<CounterOp>]) -> Option<Decision> {
+        direct::decide(part)
+    }
+}

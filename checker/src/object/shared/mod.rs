@@ -1,0 +1,9 @@
+//! What the paths of several objects have in common.
+
+pub(crate) mod balance;
+pub mod element_op;
+pub(crate) mod elements;
+pub(crate) mod line;
+pub(crate) mod lists;
+pub(crate) mod lookup;
+pub mod print;

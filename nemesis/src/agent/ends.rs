@@ -1,0 +1,45 @@
+//! How an agent ends, or fails.
+
+/// Why the agent did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// It could not be started.
+    #[error("start the agent {program:?}")]
+    Start {
+        /// What was run.
+        program: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is dead, deaf or mute: nothing that the nemesis says can be trusted any more.
+    #[error("the agent is gone ({how}); run `duress heal` on the run's directory to remove what it left")]
+    Gone {
+        /// How it went.
+        how: String,
+    },
+    /// It lives and does not answer: nothing that the nemesis says can be trusted any more.
+    #[error(
+        "the agent does not answer ({how}); run `duress heal` on the run's directory to remove what it left"
+    )]
+    Silent {
+        /// For how long, and what is known of its process.
+        how: String,
+    },
+    /// It tried, and says why it failed.
+    #[error("{0}")]
+    Refused(String),
+    /// It answered what this controller does not understand.
+    #[error("the agent's answer makes no sense: {0}")]
+    Answer(#[from] serde_json::Error),
+}
+
+/// How an agent ended.
+#[derive(Clone, Debug)]
+pub struct AgentEnd {
+    /// In words, e.g. `exit status: 0`.
+    pub how: String,
+    /// It healed everything before.
+    pub healed: bool,
+}

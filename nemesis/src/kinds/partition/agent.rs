@@ -1,0 +1,378 @@
+//! The agent's half of a partition: which rules are in force where, how they get there and go away.
+//!
+//! A namespace that has rules is kept open, so that they can be removed even if all its processes die before.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::thread;
+use std::time::Instant;
+
+use duress_cluster::Place;
+use serde_json::Value;
+
+use super::order::{Dropped, DroppedFrom, Rule, RulesSeen, Took};
+use crate::agent::apart::check_apart;
+use crate::agent::firewall::{Backend, within};
+use crate::agent::part::{AgentPart, Healed, read, write};
+use crate::agent::protocol::{Identity, Link, Mark, Point, Reachability};
+use crate::agent::rules::Seen;
+use crate::agent::{outside, probe};
+
+/// All that partitions did to networks.
+pub struct Network {
+    /// What chains are named after.
+    mark: Mark,
+    backend: Option<Backend>,
+    /// By inode of the network namespace.
+    nodes: BTreeMap<u64, Broken>,
+}
+
+struct Broken {
+    name: String,
+    netns: File,
+    /// What each fault has dropped here.
+    faults: BTreeMap<u64, Cut>,
+}
+
+/// The rules of one fault in one network namespace.
+#[derive(Clone, Debug, Default)]
+struct Cut {
+    drop_from: Vec<IpAddr>,
+    /// Packets that we sent ourselves while the rules were in force, by source.
+    probes: BTreeMap<IpAddr, u64>,
+}
+
+impl Cut {
+    fn new(drop_from: &[IpAddr]) -> Cut {
+        Cut {
+            drop_from: drop_from.to_vec(),
+            probes: BTreeMap::new(),
+        }
+    }
+}
+
+/// Opens the network namespace of a place.
+pub fn open_netns(place: &Place) -> io::Result<(u64, File)> {
+    let path = format!("/proc/{}/ns/net", place.pid);
+    let netns = File::open(&path).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("enter {}: open {path}: {error}", place.name),
+        )
+    })?;
+    Ok((netns.metadata()?.ino(), netns))
+}
+
+impl Network {
+    /// Nothing is cut yet. Chains will be named after `mark`.
+    pub fn new(mark: Mark) -> Network {
+        Network {
+            mark,
+            backend: None,
+            nodes: BTreeMap::new(),
+        }
+    }
+
+    fn backend(&mut self, netns: &File) -> io::Result<Backend> {
+        if let Some(backend) = &self.backend {
+            return Ok(backend.clone());
+        }
+        let mark = self.mark.clone();
+        let backend = within(netns, || Backend::find(mark))?;
+        Ok(self.backend.insert(backend).clone())
+    }
+
+    /// Fails where no iptables is to be had.
+    fn can_cut(&mut self, place: &Place) -> io::Result<()> {
+        let (_, netns) = open_netns(place)?;
+        self.backend(&netns).map(drop)
+    }
+
+    /// Puts the rules in force, at all nodes at once. When it fails, some may be: heal the fault.
+    fn cut(&mut self, fault: u64, rules: &[Rule]) -> io::Result<()> {
+        let own = open_netns_of_self()?;
+        let mut opened = Vec::new();
+        for rule in rules {
+            let (inode, netns) = open_netns(&rule.place)?;
+            if inode == own {
+                return Err(io::Error::other(format!(
+                    "{} lives in the agent's own network namespace, whose rules are not Duress' to change",
+                    rule.place.name
+                )));
+            }
+            opened.push((inode, netns, rule));
+        }
+        let Some((_, netns, _)) = opened.first() else {
+            return Ok(());
+        };
+        let backend = self.backend(netns)?;
+        let results: Vec<io::Result<()>> = thread::scope(|scope| {
+            let workers: Vec<_> = opened
+                .iter()
+                .map(|(_, netns, rule)| {
+                    let backend = &backend;
+                    scope.spawn(move || {
+                        within(netns, || backend.drop_from(fault, &rule.drop_from)).map_err(|error| {
+                            io::Error::other(format!("cut links at {}: {error}", rule.place.name))
+                        })
+                    })
+                })
+                .collect();
+            workers.into_iter().map(join).collect()
+        });
+        // Remembered whatever came of it: where the answer was an error, rules may be in force all the same.
+        for (inode, netns, rule) in opened {
+            let node = self.nodes.entry(inode).or_insert_with(|| Broken {
+                name: rule.place.name.clone(),
+                netns,
+                faults: BTreeMap::new(),
+            });
+            node.faults.insert(fault, Cut::new(&rule.drop_from));
+        }
+        results.into_iter().collect()
+    }
+
+    /// Removes the rules of a fault everywhere. What can't be removed is still remembered.
+    fn mend(&mut self, fault: u64) -> io::Result<Vec<Dropped>> {
+        let Some(backend) = &self.backend else {
+            return Ok(Vec::new());
+        };
+        let broken: Vec<(u64, &Broken)> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.faults.contains_key(&fault))
+            .map(|(id, node)| (*id, node))
+            .collect();
+        let results: Vec<(u64, String, io::Result<Option<u64>>)> = thread::scope(|scope| {
+            let workers: Vec<_> = broken
+                .iter()
+                .map(|(_, node)| scope.spawn(|| within(&node.netns, || backend.remove(Some(fault)))))
+                .collect();
+            let results = workers.into_iter().map(join);
+            broken
+                .iter()
+                .zip(results)
+                .map(|((inode, node), result)| (*inode, node.name.clone(), result))
+                .collect()
+        });
+        let mut dropped = Vec::new();
+        let mut failed = None;
+        for (inode, name, result) in results {
+            match result {
+                Ok(packets) => {
+                    dropped.push(Dropped {
+                        node: name,
+                        packets: packets.unwrap_or(0),
+                    });
+                    if let Some(node) = self.nodes.get_mut(&inode) {
+                        node.faults.remove(&fault);
+                    }
+                }
+                Err(error) => {
+                    failed = Some(io::Error::other(format!(
+                        "remove the rules of fault {fault} from {name}: {error}"
+                    )));
+                }
+            }
+        }
+        self.nodes.retain(|_, node| !node.faults.is_empty());
+        failed.map_or(Ok(dropped), Err)
+    }
+
+    /// Puts every rule of a node in force in the namespace where it is now, and forgets the one where it was.
+    fn put_back(&mut self, place: &Place) -> io::Result<Vec<u64>> {
+        let (inode, netns) = open_netns(place)?;
+        if self.nodes.contains_key(&inode) {
+            return Ok(Vec::new());
+        }
+        let Some(was) = self
+            .nodes
+            .iter()
+            .find(|(_, node)| node.name == place.name)
+            .map(|(inode, _)| *inode)
+        else {
+            return Ok(Vec::new());
+        };
+        let backend = self.backend(&netns)?;
+        let Some(before) = self.nodes.remove(&was) else {
+            return Ok(Vec::new());
+        };
+        // Counters begin anew there, and so does what we sent.
+        let faults: BTreeMap<u64, Cut> = (before.faults.into_iter())
+            .map(|(fault, cut)| (fault, Cut::new(&cut.drop_from)))
+            .collect();
+        let result = within(&netns, || {
+            faults
+                .iter()
+                .try_for_each(|(fault, cut)| backend.drop_from(*fault, &cut.drop_from))
+        });
+        let numbers = faults.keys().copied().collect();
+        self.nodes.insert(
+            inode,
+            Broken {
+                name: place.name.clone(),
+                netns,
+                faults,
+            },
+        );
+        result.map(|()| numbers)
+    }
+
+    /// What is there of a fault's rules, at every node that they are meant to be at.
+    fn look_at_rules(&self, fault: u64) -> io::Result<Vec<RulesSeen>> {
+        let Some(backend) = &self.backend else {
+            return Ok(Vec::new());
+        };
+        let nodes: Vec<(u64, &Broken, &Cut)> = (self.nodes.iter())
+            .filter_map(|(inode, node)| Some((*inode, node, node.faults.get(&fault)?)))
+            .collect();
+        let looks: Vec<io::Result<Seen>> = thread::scope(|scope| {
+            let workers: Vec<_> = (nodes.iter())
+                .map(|(_, node, cut)| {
+                    scope.spawn(|| {
+                        within(&node.netns, || backend.look(fault, &cut.drop_from)).map_err(|error| {
+                            io::Error::other(format!("look at the rules of {}: {error}", node.name))
+                        })
+                    })
+                })
+                .collect();
+            workers.into_iter().map(join).collect()
+        });
+        let seen = |((net, node, cut), look): (&(u64, &Broken, &Cut), io::Result<Seen>)| {
+            let look = look?;
+            let dropped = look.dropped.into_iter().map(|(from, packets)| DroppedFrom {
+                from,
+                packets,
+                probes: cut.probes.get(&from).copied().unwrap_or(0),
+            });
+            Ok(RulesSeen {
+                node: node.name.clone(),
+                net: *net,
+                missing: look.missing,
+                dropped: dropped.collect(),
+            })
+        };
+        nodes.iter().zip(looks).map(seen).collect()
+    }
+
+    /// Measures who hears whom, and marks what is meant to be cut.
+    fn probe(&mut self, points: &[Point]) -> io::Result<Reachability> {
+        let inode_of = |point: &Point| {
+            point
+                .place
+                .as_ref()
+                .and_then(|place| open_netns(place).ok())
+                .map(|(id, _)| id)
+        };
+        let cut = |source: &IpAddr, point: &Point| {
+            inode_of(point)
+                .and_then(|inode| self.nodes.get(&inode))
+                .is_some_and(|node| (node.faults.values()).any(|cut| cut.drop_from.contains(source)))
+        };
+        let seen = probe::probe(
+            points,
+            |point| match &point.place {
+                Some(place) => open_netns(place).map(|(_, netns)| Some(netns)),
+                None => outside::network_with(&point.addresses),
+            },
+            cut,
+        )?;
+        for link in seen.links.iter().filter(|link| link.cut) {
+            self.count_probes(points, link);
+        }
+        Ok(seen)
+    }
+
+    /// Remembers how many of the packets that the rules met were ours.
+    fn count_probes(&mut self, points: &[Point], link: &Link) {
+        let point = |name: &str| points.iter().find(|point| point.name == name);
+        let (Some(from), Some(to)) = (point(&link.from), point(&link.to)) else {
+            return;
+        };
+        let sender = (from.addresses.iter()).find(|address| address.is_ipv4() == (link.family == 4));
+        let receiver = to.place.as_ref().and_then(|place| open_netns(place).ok());
+        if let (Some(sender), Some((inode, _))) = (sender, receiver)
+            && let Some(node) = self.nodes.get_mut(&inode)
+        {
+            for cut in node
+                .faults
+                .values_mut()
+                .filter(|cut| cut.drop_from.contains(sender))
+            {
+                *cut.probes.entry(*sender).or_default() += u64::from(link.sent);
+            }
+        }
+    }
+}
+
+impl AgentPart for Network {
+    fn can(&mut self, place: &Place) -> io::Result<()> {
+        self.can_cut(place)
+    }
+
+    fn inject(&mut self, fault: u64, order: Value) -> io::Result<Value> {
+        let began = Instant::now();
+        let rules: Vec<Rule> = read(order)?;
+        self.cut(fault, &rules)?;
+        write(&Took {
+            micros: began.elapsed().as_micros() as u64,
+        })
+    }
+
+    fn look(&mut self, fault: u64) -> io::Result<Value> {
+        write(&self.look_at_rules(fault)?)
+    }
+
+    /// Asked with points, it says who hears whom.
+    fn ask(&mut self, question: Value) -> io::Result<Value> {
+        let points: Vec<Point> = read(question)?;
+        write(&self.probe(&points)?)
+    }
+
+    fn heal(&mut self, fault: u64) -> io::Result<Healed> {
+        let dropped = self.mend(fault)?;
+        Ok(Healed {
+            said: format!("removed the rules of fault {fault} from {} nodes", dropped.len()),
+            answer: write(&dropped)?,
+        })
+    }
+
+    fn follow(&mut self, place: &Place) -> io::Result<Vec<u64>> {
+        self.put_back(place)
+    }
+
+    fn in_force(&self) -> Vec<u64> {
+        let mut faults: Vec<u64> = self
+            .nodes
+            .values()
+            .flat_map(|node| node.faults.keys().copied())
+            .collect();
+        faults.sort_unstable();
+        faults.dedup();
+        faults
+    }
+}
+
+/// Removes every chain of a run from a node's network namespace. Returns the packets that they had dropped, `None` if
+/// there were none of them.
+pub fn remove_chains(node: &Identity, mark: &Mark) -> io::Result<Option<u64>> {
+    check_apart(node, "net", node.net)?;
+    let (inode, file) = open_netns(&node.place)?;
+    if inode != node.net {
+        return Ok(None);
+    }
+    within(&file, || Backend::find(mark.clone())?.remove(None))
+}
+
+fn join<T>(worker: thread::ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {
+    worker
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("a thread of the agent panicked")))
+}
+
+fn open_netns_of_self() -> io::Result<u64> {
+    Ok(std::fs::metadata("/proc/self/ns/net")?.ino())
+}
