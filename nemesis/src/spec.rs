@@ -115,7 +115,7 @@ struct RawEntry {
 
 impl RawEntry {
     fn fault(&self) -> Result<Fault, SpecError> {
-        Fault::new(self.kind, self.parameters.clone()).map_err(SpecError::here)
+        Fault::written(self.kind, self.parameters.clone()).map_err(SpecError::here)
     }
 }
 
@@ -274,6 +274,13 @@ mod tests {
         toml::from_str(text).map_err(|error| error.to_string())
     }
 
+    /// For three nodes.
+    fn checked(text: &str) -> Result<(), String> {
+        let nodes = ["n1", "n2", "n3"].map(str::to_owned);
+        let checked = parse(text)?.validate(&nodes);
+        checked.map_err(|error| error.to_string())
+    }
+
     const FULL: &str = "pause = \"1s..3s\"\nlength = \"500ms\"\n[[mix]]\nkind = \"partition\"\nshape = \"one-way\"\n\
         targets = \"leader\"\n[[mix]]\nkind = \"kill\"\nlength = \"1s\"\nweight = 2\n[[at]]\nkind = \"pause\"\n\
         targets = [\"n1\", \"n3\"]\nat = \"5s\"\n";
@@ -338,7 +345,7 @@ mod tests {
             ("pause = \"3 parsecs\"", "is no duration"),
             ("paws = \"3s\"", "`pause`"),
         ] {
-            let error = parse(text).unwrap_err();
+            let error = checked(text).unwrap_err();
             assert!(error.contains(said), "{text}\n{error}");
         }
     }

@@ -196,6 +196,31 @@ impl Fault {
         Ok(Fault { kind, parameters })
     }
 
+    /// The same for a spec, whose mistakes are told by [`Fault::check`], with the parameter that they are about.
+    pub(crate) fn written(kind: KindRef, parameters: Map<String, Value>) -> Result<Fault, String> {
+        let what = match Fault::new(kind, parameters.clone()) {
+            Ok(fault) => return Ok(fault),
+            Err(what) => what,
+        };
+        // Without the parameter that is wrong it is right, or wrong in another way.
+        let is_wrong = |name: &'static str| {
+            let mut without = parameters.clone();
+            without.remove(name).is_some() && Fault::new(kind, without).err().as_ref() != Some(&what)
+        };
+        let names = kind.about().parameters;
+        match (names.iter().map(|parameter| parameter.name)).find(|name| is_wrong(name)) {
+            Some(key) => Ok(Fault {
+                kind,
+                parameters: Arc::new(Misread {
+                    parameters,
+                    key,
+                    what,
+                }),
+            }),
+            None => Err(what),
+        }
+    }
+
     /// Its kind.
     pub fn kind(&self) -> KindRef {
         self.kind
@@ -221,6 +246,28 @@ impl Fault {
 
     pub(crate) fn technique(&self, id: u64, seed: u64, length: Duration) -> Box<dyn Technique> {
         self.parameters.technique(id, seed, length)
+    }
+}
+
+/// Parameters that their kind can't read.
+#[derive(Debug)]
+struct Misread {
+    parameters: Map<String, Value>,
+    key: &'static str,
+    what: String,
+}
+
+impl Parameters for Misread {
+    fn to_json(&self) -> Value {
+        Value::Object(self.parameters.clone())
+    }
+
+    fn check(&self, _nodes: &[String]) -> Result<(), (&'static str, String)> {
+        Err((self.key, self.what.clone()))
+    }
+
+    fn technique(&self, _id: u64, _seed: u64, _length: Duration) -> Box<dyn Technique> {
+        unreachable!("a schedule is only made of faults that were checked")
     }
 }
 
