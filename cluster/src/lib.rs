@@ -25,9 +25,9 @@ pub use exec::{Ended, run_in};
 pub use key::{Key, KeyError};
 pub use limits::raise_open_files;
 pub use program::{NodeProgram, TemplateValues};
-pub use readiness::{Readiness, bring_up, wait_ready};
-pub use status::{NodeStatus, Role, Roles, StatusProbe};
-pub use systems::{ComposeSystem, Durability, StatusKind, System};
+pub use readiness::{Readiness, bring_up, try_ready, wait_ready};
+pub use status::{Answer, Facts, Method, NodeStatus, Pointer, Role, Roles, StatusProbe, StatusRequest};
+pub use systems::{ComposeSystem, Durability, System, Versions};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;

@@ -117,6 +117,23 @@ pub async fn wait_ready(
     }
 }
 
+/// Tries once whether the node is ready, for at most half a second, or ten for a command. The error says why it is not;
+/// [`ClusterError::Local`] says nothing of the node.
+pub async fn try_ready(cluster: &dyn Cluster, node: &str, readiness: &Readiness) -> Result<(), ClusterError> {
+    let what = || format!("see whether {node} is ready");
+    let probe = Probe::new(cluster, node, readiness).await?;
+    probe
+        .try_once(COMMAND_LIMIT)
+        .await
+        .map_err(|missed| match missed {
+            Missed::Local(why) => ClusterError::Local { what: what(), why },
+            Missed::NotReady(why) => ClusterError::Io {
+                what: what(),
+                source: std::io::Error::other(why),
+            },
+        })
+}
+
 /// A readiness with all that it takes to try it.
 enum Probe<'a> {
     Http {

@@ -4,26 +4,20 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use duress_checker::property::{About, PROPERTIES, Source};
+use duress_cluster::System;
 use duress_workloads::append::Append;
-use duress_workloads::etcd::{self, Etcd};
+use duress_workloads::clients::{self, Options};
+use duress_workloads::etcd;
 use duress_workloads::lock::Lock;
 use duress_workloads::register::Register;
 use duress_workloads::set::Set;
-use duress_workloads::specimen::{ReadMode, Specimen};
 use duress_workloads::{Service, SpecError, Workload};
 
 use crate::spec::{Complaint, KeyPath, Spec, WorkloadSpec};
 
-/// Says what is wrong with a spec's client for its system, if anything is.
+/// Says what is wrong with how clients are to ask, or with what is claimed of it, if anything is.
 pub fn problem(spec: &Spec) -> Option<Complaint> {
-    let (system, client) = (spec.cluster.system(), &spec.client);
-    let elsewhere = !matches!(spec.workload, WorkloadSpec::Register(_));
-    if system == "specimen" && elsewhere {
-        return Some(Complaint::at(
-            ["workload", spec.workload.name()],
-            "the client of the specimen knows only the workload register",
-        ));
-    }
+    let client = &spec.client;
     if let Some(problem) = unfit(spec) {
         return Some(problem);
     }
@@ -33,12 +27,7 @@ pub fn problem(spec: &Spec) -> Option<Complaint> {
             "0 leaves no time for an operation; use e.g. \"10s\", or leave it out",
         ));
     }
-    (system == "etcd" && client.read == ReadMode::Lease).then(|| {
-        Complaint::at(
-            ["client", "read"],
-            "etcd has no \"lease\" reads; use \"linearizable\" or \"serializable\" (any member's own state)",
-        )
-    })
+    None
 }
 
 /// Which property is claimed of a workload that can't show it: judging it would have nothing to look at.
@@ -66,15 +55,17 @@ fn unfit(spec: &Spec) -> Option<Complaint> {
     Some(KeyPath::of(["properties"]).entry(at).complain(what))
 }
 
-/// The client of the spec's system.
-pub fn service(spec: &Spec, from: Option<IpAddr>) -> Result<Box<dyn Service>, String> {
-    let (read, body_max) = (spec.client.read, spec.client.body_max());
-    let made: Result<Box<dyn Service>, _> = match spec.cluster.system() {
-        "etcd" => Etcd::new(from, read, lease(&spec.workload), body_max)
-            .map(|client| Box::new(client.with_long_writes(spec.client.long_writes)) as Box<dyn Service>),
-        _ => Specimen::new(from, read, body_max).map(|client| Box::new(client) as Box<dyn Service>),
+/// The client that the system names.
+pub fn service(spec: &Spec, system: &System, from: Option<IpAddr>) -> Result<Box<dyn Service>, String> {
+    let options = Options {
+        from,
+        read: spec.client.read,
+        lease: lease(&spec.workload),
+        long_writes: spec.client.long_writes,
+        body_max: spec.client.body_max(),
     };
-    made.map_err(|error| format!("make an HTTP client: {error}"))
+    let client = clients::named(&system.client)?;
+    (client.make)(options).map_err(|error| format!("make an HTTP client: {error}"))
 }
 
 /// Only locks have leases.

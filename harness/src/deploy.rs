@@ -157,12 +157,14 @@ fn compose_config(spec: &ComposeSpec, system: &System, dir: &Path, key: Key) -> 
     let mut config = ComposeConfig::new(&spec.file, &nodes, &run_name(dir), dir, key);
     config.variables = spec.variables.clone();
     if let Some(compose) = &system.compose {
-        let version = spec.version.as_ref().unwrap_or(&compose.version_default);
-        config
-            .variables
-            .entry(compose.version_variable.clone())
-            .or_insert_with(|| version.clone());
-        config.data = Some(compose.data.clone());
+        if let Some(versions) = &compose.version {
+            let version = spec.version.as_ref().unwrap_or(&versions.default);
+            config
+                .variables
+                .entry(versions.variable.clone())
+                .or_insert_with(|| version.clone());
+        }
+        config.data = compose.data.clone();
     }
     config.readiness = Some(system.readiness.clone());
     config.ready_within = spec.ready.0;

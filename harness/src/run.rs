@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use duress_checker::history::{END_PHASE, FaultEvent, FinalOps, HarnessFailure, Note, PhaseNote, Recovery};
 use duress_checker::property::Source;
-use duress_cluster::{Cluster, ClusterError, Controller, Key, StatusProbe, System, wait_ready};
+use duress_cluster::{Cluster, ClusterError, Controller, Key, System, wait_ready};
 use duress_nemesis::journal::JOURNAL_FILE;
 use duress_nemesis::{EventSink, Journal, Nemesis, NemesisError, Readiness, Schedule};
 use duress_results::rundir::RunDir;
@@ -25,7 +25,7 @@ use crate::contents;
 use crate::deploy::{self, Deployed, Ground};
 use crate::interrupt::Interrupt;
 use crate::load::Clients;
-use crate::observer::Observer;
+use crate::observer::{Look, Observer};
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::spec::Spec;
@@ -40,8 +40,8 @@ pub enum Failure {
     /// The one that breaks died, or could not mend what it broke.
     #[error("nemesis: {0}")]
     Nemesis(#[from] NemesisError),
-    /// Before any fault the nodes did not come to agree on a leader.
-    #[error("within {limit:?} and before any fault the nodes did not come to agree on a leader: {missing}")]
+    /// Before any fault the nodes did not come to answer and, where there are leaders, to agree on one.
+    #[error("within {limit:?} and before any fault the cluster was not ready for clients: {missing}")]
     NeverReady {
         /// How long was waited.
         limit: Duration,
@@ -153,8 +153,8 @@ impl Run<'_> {
     async fn on(&self, deployed: &Deployed) -> Result<(), Failure> {
         let cluster = &deployed.cluster;
         let observer_address = cluster.observer_addresses().and_then(|list| first_v4(&list));
-        let probe = StatusProbe::new(&self.system, observer_address)?;
-        let observer = Observer::start(cluster.nodes(), &probe, self.dir, &self.recorder)
+        let look = Look::new(cluster.clone(), &self.system, observer_address)?;
+        let observer = Observer::start(&look, self.dir, &self.recorder)
             .map_err(|error| Failure::Other(format!("keep what nodes say: {error}")))?;
         let limit = self.spec.cluster.ready_limit();
         match self.interrupt.unless(observer.agreement(limit)).await {
@@ -333,7 +333,7 @@ impl Run<'_> {
 
     fn clients(&self, cluster: &dyn Cluster) -> Result<Clients, Failure> {
         let from = first_v4(&cluster.client_addresses());
-        let service = client::service(self.spec, from).map_err(Failure::Other)?;
+        let service = client::service(self.spec, &self.system, from).map_err(Failure::Other)?;
         let workload =
             client::workload(&self.spec.workload).map_err(|error| Failure::Other(error.to_string()))?;
         let endpoints = (cluster.nodes().iter())

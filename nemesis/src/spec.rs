@@ -115,7 +115,7 @@ struct RawEntry {
 
 impl RawEntry {
     fn fault(&self) -> Result<Fault, SpecError> {
-        Fault::new(self.kind, self.parameters.clone()).map_err(SpecError::here)
+        Fault::written(self.kind, self.parameters.clone()).map_err(SpecError::here)
     }
 }
 
@@ -234,6 +234,24 @@ impl FaultsSpec {
         }
         Ok(())
     }
+
+    /// Where a fault is about a leader or a follower, which not every system tells.
+    pub fn first_role(&self) -> Option<Spot> {
+        let mix = self
+            .mix
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| ("mix", index, &entry.fault));
+        let at = self
+            .at
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| ("at", index, &entry.fault));
+        mix.chain(at).find_map(|(list, index, fault)| {
+            let key = fault.names_role()?;
+            Some(Spot::Entry { list, index, key })
+        })
+    }
 }
 
 fn in_range(what: &str, span: DurationRange, least_ms: u64, spot: Spot) -> Result<(), SpecError> {
@@ -254,6 +272,13 @@ mod tests {
 
     fn parse(text: &str) -> Result<FaultsSpec, String> {
         toml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// For three nodes.
+    fn checked(text: &str) -> Result<(), String> {
+        let nodes = ["n1", "n2", "n3"].map(str::to_owned);
+        let checked = parse(text)?.validate(&nodes);
+        checked.map_err(|error| error.to_string())
     }
 
     const FULL: &str = "pause = \"1s..3s\"\nlength = \"500ms\"\n[[mix]]\nkind = \"partition\"\nshape = \"one-way\"\n\
@@ -320,7 +345,7 @@ mod tests {
             ("pause = \"3 parsecs\"", "is no duration"),
             ("paws = \"3s\"", "`pause`"),
         ] {
-            let error = parse(text).unwrap_err();
+            let error = checked(text).unwrap_err();
             assert!(error.contains(said), "{text}\n{error}");
         }
     }

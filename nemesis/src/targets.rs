@@ -58,6 +58,14 @@ impl Selector {
         *self == Selector::Role(RoleSelector::Leader)
     }
 
+    /// Whether nodes have to tell their roles for it to mean anybody.
+    pub fn names_role(&self) -> bool {
+        matches!(
+            self,
+            Selector::Role(RoleSelector::Leader | RoleSelector::Follower)
+        )
+    }
+
     /// Whether it always means a single node.
     pub fn is_single(&self) -> bool {
         match self {
@@ -73,7 +81,7 @@ impl Selector {
     pub fn check(&self, nodes: &[String]) -> Result<(), String> {
         match self {
             Selector::Names(names) if names.is_empty() => {
-                Err("the list of targets is empty; name nodes, or leave it out for any one".to_owned())
+                Err("the list is empty; name nodes, or leave it out for any one".to_owned())
             }
             Selector::Names(names) => {
                 if let Some(unknown) = names.iter().find(|name| !nodes.contains(name)) {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::share;
-use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
+use crate::{Bound, CatalogueEntry, Op, Operation, SpecError, Workload};
 
 /// For `duress workloads`.
 pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
@@ -21,6 +21,7 @@ pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     description: "appends to lists and reads them",
     model: Some("log"),
     properties: &["linearizable"],
+    operations: &[Operation::on_key("append"), Operation::on_key("read")],
     parameters: &[
         ("lists", "number of lists in use at a time (5)"),
         (

@@ -12,6 +12,7 @@
 
 pub mod append;
 mod bounds;
+pub mod clients;
 pub mod etcd;
 pub mod lock;
 pub mod register;
@@ -52,6 +53,34 @@ pub trait Workload: Send {
     fn final_ops(&mut self) -> Vec<Op>;
 }
 
+/// What a client may be asked: a function, of one key or of none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Operation {
+    /// As in [`Op::f`].
+    pub f: &'static str,
+    /// Whether it names a key.
+    pub keyed: bool,
+}
+
+impl Operation {
+    /// An operation on one key.
+    pub const fn on_key(f: &'static str) -> Self {
+        Operation { f, keyed: true }
+    }
+
+    /// An operation on the only object that there is.
+    pub const fn on_all(f: &'static str) -> Self {
+        Operation { f, keyed: false }
+    }
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let object = if self.keyed { "a key" } else { "everything" };
+        write!(formatter, "{} of {object}", self.f)
+    }
+}
+
 /// One entry of `duress workloads`.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct CatalogueEntry {
@@ -63,6 +92,8 @@ pub struct CatalogueEntry {
     pub model: Option<&'static str>,
     /// The properties in `duress-checker` that its operations can show, the usual one first.
     pub properties: &'static [&'static str],
+    /// What it asks of a client.
+    pub operations: &'static [Operation],
     /// Keys of a spec, and what they mean.
     pub parameters: &'static [(&'static str, &'static str)],
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::share;
-use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
+use crate::{Bound, CatalogueEntry, Op, Operation, SpecError, Workload};
 
 /// For `duress workloads`.
 pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
@@ -26,6 +26,11 @@ pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     description: "a lock with a lease: acquire, work, release, without fencing; for the property mutual-exclusion",
     model: None,
     properties: &["mutual-exclusion"],
+    operations: &[
+        Operation::on_key("acquire"),
+        Operation::on_key("hold"),
+        Operation::on_key("release"),
+    ],
     parameters: &[
         ("locks", "number of locks (2)"),
         ("lease-ms", "how long a lock is lent (2000)"),

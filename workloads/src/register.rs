@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::weight;
-use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
+use crate::{Bound, CatalogueEntry, Op, Operation, SpecError, Workload};
 
 /// For `duress workloads`.
 pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
@@ -25,6 +25,11 @@ pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     description: "reads, writes and compare-and-set over many keys",
     model: Some("cas-register"),
     properties: &["linearizable"],
+    operations: &[
+        Operation::on_key("read"),
+        Operation::on_key("write"),
+        Operation::on_key("cas"),
+    ],
     parameters: &[
         ("keys", "number of keys, up to 100,000 (10)"),
         ("skew", "Zipf exponent of their popularity; 0 is uniform (0)"),

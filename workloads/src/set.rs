@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::share;
-use crate::{Bound, CatalogueEntry, Op, SpecError, Workload};
+use crate::{Bound, CatalogueEntry, Op, Operation, SpecError, Workload};
 
 /// For `duress workloads`.
 pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
@@ -19,6 +19,7 @@ pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
     description: "adds unique elements and reads them all; for the property nothing-lost",
     model: Some("set"),
     properties: &["nothing-lost", "linearizable"],
+    operations: &[Operation::on_all("add"), Operation::on_all("read")],
     parameters: &[("read", "share of operations that read everything (0.02)")],
 };
 

@@ -89,8 +89,13 @@ impl Service for Specimen {
                 format!("{base}/cas"),
                 Some(json!({"old": op.value[0], "new": op.value[1]})),
             ),
-            _ if op.value.is_null() => (Method::Delete, base, Some(json!({}))),
-            _ => (Method::Put, base, Some(json!({"value": op.value}))),
+            "write" if op.value.is_null() => (Method::Delete, base, Some(json!({}))),
+            "write" => (Method::Put, base, Some(json!({"value": op.value}))),
+            f => {
+                return Answer::Failed {
+                    error: format!("the client of the specimen knows no {f}"),
+                };
+            }
         };
         let body = body.map(|mut body| {
             if let Some(token) = token {

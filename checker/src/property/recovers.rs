@@ -12,7 +12,7 @@ pub struct Recovers;
 
 const ABOUT: About = About {
     name: "recovers",
-    claim: "once every fault is proven to be healed, all nodes agree on a leader and answer, within `time.recovery`",
+    claim: "once every fault is proven to be healed, all nodes agree on a leader and answer, within `time.recovery`; of a system without leaders: every node answers",
     kind: Kind::Liveness,
     judges: Source::Recovery,
     parameters: &[],

@@ -82,9 +82,10 @@ fn servers_become_ready_and_tell_their_status() {
     isolated(async |isolation| {
         let dir = tempfile::tempdir().unwrap();
         let cluster = servers(isolation, dir.path()).await;
-        let system = System::specimen();
+        let system = System::named("specimen").unwrap();
         let observer = cluster.observer_addresses().unwrap()[0];
-        let probe = StatusProbe::new(&system, Some(observer)).unwrap();
+        let status = system.status.clone().unwrap();
+        let probe = StatusProbe::new(status, system.port, Some(observer)).unwrap();
         assert!(
             probe.probe_all(cluster.nodes()).await.is_empty(),
             "nobody answers before the start"
@@ -94,7 +95,7 @@ fn servers_become_ready_and_tell_their_status() {
         let status = probe.probe(&cluster.nodes()[1]).await.unwrap();
         assert_eq!(
             (status.role, status.term, status.commit, status.applied),
-            (Role::Leader, 4, 9, 8)
+            (Some(Role::Leader), Some(4), Some(9), Some(8))
         );
         let roles = Roles::of(cluster.nodes(), &probe.probe_all(cluster.nodes()).await);
         assert_eq!(roles.leader.as_deref(), Some("n2"));

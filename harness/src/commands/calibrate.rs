@@ -15,7 +15,7 @@ use duress_specimen::Defect;
 use crate::cli::CalibrateArgs;
 use crate::commands::{fail, print};
 use crate::exit;
-use crate::spec::{Spec, SpecError};
+use crate::spec::{Source, Spec, SpecError};
 
 /// In how many of ten runs a planted defect has to be found.
 const DETECTION_MIN: f64 = 0.9;
@@ -59,7 +59,7 @@ fn calibrate(args: &CalibrateArgs) -> Result<bool, CalibrateError> {
     let mut series = Vec::new();
     for (folder, defect) in [(args.specs.clone(), false), (args.specs.join("defects"), true)] {
         for path in specs_in(&folder)? {
-            let spec = Spec::read(&path)?;
+            let (spec, _) = Source::read(&path)?.resolve()?;
             if args
                 .only
                 .as_ref()

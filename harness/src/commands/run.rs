@@ -20,7 +20,7 @@ use crate::key;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::run::Run;
-use crate::spec::{ClusterSpec, Complaint, KeyPath, Source, Spec, SpecError, about_faults};
+use crate::spec::{ClusterSpec, KeyPath, Source, Spec, SpecError, about_faults};
 use crate::watchdog::{News, Watchdog};
 
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +154,7 @@ struct Resolved {
 /// The spec with everything that the command line says and everything that is drawn.
 fn resolve(args: &RunArgs) -> Result<Resolved, SpecError> {
     let source = Source::read(&args.spec)?;
-    let mut spec = source.parse()?;
+    let (mut spec, system) = source.resolve()?;
     let seed = args.seed.or(spec.seed).unwrap_or_else(rand::random);
     spec.seed = Some(seed);
     if let Some(time) = args.time {
@@ -170,12 +170,6 @@ fn resolve(args: &RunArgs) -> Result<Resolved, SpecError> {
             source.invalid(key.complain(problem.to_string()))
         })?;
     }
-    let system = System::named(spec.cluster.system()).map_err(|error| {
-        source.invalid(Complaint::at(
-            ["cluster", spec.cluster.name(), "system"],
-            error.to_string(),
-        ))
-    })?;
     let schedule = plan(&spec.faults, &spec.cluster.node_names(), seed, spec.time.faults.0)
         .map_err(|error| source.invalid(about_faults(&error)))?;
     Ok(Resolved {

@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use duress_cluster::System;
 use duress_nemesis::Spot;
 use duress_workloads::Bound;
 
@@ -135,15 +134,19 @@ const LIST_MAX: usize = 100;
 const WORD_MAX: usize = 4096;
 
 impl Spec {
-    /// Which value makes no sense, and what would.
-    pub(super) fn check(&self) -> Result<(), Complaint> {
+    /// Which value makes no sense by itself, and what would.
+    pub(super) fn check_values(&self) -> Result<(), Complaint> {
         self.check_names()?;
         match &self.cluster {
             ClusterSpec::Local(local) => check_local(local)?,
             ClusterSpec::Compose(compose) => check_compose(compose)?,
         }
         self.check_workload()?;
-        self.check_numbers()?;
+        self.check_numbers()
+    }
+
+    /// Whether what is claimed and broken goes with what is asked.
+    pub(super) fn check_claims(&self) -> Result<(), Complaint> {
         if let Some(complaint) = client::problem(self) {
             return Err(complaint);
         }
@@ -219,21 +222,8 @@ pub fn check_memory(mib: u64) -> Result<(), String> {
     bounds::MEMORY.check(mib).map_err(|error| error.what)
 }
 
-/// The system's definition, and whether it runs where it is asked for.
-fn system(cluster: &str, name: &str) -> Result<System, Complaint> {
-    let key = KeyPath::of(["cluster", cluster, "system"]);
-    System::named(name).map_err(|error| key.complain(error.to_string()))
-}
-
 fn check_local(local: &LocalSpec) -> Result<(), Complaint> {
     let key = |key: &str| KeyPath::of(["cluster", "local", key]);
-    if system("local", &local.system)?.argv.is_empty() {
-        let what = format!(
-            "{} comes in containers only; deploy it with [cluster.compose]",
-            local.system
-        );
-        return Err(key("system").complain(what));
-    }
     within(bounds::LOCAL_NODES, local.nodes as u64)?;
     within(bounds::LOCAL_READY, local.ready)?;
     words(&key("defects"), &local.defects)?;
@@ -248,13 +238,6 @@ fn check_local(local: &LocalSpec) -> Result<(), Complaint> {
 
 fn check_compose(compose: &ComposeSpec) -> Result<(), Complaint> {
     let key = |key: &str| KeyPath::of(["cluster", "compose", key]);
-    if system("compose", &compose.system)?.compose.is_none() {
-        let what = format!(
-            "{} doesn't come in containers; deploy it with [cluster.local]",
-            compose.system
-        );
-        return Err(key("system").complain(what));
-    }
     if !(1..=SERVICES_MAX).contains(&compose.nodes.len()) {
         let what = format!(
             "name 1 to {SERVICES_MAX} services of the file, not {}",

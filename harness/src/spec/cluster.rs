@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::SystemRef;
 use crate::duration::Span;
 
 /// What is deployed.
@@ -22,8 +23,8 @@ pub enum ClusterSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ComposeSpec {
-    /// Name of a built-in system: says which client to use, and when a node is ready.
-    pub system: String,
+    /// What is deployed: says which client to use, and when a node is ready.
+    pub system: SystemRef,
     /// The compose file; a relative path starts from the spec.
     pub file: PathBuf,
     /// Services that are nodes, in order.
@@ -69,8 +70,8 @@ fn default_compose_ready() -> Span {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LocalSpec {
-    /// Name of a built-in system; `duress systems` lists them.
-    pub system: String,
+    /// What is deployed.
+    pub system: SystemRef,
     /// Number of nodes.
     #[serde(default = "default_nodes")]
     pub nodes: usize,
@@ -102,11 +103,24 @@ impl ClusterSpec {
         }
     }
 
-    /// Name of the system.
+    /// Name of the system, or of its folder.
     pub fn system(&self) -> &str {
+        self.system_ref().name()
+    }
+
+    /// Which system.
+    pub fn system_ref(&self) -> &SystemRef {
         match self {
             ClusterSpec::Local(local) => &local.system,
             ClusterSpec::Compose(compose) => &compose.system,
+        }
+    }
+
+    /// The same, to be made absolute.
+    pub(super) fn system_ref_mut(&mut self) -> &mut SystemRef {
+        match self {
+            ClusterSpec::Local(local) => &mut local.system,
+            ClusterSpec::Compose(compose) => &mut compose.system,
         }
     }
 

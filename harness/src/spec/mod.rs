@@ -28,9 +28,11 @@
 mod check;
 mod cluster;
 mod complaint;
+mod fit;
 mod judging;
 mod load;
 mod read;
+mod system;
 
 use duress_nemesis::FaultsSpec;
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,7 @@ pub use complaint::{Complaint, KeyPath, Marked};
 pub use judging::{CheckSpec, Claim, EvidenceSpec};
 pub use load::{ClientSpec, ClosedSpec, LoadSpec, OpenSpec, TimeSpec, WorkloadSpec};
 pub use read::{Source, SpecError};
+pub use system::SystemRef;
 
 /// A spec, with every default filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,9 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use duress_cluster::System;
+
+use super::system::Definition;
 use super::{ClusterSpec, Complaint, Marked, Spec};
 
 /// A spec is some dozens of lines, with a thousand faults some thousands.
@@ -59,17 +62,46 @@ impl Source {
         })
     }
 
-    /// Parses and checks it; relative paths in it start from its folder.
+    /// What is written at this path.
+    pub(super) fn new(path: PathBuf, text: String) -> Self {
+        Source { path, text }
+    }
+
+    /// Parses and checks it, alone and together with the system that it names. Relative paths in it start from its folder.
+    pub fn resolve(&self) -> Result<(Spec, System), SpecError> {
+        let spec = self.parse_values()?;
+        let definition = Definition::of(spec.cluster.system_ref(), self, spec.cluster.name())?;
+        spec.check_fit(&definition, self)?;
+        spec.check_claims().map_err(|complaint| self.invalid(complaint))?;
+        Ok((spec, definition.system))
+    }
+
+    /// Parses it, and checks what can be without its system: of a run that is over, that may be gone.
     pub fn parse(&self) -> Result<Spec, SpecError> {
-        let mut spec: Spec = toml::from_str(&self.text).map_err(|source| SpecError::Parse {
-            path: self.path.clone(),
-            source: Box::new(source),
-        })?;
+        let spec = self.parse_values()?;
+        spec.check_claims().map_err(|complaint| self.invalid(complaint))?;
+        Ok(spec)
+    }
+
+    fn parse_values(&self) -> Result<Spec, SpecError> {
+        let mut spec: Spec = self.parse_as(|text| toml::from_str(text))?;
         if let ClusterSpec::Compose(compose) = &mut spec.cluster {
             compose.file = from_spec(&self.path, &compose.file);
         }
-        spec.check().map_err(|complaint| self.invalid(complaint))?;
+        spec.cluster.system_ref_mut().start_from(&self.path);
+        spec.check_values().map_err(|complaint| self.invalid(complaint))?;
         Ok(spec)
+    }
+
+    /// Reads the text in some form; what is wrong with it is shown with its place.
+    pub(super) fn parse_as<T>(
+        &self,
+        form: impl FnOnce(&str) -> Result<T, toml::de::Error>,
+    ) -> Result<T, SpecError> {
+        form(&self.text).map_err(|source| SpecError::Parse {
+            path: self.path.clone(),
+            source: Box::new(source),
+        })
     }
 
     /// A complaint about it, with its place.
@@ -82,7 +114,7 @@ impl Source {
 }
 
 impl Spec {
-    /// Reads and checks a spec.
+    /// Reads and checks a spec alone, without its system.
     pub fn read(path: &Path) -> Result<Self, SpecError> {
         Source::read(path)?.parse()
     }
@@ -119,7 +151,7 @@ fn read_text(path: &Path) -> std::io::Result<String> {
 }
 
 /// A path in a spec starts from the spec's own folder; the resolved spec, which is kept elsewhere, has it in full.
-fn from_spec(spec: &Path, file: &Path) -> PathBuf {
+pub(super) fn from_spec(spec: &Path, file: &Path) -> PathBuf {
     let joined = spec.parent().unwrap_or(Path::new("")).join(file);
     std::path::absolute(&joined).unwrap_or(joined)
 }

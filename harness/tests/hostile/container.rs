@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::Test;
@@ -16,7 +17,7 @@ pub fn tests() -> Vec<Test> {
 }
 
 /// Removes the image when it is dropped.
-struct Image(String);
+pub struct Image(pub String);
 
 impl Drop for Image {
     fn drop(&mut self) {
@@ -33,7 +34,7 @@ impl Drop for Image {
     clippy::print_stderr,
     reason = "whoever runs the tests has to see that some did not"
 )]
-fn image() -> Option<Image> {
+pub fn image() -> Option<Image> {
     let engine = Command::new("docker")
         .arg("version")
         .stdout(Stdio::null())
@@ -47,7 +48,9 @@ fn image() -> Option<Image> {
         eprintln!("\n*** SKIPPED, nothing was tested: there is no container engine ***\n");
         return None;
     }
-    let name = format!("duress/hostile:{}", std::process::id());
+    static IMAGES: AtomicUsize = AtomicUsize::new(0);
+    let number = IMAGES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("duress/hostile:{}-{number}", std::process::id());
     let libraries = Command::new("ldd").arg(exe()).output().expect("ldd");
     let libraries = String::from_utf8_lossy(&libraries.stdout).into_owned();
     let paths = libraries.split_whitespace().filter(|word| word.starts_with('/'));

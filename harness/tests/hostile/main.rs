@@ -9,6 +9,7 @@ mod container;
 mod descriptors;
 mod sandboxes;
 mod server;
+mod unknown;
 
 use std::process::ExitCode;
 
@@ -27,7 +28,13 @@ fn main() -> ExitCode {
             _ => unreachable!("the command is `run`"),
         },
         _ => {
-            let tests = [sandboxes::tests(), descriptors::tests(), container::tests()].concat();
+            let tests = [
+                sandboxes::tests(),
+                descriptors::tests(),
+                container::tests(),
+                unknown::tests(),
+            ]
+            .concat();
             let trials = (tests.into_iter())
                 .map(|(name, test)| {
                     Trial::test(name, move || {

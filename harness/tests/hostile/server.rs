@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -67,7 +67,9 @@ impl Server {
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         while let Some(request) = read_request(&mut stream)? {
-            if request.path == "/status" && !self.mode.starts_with("status") {
+            if self.mode == "forward" {
+                self.forward(&mut stream, &request)?;
+            } else if request.path == "/status" && !self.mode.starts_with("status") {
                 let role = if self.name == "n1" { "leader" } else { "follower" };
                 let status = json!({"role": role, "term": 1, "leader": "n1", "commit": 1, "applied": 1, "ready": true});
                 answer(&mut stream, 200, "", &status)?;
@@ -76,6 +78,30 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// Passes a request on to the target, `host:port`, and answers with what that answers.
+    fn forward(&self, stream: &mut TcpStream, request: &Request) -> io::Result<()> {
+        let limit = Duration::from_millis(300);
+        let connected = (self.target.to_socket_addrs())
+            .and_then(|mut addresses| addresses.next().ok_or_else(|| io::ErrorKind::NotFound.into()))
+            .and_then(|address| TcpStream::connect_timeout(&address, limit));
+        // What was never sent was never executed; of all else nobody knows.
+        let refusal = |executed| json!({"error": "no-quorum", "executed": executed});
+        let Ok(mut target) = connected else {
+            return answer(stream, 503, "", &refusal("no"));
+        };
+        target.set_read_timeout(Some(limit))?;
+        let body = request.body.to_string();
+        let (method, path, length) = (&request.method, &request.path, body.len());
+        write!(
+            target,
+            "{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}"
+        )?;
+        match read_request(&mut target) {
+            Ok(Some(answered)) if answered.path == "200" => answer(stream, 200, "", &answered.body),
+            _ => answer(stream, 503, "", &refusal("unknown")),
+        }
     }
 
     /// An error ends the connection.

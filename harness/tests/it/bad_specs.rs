@@ -201,7 +201,7 @@ fn names() -> Vec<Row> {
         ),
         local("\"t\"", "\"t\"\nproperties = [\"fast\"]", 2, "`linearizable`"),
         local("\"t\"", "\"t\"\nseed = -1", 2, "-1"),
-        local("\"specimen\"", "\"speciman\"", 3, "there are specimen, etcd"),
+        local("\"specimen\"", "\"speciman\"", 3, "there are etcd, specimen"),
         local("\"specimen\"", "\"etcd\"", 3, "in containers only"),
         local(
             "\"specimen\"",
@@ -257,7 +257,7 @@ fn names() -> Vec<Row> {
             "[workload.register]\nkeys = 3",
             "[workload.set]",
             5,
-            "only the workload register",
+            "it knows no add of everything; it carries register",
         ),
         more(&kill("[]"), 9, "list is empty"),
         more(&kill("[\"n9\"]"), 9, "there are n1, n2, n3"),
@@ -269,7 +269,8 @@ fn names() -> Vec<Row> {
             line: 9,
             says: "needs 3 nodes",
         },
-        compose("\"etcd\"", "\"oracle\"", 3, "there are specimen, etcd"),
+        compose("\"etcd\"", "\"oracle\"", 3, "there are etcd, specimen"),
+        compose("\"etcd\"", "\"./nowhere\"", 3, "a folder with a system.toml"),
         compose("\"compose.yaml\"", "\"missing.yaml\"", 4, "No such file"),
         compose("\"compose.yaml\"", "\"bad.yaml\"", 4, "no compose file"),
         compose("\"compose.yaml\"", "\".\"", 4, "no regular file"),
@@ -293,7 +294,7 @@ fn names() -> Vec<Row> {
         Row {
             spec: format!("{COMPOSE}[client]\nread = \"lease\"\n"),
             line: 8,
-            says: "serializable",
+            says: "no \"lease\" reads",
         },
     ]
 }

@@ -303,8 +303,18 @@ fn any_property_judges_a_bare_history() {
         (set, &["--property", "nothing-lost"][..], 0, "nothing-lost"),
         (&lost, &["--property", "nothing-lost"], 1, "misses 1"),
         (&lost, &["--model", "set"], 1, "linearizable"),
-        (set, &["--property", "linearizable", "--model", "set"], 0, "linearizable"),
-        (set, &["--property", "recovers"], 2, "before the cluster was seen to recover"),
+        (
+            set,
+            &["--property", "linearizable", "--model", "set"],
+            0,
+            "linearizable",
+        ),
+        (
+            set,
+            &["--property", "recovers"],
+            2,
+            "before the cluster was seen to recover",
+        ),
         (set, &[], 64, "--model"),
         (set, &["--property", "fast"], 64, "`nothing-lost`"),
     ] {

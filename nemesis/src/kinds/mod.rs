@@ -29,6 +29,7 @@ use serde_json::{Map, Value};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::{Identity, Mark, Process};
 use crate::life::technique::Technique;
+use crate::targets::Selector;
 
 /// Every kind, in the order of `duress faults`.
 pub static TABLE: [&dyn Kind; 4] = [
@@ -66,6 +67,13 @@ pub trait Parameters: fmt::Debug + Send + Sync {
 
     /// Says what is wrong with them for these nodes, if anything is: the parameter, and what would be right.
     fn check(&self, nodes: &[String]) -> Result<(), (&'static str, String)>;
+
+    /// The parameter that names a role, `leader` or `follower`, if one does. Such a fault needs a system that tells roles.
+    fn names_role(&self) -> Option<&'static str> {
+        let targets = self.to_json().get("targets").cloned()?;
+        let selector: Selector = serde_json::from_value(targets).ok()?;
+        selector.names_role().then_some("targets")
+    }
 
     /// What the steps of fault `id` do. What is drawn when it is injected is drawn from `seed`.
     #[doc(hidden)]
@@ -188,6 +196,31 @@ impl Fault {
         Ok(Fault { kind, parameters })
     }
 
+    /// The same for a spec, whose mistakes are told by [`Fault::check`], with the parameter that they are about.
+    pub(crate) fn written(kind: KindRef, parameters: Map<String, Value>) -> Result<Fault, String> {
+        let what = match Fault::new(kind, parameters.clone()) {
+            Ok(fault) => return Ok(fault),
+            Err(what) => what,
+        };
+        // Without the parameter that is wrong it is right, or wrong in another way.
+        let is_wrong = |name: &'static str| {
+            let mut without = parameters.clone();
+            without.remove(name).is_some() && Fault::new(kind, without).err().as_ref() != Some(&what)
+        };
+        let names = kind.about().parameters;
+        match (names.iter().map(|parameter| parameter.name)).find(|name| is_wrong(name)) {
+            Some(key) => Ok(Fault {
+                kind,
+                parameters: Arc::new(Misread {
+                    parameters,
+                    key,
+                    what,
+                }),
+            }),
+            None => Err(what),
+        }
+    }
+
     /// Its kind.
     pub fn kind(&self) -> KindRef {
         self.kind
@@ -206,8 +239,35 @@ impl Fault {
         self.parameters.check(nodes)
     }
 
+    /// The parameter that names a role, if one does.
+    pub fn names_role(&self) -> Option<&'static str> {
+        self.parameters.names_role()
+    }
+
     pub(crate) fn technique(&self, id: u64, seed: u64, length: Duration) -> Box<dyn Technique> {
         self.parameters.technique(id, seed, length)
+    }
+}
+
+/// Parameters that their kind can't read.
+#[derive(Debug)]
+struct Misread {
+    parameters: Map<String, Value>,
+    key: &'static str,
+    what: String,
+}
+
+impl Parameters for Misread {
+    fn to_json(&self) -> Value {
+        Value::Object(self.parameters.clone())
+    }
+
+    fn check(&self, _nodes: &[String]) -> Result<(), (&'static str, String)> {
+        Err((self.key, self.what.clone()))
+    }
+
+    fn technique(&self, _id: u64, _seed: u64, _length: Duration) -> Box<dyn Technique> {
+        unreachable!("a schedule is only made of faults that were checked")
     }
 }
 
@@ -273,6 +333,24 @@ mod tests {
             serde_json::to_string(&fault).unwrap(),
             r#"{"kind":"kill","targets":"one"}"#
         );
+    }
+
+    #[test]
+    fn what_takes_a_leader_or_a_follower_is_told() {
+        for (text, parameter) in [
+            (r#"{"kind":"partition","shape":"leader"}"#, Some("shape")),
+            (
+                r#"{"kind":"partition","shape":"one","targets":"leader"}"#,
+                Some("targets"),
+            ),
+            (r#"{"kind":"pause","targets":"follower"}"#, Some("targets")),
+            (r#"{"kind":"pause","targets":["leader"]}"#, None),
+            (r#"{"kind":"kill","targets":"majority"}"#, None),
+            (r#"{"kind":"restart"}"#, None),
+        ] {
+            let fault: Fault = serde_json::from_str(text).unwrap();
+            assert_eq!(fault.names_role(), parameter, "{text}");
+        }
     }
 
     #[test]

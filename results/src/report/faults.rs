@@ -94,7 +94,7 @@ fn proven_to_bite(fault: &Fault) -> Markup {
 fn proven_healed(fault: &Fault) -> Markup {
     html! {
         @match fault.step(FaultStep::VerifyHealed) {
-            Some(step) => { (badge(step.result)) div { (cut(&step.detail, 300)) } }
+            Some(step) => { (badge(step)) div { (cut(&step.detail, 300)) } }
             None => span.badge.inconclusive { "? not looked at" },
         }
     }
@@ -116,7 +116,7 @@ fn recovery(fault: &Fault) -> Markup {
 fn step_line(step: &Step) -> Markup {
     html! {
         li {
-            span.time { (moment(step.time)) } " " strong { (name(step.step)) } " " (badge(step.result)) " " (cut(&step.detail, 1000))
+            span.time { (moment(step.time)) } " " strong { (name(step.step)) } " " (badge(step)) " " (cut(&step.detail, 1000))
             @if !step.evidence.is_null() {
                 div.pairs { (pairs(&step.evidence)) }
             }
@@ -146,13 +146,24 @@ fn shortest(value: &Value) -> String {
     }
 }
 
-fn badge(result: StepResult) -> Markup {
+fn badge(step: &Step) -> Markup {
     html! {
-        @match result {
-            StepResult::Installed => span.badge.held { "✓ installed" },
+        @match step.result {
+            StepResult::Installed => span.badge.held { "✓ " (done(step.step)) },
             StepResult::Skipped => span.badge.inconclusive { "– skipped" },
             StepResult::Indeterminate => span.badge.inconclusive { "? indeterminate" },
         }
+    }
+}
+
+/// What a step is that ended as it should.
+fn done(step: FaultStep) -> &'static str {
+    match step {
+        FaultStep::Prepare => "prepared",
+        FaultStep::Inject => "injected",
+        FaultStep::Verify | FaultStep::Recheck | FaultStep::VerifyHealed => "confirmed",
+        FaultStep::Heal => "healed",
+        FaultStep::CleanUp => "cleaned up",
     }
 }
 

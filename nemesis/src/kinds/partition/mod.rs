@@ -124,6 +124,13 @@ impl Parameters for PartitionParameters {
         checked.map_err(|what| ("targets", what))
     }
 
+    fn names_role(&self) -> Option<&'static str> {
+        match &self.targets {
+            Some(targets) if targets.names_role() => Some("targets"),
+            _ => (self.shape == Shape::Leader).then_some("shape"),
+        }
+    }
+
     fn technique(&self, id: u64, seed: u64, _length: Duration) -> Box<dyn Technique> {
         Box::new(steps::PartitionSteps::new(
             id,

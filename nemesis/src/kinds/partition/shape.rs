@@ -21,7 +21,8 @@ pub enum Shape {
     Leader,
     /// Every node hears a majority, and no two the same one (Jepsen's `majorities-ring`).
     MajoritiesRing,
-    /// Two halves from each other, but for one node that hears, and is heard by, all.
+    /// Two halves from each other, but for one node that hears, and is heard by, all; it is not the leader, where one is
+    /// known.
     Bridge,
     /// One node from all others, in one direction only.
     OneWay,
@@ -149,6 +150,10 @@ pub fn links(
             cut.targets = side.to_vec();
         }
         Shape::Bridge => {
+            // Followers say little to each other: a leader that hears all would be missed by nobody.
+            if ring.first() == roles.leader.as_ref() {
+                ring.rotate_left(1);
+            }
             let (bridge, rest) = ring.split_at(1);
             let (side, other) = rest.split_at(rest.len() / 2);
             cut.between(side, other);
@@ -265,6 +270,7 @@ mod tests {
             prop_assert_eq!(sizes.iter().filter(|size| **size == count).count(), 1, "one node hears all");
             prop_assert!(sizes.iter().all(|size| *size == count || *size <= count / 2 + 1), "{:?}", sizes);
             prop_assert!(!bridge.links.is_empty());
+            prop_assert!(heard(&bridge, &nodes, "n2").len() < count, "a leader that hears all is missed by nobody");
 
             let one_way = of(Shape::OneWay);
             prop_assert_eq!(one_way.links.len(), count - 1);

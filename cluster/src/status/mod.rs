@@ -1,0 +1,10 @@
+//! What nodes say of themselves: how they are asked ([`StatusRequest`]), where it stands in the answer ([`Answer`]), and who
+//! leads by all their words ([`Roles`]).
+
+mod answer;
+mod node;
+mod probe;
+
+pub use answer::{Answer, Facts, Pointer};
+pub use node::{NodeStatus, Role, Roles};
+pub use probe::{Method, StatusProbe, StatusRequest};

@@ -1,0 +1,109 @@
+//! What a spec asks of its system that the system can't give: found before anything is made.
+
+use duress_cluster::System;
+use duress_workloads::clients::{self, ClientKind};
+use duress_workloads::specimen::ReadMode;
+
+use super::check::about_faults;
+use super::system::Definition;
+use super::{Claim, ClusterSpec, Complaint, KeyPath, Source, Spec, SpecError};
+
+impl Spec {
+    /// Whether the system is what the spec takes it for.
+    pub(super) fn check_fit(&self, definition: &Definition, source: &Source) -> Result<(), SpecError> {
+        let system = &definition.system;
+        let client = clients::named(&system.client)
+            .map_err(|what| definition.invalid(Complaint::at(["client"], what)))?;
+        let complaint = deployable(&self.cluster, system)
+            .or_else(|| carried(self, client))
+            .or_else(|| told(self, system));
+        complaint.map_or(Ok(()), |complaint| Err(source.invalid(complaint)))
+    }
+}
+
+/// Whether it runs where it is asked for.
+fn deployable(cluster: &ClusterSpec, system: &System) -> Option<Complaint> {
+    let key = |key: &str| KeyPath::of(["cluster", cluster.name(), key]);
+    let name = &system.name;
+    match cluster {
+        ClusterSpec::Local(_) if system.argv.is_empty() => {
+            let what = format!("{name} comes in containers only; deploy it with [cluster.compose]");
+            Some(key("system").complain(what))
+        }
+        ClusterSpec::Compose(_) if !system.in_containers() => {
+            let what = format!("{name} doesn't come in containers; deploy it with [cluster.local]");
+            Some(key("system").complain(what))
+        }
+        ClusterSpec::Local(local) if !local.defects.is_empty() && name != "specimen" => {
+            let what = format!("{name} has no defects that can be switched on; the specimen has");
+            Some(key("defects").complain(what))
+        }
+        ClusterSpec::Compose(compose) => {
+            let chosen = system
+                .compose
+                .as_ref()
+                .and_then(|compose| compose.version.as_ref());
+            (compose.version.is_some() && chosen.is_none()).then(|| {
+                let what = format!("{name} doesn't say how its version is chosen; leave it out");
+                key("version").complain(what)
+            })
+        }
+        ClusterSpec::Local(_) => None,
+    }
+}
+
+/// Whether the client carries what is asked.
+fn carried(spec: &Spec, client: &ClientKind) -> Option<Complaint> {
+    let name = spec.workload.name();
+    if let Some(operation) = client.lacks(spec.workload.about()) {
+        let what = format!(
+            "the client {} doesn't carry the workload {name}: it knows no {operation}; it carries {}",
+            client.name,
+            client.workloads().join(", ")
+        );
+        return Some(Complaint::at(["workload", name], what));
+    }
+    (!client.reads.contains(&spec.client.read)).then(|| {
+        let reads: Vec<String> = client.reads.iter().map(|read| read_name(*read)).collect();
+        let what = format!(
+            "the client {} has no {} reads; use {}",
+            client.name,
+            read_name(spec.client.read),
+            reads.join(" or ")
+        );
+        Complaint::at(["client", "read"], what)
+    })
+}
+
+/// Whether the status tells what faults are aimed by, and properties are judged by.
+fn told(spec: &Spec, system: &System) -> Option<Complaint> {
+    let (facts, name) = (system.facts(), &system.name);
+    if let (false, Some(spot)) = (facts.roles, spec.faults.first_role()) {
+        let what = format!(
+            "{name} doesn't tell who leads; name nodes, or use targets and shapes without \"leader\" and \"follower\""
+        );
+        return Some(about_faults(&duress_nemesis::SpecError { what, spot }));
+    }
+    let lacks = |claim: &Claim| match claim.about().name {
+        "one-leader-per-term" if !facts.roles => Some("who leads"),
+        "one-leader-per-term" | "terms-never-go-back" if !facts.term => Some("its term"),
+        "applied-never-goes-back" if !facts.applied => Some("its applied index"),
+        _ => None,
+    };
+    let mut properties = spec.properties.iter().enumerate();
+    properties.find_map(|(index, property)| {
+        let what = format!(
+            "the status of {name} doesn't tell {}, by which this is judged; leave it out",
+            lacks(property)?
+        );
+        Some(KeyPath::of(["properties"]).entry(index).complain(what))
+    })
+}
+
+/// As a spec has it.
+fn read_name(read: ReadMode) -> String {
+    match serde_json::to_string(&read) {
+        Ok(name) => name,
+        Err(error) => unreachable!("a way to read is a plain word: {error}"),
+    }
+}
