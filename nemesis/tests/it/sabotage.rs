@@ -13,7 +13,7 @@ use duress_nemesis::{AgentClient, AgentEnd};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-use super::lab::{Lab, sh};
+use super::lab::{Lab, sh, wait_until};
 use super::stage::Stage;
 
 /// Held until the test cancels it.
@@ -108,6 +108,37 @@ async fn never_bites(stage: &Stage, fault: &str, said: &str) {
 
 fn nothing(_: &Lab) {}
 
+/// Signals every process of these nodes until none is left that `done` does not like the state of: they fork all the time.
+fn signal_all(lab: &Lab, nodes: std::ops::RangeInclusive<usize>, signal: &str, done: fn(char) -> bool) {
+    for node in nodes {
+        wait_until("a signal to be felt by all", || {
+            let pids = lab.pids(node);
+            let left: Vec<String> = (pids.iter())
+                .filter(|pid| !done(lab.state(**pid)))
+                .map(u32::to_string)
+                .collect();
+            if left.is_empty() {
+                return Some(());
+            }
+            // One that has ended since is no error.
+            sh(&format!("kill -{signal} {} || true", left.join(" ")));
+            None
+        });
+    }
+}
+
+fn stop_all(lab: &Lab, nodes: std::ops::RangeInclusive<usize>) {
+    signal_all(lab, nodes, "STOP", |state| state == 'T');
+}
+
+fn wake_all(lab: &Lab, nodes: std::ops::RangeInclusive<usize>) {
+    signal_all(lab, nodes, "CONT", |state| state != 'T');
+}
+
+fn end_all(lab: &Lab, nodes: std::ops::RangeInclusive<usize>) {
+    signal_all(lab, nodes, "KILL", |state| matches!(state, 'X' | 'Z'));
+}
+
 fn is_injection(request: &Value, kind: &str) -> bool {
     request["do"] == "inject" && request["kind"] == kind
 }
@@ -180,18 +211,11 @@ async fn a_partition_that_is_undone_and_put_back() {
 async fn a_partition_of_nodes_that_stand_still() {
     let stage = Stage::new(3).await;
     let lab = &stage.cluster.lab;
-    let all = || -> Vec<String> {
-        (1..=3)
-            .flat_map(|node| lab.pids(node))
-            .map(|pid| pid.to_string())
-            .collect()
-    };
-    sh(&format!("kill -STOP {}", all().join(" ")));
+    stop_all(lab, 1..=3);
     never_proven(&stage, PARTITION, nothing, "nobody was hurt").await;
     // From the node that is cut off nobody hears anything either way.
-    sh(&format!("kill -CONT {}", all().join(" ")));
-    let one: Vec<String> = lab.pids(1).iter().map(u32::to_string).collect();
-    sh(&format!("kill -STOP {}", one.join(" ")));
+    wake_all(lab, 1..=3);
+    stop_all(lab, 1..=1);
     never_proven(&stage, PARTITION, nothing, "nobody was hurt").await;
     never_proven(&stage, CLIENTS, nothing, "nobody was hurt").await;
 }
@@ -199,12 +223,7 @@ async fn a_partition_of_nodes_that_stand_still() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_of_nodes_that_are_dead() {
     let stage = Stage::new(3).await;
-    let lab = &stage.cluster.lab;
-    let all: Vec<String> = (1..=3)
-        .flat_map(|node| lab.pids(node))
-        .map(|pid| pid.to_string())
-        .collect();
-    sh(&format!("kill -KILL {}", all.join(" ")));
+    end_all(&stage.cluster.lab, 1..=3);
     never_proven(&stage, PARTITION, nothing, "nobody was hurt").await;
 }
 
@@ -246,10 +265,9 @@ async fn a_pause_that_is_undone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_of_a_node_that_stands_still() {
     let stage = Stage::new(1).await;
-    let pids: Vec<String> = stage.cluster.lab.pids(1).iter().map(u32::to_string).collect();
-    sh(&format!("kill -STOP {}", pids.join(" ")));
+    stop_all(&stage.cluster.lab, 1..=1);
     never_bites(&stage, PAUSE, "stopped already").await;
-    sh(&format!("kill -KILL {}", pids.join(" ")));
+    end_all(&stage.cluster.lab, 1..=1);
     never_bites(&stage, PAUSE, "no process runs there").await;
 }
 
@@ -301,8 +319,7 @@ async fn a_kill_that_is_undone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_of_a_node_that_is_dead() {
     let stage = Stage::new(1).await;
-    let pids: Vec<String> = stage.cluster.lab.pids(1).iter().map(u32::to_string).collect();
-    sh(&format!("kill -KILL {}", pids.join(" ")));
+    end_all(&stage.cluster.lab, 1..=1);
     never_bites(&stage, KILL, "no process runs there").await;
     never_bites(&stage, RESTART, "no process runs there").await;
 }
