@@ -11,6 +11,7 @@
 //! From the table come the choices of a spec, `duress faults`, and what `duress heal` does with what is left of a fault.
 
 mod aim;
+mod at_nodes;
 pub mod kill;
 pub mod partition;
 pub mod pause;

@@ -9,17 +9,13 @@ mod steps;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use duress_checker::history::Effect;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{About, Kind, Left, Parameter, Parameters, json, typed};
+use super::{About, Kind, Left, Parameters, at_nodes};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
-use crate::life::technique::Technique;
-use crate::targets::{SELECTORS, Selector};
 
 pub(super) use steps::KillSteps;
 
@@ -30,14 +26,6 @@ pub(super) const NOTHING_LEFT: &str =
 /// The kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Kill;
-
-/// Which nodes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KillParameters {
-    #[serde(default)]
-    targets: Selector,
-}
 
 impl Kind for Kill {
     fn name(&self) -> &'static str {
@@ -51,16 +39,15 @@ impl Kind for Kill {
     fn about(&self) -> About {
         About {
             description: "ends every process of a node by SIGKILL, and starts the program again when the fault ends",
-            parameters: vec![Parameter {
-                name: "targets",
-                values: format!("{SELECTORS}; default one"),
-            }],
+            parameters: vec![at_nodes::parameter()],
             verified_by: "the processes are gone, and nothing runs there until it ends; healed when the program runs and is ready",
         }
     }
 
     fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
-        Ok(Arc::new(typed::<KillParameters>(parameters)?))
+        at_nodes::read(parameters, |id, targets, seed, _| {
+            Box::new(KillSteps::new(id, super::KindRef(&Kill), targets, seed, None))
+        })
     }
 
     /// Signals are the agent's own.
@@ -70,25 +57,5 @@ impl Kind for Kill {
 
     fn mend(&self, _left: &Left<'_>) -> io::Result<String> {
         Ok(NOTHING_LEFT.to_owned())
-    }
-}
-
-impl Parameters for KillParameters {
-    fn to_json(&self) -> Value {
-        json(self)
-    }
-
-    fn check(&self, nodes: &[String]) -> Result<(), (&'static str, String)> {
-        self.targets.check(nodes).map_err(|what| ("targets", what))
-    }
-
-    fn technique(&self, id: u64, seed: u64, _length: Duration) -> Box<dyn Technique> {
-        Box::new(KillSteps::new(
-            id,
-            super::KindRef(&Kill),
-            self.targets.clone(),
-            seed,
-            None,
-        ))
     }
 }
