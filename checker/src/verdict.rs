@@ -1,5 +1,9 @@
 //! Verdicts: what can be said of a property, and why.
 
+mod proof;
+
+pub use proof::{ContentsProof, MemberProof, Proof, StatusSpan, StatusesProof, TenureProof, TenuresProof};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,7 +17,7 @@ pub enum Verdict {
     Held,
     /// The history contradicts the property.
     Violated {
-        /// The few operations that prove it.
+        /// What proves it.
         witness: Witness,
     },
     /// The history could not be decided, or there is too little of it.
@@ -44,7 +48,10 @@ pub struct Witness {
     /// The object that it is about, where a history has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Value>,
-    /// The operations that prove it, in order of invocation.
+    /// What proves it, and so what is shown.
+    #[serde(default)]
+    pub proof: Proof,
+    /// The operations that prove it, in order of invocation; beside another [`Proof`] those that it came from.
     pub operations: Vec<WitnessOp>,
     /// False where the operations are not minimal, because the budget for minimising ran out.
     #[serde(default)]
@@ -55,13 +62,18 @@ pub struct Witness {
     /// Which weaker promises the whole history keeps instead, where that was looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weaker: Option<Box<Weaker>>,
+    /// When and where it happened and which faults were in force, in one sentence; empty where that is not known, as in
+    /// a history from elsewhere.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub circumstances: String,
 }
 
 impl Witness {
-    /// One that has no operations: its sentence is all there is.
-    pub(crate) fn of_words(summary: String) -> Self {
+    /// One without operations.
+    pub(crate) fn of(proof: Proof, summary: String) -> Self {
         Witness {
             summary,
+            proof,
             minimal: true,
             ..Witness::default()
         }

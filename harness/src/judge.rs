@@ -13,7 +13,7 @@ use duress_checker::history::{History, Trace};
 use duress_checker::model::CheckError;
 use duress_checker::property::linearizable;
 use duress_checker::property::overall::conclude;
-use duress_checker::property::{Property, Settings};
+use duress_checker::property::{Property, Settings, judge as judge_property};
 use duress_checker::verdict::{Budget, PropertyVerdict};
 use duress_results::verdict_file::{VERDICT_FORMAT, VerdictFile};
 
@@ -80,7 +80,7 @@ pub fn property(
     interrupt: Option<&Interrupt>,
 ) -> PropertyVerdict {
     with_settings(model, budget, interrupt, |settings| {
-        property.judge(trace, settings)
+        judge_property(property, trace, settings)
     })
 }
 

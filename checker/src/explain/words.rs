@@ -25,7 +25,7 @@ pub(super) fn witness<M: Model>(
         operations: operations.collect(),
         minimal,
         reached: reached.map(Box::new),
-        weaker: None,
+        ..Witness::default()
     }
 }
 

@@ -37,7 +37,7 @@ pub use operation::{Operation, TOKEN_FIELD, Token};
 pub(crate) use operation::{matches, mismatch};
 pub use remarks::{END_PHASE, Noticed, Remarks};
 pub use status::{Sample, Series};
-pub use trace::{FaultTrace, Phase, TimedStep, Trace};
+pub use trace::{FaultTrace, Phase, TimedStep, Trace, record_step};
 pub use values::{Val, Values};
 
 /// Version of the history format, written in the first event (`f` = `run`) of every history that Duress records.

@@ -49,6 +49,38 @@ pub struct FaultTrace {
 }
 
 impl FaultTrace {
+    /// The last record of a step.
+    pub fn step(&self, step: FaultStep) -> Option<&TimedStep> {
+        self.steps.iter().rfind(|recorded| recorded.event.step == step)
+    }
+
+    /// The nodes that it is about. A step may know more of them than the one before.
+    pub fn targets(&self) -> &[String] {
+        let told = self.steps.iter().rev().map(|step| step.event.targets.as_slice());
+        told.into_iter()
+            .find(|targets| !targets.is_empty())
+            .unwrap_or(&[])
+    }
+
+    /// When it was in force, in nanoseconds since the run began: up to `end` if it was never healed. `None`: it was
+    /// never injected.
+    pub fn in_force(&self, end: u64) -> Option<(u64, u64)> {
+        let done = |step| {
+            let step = self.step(step)?;
+            (step.event.result != StepResult::Skipped).then_some(step.time)
+        };
+        let from = done(FaultStep::Inject)?;
+        Some((from, done(FaultStep::Heal).unwrap_or(end).max(from)))
+    }
+
+    /// `partition of n1, n4`.
+    pub fn name(&self) -> String {
+        match self.targets() {
+            [] => self.kind.clone(),
+            targets => format!("{} of {}", self.kind, targets.join(", ")),
+        }
+    }
+
     /// Whether it is proven to have bitten, see [`bit`]; if not, why not.
     pub fn bit(&self) -> Result<(), String> {
         bit((self.steps.iter()).map(|step| (step.event.step, step.event.result, step.event.detail.as_str())))
@@ -56,13 +88,27 @@ impl FaultTrace {
 
     /// Whether it is proven to be healed; if not, why not.
     pub fn healed(&self) -> Result<(), String> {
-        let verified = |step: &&TimedStep| step.event.step == FaultStep::VerifyHealed;
-        match self.steps.iter().rfind(verified) {
+        match self.step(FaultStep::VerifyHealed) {
             Some(step) if step.event.result == StepResult::Installed => Ok(()),
             Some(step) => Err(step.event.detail.clone()),
             None => Err("no verification".to_owned()),
         }
     }
+}
+
+/// Takes an event of the nemesis into the faults by number, if it is a step of one; returns that fault's number.
+pub fn record_step(faults: &mut BTreeMap<u64, FaultTrace>, event: &Event) -> Option<u64> {
+    let step = FaultEvent::deserialize(&event.value).ok()?;
+    let id = step.id;
+    let fault = faults.entry(id).or_insert_with(|| FaultTrace {
+        kind: event.f.clone(),
+        steps: Vec::new(),
+    });
+    fault.steps.push(TimedStep {
+        time: event.time,
+        event: step,
+    });
+    Some(id)
 }
 
 /// A history, parsed.
@@ -111,15 +157,8 @@ impl<'a> Trace<'a> {
         for event in events.iter().filter(|event| event.process == Process::Nemesis) {
             if let Some(note) = Note::read(&event.f, &event.value) {
                 trace.note(event.time, note);
-            } else if let Ok(step) = FaultEvent::deserialize(&event.value) {
-                let fault = trace.faults.entry(step.id).or_insert_with(|| FaultTrace {
-                    kind: event.f.clone(),
-                    steps: Vec::new(),
-                });
-                fault.steps.push(TimedStep {
-                    time: event.time,
-                    event: step,
-                });
+            } else {
+                record_step(&mut trace.faults, event);
             }
         }
         trace

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::history::{Contents, Entry, Member, Operation, Trace};
 use crate::property::claim::{About, Kind, Property, Settings, Source};
-use crate::verdict::{PropertyVerdict, Witness, WitnessOp};
+use crate::verdict::{ContentsProof, MemberProof, Proof, PropertyVerdict, Witness, WitnessOp};
 
 /// Members that have applied the same hold the same.
 pub struct Converged;
@@ -40,7 +40,7 @@ fn converged(trace: &Trace<'_>) -> PropertyVerdict {
     };
     let detail = describe(contents);
     if let Some(difference) = difference(contents) {
-        return ABOUT.violated(difference.witness(trace.paired()), detail);
+        return ABOUT.violated(difference.witness(contents, trace.paired()), detail);
     }
     if contents.members.len() < 2 || !contents.comparable() {
         let reason = format!("not all members could be compared: {detail}");
@@ -104,14 +104,13 @@ fn difference(contents: &Contents) -> Option<Difference<'_>> {
 /// Keys that a summary names.
 const KEYS_NAMED_MAX: usize = 5;
 
+/// Keys of which it is shown what each member holds.
+const KEYS_SHOWN_MAX: usize = 20;
+
 impl Difference<'_> {
-    fn witness(&self, operations: &[Operation<'_>]) -> Witness {
+    fn witness(&self, contents: &Contents, operations: &[Operation<'_>]) -> Witness {
         let first = self.keys[0];
-        let named = self
-            .keys
-            .iter()
-            .take(KEYS_NAMED_MAX)
-            .copied()
+        let named = (self.keys.iter().take(KEYS_NAMED_MAX).copied())
             .collect::<Vec<_>>()
             .join(", ");
         let more = self.keys.len().saturating_sub(KEYS_NAMED_MAX);
@@ -120,8 +119,22 @@ impl Difference<'_> {
         } else {
             String::new()
         };
+        let (mut operations, missed) = self.writers(operations, first);
+        let tail = match (self.behind(first), &missed) {
+            (Some((behind, _)), Some(write)) => format!(
+                "; {behind} missed the {} of process {} at {:.3} s",
+                write.f,
+                write.process,
+                write.invoked as f64 / 1e9
+            ),
+            _ if self.values_agree(first) => {
+                "; values agree by now, but one of them has counted fewer changes: it missed writes"
+                    .to_owned()
+            }
+            _ => String::new(),
+        };
         let summary = format!(
-            "{} and {} have both applied the log up to {}, yet differ in {named}{more}: {first} is {} on {} and {} on {}{}",
+            "{} and {} have both applied the log up to {}, yet differ in {named}{more}: {first} is {} on {} and {} on {}{tail}",
             self.one.node,
             self.other.node,
             self.one.content.applied,
@@ -129,19 +142,32 @@ impl Difference<'_> {
             self.one.node,
             shown(self.other, first),
             self.other.node,
-            if self.values_agree(first) {
-                "; values agree by now, but one of them has counted fewer changes: it missed writes"
-            } else {
-                ""
-            },
         );
-        let operations = self.writers(operations, first);
+        operations.extend(missed);
         Witness {
-            summary,
             key: Some(Value::String(first.to_owned())),
             operations,
-            minimal: true,
-            ..Witness::default()
+            ..Witness::of(Proof::Contents(self.proof(contents)), summary)
+        }
+    }
+
+    /// What all members hold of the keys that differ.
+    fn proof(&self, contents: &Contents) -> ContentsProof {
+        let keys: Vec<String> = (self.keys.iter().take(KEYS_SHOWN_MAX))
+            .map(|&key| key.to_owned())
+            .collect();
+        let member = |member: &Member| MemberProof {
+            node: member.node.clone(),
+            applied: member.content.applied,
+            error: member.error.clone(),
+            entries: (keys.iter())
+                .map(|key| member.content.keys.get(key).cloned())
+                .collect(),
+        };
+        ContentsProof {
+            differing: self.keys.len() as u64,
+            members: contents.members.iter().map(member).collect(),
+            keys,
         }
     }
 
@@ -151,30 +177,55 @@ impl Difference<'_> {
         value(self.one) == value(self.other)
     }
 
-    /// The acknowledged operations that wrote what the one or the other member holds.
-    fn writers(&self, operations: &[Operation<'_>], key: &str) -> Vec<WitnessOp> {
+    /// The node whose key was changed less recently than that of the other, and the other: it missed what the other
+    /// holds. `None` where both count the same change, and hold different values by it.
+    fn behind(&self, key: &str) -> Option<(&str, &str)> {
+        let revision = |member: &Member| member.content.keys.get(key).map(|entry| entry.revision);
+        let (one, other) = (self.one.node.as_str(), self.other.node.as_str());
+        match revision(self.one).cmp(&revision(self.other)) {
+            std::cmp::Ordering::Less => Some((one, other)),
+            std::cmp::Ordering::Greater => Some((other, one)),
+            std::cmp::Ordering::Equal => None,
+        }
+    }
+
+    /// The acknowledged operations that wrote what the one or the other member holds, and the one that a member missed.
+    fn writers(&self, operations: &[Operation<'_>], key: &str) -> (Vec<WitnessOp>, Option<WitnessOp>) {
         let held = |member: &Member| Some(member.content.keys.get(key)?.value.clone());
-        let values = [
-            (&self.one.node, held(self.one)),
-            (&self.other.node, held(self.other)),
+        let members = [
+            (self.one.node.as_str(), held(self.one)),
+            (self.other.node.as_str(), held(self.other)),
         ];
-        let mut writers = Vec::new();
+        let ahead = self.behind(key);
+        let mut writers: Vec<(bool, WitnessOp)> = Vec::new();
         for operation in operations.iter().filter(|operation| operation.f() != "read") {
             let Some(end) = operation.ok() else { continue };
             if operation.invoke.key.as_ref().and_then(Value::as_str) != Some(key) {
                 continue;
             }
-            let written = if operation.f() == "cas" {
-                end.value.get(1).unwrap_or(&Value::Null)
-            } else {
-                &end.value
+            let written = match operation.f() {
+                "cas" => end.value.get(1).unwrap_or(&Value::Null),
+                _ => &end.value,
             };
-            if let Some((node, _)) = values.iter().find(|(_, value)| value.as_ref() == Some(written)) {
-                writers.push(operation.witness(format!("wrote what {node} holds")));
-            }
+            let holders: Vec<&str> = (members.iter())
+                .filter(|(_, held)| held.as_ref() == Some(written))
+                .map(|(node, _)| *node)
+                .collect();
+            let (missed, note) = match (holders.as_slice(), ahead) {
+                ([], _) => continue,
+                ([holder], Some((behind, ahead))) if *holder == ahead => {
+                    (true, format!("{ahead} holds it, {behind} missed it"))
+                }
+                (holders, _) => (false, format!("wrote what {} holds", holders.join(" and "))),
+            };
+            writers.push((missed, operation.witness(note)));
         }
-        // The same small value may have been written often; the last ones count.
-        writers.split_off(writers.len().saturating_sub(4))
+        // The same small value may have been written often; the last one is what a member holds.
+        let last = |missed: bool| writers.iter().rev().filter(move |(of, _)| *of == missed);
+        let mut others: Vec<WitnessOp> = last(false).take(3).map(|(_, write)| write.clone()).collect();
+        others.reverse();
+        let missed = last(true).next().map(|(_, write)| write.clone());
+        (others, missed)
     }
 }
 
@@ -258,7 +309,32 @@ mod tests {
             witness.summary.contains("n1 and n2") && witness.summary.contains("a is 1 (revision 5) on n1")
         );
         assert_eq!(witness.operations.len(), 1);
-        assert!(witness.operations[0].note.contains("n2"));
+        assert_eq!(witness.operations[0].note, "n2 holds it, n1 missed it");
+        assert!(
+            witness
+                .summary
+                .ends_with("; n1 missed the write of process 3 at 0.000 s"),
+            "{}",
+            witness.summary
+        );
+        let Proof::Contents(proof) = witness.proof else {
+            panic!("{:?}", witness.proof);
+        };
+        assert_eq!((proof.keys, proof.differing), (vec!["a".to_owned()], 1));
+        let columns: Vec<_> = (proof.members.iter())
+            .map(|member| {
+                let value = member.entries[0].as_ref().map(|entry| entry.value.clone());
+                (member.node.as_str(), value, member.error.is_some())
+            })
+            .collect();
+        assert_eq!(
+            columns,
+            [
+                ("n1", Some(json!(1)), false),
+                ("n2", Some(json!(2)), false),
+                ("n3", None, true)
+            ]
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! on all that a spec claims, and the evidence, to the verdict on a run.
 
 mod applied_never_goes_back;
+mod circumstances;
 mod claim;
 mod converged;
 pub mod linearizable;
@@ -18,6 +19,9 @@ mod statuses;
 mod terms_never_go_back;
 
 pub use self::claim::{About, Kind, Property, Settings, Source};
+
+use crate::history::Trace;
+use crate::verdict::{PropertyVerdict, Verdict};
 
 /// Every property, safety first.
 pub const PROPERTIES: &[&dyn Property] = &[
@@ -46,6 +50,15 @@ pub fn named(name: &str) -> Result<&'static dyn Property, UnknownProperty> {
     })
 }
 
+/// Judges a property, and says of a violation when and where it happened, and which faults were in force.
+pub fn judge(property: &dyn Property, trace: &Trace<'_>, settings: &Settings<'_>) -> PropertyVerdict {
+    let mut verdict = property.judge(trace, settings);
+    if let Verdict::Violated { witness } = &mut verdict.verdict {
+        witness.circumstances = circumstances::circumstances(witness, trace);
+    }
+    verdict
+}
+
 fn names() -> String {
     let names = PROPERTIES
         .iter()
@@ -60,8 +73,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::history::Trace;
-    use crate::verdict::{Budget, Verdict};
+    use crate::verdict::Budget;
 
     #[test]
     fn each_has_a_name_of_its_own_and_safety_comes_first() {

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::history::{Event, HistoryError, Operation, Trace};
 use crate::property::claim::{About, Kind, Property, Settings, Source};
-use crate::verdict::{PropertyVerdict, Witness};
+use crate::verdict::{Proof, PropertyVerdict, TenureProof, TenuresProof, Witness};
 
 /// No two hold a lock at once.
 pub struct MutualExclusion;
@@ -45,6 +45,20 @@ struct Tenure<'a> {
     acquired: &'a Event,
     /// Where it asks for release, or is last heard of.
     until: &'a Event,
+    /// Whether it asked.
+    released: bool,
+}
+
+impl Tenure<'_> {
+    fn proof(&self) -> TenureProof {
+        TenureProof {
+            process: self.operation.process,
+            node: self.acquired.node.clone(),
+            acquired: self.acquired.time,
+            until: self.until.time,
+            released: self.released,
+        }
+    }
 }
 
 fn mutual_exclusion(trace: &Trace<'_>) -> PropertyVerdict {
@@ -72,6 +86,7 @@ fn tenures<'a>(trace: &Trace<'a>) -> Result<BTreeMap<String, Vec<Tenure<'a>>>, H
             && let Some(mut tenure) = held.remove(&process)
         {
             tenure.until = operation.invoke;
+            tenure.released = true;
             closed.push(tenure);
         }
         if operation.f() == "acquire"
@@ -81,6 +96,7 @@ fn tenures<'a>(trace: &Trace<'a>) -> Result<BTreeMap<String, Vec<Tenure<'a>>>, H
                 operation,
                 acquired,
                 until: acquired,
+                released: false,
             };
             // One that acquires twice counted on the first up to its last sign of life.
             closed.extend(held.insert(process, tenure));
@@ -127,10 +143,19 @@ fn witness(lock: &str, first: &Tenure<'_>, second: &Tenure<'_>) -> Witness {
     Witness {
         summary,
         key: first.acquired.key.clone(),
+        proof: Proof::Tenures(TenuresProof {
+            tenures: vec![first.proof(), second.proof()],
+        }),
         operations: vec![
-            first
-                .operation
-                .witness(format!("asked to release it at {} only", at(first.until))),
+            first.operation.witness(format!(
+                "{} at {} only",
+                if first.released {
+                    "asked to release it"
+                } else {
+                    "was last heard of"
+                },
+                at(first.until)
+            )),
             second.operation.witness("acquired it meanwhile"),
         ],
         minimal: true,

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::statuses::{samples, seconds, seen};
+use super::statuses::{samples, seconds, seen, spans};
 use crate::history::{Series, Trace};
 use crate::property::claim::{About, Kind, Property, Settings, Source};
 use crate::verdict::{PropertyVerdict, Witness};
@@ -55,7 +55,9 @@ fn one_leader_per_term(series: &Series) -> PropertyVerdict {
                     seconds(since),
                     seconds(window[0].time)
                 );
-                return ABOUT.violated(Witness::of_words(summary), String::new());
+                // The two that contradict each other are marked; the others show what they knew of it.
+                let proof = spans(series, |_| true, &[(leader, since), (node, window[0].time)]);
+                return ABOUT.violated(Witness::of(proof, summary), String::new());
             }
         }
     }

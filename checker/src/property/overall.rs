@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use crate::evidence::Requirement;
     use crate::history::{END_PHASE, Phase};
-    use crate::verdict::Witness;
+    use crate::verdict::{Proof, Witness};
 
     fn judged(name: &str, verdict: Verdict) -> PropertyVerdict {
         PropertyVerdict {
@@ -91,7 +91,7 @@ mod tests {
             judged("recovers", Verdict::Inconclusive { reason })
         };
         let broken = || {
-            let witness = Witness::of_words("n1 holds 3".to_owned());
+            let witness = Witness::of(Proof::default(), "n1 holds 3".to_owned());
             judged("converged", Verdict::Violated { witness })
         };
         let enough = Evidence::default();

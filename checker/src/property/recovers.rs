@@ -3,9 +3,10 @@
 //! Safety is claimed at all times; liveness only once every fault is proven to be healed. From then on the cluster has to
 //! come back within the limit of the spec, as the harness notes it in [`Recovery`](crate::history::Recovery).
 
-use crate::history::{FaultStep, StepResult, Trace};
+use super::statuses::spans;
+use crate::history::{FaultStep, Series, StepResult, Trace};
 use crate::property::claim::{About, Kind, Property, Settings, Source};
-use crate::verdict::{PropertyVerdict, Witness};
+use crate::verdict::{Proof, PropertyVerdict, Witness};
 
 /// The cluster comes back once its faults are healed.
 pub struct Recovers;
@@ -52,8 +53,27 @@ fn recovers(trace: &Trace<'_>) -> PropertyVerdict {
                 "{} ms after every fault was proven to be healed the cluster had not recovered: {}",
                 recovery.ms, recovery.detail
             );
-            ABOUT.violated(Witness::of_words(summary), String::new())
+            ABOUT.violated(Witness::of(last_seen(&trace.statuses), summary), String::new())
         }
+    }
+}
+
+/// What nodes said of themselves at the end. Those that were silent are what is missing; if none was, what all of them
+/// said is.
+fn last_seen(series: &Series) -> Proof {
+    let last = || {
+        series
+            .iter()
+            .filter_map(|(node, samples)| Some((node.as_str(), samples.last()?)))
+    };
+    let silent = last().any(|(_, sample)| !sample.up);
+    let telling: Vec<(&str, u64)> = last()
+        .filter(|(_, sample)| !silent || !sample.up)
+        .map(|(node, sample)| (node, sample.time))
+        .collect();
+    match telling.is_empty() {
+        true => Proof::default(),
+        false => spans(series, |_| true, &telling),
     }
 }
 

@@ -5,7 +5,13 @@
 
 use super::claim::About;
 use crate::history::{FaultStep, FaultTrace, Sample, Series, Trace};
-use crate::verdict::{PropertyVerdict, Witness};
+use crate::verdict::{Proof, PropertyVerdict, StatusSpan, StatusesProof, Witness};
+
+/// How long before and after the samples that contradict a property statuses are shown, in nanoseconds.
+const AROUND: u64 = 2_000_000_000;
+
+/// Spans of one node that are shown; those nearest to the samples that contradict the property are kept.
+const SPANS_MAX: usize = 40;
 
 /// A number that may not go back on a node while its program runs.
 pub(super) fn never_back(
@@ -31,7 +37,12 @@ pub(super) fn never_back(
                     value(after),
                     seconds(after.time)
                 );
-                return about.violated(Witness::of_words(summary), String::new());
+                let telling = [(node.as_str(), before.time), (node.as_str(), after.time)];
+                let shown = |shown: &str| shown == node;
+                return about.violated(
+                    Witness::of(spans(series, shown, &telling), summary),
+                    String::new(),
+                );
             }
         }
     }
@@ -56,6 +67,57 @@ pub(super) fn seen(about: &About, series: &Series, nothing: Option<&str>, detail
     match nothing {
         Some(nothing) => about.inconclusive(nothing, detail),
         None => about.held(detail),
+    }
+}
+
+/// The statuses of the nodes that are `shown`, around the samples that contradict a property, given as node and time.
+pub(super) fn spans(series: &Series, shown: impl Fn(&str) -> bool, telling: &[(&str, u64)]) -> Proof {
+    let times = || telling.iter().map(|(_, time)| *time);
+    let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+    let around = first.saturating_sub(AROUND)..=last.saturating_add(AROUND);
+    let mut spans = Vec::new();
+    for (node, samples) in series.iter().filter(|(node, _)| shown(node)) {
+        let mut of_node: Vec<StatusSpan> = Vec::new();
+        for sample in samples.iter().filter(|sample| around.contains(&sample.time)) {
+            let contradicts = telling.contains(&(node.as_str(), sample.time));
+            match of_node.last_mut() {
+                Some(span) if goes_on(span, sample) => {
+                    (span.to, span.applied_to) = (sample.time, sample.applied);
+                    span.contradicts |= contradicts;
+                }
+                _ => of_node.push(span(node, sample, contradicts)),
+            }
+        }
+        let distance = |span: &StatusSpan| first.saturating_sub(span.to).max(span.from.saturating_sub(last));
+        of_node.sort_by_key(|span| (!span.contradicts, distance(span)));
+        of_node.truncate(SPANS_MAX);
+        of_node.sort_by_key(|span| span.from);
+        spans.extend(of_node);
+    }
+    Proof::Statuses(StatusesProof { spans })
+}
+
+fn span(node: &str, sample: &Sample, contradicts: bool) -> StatusSpan {
+    StatusSpan {
+        node: node.to_owned(),
+        from: sample.time,
+        to: sample.time,
+        up: sample.up,
+        leads: sample.leads,
+        term: sample.term,
+        applied_from: sample.applied,
+        applied_to: sample.applied,
+        contradicts,
+    }
+}
+
+fn goes_on(span: &StatusSpan, sample: &Sample) -> bool {
+    match (span.up, sample.up) {
+        (false, false) => true,
+        (true, true) => {
+            (span.leads, span.term) == (sample.leads, sample.term) && span.applied_to <= sample.applied
+        }
+        _ => false,
     }
 }
 
@@ -118,6 +180,85 @@ mod tests {
 
     use super::*;
     use crate::history::{Event, EventType, Process};
+
+    /// A status a tenth of a second, of one node: `"L4@7 F5@9 -"` leads in term 4 with 7 applied, follows, is silent.
+    fn series(node: &str, text: &str) -> Series {
+        let sample = |(at, word): (u64, &str)| {
+            let time = at * 100_000_000;
+            let Some((head, applied)) = word.split_once('@') else {
+                return Sample {
+                    time,
+                    ..Sample::default()
+                };
+            };
+            let (role, term) = head.split_at(1);
+            Sample {
+                time,
+                up: true,
+                leads: role == "L",
+                term: term.parse().expect("a term"),
+                applied: applied.parse().expect("an index"),
+            }
+        };
+        let samples = (1..).zip(text.split(' ')).map(sample).collect();
+        Series::from([(node.to_owned(), samples)])
+    }
+
+    #[test]
+    fn what_a_node_said_is_told_in_spans_and_those_that_contradict_are_marked() {
+        let series = series("n1", "L4@7 L4@9 L4@8 - - F5@9");
+        let about = crate::property::named("applied-never-goes-back")
+            .expect("there is one")
+            .about();
+        let trace = Trace {
+            statuses: series,
+            ..Trace::default()
+        };
+        let verdict = never_back(about, "applied index", &trace, |sample| sample.applied);
+        let crate::verdict::Verdict::Violated { witness } = verdict.verdict else {
+            panic!("{verdict:?}");
+        };
+        assert!(
+            witness
+                .summary
+                .contains("went back from 9 at 0.2 s to 8 at 0.3 s"),
+            "{}",
+            witness.summary
+        );
+        let Proof::Statuses(proof) = witness.proof else {
+            panic!("{:?}", witness.proof);
+        };
+        let seen: Vec<_> = (proof.spans.iter())
+            .map(|span| {
+                (
+                    span.from / 100_000_000,
+                    span.to / 100_000_000,
+                    span.up,
+                    span.contradicts,
+                )
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (1, 2, true, true),
+                (3, 3, true, true),
+                (4, 5, false, false),
+                (6, 6, true, false)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_node_that_flaps_is_shown_where_it_matters() {
+        let flapping = ["F4@1 F5@1"; 200].join(" ");
+        let series = series("n1", &flapping);
+        let Proof::Statuses(proof) = spans(&series, |_| true, &[("n1", 20_000_000_000)]) else {
+            panic!("statuses");
+        };
+        assert!(proof.spans.len() <= SPANS_MAX);
+        assert!(proof.spans.iter().any(|span| span.contradicts));
+    }
 
     #[test]
     fn restarts_are_read_from_fault_events() {

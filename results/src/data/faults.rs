@@ -2,20 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use duress_checker::history::{self, Event, FaultEvent, FaultStep, StepResult};
-use serde_json::Value;
+use duress_checker::history::{Event, FaultStep, FaultTrace, StepResult, record_step};
 
-/// One fault, from preparation to clean-up.
+/// One fault, and what became of operations meanwhile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     /// Its number in the schedule.
     pub id: u64,
-    /// What kind, e.g. `partition`.
-    pub kind: String,
-    /// The nodes that it is about.
-    pub targets: Vec<String>,
-    /// What was done, in order.
-    pub steps: Vec<Step>,
+    /// Its kind and its steps.
+    pub trace: FaultTrace,
     /// Nanoseconds from heal to the first operation that completed `ok` at any node.
     pub recovery_any: Option<u64>,
     /// Nanoseconds from heal to the first operation that completed `ok` at a target of the fault.
@@ -24,49 +19,30 @@ pub struct Fault {
     pub silence_max: u64,
 }
 
-/// One step of a fault.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    /// Which.
-    pub step: FaultStep,
-    /// When it was done, in nanoseconds since the run began.
-    pub time: u64,
-    /// How it ended.
-    pub result: StepResult,
-    /// What was done or seen, for a person.
-    pub detail: String,
-    /// The same for a machine.
-    pub evidence: Value,
-}
-
 impl Fault {
-    /// The last record of a step.
-    pub fn step(&self, step: FaultStep) -> Option<&Step> {
-        self.steps.iter().rev().find(|recorded| recorded.step == step)
+    /// When a step was done; `None`: it was not.
+    fn done(&self, step: FaultStep) -> Option<u64> {
+        let step = self.trace.step(step)?;
+        (step.event.result != StepResult::Skipped).then_some(step.time)
     }
 
-    /// When it was injected; `None`: it was not, or nobody knows.
+    /// When it was injected; `None`: it was not.
     pub fn injected(&self) -> Option<u64> {
-        let step = self.step(FaultStep::Inject)?;
-        (step.result != StepResult::Skipped).then_some(step.time)
+        self.done(FaultStep::Inject)
     }
 
     /// When it was healed.
     pub fn healed(&self) -> Option<u64> {
-        let step = self.step(FaultStep::Heal)?;
-        (step.result != StepResult::Skipped).then_some(step.time)
+        self.done(FaultStep::Heal)
     }
+}
 
-    /// Whether it is proven to have bitten; if not, why not.
-    pub fn bit(&self) -> Result<(), String> {
-        history::bit((self.steps.iter()).map(|step| (step.step, step.result, step.detail.as_str())))
-    }
-
-    /// When it was in force, up to `end` if it was never healed.
-    pub fn in_force(&self, end: u64) -> Option<(u64, u64)> {
-        let from = self.injected()?;
-        Some((from, self.healed().unwrap_or(end).max(from)))
-    }
+/// Operations around one fault.
+#[derive(Debug, Default)]
+struct Recovery {
+    any: Option<u64>,
+    target: Option<u64>,
+    silence_max: u64,
 }
 
 /// Takes the events of a history one by one.
@@ -81,31 +57,6 @@ pub(super) struct FaultsBuilder {
 impl FaultsBuilder {
     /// An event of the nemesis. One that is no step of a fault, such as `run`, is none of its business.
     pub(super) fn event(&mut self, event: &Event) {
-        let Ok(recorded) = serde_json::from_value::<FaultEvent>(event.value.clone()) else {
-            return;
-        };
-        let fault = self.faults.entry(recorded.id).or_insert_with(|| Fault {
-            id: recorded.id,
-            kind: event.f.clone(),
-            targets: Vec::new(),
-            steps: Vec::new(),
-            recovery_any: None,
-            recovery_target: None,
-            silence_max: 0,
-        });
-        if !recorded.targets.is_empty() {
-            fault.targets = recorded.targets;
-        }
-        if recorded.step == FaultStep::Inject && recorded.result != StepResult::Skipped {
-            self.watched.push(recorded.id);
-        }
-        fault.steps.push(Step {
-            step: recorded.step,
-            time: event.time,
-            result: recorded.result,
-            detail: recorded.detail,
-            evidence: recorded.evidence,
-        });
     }
 
     /// An operation completed `ok`.

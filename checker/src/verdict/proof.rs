@@ -1,0 +1,139 @@
+//! What proves a violation, and so what is shown of it.
+//!
+//! ```text
+//! operations   operations that contradict each other         linearizable, nothing-lost
+//! contents     what each member holds, side by side          converged
+//! statuses     what nodes said of themselves over time       one-leader-per-term, terms-never-go-back, recovers …
+//! tenures      who counted on a lock, and for how long        mutual-exclusion
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::Entry;
+
+/// The kind of a proof, with what is peculiar to it. Operations stand in the [`Witness`](super::Witness) itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Proof {
+    /// Operations that can't all have returned what they did.
+    #[default]
+    Operations,
+    /// Members that ought to hold the same, and don't.
+    Contents(ContentsProof),
+    /// What nodes said of themselves.
+    Statuses(StatusesProof),
+    /// Spans of time in which processes counted on one lock.
+    Tenures(TenuresProof),
+}
+
+/// What members hold of the keys in which they differ.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContentsProof {
+    /// The first keys that differ, those first whose values differ and not only their revisions.
+    pub keys: Vec<String>,
+    /// How many differ in all.
+    pub differing: u64,
+    /// Every member, in the order of the cluster.
+    pub members: Vec<MemberProof>,
+}
+
+/// What one member holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberProof {
+    /// Its node.
+    pub node: String,
+    /// Index of the log up to which it had applied it.
+    pub applied: u64,
+    /// Why its contents could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What it holds under each of [`ContentsProof::keys`]; `None`: nothing.
+    pub entries: Vec<Option<Entry>>,
+}
+
+/// What nodes said of themselves around the violation, in order of node and time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusesProof {
+    /// Stretches of time in which a node said the same.
+    pub spans: Vec<StatusSpan>,
+}
+
+/// A stretch of time in which a node said the same of itself, while its applied index did not go back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusSpan {
+    /// The node.
+    pub node: String,
+    /// First look at it, in nanoseconds since the run began.
+    pub from: u64,
+    /// Last look at it, in nanoseconds since the run began.
+    pub to: u64,
+    /// Whether it answered. If not, the rest says nothing.
+    pub up: bool,
+    /// Whether it said that it leads.
+    pub leads: bool,
+    /// Its term.
+    pub term: u64,
+    /// Its applied index at the first look.
+    pub applied_from: u64,
+    /// Its applied index at the last look.
+    pub applied_to: u64,
+    /// Whether this span is one of those that contradict the property.
+    #[serde(default)]
+    pub contradicts: bool,
+}
+
+/// Who counted on one lock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TenuresProof {
+    /// In the order in which they acquired it.
+    pub tenures: Vec<TenureProof>,
+}
+
+/// A process counting on a lock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TenureProof {
+    /// Who.
+    pub process: u64,
+    /// The node that granted the lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// When the lock was granted, in nanoseconds since the run began.
+    pub acquired: u64,
+    /// Up to when it counted on it, in nanoseconds since the run began.
+    pub until: u64,
+    /// Whether it asked for release at `until`. If not, it was heard of there for the last time.
+    pub released: bool,
+}
+
+impl Proof {
+    /// The first and the last moment that it is about, where it is about moments.
+    pub(crate) fn moments(&self) -> Option<(u64, u64)> {
+        match self {
+            Proof::Operations | Proof::Contents(_) => None,
+            Proof::Statuses(proof) => {
+                let telling = || proof.spans.iter().filter(|span| span.contradicts);
+                let from = telling().map(|span| span.from).min()?;
+                Some((from, telling().map(|span| span.to).max()?))
+            }
+            Proof::Tenures(proof) => {
+                let from = proof.tenures.iter().map(|tenure| tenure.acquired).min()?;
+                Some((from, proof.tenures.iter().map(|tenure| tenure.until).max()?))
+            }
+        }
+    }
+
+    /// The nodes that contradict each other, where the proof names any.
+    pub(crate) fn nodes(&self) -> Vec<&str> {
+        match self {
+            Proof::Operations => Vec::new(),
+            Proof::Contents(proof) => proof.members.iter().map(|member| member.node.as_str()).collect(),
+            Proof::Statuses(proof) => (proof.spans.iter())
+                .filter(|span| span.contradicts)
+                .map(|span| span.node.as_str())
+                .collect(),
+            Proof::Tenures(proof) => (proof.tenures.iter())
+                .filter_map(|tenure| tenure.node.as_deref())
+                .collect(),
+        }
+    }
+}
