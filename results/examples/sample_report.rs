@@ -1,6 +1,6 @@
 //! Writes sample runs with their reports, to look at: `cargo run -p duress-results --example sample_report FOLDER`.
 
-#[path = "../tests/it/sample.rs"]
+#[path = "../tests/it/sample/mod.rs"]
 mod sample;
 
 use std::error::Error;
@@ -21,6 +21,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         run.write_verdict(&verdict)?;
         report::write(&RunData::load(&run)?, &run)?;
         run.write_junit(&junit::render(&verdict))?;
+        std::fs::copy(run.report(), root.join(format!("{name}.html")))?;
+    }
+    for (name, verdict, events) in sample::broken::all() {
+        let run = sample::broken::write(root, &verdict, &events);
+        report::write(&RunData::load(&run)?, &run)?;
         std::fs::copy(run.report(), root.join(format!("{name}.html")))?;
     }
     let empty = RunDir::create(root, "empty", sample::STARTED, 7)?;

@@ -10,15 +10,18 @@
 
 use std::fmt::Write;
 
-use duress_checker::verdict::{PropertyVerdict, Verdict, Witness};
+use duress_checker::verdict::{Proof, PropertyVerdict, Verdict, Witness, WitnessOp};
 
 use crate::format::{count, counted, cut, duration, moment, printable, share};
-use crate::report::operation_label;
+use crate::report::{held, operation_label, said};
 use crate::rundir::RunDir;
 use crate::verdict_file::{Overall, VerdictFile};
 
-/// Operations of a witness that are shown; the report has them all.
-const OPERATIONS_MAX: usize = 12;
+/// Rows of a witness that are shown; the report has them all.
+const ROWS_MAX: usize = 12;
+
+/// Characters of a sentence. What a checker says is shorter; a verdict from elsewhere may hold anything.
+const SENTENCE_MAX: usize = 4000;
 
 /// The summary of a run, several lines, the last one with its newline.
 pub fn summary(verdict: &VerdictFile, colour: bool) -> String {
@@ -37,13 +40,13 @@ pub fn summary(verdict: &VerdictFile, colour: bool) -> String {
         duration(verdict.duration_ms.saturating_mul(1_000_000)),
         if verdict.cut_short { ", cut short" } else { "" },
     );
-    let _ = writeln!(text, "  {}", clean(&verdict.summary));
+    let _ = writeln!(text, "  {}", sentence(&verdict.summary));
     if let Some(failure) = &verdict.harness_failure {
         let _ = writeln!(
             text,
             "  {} {}",
             paint.tone("harness:", Tone::Unsure),
-            clean(failure)
+            sentence(failure)
         );
     }
     properties(&mut text, verdict, paint);
@@ -63,7 +66,7 @@ pub fn property(verdict: &PropertyVerdict, colour: bool) -> String {
         true => (why, verdict.detail.as_str()),
         false => why.split_once("; ").unwrap_or((why, "")),
     };
-    let line = format!("{}  {}", clean(&verdict.property), clean(why));
+    let line = format!("{}  {}", clean(&verdict.property), sentence(why));
     let _ = writeln!(text, "{} {}", paint.tone(icon, tone), line.trim_end());
     for noticed in noticed.split("; ").filter(|noticed| !noticed.is_empty()) {
         let _ = writeln!(text, "  {}", clean(noticed));
@@ -84,7 +87,7 @@ fn said_of(property: &PropertyVerdict) -> (&'static str, Tone, &str) {
 /// The witness of a property that is violated.
 fn broken(text: &mut String, property: &PropertyVerdict, paint: Paint) {
     if let Verdict::Violated { witness: broken } = &property.verdict {
-        let _ = writeln!(text, "\n  {}", paint.bold(&clean(&broken.summary), Tone::Bad));
+        let _ = writeln!(text, "\n  {}", paint.bold(&sentence(&broken.summary), Tone::Bad));
         for line in witness(broken).lines().skip(1) {
             let _ = writeln!(text, "    {line}");
         }
@@ -111,7 +114,7 @@ fn properties(text: &mut String, verdict: &VerdictFile, paint: Paint) {
         .unwrap_or(0);
     for property in &verdict.properties {
         let (icon, tone, why) = said_of(property);
-        let line = format!("{:width$}  {}", clean(&property.property), clean(why));
+        let line = format!("{:width$}  {}", clean(&property.property), sentence(why));
         let _ = writeln!(text, "  {} {}", paint.tone(icon, tone), line.trim_end());
     }
     for property in &verdict.properties {
@@ -119,46 +122,59 @@ fn properties(text: &mut String, verdict: &VerdictFile, paint: Paint) {
     }
 }
 
-/// A witness as text: its sentence, then its operations in columns.
+/// A witness as text: its sentence, when and where it happened, then its proof in columns.
 pub(crate) fn witness(witness: &Witness) -> String {
-    let rows: Vec<[String; 5]> = (witness.operations.iter().take(OPERATIONS_MAX))
-        .map(|op| {
-            [
-                moment(op.invoked),
-                format!("process {}", op.process),
-                clean(&operation_label(witness.key.as_ref(), op)),
-                clean(op.node.as_deref().unwrap_or("")),
-                clean(&op.note),
-            ]
-        })
-        .collect();
-    let widths: Vec<usize> = (0..5)
-        .map(|column| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut text = clean(&witness.summary) + "\n";
-    for [time, process, operation, node, note] in &rows {
-        let line = format!(
-            "{time:>t$}  {process:p$}  {operation:o$}  {node:n$}  {note}",
-            t = widths[0],
-            p = widths[1],
-            o = widths[2],
-            n = widths[3],
-        );
-        let _ = writeln!(text, "{}", line.trim_end());
+    let mut text = sentence(&witness.summary) + "\n";
+    if !witness.circumstances.is_empty() {
+        let _ = writeln!(text, "{}", sentence(&witness.circumstances));
     }
-    let rest = witness.operations.len().saturating_sub(OPERATIONS_MAX);
-    if rest > 0 {
-        let _ = writeln!(text, "and {}", counted(rest as u64, "more operation"));
+    match &witness.proof {
+        Proof::Contents(proof) => columns(&mut text, &held(proof), "key"),
+        Proof::Statuses(proof) => columns(&mut text, &said(proof), "status"),
+        // Their operations say the same in words.
+        Proof::Tenures(_) | Proof::Operations => {}
     }
+    let operation = |op: &WitnessOp| {
+        vec![
+            moment(op.invoked),
+            format!("process {}", op.process),
+            operation_label(witness.key.as_ref(), op),
+            op.node.clone().unwrap_or_default(),
+            op.note.clone(),
+        ]
+    };
+    let operations: Vec<Vec<String>> = witness.operations.iter().map(operation).collect();
+    columns(&mut text, &operations, "operation");
     if let Some(weaker) = &witness.weaker {
-        let _ = writeln!(text, "{}", clean(&weaker.sentence));
+        let _ = writeln!(text, "{}", sentence(&weaker.sentence));
     }
     text
+}
+
+/// Rows one below the other, their columns aligned; how many were left out of `what`, where there are too many.
+fn columns(text: &mut String, rows: &[Vec<String>], what: &str) {
+    let shown: Vec<Vec<String>> = (rows.iter().take(ROWS_MAX))
+        .map(|row| row.iter().map(|cell| clean(cell)).collect())
+        .collect();
+    let width = |column: usize| {
+        let widths = shown
+            .iter()
+            .filter_map(|row| Some(row.get(column)?.chars().count()));
+        widths.max().unwrap_or(0)
+    };
+    for row in &shown {
+        let cells = row.iter().enumerate().map(|(column, cell)| match column {
+            // Times are numbers.
+            0 if cell.ends_with(" s") => format!("{cell:>width$}", width = width(column)),
+            _ => format!("{cell:width$}", width = width(column)),
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    let rest = rows.len().saturating_sub(ROWS_MAX);
+    if rest > 0 {
+        let _ = writeln!(text, "and {}", counted(rest as u64, &format!("more {what}")));
+    }
 }
 
 fn evidence(text: &mut String, verdict: &VerdictFile, paint: Paint) {
@@ -197,9 +213,18 @@ fn evidence(text: &mut String, verdict: &VerdictFile, paint: Paint) {
     }
 }
 
-/// One line of at most 200 characters that can't move the cursor.
+/// One line of at most 200 characters that can't move the cursor: a name, a value.
 fn clean(text: &str) -> String {
-    cut(&printable(text).replace(['\n', '\t'], " "), 200)
+    line(text, 200)
+}
+
+/// As [`clean`], for what is the reason of a verdict: it is told as a whole.
+fn sentence(text: &str) -> String {
+    line(text, SENTENCE_MAX)
+}
+
+fn line(text: &str, length_max: usize) -> String {
+    cut(&printable(text).replace(['\n', '\t'], " "), length_max)
 }
 
 #[derive(Clone, Copy)]

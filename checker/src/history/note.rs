@@ -131,6 +131,7 @@ pub struct Entry {
 
 /// What one member holds, by its own words.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Content {
     /// Index of the log up to which the member had applied it.
     pub applied: u64,

@@ -62,15 +62,26 @@ impl FaultTrace {
             .unwrap_or(&[])
     }
 
+    /// When it was injected, in nanoseconds since the run began. `None`: it was not.
+    pub fn injected_at(&self) -> Option<u64> {
+        self.done(FaultStep::Inject)
+    }
+
+    /// When it was healed, in nanoseconds since the run began. `None`: it was not.
+    pub fn healed_at(&self) -> Option<u64> {
+        self.done(FaultStep::Heal)
+    }
+
+    fn done(&self, step: FaultStep) -> Option<u64> {
+        let step = self.step(step)?;
+        (step.event.result != StepResult::Skipped).then_some(step.time)
+    }
+
     /// When it was in force, in nanoseconds since the run began: up to `end` if it was never healed. `None`: it was
     /// never injected.
     pub fn in_force(&self, end: u64) -> Option<(u64, u64)> {
-        let done = |step| {
-            let step = self.step(step)?;
-            (step.event.result != StepResult::Skipped).then_some(step.time)
-        };
-        let from = done(FaultStep::Inject)?;
-        Some((from, done(FaultStep::Heal).unwrap_or(end).max(from)))
+        let from = self.injected_at()?;
+        Some((from, self.healed_at().unwrap_or(end).max(from)))
     }
 
     /// `partition of n1, n4`.

@@ -126,7 +126,10 @@ impl Proof {
     pub(crate) fn nodes(&self) -> Vec<&str> {
         match self {
             Proof::Operations => Vec::new(),
-            Proof::Contents(proof) => proof.members.iter().map(|member| member.node.as_str()).collect(),
+            Proof::Contents(proof) => (proof.members.iter())
+                .filter(|member| member.error.is_none())
+                .map(|member| member.node.as_str())
+                .collect(),
             Proof::Statuses(proof) => (proof.spans.iter())
                 .filter(|span| span.contradicts)
                 .map(|span| span.node.as_str())

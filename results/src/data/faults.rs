@@ -11,44 +11,26 @@ pub struct Fault {
     pub id: u64,
     /// Its kind and its steps.
     pub trace: FaultTrace,
+    /// How long operations suffered.
+    pub recovery: Recovery,
+}
+
+/// How soon operations completed `ok` again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
     /// Nanoseconds from heal to the first operation that completed `ok` at any node.
-    pub recovery_any: Option<u64>,
+    pub any: Option<u64>,
     /// Nanoseconds from heal to the first operation that completed `ok` at a target of the fault.
-    pub recovery_target: Option<u64>,
+    pub target: Option<u64>,
     /// The longest time, in nanoseconds, without an operation that completed `ok`, from injection to recovery.
     pub silence_max: u64,
-}
-
-impl Fault {
-    /// When a step was done; `None`: it was not.
-    fn done(&self, step: FaultStep) -> Option<u64> {
-        let step = self.trace.step(step)?;
-        (step.event.result != StepResult::Skipped).then_some(step.time)
-    }
-
-    /// When it was injected; `None`: it was not.
-    pub fn injected(&self) -> Option<u64> {
-        self.done(FaultStep::Inject)
-    }
-
-    /// When it was healed.
-    pub fn healed(&self) -> Option<u64> {
-        self.done(FaultStep::Heal)
-    }
-}
-
-/// Operations around one fault.
-#[derive(Debug, Default)]
-struct Recovery {
-    any: Option<u64>,
-    target: Option<u64>,
-    silence_max: u64,
 }
 
 /// Takes the events of a history one by one.
 #[derive(Debug, Default)]
 pub(super) struct FaultsBuilder {
-    faults: BTreeMap<u64, Fault>,
+    faults: BTreeMap<u64, FaultTrace>,
+    recoveries: BTreeMap<u64, Recovery>,
     /// Faults between injection and recovery: the only ones that an operation has news for.
     watched: Vec<u64>,
     ok_last: Option<u64>,
@@ -57,35 +39,48 @@ pub(super) struct FaultsBuilder {
 impl FaultsBuilder {
     /// An event of the nemesis. One that is no step of a fault, such as `run`, is none of its business.
     pub(super) fn event(&mut self, event: &Event) {
+        let Some(id) = record_step(&mut self.faults, event) else {
+            return;
+        };
+        let step = self.faults[&id].steps.last();
+        let injected = step.is_some_and(|step| {
+            step.event.step == FaultStep::Inject && step.event.result != StepResult::Skipped
+        });
+        if injected {
+            self.watched.push(id);
+        }
     }
 
     /// An operation completed `ok`.
     pub(super) fn ok(&mut self, time: u64, node: Option<&str>) {
         let ok_last = self.ok_last.replace(time);
-        let faults = &mut self.faults;
+        let (faults, recoveries) = (&self.faults, &mut self.recoveries);
         self.watched.retain(|id| {
-            let Some(fault) = faults.get_mut(id) else {
-                return false;
-            };
-            let injected = fault.injected().unwrap_or(time);
-            if fault.recovery_any.is_none() {
+            let (fault, recovery) = (&faults[id], recoveries.entry(*id).or_default());
+            let injected = fault.injected_at().unwrap_or(time);
+            if recovery.any.is_none() {
                 let quiet_since = ok_last.unwrap_or(injected).max(injected);
-                fault.silence_max = fault.silence_max.max(time.saturating_sub(quiet_since));
+                recovery.silence_max = recovery.silence_max.max(time.saturating_sub(quiet_since));
             }
-            let Some(healed) = fault.healed() else {
+            let Some(healed) = fault.healed_at() else {
                 return true;
             };
             let since_heal = time.saturating_sub(healed);
-            fault.recovery_any.get_or_insert(since_heal);
-            if node.is_some_and(|node| fault.targets.iter().any(|target| target == node)) {
-                fault.recovery_target.get_or_insert(since_heal);
+            recovery.any.get_or_insert(since_heal);
+            if node.is_some_and(|node| fault.targets().iter().any(|target| target == node)) {
+                recovery.target.get_or_insert(since_heal);
             }
-            fault.recovery_target.is_none()
+            recovery.target.is_none()
         });
     }
 
-    pub(super) fn finish(self) -> Vec<Fault> {
-        self.faults.into_values().collect()
+    pub(super) fn finish(mut self) -> Vec<Fault> {
+        let fault = |(id, trace)| Fault {
+            id,
+            trace,
+            recovery: self.recoveries.remove(&id).unwrap_or_default(),
+        };
+        self.faults.into_iter().map(fault).collect()
     }
 }
 
@@ -117,10 +112,13 @@ mod tests {
         builder.ok(190, Some("n1"));
         builder.ok(900, Some("n1"));
         let fault = builder.finish().remove(0);
-        assert_eq!(fault.in_force(1000), Some((10, 100)));
-        assert_eq!(fault.bit(), Ok(()));
-        assert_eq!((fault.recovery_any, fault.recovery_target), (Some(40), Some(90)));
-        assert_eq!(fault.silence_max, 110, "from the ok at 30 to the one at 140");
+        assert_eq!(fault.trace.in_force(1000), Some((10, 100)));
+        assert_eq!(fault.trace.bit(), Ok(()));
+        assert_eq!((fault.recovery.any, fault.recovery.target), (Some(40), Some(90)));
+        assert_eq!(
+            fault.recovery.silence_max, 110,
+            "from the ok at 30 to the one at 140"
+        );
     }
 
     #[test]
@@ -129,15 +127,15 @@ mod tests {
         step(&mut builder, 10, "inject", "skipped");
         builder.ok(20, Some("n1"));
         let fault = builder.finish().remove(0);
-        assert_eq!(fault.in_force(1000), None);
-        assert!(fault.bit().is_err());
-        assert_eq!(fault.recovery_any, None);
+        assert_eq!(fault.trace.in_force(1000), None);
+        assert!(fault.trace.bit().is_err());
+        assert_eq!(fault.recovery.any, None);
     }
 
     #[test]
     fn a_fault_that_was_never_healed_lasts_to_the_end() {
         let mut builder = FaultsBuilder::default();
         step(&mut builder, 10, "inject", "indeterminate");
-        assert_eq!(builder.finish()[0].in_force(1000), Some((10, 1000)));
+        assert_eq!(builder.finish()[0].trace.in_force(1000), Some((10, 1000)));
     }
 }

@@ -24,7 +24,7 @@ use duress_checker::evidence::Outcomes;
 use duress_checker::history::{Event, EventType, Process};
 use serde::Deserialize;
 
-pub use faults::{Fault, Step};
+pub use faults::{Fault, Recovery};
 pub use nodes::{NodeState, Span};
 pub use series::{Bin, Dot, Quantiles, Series};
 

@@ -25,11 +25,11 @@ pub(super) struct Bands {
 /// Draws faults and phases for a plot that is `plot_height` high without its time axis.
 pub(super) fn draw(run: &RunData, frame: Frame, plot_height: u32) -> Bands {
     let faults: Vec<_> = (run.faults.iter())
-        .filter_map(|fault| Some((fault, fault.in_force(run.end)?)))
+        .filter_map(|fault| Some((fault, fault.trace.in_force(run.end)?)))
         .collect();
     let colours = colours(run);
     let labels: Vec<String> = (faults.iter())
-        .map(|(fault, _)| format!("{} {}", fault.id, cut(&fault.kind, 24)))
+        .map(|(fault, _)| format!("{} {}", fault.id, cut(&fault.trace.kind, 24)))
         .collect();
     let placed = rows(
         (faults.iter().zip(&labels))
@@ -51,12 +51,12 @@ pub(super) fn draw(run: &RunData, frame: Frame, plot_height: u32) -> Bands {
         let (left, right) = (frame.x(*from), frame.x(*to));
         let width = (right - left).max(2.0);
         let top = (phase_rows + *row as u32) * ROW_HEIGHT;
-        let colour = colours[fault.kind.as_str()];
+        let colour = colours[fault.trace.kind.as_str()];
         let title = escape(&format!(
             "fault {} {} on {}: {} to {}, {}",
             fault.id,
-            fault.kind,
-            fault.targets.join(", "),
+            fault.trace.kind,
+            fault.trace.targets().join(", "),
             moment(*from),
             moment(*to),
             duration(to - from),
@@ -99,7 +99,7 @@ fn colours(run: &RunData) -> BTreeMap<&str, usize> {
     let mut colours = BTreeMap::new();
     for fault in &run.faults {
         let next = colours.len() % COLOURS;
-        colours.entry(fault.kind.as_str()).or_insert(next);
+        colours.entry(fault.trace.kind.as_str()).or_insert(next);
     }
     colours
 }

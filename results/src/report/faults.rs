@@ -1,10 +1,10 @@
 //! The faults: what was done to whom, whether it is proven, and how long the system took to work again.
 
-use duress_checker::history::{FaultStep, StepResult};
+use duress_checker::history::{FaultStep, FaultTrace, StepResult, TimedStep};
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::data::{Fault, RunData, Step};
+use crate::data::{Fault, Recovery, RunData};
 use crate::format::{counted, cut, duration, moment};
 
 /// What a machine's evidence may take up on the page.
@@ -43,29 +43,29 @@ fn row(fault: &Fault) -> Markup {
         tr {
             td.number data-label="#" { (fault.id) }
             td data-label="Fault" {
-                strong { (fault.kind) }
-                div.quiet { (fault.targets.join(", ")) }
+                strong { (fault.trace.kind) }
+                div.quiet { (fault.trace.targets().join(", ")) }
             }
-            td.force data-label="In force" { (in_force(fault)) }
-            td data-label="Proven to bite" { (proven_to_bite(fault)) }
-            td data-label="Proven healed" { (proven_healed(fault)) }
-            td.force data-label="Recovery" { (recovery(fault)) }
+            td.force data-label="In force" { (in_force(&fault.trace)) }
+            td data-label="Proven to bite" { (proven_to_bite(&fault.trace)) }
+            td data-label="Proven healed" { (proven_healed(&fault.trace)) }
+            td.force data-label="Recovery" { (recovery(fault.trace.healed_at().map(|_| fault.recovery))) }
         }
         tr.more {
             td {}
             td colspan="5" {
                 details {
-                    summary { (counted(fault.steps.len() as u64, "step")) }
-                    ol.steps { @for step in &fault.steps { (step_line(step)) } }
+                    summary { (counted(fault.trace.steps.len() as u64, "step")) }
+                    ol.steps { @for step in &fault.trace.steps { (step_line(step)) } }
                 }
             }
         }
     }
 }
 
-fn in_force(fault: &Fault) -> Markup {
+fn in_force(fault: &FaultTrace) -> Markup {
     html! {
-        @match (fault.injected(), fault.healed()) {
+        @match (fault.injected_at(), fault.healed_at()) {
             (Some(from), Some(to)) => {
                 (moment(from)) " – " (moment(to))
                 div.quiet { (duration(to.saturating_sub(from))) }
@@ -77,13 +77,13 @@ fn in_force(fault: &Fault) -> Markup {
 }
 
 /// What was seen when it began and right before it was healed, or what is missing.
-fn proven_to_bite(fault: &Fault) -> Markup {
+fn proven_to_bite(fault: &FaultTrace) -> Markup {
     html! {
         @match fault.bit() {
             Ok(()) => {
                 span.badge.held { "✓ proven" }
                 @for step in [FaultStep::Verify, FaultStep::Recheck].into_iter().filter_map(|step| fault.step(step)) {
-                    div { (cut(&step.detail, 300)) }
+                    div { (cut(&step.event.detail, 300)) }
                 }
             }
             Err(why) => { span.badge.inconclusive { "? not proven" } div { (cut(&why, 300)) } }
@@ -91,34 +91,35 @@ fn proven_to_bite(fault: &Fault) -> Markup {
     }
 }
 
-fn proven_healed(fault: &Fault) -> Markup {
+fn proven_healed(fault: &FaultTrace) -> Markup {
     html! {
         @match fault.step(FaultStep::VerifyHealed) {
-            Some(step) => { (badge(step)) div { (cut(&step.detail, 300)) } }
+            Some(step) => { (badge(step)) div { (cut(&step.event.detail, 300)) } }
             None => span.badge.inconclusive { "? not looked at" },
         }
     }
 }
 
-fn recovery(fault: &Fault) -> Markup {
+/// `None`: it was never healed.
+fn recovery(recovery: Option<Recovery>) -> Markup {
     let shown = |nanos: Option<u64>| nanos.map_or("never".to_owned(), duration);
     html! {
-        @if fault.healed().is_none() {
-            "–"
+        @if let Some(recovery) = recovery {
+            div { "any node " strong { (shown(recovery.any)) } }
+            div { "a target " strong { (shown(recovery.target)) } }
+            @if recovery.silence_max > 0 { div.quiet { "silence " (duration(recovery.silence_max)) } }
         } @else {
-            div { "any node " strong { (shown(fault.recovery_any)) } }
-            div { "a target " strong { (shown(fault.recovery_target)) } }
-            @if fault.silence_max > 0 { div.quiet { "silence " (duration(fault.silence_max)) } }
+            "–"
         }
     }
 }
 
-fn step_line(step: &Step) -> Markup {
+fn step_line(step: &TimedStep) -> Markup {
     html! {
         li {
-            span.time { (moment(step.time)) } " " strong { (name(step.step)) } " " (badge(step)) " " (cut(&step.detail, 1000))
-            @if !step.evidence.is_null() {
-                div.pairs { (pairs(&step.evidence)) }
+            span.time { (moment(step.time)) } " " strong { (name(step.event.step)) } " " (badge(step)) " " (cut(&step.event.detail, 1000))
+            @if !step.event.evidence.is_null() {
+                div.pairs { (pairs(&step.event.evidence)) }
             }
         }
     }
@@ -146,10 +147,10 @@ fn shortest(value: &Value) -> String {
     }
 }
 
-fn badge(step: &Step) -> Markup {
+fn badge(step: &TimedStep) -> Markup {
     html! {
-        @match step.result {
-            StepResult::Installed => span.badge.held { "✓ " (done(step.step)) },
+        @match step.event.result {
+            StepResult::Installed => span.badge.held { "✓ " (done(step.event.step)) },
             StepResult::Skipped => span.badge.inconclusive { "– skipped" },
             StepResult::Indeterminate => span.badge.inconclusive { "? indeterminate" },
         }

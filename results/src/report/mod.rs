@@ -16,7 +16,7 @@ mod timeline;
 mod verdict;
 mod witness;
 
-pub(crate) use witness::label as operation_label;
+pub(crate) use witness::{held, label as operation_label, said};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use duress_results::{RunData, report};
+use duress_results::{RunData, RunDir, report};
 
 use crate::sample;
 
@@ -71,29 +71,38 @@ fn reports_open_without_a_complaint_and_fit_the_screen() {
     let dir = sample::write(root.path());
     for verdict in [sample::violated(), sample::hostile(), sample::failure()] {
         dir.write_verdict(&verdict).unwrap();
-        report::write(&RunData::load(&dir).unwrap(), &dir).unwrap();
-        fs::copy(dir.report(), root.path().join("report.html")).unwrap();
+        fits(browser, root.path(), &dir);
+    }
+    for (_, verdict, events) in sample::broken::all() {
+        let dir = sample::broken::write(root.path(), &verdict, &events);
+        fits(browser, root.path(), &dir);
+    }
+}
 
-        let seen = open(browser, root.path(), "report.html");
-        let log = String::from_utf8_lossy(&seen.stderr);
-        assert!(seen.status.success(), "{log}");
+/// Opens the report of a run, and measures it at each width.
+fn fits(browser: &str, root: &Path, dir: &RunDir) {
+    report::write(&RunData::load(dir).unwrap(), dir).unwrap();
+    fs::copy(dir.report(), root.join("report.html")).unwrap();
+
+    let seen = open(browser, root, "report.html");
+    let log = String::from_utf8_lossy(&seen.stderr);
+    assert!(seen.status.success(), "{log}");
+    assert!(
+        String::from_utf8_lossy(&seen.stdout).contains("id=\"reproduce\""),
+        "the page was not loaded: {log}"
+    );
+    assert!(!log.contains("CONSOLE"), "{log}");
+
+    for width in WIDTHS {
+        fs::write(root.join("measure.html"), measuring(width)).unwrap();
+        let seen = open(browser, root, "measure.html");
+        let dom = String::from_utf8_lossy(&seen.stdout);
+        let title = dom.split("<body").next().unwrap_or_default();
         assert!(
-            String::from_utf8_lossy(&seen.stdout).contains("id=\"reproduce\""),
-            "the page was not loaded: {log}"
+            dom.contains("<title>fits</title>"),
+            "{} at {width}: {title}",
+            dir.report().display()
         );
-        assert!(!log.contains("CONSOLE"), "{log}");
-
-        for width in WIDTHS {
-            fs::write(root.path().join("measure.html"), measuring(width)).unwrap();
-            let seen = open(browser, root.path(), "measure.html");
-            let dom = String::from_utf8_lossy(&seen.stdout);
-            let title = dom.split("<body").next().unwrap_or_default();
-            assert!(
-                dom.contains("<title>fits</title>"),
-                "{:?} at {width}: {title}",
-                verdict.overall
-            );
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 
-use duress_checker::verdict::Verdict;
+use duress_checker::verdict::{Proof, Verdict};
 use duress_results::verdict_file::VerdictFile;
 use duress_results::{RunData, RunDir, junit, plots, report, terminal};
 use serde_json::{Value, json};
@@ -281,6 +281,37 @@ fn junit_survives_hostile_text() {
     assert!(!xml.contains("<script"));
     assert!(!xml.contains("]]>"));
     assert_eq!(xml.chars().find(|&c| c.is_control() && c != '\n'), None);
+}
+
+#[test]
+fn every_property_tells_its_own_violation() {
+    for (name, verdict, events) in sample::broken::all() {
+        insta::assert_snapshot!(format!("terminal_{name}"), terminal::summary(&verdict, false));
+        insta::assert_snapshot!(format!("junit_{name}"), junit::render(&verdict));
+        let root = tempfile::tempdir().unwrap();
+        let dir = sample::broken::write(root.path(), &verdict, &events);
+        let page = report::render(&RunData::load(&dir).unwrap());
+        let Verdict::Violated { witness } = &verdict.properties[0].verdict else {
+            panic!("{name} is violated");
+        };
+        // Whatever its proof is, it says when, where, and during which fault.
+        let told = &witness.circumstances;
+        assert!(told.contains("n1") || told.contains("n2"), "{name}: {told}");
+        assert!(told.contains("fault 1 (partition of n1)"), "{name}: {told}");
+        places(
+            &page,
+            &[
+                "class=\"sentence\"",
+                "class=\"circumstances\"",
+                "class=\"timeline\"",
+            ],
+        );
+        assert_eq!(
+            page.contains("alone prove it"),
+            matches!(witness.proof, Proof::Operations),
+            "{name}"
+        );
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ const ROWS_MAX: usize = 12;
 
 pub(in crate::report) fn draw(witness: &Witness, culprit: Option<u64>, run: &RunData) -> PreEscaped<String> {
     let operations = &witness.operations[..witness.operations.len().min(OPERATIONS_MAX)];
-    let frame = Frame::new(LEFT, operations.iter(), run);
+    let frame = Frame::of_operations(LEFT, operations.iter(), run);
     let mut lanes: BTreeMap<u64, Vec<Bar>> = BTreeMap::new();
     for op in operations {
         let look = if Some(op.index) == culprit {

@@ -4,11 +4,12 @@
 //! drawn to scale they would be invisible. So the axis runs through the moments at which something begins or ends, in
 //! their order, and the distance between two of them grows with the logarithm of the time between them.
 //!
-//! There are two: [`lanes`] has the operations of a witness, a lane a process; [`order`] those that can be put in an
-//! order, a row each, and the one that can't.
+//! There are three: [`lanes`] has the operations of a witness, a lane a process; [`order`] those that can be put in an
+//! order, a row each, and the one that can't; [`spans`] what lasted from one moment to another, a lane a node or process.
 
 pub(super) mod lanes;
 pub(super) mod order;
+pub(super) mod spans;
 
 use std::fmt::Write;
 
@@ -36,11 +37,20 @@ struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// Of all moments of some operations; what is left of `left` is for names.
-    fn new<'o>(left: f64, operations: impl Iterator<Item = &'o WitnessOp>, run: &'a RunData) -> Self {
+    fn of_operations<'o>(
+        left: f64,
+        operations: impl Iterator<Item = &'o WitnessOp>,
+        run: &'a RunData,
+    ) -> Self {
         let moments = operations.flat_map(|op| [Some(op.invoked), op.completed]);
-        let axis = Axis::new(left, moments.flatten());
+        Frame::new(left, moments.flatten(), run)
+    }
+
+    /// Of some moments; what is left of `left` is for names.
+    fn new(left: f64, moments: impl Iterator<Item = u64>, run: &'a RunData) -> Self {
+        let axis = Axis::new(left, moments);
         let faults = (run.faults.iter())
-            .filter_map(|fault| Some((fault, fault.in_force(run.end)?)))
+            .filter_map(|fault| Some((fault, fault.trace.in_force(run.end)?)))
             .filter(|(_, (from, to))| *from <= axis.last() && *to >= axis.first())
             .take(FAULTS_MAX)
             .collect();
@@ -103,12 +113,24 @@ impl Look {
 
 impl Bar {
     fn new(op: &WitnessOp, look: Look, label: String, axis: &Axis) -> Bar {
-        let left = axis.x(op.invoked);
-        let right = match op.completed {
-            Some(completed) if Look::of(op) == Look::Happened => axis.x(completed),
-            // An operation that nobody knows the end of may take effect at any later time.
-            _ => WIDTH - RIGHT + 14.0,
-        };
+        let took = op.completed.map_or("never ended".to_owned(), |end| {
+            format!("took {}", duration(end.saturating_sub(op.invoked)))
+        });
+        // An operation that nobody knows the end of may take effect at any later time.
+        let known = op.completed.filter(|_| Look::of(op) == Look::Happened);
+        let title = format!(
+            "{} at {}, {took}, event {}",
+            op.f,
+            moment(op.invoked),
+            count(op.index)
+        );
+        Bar::between(op.invoked, known, look, label, title, axis)
+    }
+
+    /// From one moment to another; `None`: to the edge.
+    fn between(from: u64, to: Option<u64>, look: Look, label: String, title: String, axis: &Axis) -> Bar {
+        let left = axis.x(from);
+        let right = to.map_or(WIDTH - RIGHT + 14.0, |to| axis.x(to));
         let right = right.max(left + 6.0);
         let text_width = match label.chars().count() {
             0 => 0.0,
@@ -120,9 +142,6 @@ impl Bar {
             () if right + text_width <= WIDTH => right,
             () => (left - text_width).max(axis.left - 12.0),
         };
-        let took = op.completed.map_or("never ended".to_owned(), |end| {
-            format!("took {}", duration(end.saturating_sub(op.invoked)))
-        });
         Bar {
             left,
             right,
@@ -130,12 +149,7 @@ impl Bar {
             text_width,
             label,
             look,
-            title: format!(
-                "{} at {}, {took}, event {}",
-                op.f,
-                moment(op.invoked),
-                count(op.index)
-            ),
+            title,
         }
     }
 
@@ -182,8 +196,8 @@ fn draw_fault(svg: &mut String, axis: &Axis, fault: &Fault, (from, to): (u64, u6
     let label = format!(
         "fault {} {} on {}",
         fault.id,
-        fault.kind,
-        fault.targets.join(", ")
+        fault.trace.kind,
+        fault.trace.targets().join(", ")
     );
     let width = (right - left).max(2.0);
     let text = cut(&label, 48);

@@ -37,7 +37,7 @@ pub(in crate::report) fn draw(reached: &Reached, run: &RunData) -> PreEscaped<St
     let operations = (reached.order.iter().map(|placed| &placed.operation))
         .chain(&reached.open)
         .chain([&reached.failing]);
-    let frame = Frame::new(LEFT, operations, run);
+    let frame = Frame::of_operations(LEFT, operations, run);
     let mut drawing = Drawing {
         y: frame.top(),
         ..Drawing::default()

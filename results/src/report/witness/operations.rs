@@ -1,66 +1,59 @@
-//! What broke: for each violated property the sentence, the drawing and the table of the few operations that prove it.
+//! Operations that contradict each other: their timeline, how far the rest can be explained, and their table.
 
 use duress_checker::history::EventType;
-use duress_checker::verdict::{Reached, Verdict, Witness, WitnessOp};
+use duress_checker::verdict::{Reached, Witness, WitnessOp};
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::timeline::{lanes, order};
 use crate::data::RunData;
 use crate::format::{count, cut, duration, moment, value};
+use crate::report::timeline::{lanes, order};
 
-pub(super) fn section(run: &RunData) -> Markup {
-    let broken: Vec<(&str, &Witness)> = (run.verdict.properties.iter())
-        .filter_map(|property| match &property.verdict {
-            Verdict::Violated { witness } => Some((property.property.as_str(), witness)),
-            _ => None,
-        })
-        .collect();
+/// Where operations are the proof.
+pub(super) fn proof(witness: &Witness, run: &RunData) -> Markup {
     html! {
-        @if !broken.is_empty() {
-            section id="witness" {
-                h2 { "What broke" }
-                @for (property, witness) in broken {
-                    (one(property, witness, run))
-                }
+        p.quiet {
+            @if witness.minimal {
+                "These operations alone prove it; without any one of them there would be no contradiction."
+            } @else {
+                "These operations prove it; the search for fewer was stopped by its budget."
             }
+        }
+        @if witness.operations.is_empty() {
+            p.nothing { "The checker named no operations." }
+        } @else {
+            (drawn(witness, culprit(witness), run))
+        }
+        @if let Some(reached) = &witness.reached {
+            (how_far(reached, run))
+        }
+        @if let Some(weaker) = &witness.weaker {
+            p.quiet { "What the history keeps instead: " (weaker.sentence) }
         }
     }
 }
 
-fn one(property: &str, witness: &Witness, run: &RunData) -> Markup {
-    let culprit = culprit(witness);
+/// Where something else is the proof: the operations that it came from.
+pub(super) fn origin(title: &str, witness: &Witness, run: &RunData) -> Markup {
     html! {
-        article.witness {
-            p.sentence { (witness.summary) }
-            p.quiet {
-                "Not " (property) ". "
-                @if witness.minimal {
-                    "These operations alone prove it; without any one of them there would be no contradiction."
-                } @else {
-                    "These operations prove it; the search for fewer was stopped by its budget."
-                }
+        @if !witness.operations.is_empty() {
+            h3 { (title) }
+            (drawn(witness, witness.operations.last().map(|op| op.index), run))
+        }
+    }
+}
+
+fn drawn(witness: &Witness, culprit: Option<u64>, run: &RunData) -> Markup {
+    html! {
+        figure {
+            div.scroll tabindex="0" role="img" aria-label="Timeline of the operations in the table below" {
+                (lanes::draw(witness, culprit, run))
             }
-            @if witness.operations.is_empty() {
-                p.nothing { "The checker named no operations." }
-            } @else {
-                figure {
-                    div.scroll tabindex="0" role="img" aria-label="Timeline of the operations in the table below" {
-                        (lanes::draw(witness, culprit, run))
-                    }
-                    figcaption.quiet {
-                        "One lane a process, a bar from invocation to completion. Order is exact, distances are not: long waits are shortened."
-                    }
-                }
-                (table(witness, culprit))
-            }
-            @if let Some(reached) = &witness.reached {
-                (how_far(reached, run))
-            }
-            @if let Some(weaker) = &witness.weaker {
-                p.quiet { "What the history keeps instead: " (weaker.sentence) }
+            figcaption.quiet {
+                "One lane a process, a bar from invocation to completion. Order is exact, distances are not: long waits are shortened."
             }
         }
+        (table(witness, culprit))
     }
 }
 
