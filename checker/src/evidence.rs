@@ -15,6 +15,7 @@ const UNPROVEN_MAX: usize = 6;
 
 /// Operations counted by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Outcomes {
     /// They happened.
     pub ok: u64,
@@ -26,6 +27,7 @@ pub struct Outcomes {
 
 /// One thing that a run needs to be worth something, and whether it has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Requirement {
     /// What is needed, e.g. `ok operations`, `fault 3 (partition) verified`.
     pub what: String,
@@ -39,6 +41,7 @@ pub struct Requirement {
 
 /// What a history holds that verdicts can rest on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// All client operations.
     pub operations: Outcomes,

@@ -11,6 +11,7 @@ use crate::history::EventType;
 
 /// What can be said of one property of one history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 pub enum Verdict {
     /// Nothing in the history contradicts the property, and all of it was looked at.
@@ -29,6 +30,7 @@ pub enum Verdict {
 
 /// The verdict on one named property.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PropertyVerdict {
     /// Name of the property, e.g. `linearizable`.
     pub property: String,
@@ -42,6 +44,7 @@ pub struct PropertyVerdict {
 
 /// A proof of a violation that a person can follow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Witness {
     /// One sentence, e.g. `read of "x" returned 3 after the write of 4 had been acknowledged`.
     pub summary: String,
@@ -82,6 +85,7 @@ impl Witness {
 
 /// What a history keeps that is not linearizable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Weaker {
     /// Promises that nothing contradicts, e.g. `causal`.
     pub kept: Vec<String>,
@@ -101,6 +105,7 @@ pub struct Weaker {
 
 /// How stale so many of the stale reads are at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StaleBy {
     /// Of a hundred.
     pub percent: u64,
@@ -112,6 +117,7 @@ pub struct StaleBy {
 
 /// How far a history that is impossible as a whole can be explained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reached {
     /// Index of the completion with which the shortest impossible prefix ends.
     pub fails_at: u64,
@@ -131,6 +137,7 @@ pub struct Reached {
 
 /// One operation of an order that explains what was returned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ordered {
     /// The operation.
     #[serde(flatten)]
@@ -142,6 +149,7 @@ pub struct Ordered {
 
 /// One operation of a [`Witness`] or of an order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WitnessOp {
     /// Index of its invocation in the history.
     pub index: u64,

@@ -16,9 +16,11 @@
 //! harness that failed are an `error`, because most CI systems count `skipped` as green, and green is what such a run is
 //! not.
 
-use std::fmt::Write;
+use std::time::Duration;
 
+use chrono::{DateTime, FixedOffset};
 use duress_checker::verdict::Verdict;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::format::printable;
 use crate::terminal;
@@ -26,104 +28,44 @@ use crate::verdict_file::VerdictFile;
 
 /// The whole file.
 pub fn render(verdict: &VerdictFile) -> String {
-    let cases = cases(verdict);
-    let count = |wanted: &str| cases.iter().filter(|case| case.tag() == Some(wanted)).count();
-    let seconds = verdict.duration_ms as f64 / 1e3;
-    let counts = format!(
-        r#"tests="{}" failures="{}" errors="{}" skipped="0" time="{seconds:.3}""#,
-        cases.len(),
-        count("failure"),
-        count("error"),
-    );
-    let name = attribute(&verdict.name);
-    let mut xml = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"duress\" {counts}>\n  <testsuite \
-         name=\"{name}\" {counts} timestamp=\"{}\">\n    <properties>\n",
-        attribute(verdict.started.trim_end_matches('Z')),
-    );
-    for (property, value) in [
-        ("seed", verdict.seed.to_string()),
-        ("duress", verdict.duress.clone()),
-        ("cluster", verdict.cluster.clone()),
-        ("reproduce", verdict.reproduce.clone()),
-    ] {
-        let _ = writeln!(
-            xml,
-            "      <property name=\"{property}\" value=\"{}\"/>",
-            attribute(&value)
-        );
+    let name = printable(&verdict.name);
+    let class = format!("duress.{name}");
+    let duration = Duration::from_millis(verdict.duration_ms);
+    let mut suite = TestSuite::new(&*name);
+    suite.set_time(duration);
+    // A run of before there was a clock, or one that somebody made up, has none.
+    if let Ok(started) = verdict.started.parse::<DateTime<FixedOffset>>() {
+        suite.set_timestamp(started);
     }
-    xml.push_str("    </properties>\n");
-    for case in &cases {
-        let _ = write!(
-            xml,
-            "    <testcase classname=\"duress.{name}\" name=\"{}\" time=\"0\"",
-            attribute(&case.name)
-        );
-        match (&case.outcome, case.tag()) {
-            (Outcome::Failure { message, text } | Outcome::Error { message, text, .. }, Some(tag)) => {
-                let kind = case.kind();
-                let _ = write!(
-                    xml,
-                    ">\n      <{tag} type=\"{kind}\" message=\"{}\">{}</{tag}>\n    </testcase>\n",
-                    attribute(message),
-                    element(text),
-                );
-            }
-            _ => xml.push_str("/>\n"),
-        }
-    }
-    xml.push_str("  </testsuite>\n</testsuites>\n");
-    xml
+    suite.add_properties([
+        ("seed", &*verdict.seed.to_string()),
+        ("duress", &printable(&verdict.duress)),
+        ("cluster", &printable(&verdict.cluster)),
+        ("reproduce", &printable(&verdict.reproduce)),
+    ]);
+    suite.add_test_cases(cases(verdict).into_iter().map(|mut case| {
+        case.set_classname(&*class);
+        case.set_time(Duration::ZERO);
+        case
+    }));
+    let mut report = Report::new("duress");
+    report.set_time(duration);
+    report.add_test_suite(suite);
+    report.to_string().expect("text is written to memory")
 }
 
-struct Case {
-    name: String,
-    outcome: Outcome,
-}
-
-enum Outcome {
-    Passed,
-    Failure {
-        message: String,
-        text: String,
-    },
-    Error {
-        kind: &'static str,
-        message: String,
-        text: String,
-    },
-}
-
-impl Case {
-    fn tag(&self) -> Option<&'static str> {
-        match self.outcome {
-            Outcome::Passed => None,
-            Outcome::Failure { .. } => Some("failure"),
-            Outcome::Error { .. } => Some("error"),
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self.outcome {
-            Outcome::Error { kind, .. } => kind,
-            _ => "violated",
-        }
-    }
-}
-
-fn cases(verdict: &VerdictFile) -> Vec<Case> {
-    let mut cases: Vec<Case> = (verdict.properties.iter())
-        .map(|property| Case {
-            name: property.property.clone(),
-            outcome: match &property.verdict {
-                Verdict::Held => Outcome::Passed,
-                Verdict::Violated { witness } => Outcome::Failure {
-                    message: witness.summary.clone(),
-                    text: terminal::witness(witness),
-                },
+fn cases(verdict: &VerdictFile) -> Vec<TestCase> {
+    let mut cases: Vec<TestCase> = (verdict.properties.iter())
+        .map(|property| {
+            let status = match &property.verdict {
+                Verdict::Held => TestCaseStatus::success(),
+                Verdict::Violated { witness } => {
+                    let text = terminal::witness(witness);
+                    unlike_success(NonSuccessKind::Failure, "violated", &witness.summary, &text)
+                }
                 Verdict::Inconclusive { reason } => error("inconclusive", reason, &property.detail),
-            },
+            };
+            TestCase::new(&*printable(&property.property), status)
         })
         .collect();
     let shortfall = match (verdict.evidence.shortfall(), verdict.cut_short) {
@@ -131,37 +73,24 @@ fn cases(verdict: &VerdictFile) -> Vec<Case> {
         (None, true) => Some("the run was cut short".to_owned()),
         (None, false) => None,
     };
-    cases.push(Case {
-        name: "evidence".to_owned(),
-        outcome: shortfall.map_or(Outcome::Passed, |shortfall| error("evidence", &shortfall, "")),
+    let evidence = shortfall.map_or_else(TestCaseStatus::success, |shortfall| {
+        error("evidence", &shortfall, "")
     });
+    cases.push(TestCase::new("evidence", evidence));
     if let Some(failure) = &verdict.harness_failure {
-        cases.push(Case {
-            name: "harness".to_owned(),
-            outcome: error("harness-failure", failure, ""),
-        });
+        cases.push(TestCase::new("harness", error("harness-failure", failure, "")));
     }
     cases
 }
 
-fn error(kind: &'static str, message: &str, text: &str) -> Outcome {
-    Outcome::Error {
-        kind,
-        message: message.to_owned(),
-        text: text.to_owned(),
-    }
+fn error(kind: &str, message: &str, text: &str) -> TestCaseStatus {
+    unlike_success(NonSuccessKind::Error, kind, message, text)
 }
 
-fn element(text: &str) -> String {
-    (printable(text).replace('&', "&amp;"))
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-}
-
-/// As [`element`], for between double quotes; a newline there would be read as a space.
-fn attribute(text: &str) -> String {
-    element(text)
-        .replace('"', "&quot;")
-        .replace('\n', "&#10;")
-        .replace('\t', "&#9;")
+fn unlike_success(status: NonSuccessKind, kind: &str, message: &str, text: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(status);
+    status.set_type(kind);
+    status.set_message(&*printable(message));
+    status.set_description(&*printable(text));
+    status
 }

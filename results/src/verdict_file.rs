@@ -4,13 +4,14 @@ use duress_checker::evidence::Evidence;
 pub use duress_checker::history::Phase;
 pub use duress_checker::property::overall::Overall;
 use duress_checker::verdict::PropertyVerdict;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of `verdict.json`.
 pub const VERDICT_FORMAT: u32 = 1;
 
 /// The whole of `verdict.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VerdictFile {
     /// [`VERDICT_FORMAT`].
     pub format: u32,
@@ -46,6 +47,14 @@ pub struct VerdictFile {
     pub cluster: String,
     /// The command that does it again.
     pub reproduce: String,
+}
+
+/// The JSON schema of `verdict.json` (draft 2020-12), generated from [`VerdictFile`]; `docs/verdict.schema.json` is it.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(VerdictFile);
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is plain data");
+    text.push('\n');
+    text
 }
 
 /// One line of `nodes/<node>/probes.jsonl`: what a node said of itself.

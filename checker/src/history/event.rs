@@ -43,6 +43,7 @@ impl<'de> Deserialize<'de> for Process {
 
 /// What happened to an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum EventType {
     /// It began.

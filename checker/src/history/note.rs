@@ -122,6 +122,7 @@ pub struct HarnessFailure {
 
 /// One key of one member.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Entry {
     /// When it was changed last, in the system's own count.
     pub revision: u64,

@@ -23,6 +23,7 @@ use super::{
 
 /// A part of a run: `warm-up`, `faults`, `recovery`, `final-reads`, `contents`, `end`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Phase {
     /// Its name.
     pub name: String,

@@ -8,6 +8,7 @@ use crate::verdict::{PropertyVerdict, Verdict};
 
 /// What a whole run comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Overall {
     /// Every property held and the evidence suffices.

@@ -13,6 +13,7 @@ use crate::history::Entry;
 
 /// The kind of a proof, with what is peculiar to it. Operations stand in the [`Witness`](super::Witness) itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Proof {
     /// Operations that can't all have returned what they did.
@@ -28,6 +29,7 @@ pub enum Proof {
 
 /// What members hold of the keys in which they differ.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ContentsProof {
     /// The first keys that differ, those first whose values differ and not only their revisions.
     pub keys: Vec<String>,
@@ -39,6 +41,7 @@ pub struct ContentsProof {
 
 /// What one member holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemberProof {
     /// Its node.
     pub node: String,
@@ -53,6 +56,7 @@ pub struct MemberProof {
 
 /// What nodes said of themselves around the violation, in order of node and time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusesProof {
     /// Stretches of time in which a node said the same.
     pub spans: Vec<StatusSpan>,
@@ -60,6 +64,7 @@ pub struct StatusesProof {
 
 /// A stretch of time in which a node said the same of itself, while its applied index did not go back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusSpan {
     /// The node.
     pub node: String,
@@ -84,6 +89,7 @@ pub struct StatusSpan {
 
 /// Who counted on one lock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TenuresProof {
     /// In the order in which they acquired it.
     pub tenures: Vec<TenureProof>,
@@ -91,6 +97,7 @@ pub struct TenuresProof {
 
 /// A process counting on a lock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TenureProof {
     /// Who.
     pub process: u64,
