@@ -334,8 +334,11 @@ impl Run<'_> {
     fn clients(&self, cluster: &dyn Cluster) -> Result<Clients, Failure> {
         let from = first_v4(&cluster.client_addresses());
         let service = client::service(self.spec, &self.system, from).map_err(Failure::Other)?;
-        let workload =
-            client::workload(&self.spec.workload).map_err(|error| Failure::Other(error.to_string()))?;
+        let workload = self
+            .spec
+            .workload
+            .generator()
+            .map_err(|error| Failure::Other(error.to_string()))?;
         let endpoints = (cluster.nodes().iter())
             .map(|node| Endpoint {
                 node: node.name.clone(),

@@ -22,7 +22,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::Op;
+use crate::op::Op;
 use crate::service::{Answer, Endpoint, Service, Token};
 
 /// When and how often an operation is tried again.

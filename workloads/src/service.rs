@@ -13,7 +13,7 @@ pub use duress_checker::history::Token;
 use duress_http::Trouble;
 use serde_json::Value;
 
-use crate::Op;
+use crate::op::Op;
 
 /// Where a node takes clients' requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
