@@ -85,13 +85,13 @@ fn measure(address: SocketAddr, pace: Pace) -> (Tally, Vec<u64>) {
             ..RegisterSpec::default()
         })
         .expect("a workload");
-        let endpoints = vec![Endpoint {
+        let endpoints = vec![Arc::new(Endpoint {
             node: "stub".to_owned(),
             address,
-        }];
+        })];
         let clients = Clients::new(
             Box::new(service),
-            endpoints,
+            Arc::new(endpoints),
             policy,
             Routing::Leader,
             Box::new(workload),

@@ -6,6 +6,7 @@
 //! spec/    (nemesis)    run.rs  recorder.rs       judge.rs        (results)
 //! ```
 
+mod addresses;
 pub mod cli;
 mod client;
 pub mod commands;

@@ -15,11 +15,11 @@ use duress_cluster::{Cluster, ClusterError, Controller, Key, System, wait_ready}
 use duress_nemesis::journal::JOURNAL_FILE;
 use duress_nemesis::{EventSink, Journal, Nemesis, NemesisError, Readiness, Schedule};
 use duress_results::rundir::RunDir;
-use duress_workloads::Endpoint;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::addresses::Addresses;
 use crate::client;
 use crate::contents;
 use crate::deploy::{self, Deployed, Ground};
@@ -153,7 +153,8 @@ impl Run<'_> {
     async fn on(&self, deployed: &Deployed) -> Result<(), Failure> {
         let cluster = &deployed.cluster;
         let observer_address = cluster.observer_addresses().and_then(|list| first_v4(&list));
-        let look = Look::new(cluster.clone(), &self.system, observer_address)?;
+        let addresses = Arc::new(Addresses::new(cluster.clone(), self.system.port));
+        let look = Look::new(cluster.clone(), addresses.clone(), &self.system, observer_address)?;
         let observer = Observer::start(&look, self.dir, &self.recorder)
             .map_err(|error| Failure::Other(format!("keep what nodes say: {error}")))?;
         let limit = self.spec.cluster.ready_limit();
@@ -165,11 +166,15 @@ impl Run<'_> {
             })?,
         };
 
-        let Some(nemesis) = self.interrupt.unless(self.nemesis(deployed, &observer)).await else {
+        let Some(nemesis) = self
+            .interrupt
+            .unless(self.nemesis(deployed, &observer, &addresses))
+            .await
+        else {
             return Ok(());
         };
         let nemesis = nemesis?;
-        let clients = Arc::new(self.clients(&**cluster)?);
+        let clients = Arc::new(self.clients(&**cluster, addresses)?);
         let watch = self.watchdog.watch("the clients");
         clients.show(watch.pulse.clone());
         let (stop_load, stopped) = watch::channel(false);
@@ -216,7 +221,7 @@ impl Run<'_> {
         if judges(Source::Contents) {
             self.phase("contents");
             let deadline = Instant::now() + self.spec.time.recovery.0;
-            match contents::read(&*clients.service, &clients.endpoints, deadline).await {
+            match contents::read(&*clients.service, &*clients.endpoints, deadline).await {
                 Ok(contents) => self.recorder.note(&Note::Contents(contents)),
                 Err(what) => self.recorder.give_up(&what),
             }
@@ -302,7 +307,12 @@ impl Run<'_> {
         }
     }
 
-    async fn nemesis(&self, deployed: &Deployed, observer: &Observer) -> Result<Nemesis, Failure> {
+    async fn nemesis(
+        &self,
+        deployed: &Deployed,
+        observer: &Observer,
+        addresses: &Arc<Addresses>,
+    ) -> Result<Nemesis, Failure> {
         let journal = Journal::create(&journal_path(self.dir), &self.key, Controller::this());
         let journal = journal.map_err(NemesisError::from)?;
         let agent = deployed.start_agent(journal.mark()).await?;
@@ -316,6 +326,7 @@ impl Run<'_> {
         };
         let ready = Ready {
             cluster: cluster.clone(),
+            addresses: addresses.clone(),
             system: self.system.clone(),
             limit: self.spec.cluster.ready_limit(),
             interrupt: self.interrupt.clone(),
@@ -331,7 +342,7 @@ impl Run<'_> {
         )?)
     }
 
-    fn clients(&self, cluster: &dyn Cluster) -> Result<Clients, Failure> {
+    fn clients(&self, cluster: &dyn Cluster, addresses: Arc<Addresses>) -> Result<Clients, Failure> {
         let from = first_v4(&cluster.client_addresses());
         let service = client::service(self.spec, &self.system, from).map_err(Failure::Other)?;
         let workload = self
@@ -339,17 +350,11 @@ impl Run<'_> {
             .workload
             .generator()
             .map_err(|error| Failure::Other(error.to_string()))?;
-        let endpoints = (cluster.nodes().iter())
-            .map(|node| Endpoint {
-                node: node.name.clone(),
-                address: (node.ipv4, self.system.port).into(),
-            })
-            .collect();
         let asks = &self.spec.client;
         let recorder = self.recorder.clone();
         Clients::new(
             service,
-            endpoints,
+            addresses,
             asks.policy(),
             asks.routing,
             workload,
@@ -368,6 +373,7 @@ pub fn journal_path(dir: &RunDir) -> PathBuf {
 /// Tells the nemesis when a node that it started again is ready.
 struct Ready {
     cluster: Arc<dyn Cluster>,
+    addresses: Arc<Addresses>,
     system: System,
     limit: Duration,
     interrupt: Interrupt,
@@ -378,7 +384,10 @@ struct Ready {
 impl Readiness for Ready {
     async fn ready(&self, node: &str) -> Result<(), String> {
         let deadline = Instant::now() + self.limit;
-        let ready = wait_ready(&*self.cluster, node, &self.system.readiness, deadline);
+        let ready = async {
+            self.addresses.look_up(node).await;
+            wait_ready(&*self.cluster, node, &self.system.readiness, deadline).await
+        };
         match self.interrupt.grace(INTERRUPTED_GRACE, ready).await {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => {

@@ -12,6 +12,7 @@
 
 mod bounds;
 pub mod clients;
+mod endpoint;
 mod generator;
 mod op;
 pub mod retry;
@@ -20,7 +21,8 @@ pub mod workload;
 
 pub use bounds::{Bound, SpecError};
 pub use duress_http::Trouble;
+pub use endpoint::{Endpoint, Endpoints};
 pub use generator::{CatalogueEntry, Parameters, Workload};
 pub use op::{Op, Operation};
-pub use service::{Answer, Endpoint, Service, Token};
+pub use service::{Answer, Service, Token};
 pub use workload::{WorkloadSpec, bounds, catalogue};

@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::kind::{ClientKind, ReadMode};
+use crate::endpoint::Endpoint;
 use crate::op::{Op, Operation};
-use crate::service::{Answer, Endpoint, Service, Token, for_processes};
+use crate::service::{Answer, Service, Token, for_processes};
 
 /// What it says of itself.
 pub const KIND: ClientKind = ClientKind {

@@ -30,8 +30,9 @@ use serde_json::{Value, json};
 
 use self::gateway::{Gateway, Trouble, decode, encode, number};
 use super::kind::{ClientKind, Options, ReadMode};
+use crate::endpoint::Endpoint;
 use crate::op::{Op, Operation};
-use crate::service::{Answer, Endpoint, Service, Token};
+use crate::service::{Answer, Service, Token};
 
 /// What it says of itself.
 pub const KIND: ClientKind = ClientKind {
