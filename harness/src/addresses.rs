@@ -276,7 +276,9 @@ mod tests {
             idempotent: false,
         };
         let mut rng = rand_chacha::ChaCha12Rng::seed_from_u64(1);
-        let (completion, ()) = tokio::join!(session.perform(&op, None, &mut rng), serve_once(listener));
+        let server = tokio::spawn(serve_once(listener));
+        let completion = session.perform(&op, None, &mut rng).await;
+        server.abort();
         assert_eq!(completion.value, json!(7));
         assert_eq!(completion.error, None, "{completion:?}");
         assert!(

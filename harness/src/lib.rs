@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! Spec ──▶ Schedule ──▶ Run ──▶ history.jsonl ──▶ VerdictFile ──▶ report.html
-//! spec/    (nemesis)    run.rs  recorder.rs       judge.rs        (results)
+//! spec/    (nemesis)    runs/   recorder.rs       judge.rs        (results)
 //! ```
 
 mod addresses;
@@ -11,7 +11,6 @@ pub mod cli;
 mod client;
 pub mod commands;
 mod contents;
-mod deploy;
 mod duration;
 pub mod exit;
 mod interrupt;
@@ -23,6 +22,6 @@ mod output;
 mod pacer;
 mod progress;
 pub mod recorder;
-mod run;
+mod runs;
 pub mod spec;
 mod watchdog;
