@@ -3,6 +3,7 @@
 //! Knows nothing of faults or operations. Three kinds behind one trait, [`Cluster`]: `local` (Linux namespaces, no
 //! daemon, the embedded default), `compose` (Docker Compose) and `ssh` (hosts that exist).
 
+mod abilities;
 pub mod compose;
 pub mod controller;
 pub mod doctor;
@@ -20,6 +21,7 @@ mod status;
 mod systems;
 mod tools;
 
+pub use abilities::{NodeAddresses, ReplaceImage};
 pub use controller::Controller;
 pub use exec::{Ended, run_in};
 pub use key::{Key, KeyError};
@@ -40,9 +42,9 @@ use serde::{Deserialize, Serialize};
 pub struct Node {
     /// `n1`, `n2`… or the name of the service in a compose file. Unique in the cluster.
     pub name: String,
-    /// Fixed for the life of the cluster.
+    /// Fixed for the life of the cluster, unless it has [`NodeAddresses`].
     pub ipv4: Ipv4Addr,
-    /// Fixed for the life of the cluster.
+    /// The same.
     pub ipv6: Option<Ipv6Addr>,
 }
 
@@ -91,6 +93,16 @@ pub trait Cluster: Send + Sync {
     /// The addresses that the harness looks at nodes from. Never cut by a fault, and never one of the clients'.
     /// `None` where the two can't be told apart.
     fn observer_addresses(&self) -> Option<Vec<IpAddr>>;
+
+    /// Tells where nodes are now, where their addresses may change.
+    fn node_addresses(&self) -> Option<&dyn NodeAddresses> {
+        None
+    }
+
+    /// Gives nodes other images, where they have images.
+    fn images(&self) -> Option<&dyn ReplaceImage> {
+        None
+    }
 
     /// Where the node is now.
     async fn place(&self, node: &str) -> Result<Place, ClusterError>;

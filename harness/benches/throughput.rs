@@ -14,9 +14,10 @@ use duress::load::{Clients, Pace};
 use duress::recorder::{Recorder, Tally};
 use duress_checker::history::{Event, EventType, Process};
 use duress_workloads::Endpoint;
-use duress_workloads::register::{Register, RegisterSpec};
+use duress_workloads::clients::ReadMode;
+use duress_workloads::clients::specimen::Specimen;
 use duress_workloads::retry::{RetryPolicy, Routing};
-use duress_workloads::specimen::{ReadMode, Specimen};
+use duress_workloads::workload::register::{Register, RegisterSpec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -84,13 +85,13 @@ fn measure(address: SocketAddr, pace: Pace) -> (Tally, Vec<u64>) {
             ..RegisterSpec::default()
         })
         .expect("a workload");
-        let endpoints = vec![Endpoint {
+        let endpoints = vec![Arc::new(Endpoint {
             node: "stub".to_owned(),
             address,
-        }];
+        })];
         let clients = Clients::new(
             Box::new(service),
-            endpoints,
+            Arc::new(endpoints),
             policy,
             Routing::Leader,
             Box::new(workload),

@@ -131,12 +131,13 @@ pub struct CheckArgs {
     /// What the system would do with one client and no faults; `linearizable` needs it
     #[arg(long)]
     pub model: Option<String>,
-    /// Time to spend, e.g. 60s
-    #[arg(long, value_parser = parse_check_time, default_value = "60s")]
-    pub time: Span,
-    /// Memory to spend, in MiB: for reading the history, and as much again for the search
-    #[arg(long, default_value_t = 2048, value_parser = parse_memory)]
-    pub memory_mib: usize,
+    /// Time to spend, e.g. 5m. By default 60s; for a run's directory what its spec says
+    #[arg(long, value_parser = parse_check_time)]
+    pub time: Option<Span>,
+    /// Memory to spend, in MiB: for reading the history, and as much again for the search. By default 2048; for a run's
+    /// directory what its spec says
+    #[arg(long, value_parser = parse_memory)]
+    pub memory_mib: Option<usize>,
     /// Print the verdict as JSON
     #[arg(long)]
     pub json: bool,

@@ -1,24 +1,19 @@
-//! Which client speaks to a system, and which workload it carries.
+//! Which client speaks to a system, and what can be claimed of what it asks.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use duress_checker::property::{About, PROPERTIES, Source};
 use duress_cluster::System;
-use duress_workloads::append::Append;
-use duress_workloads::clients::{self, Options};
-use duress_workloads::etcd;
-use duress_workloads::lock::Lock;
-use duress_workloads::register::Register;
-use duress_workloads::set::Set;
-use duress_workloads::{Service, SpecError, Workload};
+use duress_workloads::Service;
+use duress_workloads::clients::{self, ClientKind, Options};
 
-use crate::spec::{Complaint, KeyPath, Spec, WorkloadSpec};
+use crate::spec::{Complaint, KeyPath, Spec};
 
-/// Says what is wrong with how clients are to ask, or with what is claimed of it, if anything is.
-pub fn problem(spec: &Spec) -> Option<Complaint> {
+/// Says what is wrong with how clients are to ask, or with what is claimed of it, if anything is. `kind` is the client of
+/// the system, where that is known.
+pub fn problem(spec: &Spec, kind: Option<&ClientKind>) -> Option<Complaint> {
     let client = &spec.client;
-    if let Some(problem) = unfit(spec) {
+    if let Some(problem) = unfit(spec, kind) {
         return Some(problem);
     }
     if client.deadline.is_some_and(|deadline| deadline.0.is_zero()) {
@@ -31,12 +26,11 @@ pub fn problem(spec: &Spec) -> Option<Complaint> {
 }
 
 /// Which property is claimed of a workload that can't show it: judging it would have nothing to look at.
-fn unfit(spec: &Spec) -> Option<Complaint> {
+fn unfit(spec: &Spec, kind: Option<&ClientKind>) -> Option<Complaint> {
     let (system, workload) = (spec.cluster.system(), spec.workload.about());
     let fits = |about: &About| match about.judges {
         Source::Operations => workload.properties.contains(&about.name),
-        // Only etcd's client tells what a member holds.
-        Source::Contents => system == "etcd",
+        Source::Contents => kind.is_none_or(|kind| kind.reads_members),
         // By what the harness sees of members, whatever clients ask.
         Source::Statuses | Source::Recovery => true,
     };
@@ -60,7 +54,7 @@ pub fn service(spec: &Spec, system: &System, from: Option<IpAddr>) -> Result<Box
     let options = Options {
         from,
         read: spec.client.read,
-        lease: lease(&spec.workload),
+        lease: spec.workload.lease(),
         long_writes: spec.client.long_writes,
         body_max: spec.client.body_max(),
     };
@@ -68,28 +62,30 @@ pub fn service(spec: &Spec, system: &System, from: Option<IpAddr>) -> Result<Box
     (client.make)(options).map_err(|error| format!("make an HTTP client: {error}"))
 }
 
-/// Only locks have leases.
-fn lease(workload: &WorkloadSpec) -> Duration {
-    match workload {
-        WorkloadSpec::Lock(lock) => Duration::from_millis(lock.lease_ms),
-        WorkloadSpec::Register(_) | WorkloadSpec::Set(_) | WorkloadSpec::Append(_) => etcd::LEASE_MIN,
-    }
-}
-
-/// The generator of a workload.
-pub fn workload(spec: &WorkloadSpec) -> Result<Box<dyn Workload>, SpecError> {
-    Ok(match spec {
-        WorkloadSpec::Register(register) => Box::new(Register::new(register)?),
-        WorkloadSpec::Set(set) => Box::new(Set::new(set)?),
-        WorkloadSpec::Append(append) => Box::new(Append::new(append)?),
-        WorkloadSpec::Lock(lock) => Box::new(Lock::new(lock)?),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use duress_checker::object::CATALOGUE;
     use duress_checker::property::{Source, named};
+    use duress_workloads::clients;
+
+    use super::problem;
+    use crate::spec::Spec;
+
+    /// Whatever the system is called.
+    #[test]
+    fn what_members_hold_is_judged_only_where_the_client_reads_it() {
+        let text = "name = \"t\"\nproperties = [\"converged\"]\n[cluster.local]\nsystem = \"./mine\"\n[workload.register]\n";
+        let spec: Spec = toml::from_str(text).expect("a spec");
+        let problem_with = |client| problem(&spec, Some(clients::named(client).expect(client)));
+        assert_eq!(problem_with("etcd"), None);
+        let what = problem_with("specimen").expect("a complaint").what;
+        assert!(
+            what.contains("can't be shown by the workload register on mine"),
+            "{what}"
+        );
+        // Of a run that is over, the system may be gone.
+        assert_eq!(problem(&spec, None), None);
+    }
 
     #[test]
     fn a_workload_names_models_and_properties_that_there_are() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use duress_checker::history::{Content, Contents, Member};
-use duress_workloads::{Endpoint, Service, Trouble};
+use duress_workloads::{Endpoints, Service, Trouble};
 use tokio::time::Instant;
 
 /// Members that are still catching up are asked again after this.
@@ -13,14 +13,15 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// error is what this machine lacks to read any.
 pub async fn read(
     service: &dyn Service,
-    endpoints: &[Endpoint],
+    endpoints: &dyn Endpoints,
     deadline: Instant,
 ) -> Result<Contents, String> {
     loop {
         let mut contents = Contents::default();
-        for endpoint in endpoints {
+        for node in 0..endpoints.count() {
+            let endpoint = endpoints.endpoint(node);
             let limit = deadline.max(Instant::now() + PAUSE);
-            let read = tokio::time::timeout_at(limit, service.content(endpoint)).await;
+            let read = tokio::time::timeout_at(limit, service.content(&endpoint)).await;
             let (content, error) = match read {
                 Ok(Ok(content)) => (content, None),
                 Ok(Err(Trouble::Local(what))) => return Err(what),

@@ -3,14 +3,14 @@
 //!
 //! ```text
 //! Spec ──▶ Schedule ──▶ Run ──▶ history.jsonl ──▶ VerdictFile ──▶ report.html
-//! spec/    (nemesis)    run.rs  recorder.rs       judge.rs        (results)
+//! spec/    (nemesis)    runs/   recorder.rs       judge.rs        (results)
 //! ```
 
+mod addresses;
 pub mod cli;
 mod client;
 pub mod commands;
 mod contents;
-mod deploy;
 mod duration;
 pub mod exit;
 mod interrupt;
@@ -22,6 +22,6 @@ mod output;
 mod pacer;
 mod progress;
 pub mod recorder;
-mod run;
+mod runs;
 pub mod spec;
 mod watchdog;

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use duress_checker::history::EventType;
 use duress_workloads::retry::{Clock, RetryBudget, RetryPolicy, Routing, Session};
-use duress_workloads::{Endpoint, Op, Service, Token, Workload};
+use duress_workloads::{Endpoints, Op, Service, Token, Workload};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use tokio::runtime::{Handle, Runtime};
@@ -49,7 +49,7 @@ pub struct Clients {
     /// The system's client.
     pub service: Box<dyn Service>,
     /// Where nodes take requests.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Arc<dyn Endpoints>,
     /// When and how often to retry.
     pub policy: RetryPolicy,
     /// Leader or any node.
@@ -98,7 +98,7 @@ impl Clients {
     /// Clients of `service` that ask what `workload` says. Fails when the machine gives no more threads.
     pub fn new(
         service: Box<dyn Service>,
-        endpoints: Vec<Endpoint>,
+        endpoints: Arc<dyn Endpoints>,
         policy: RetryPolicy,
         routing: Routing,
         workload: Box<dyn Workload>,
@@ -258,7 +258,7 @@ impl Clients {
     fn session(&self, stop: watch::Receiver<bool>) -> Session<'_> {
         Session {
             service: &*self.service,
-            endpoints: &self.endpoints,
+            endpoints: &*self.endpoints,
             policy: &self.policy,
             budget: &self.budget,
             clock: &*self.recorder as &dyn Clock,

@@ -18,10 +18,12 @@ use duress_cluster::{
 use duress_nemesis::Roles;
 use duress_results::rundir::RunDir;
 use duress_results::verdict_file::Probe;
+use duress_workloads::Endpoints as _;
 use duress_workloads::retry::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::addresses::Addresses;
 use crate::recorder::Recorder;
 
 /// Between two looks at a node.
@@ -37,6 +39,7 @@ type Statuses = BTreeMap<String, Option<NodeStatus>>;
 #[derive(Clone)]
 pub struct Look {
     cluster: Arc<dyn Cluster>,
+    addresses: Arc<Addresses>,
     status: Option<StatusProbe>,
     readiness: Readiness,
     leaders: bool,
@@ -46,6 +49,7 @@ impl Look {
     /// As this system is to be asked, from `local`.
     pub fn new(
         cluster: Arc<dyn Cluster>,
+        addresses: Arc<Addresses>,
         system: &System,
         local: Option<IpAddr>,
     ) -> Result<Self, ClusterError> {
@@ -54,16 +58,24 @@ impl Look {
             .transpose()?;
         Ok(Look {
             cluster,
+            addresses,
             status,
             readiness: system.readiness.clone(),
             leaders: system.facts().roles,
         })
     }
 
-    /// What the node says. Where it tells no leader, it can be used when its readiness probe says so.
-    async fn at(&self, node: &Node) -> Result<NodeStatus, ClusterError> {
+    /// What this node, from 0, says. Where it tells no leader, it can be used when its readiness probe says so.
+    async fn at(&self, index: usize) -> Result<NodeStatus, ClusterError> {
+        let node = self.addresses.node(index);
         let mut status = match &self.status {
-            Some(probe) => probe.probe(node).await?,
+            Some(probe) => match probe.probe(&node).await {
+                Err(error @ ClusterError::Io { .. }) => {
+                    self.addresses.doubt(index);
+                    return Err(error);
+                }
+                probed => probed?,
+            },
             None => {
                 try_ready(&*self.cluster, &node.name, &self.readiness).await?;
                 return Ok(NodeStatus {
@@ -107,7 +119,7 @@ impl Observer {
         let (roles_in, roles) = watch::channel(Roles::default());
         let shared = Arc::new((statuses_in, roles_in));
         let mut tasks = JoinSet::new();
-        for node in nodes {
+        for (index, node) in nodes.iter().enumerate() {
             let path = dir.probes(&node.name);
             let mut file = BufWriter::new(
                 File::options()
@@ -125,7 +137,7 @@ impl Observer {
                 loop {
                     tick.tick().await;
                     let time = recorder.now();
-                    let status = match look.at(&node).await {
+                    let status = match look.at(index).await {
                         // Not the node is silent: nobody asked it.
                         Err(error @ ClusterError::Local { .. }) => {
                             recorder.give_up(&error.to_string());

@@ -22,8 +22,9 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::Op;
-use crate::service::{Answer, Endpoint, Service, Token};
+use crate::endpoint::{Endpoint, Endpoints};
+use crate::op::Op;
+use crate::service::{Answer, Service, Token};
 
 /// When and how often an operation is tried again.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,8 +120,8 @@ pub enum Routing {
 pub struct Session<'a> {
     /// The system's client.
     pub service: &'a dyn Service,
-    /// Where nodes take requests.
-    pub endpoints: &'a [Endpoint],
+    /// Where nodes take requests, asked for each attempt.
+    pub endpoints: &'a dyn Endpoints,
     /// When and how often to retry.
     pub policy: &'a RetryPolicy,
     /// Shared by all processes.
@@ -129,7 +130,7 @@ pub struct Session<'a> {
     pub clock: &'a dyn Clock,
     /// Leader or any node.
     pub routing: Routing,
-    /// Index in `endpoints` of the node to ask next; `None`: any.
+    /// Number of the node to ask next, as `endpoints` counts them; `None`: any.
     pub preferred: Option<usize>,
     /// Turns true, or loses its sender, when the load is stopped.
     pub stop: watch::Receiver<bool>,
@@ -156,15 +157,18 @@ impl Session<'_> {
         let repeatable = op.idempotent || executed_once;
         let mut attempts: Vec<Attempt> = Vec::with_capacity(1);
         let mut unknown: Option<String> = None;
+        let mut last_target = None;
         loop {
             let number = attempts.len() as u32;
-            let target = self.pick(
-                rng,
-                attempts.last().map(|attempt: &Attempt| attempt.node.as_str()),
-            );
-            let node = &self.endpoints[target].node;
+            let target = self.pick(rng, last_target);
+            last_target = Some(target);
+            let endpoint = self.endpoints.endpoint(target);
+            let node = &endpoint.node;
             let start = self.clock.now();
-            let answer = self.attempt(target, op, token, deadline).await;
+            let answer = self.attempt(&endpoint, op, token, deadline).await;
+            if !answer.is_from_the_node() {
+                self.endpoints.doubt(target);
+            }
             attempts.push(Attempt {
                 start,
                 end: self.clock.now(),
@@ -213,8 +217,7 @@ impl Session<'_> {
                     retry_after,
                 } => {
                     // Whom the system names is only asked if it is one of the cluster's own.
-                    self.preferred =
-                        leader.and_then(|name| self.endpoints.iter().position(|e| e.node == name));
+                    self.preferred = leader.and_then(|name| self.number_of(&name));
                     (error, retry_after)
                 }
                 Answer::Unknown { error } => {
@@ -243,7 +246,13 @@ impl Session<'_> {
     }
 
     /// One attempt, within its own time limit and that of the operation, and not long after the load was stopped.
-    async fn attempt(&mut self, target: usize, op: &Op, token: Option<&Token>, deadline: Instant) -> Answer {
+    async fn attempt(
+        &mut self,
+        endpoint: &Endpoint,
+        op: &Op,
+        token: Option<&Token>,
+        deadline: Instant,
+    ) -> Answer {
         let limit = after(self.policy.timeout).min(deadline);
         let stop = &mut self.stop;
         let stopped = async {
@@ -251,7 +260,7 @@ impl Session<'_> {
             let _ = stop.wait_for(|stop| *stop).await;
             tokio::time::sleep(STOP_GRACE).await;
         };
-        let answered = self.service.attempt(&self.endpoints[target], op, token);
+        let answered = self.service.attempt(endpoint, op, token);
         let answer = tokio::select! {
             biased;
             answer = tokio::time::timeout_at(limit, answered) => {
@@ -275,17 +284,22 @@ impl Session<'_> {
     }
 
     /// The preferred node, else any but the one that was asked last.
-    fn pick<R: Rng>(&self, rng: &mut R, last: Option<&str>) -> usize {
+    fn pick<R: Rng>(&self, rng: &mut R, last: Option<usize>) -> usize {
         if let Some(preferred) = self.preferred {
             return preferred;
         }
-        let count = self.endpoints.len();
+        let count = self.endpoints.count();
         let any = rng.random_range(0..count);
-        if count > 1 && last == Some(self.endpoints[any].node.as_str()) {
+        if count > 1 && last == Some(any) {
             (any + 1) % count
         } else {
             any
         }
+    }
+
+    /// The number of the node of this name, if it is one of the cluster's.
+    fn number_of(&self, name: &str) -> Option<usize> {
+        (0..self.endpoints.count()).find(|number| self.endpoints.endpoint(*number).node == name)
     }
 
     /// Exponential, with full jitter: uniform in zero to twice the mean, so that clients spread out.

@@ -4,7 +4,7 @@
 //! only an answer that *proves* that nothing happened, and that nothing will, may be [`Answer::Refused`] or
 //! [`Answer::Failed`].
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,16 +13,8 @@ pub use duress_checker::history::Token;
 use duress_http::Trouble;
 use serde_json::Value;
 
-use crate::Op;
-
-/// Where a node takes clients' requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The node's name.
-    pub node: String,
-    /// Address and port.
-    pub address: SocketAddr,
-}
+use crate::endpoint::Endpoint;
+use crate::op::Op;
 
 /// What one attempt proves.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +56,16 @@ impl Answer {
             error: error.into(),
             leader: None,
             retry_after: None,
+        }
+    }
+
+    /// Whether the node itself must have given it: it tells what only a node of the system knows. A refusal may also be that
+    /// of a machine at whose address there is no node any more.
+    pub(crate) fn is_from_the_node(&self) -> bool {
+        match self {
+            Answer::Ok(_) | Answer::Failed { .. } => true,
+            Answer::Refused { leader, .. } => leader.is_some(),
+            Answer::Unknown { .. } | Answer::Local { .. } => false,
         }
     }
 

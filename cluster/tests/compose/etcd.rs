@@ -5,7 +5,7 @@ use std::net::{IpAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use duress_cluster::compose::ComposeCluster;
-use duress_cluster::{Cluster, ProgramState};
+use duress_cluster::{Cluster, ProgramState, ReplaceImage};
 
 use crate::support;
 

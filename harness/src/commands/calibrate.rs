@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use duress_checker::verdict::Verdict;
@@ -15,6 +15,7 @@ use duress_specimen::Defect;
 use crate::cli::CalibrateArgs;
 use crate::commands::{fail, print};
 use crate::exit;
+use crate::runs::child::Children;
 use crate::spec::{Source, Spec, SpecError};
 
 /// In how many of ten runs a planted defect has to be found.
@@ -31,8 +32,8 @@ enum CalibrateError {
     NoSpecs { path: PathBuf, filter: String },
     #[error(transparent)]
     Spec(#[from] SpecError),
-    #[error("start {path}: {source}")]
-    Start { path: PathBuf, source: std::io::Error },
+    #[error("find the running program, to start it for each run: {0}")]
+    Program(#[source] std::io::Error),
     #[error("write {path}: {source}")]
     Write { path: PathBuf, source: std::io::Error },
 }
@@ -85,10 +86,7 @@ fn calibrate(args: &CalibrateArgs) -> Result<bool, CalibrateError> {
         });
     }
 
-    let exe = std::env::current_exe().map_err(|source| CalibrateError::Start {
-        path: "the running program".into(),
-        source,
-    })?;
+    let children = Children::new(&args.runs).map_err(CalibrateError::Program)?;
     let queue: Mutex<VecDeque<(usize, u64)>> = Mutex::new(
         (series.iter().enumerate())
             .flat_map(|(index, series)| {
@@ -108,7 +106,7 @@ fn calibrate(args: &CalibrateArgs) -> Result<bool, CalibrateError> {
                 loop {
                     let job = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some((index, seed)) = job else { return };
-                    let result = run_once(&exe, &series[index].path, seed, &args.runs);
+                    let result = children.run(&series[index].path, seed);
                     print(format_args!("{}\n", progress(&series[index], seed, &result)));
                     done.lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -149,25 +147,6 @@ fn specs_in(folder: &Path) -> Result<Vec<PathBuf>, CalibrateError> {
     }
     paths.sort();
     Ok(paths)
-}
-
-fn run_once(exe: &Path, spec: &Path, seed: u64, runs: &Path) -> Result<VerdictFile, String> {
-    let output = Command::new(exe)
-        .arg("run")
-        .arg(spec)
-        .args(["--seed", &seed.to_string(), "--json", "--quiet", "--out"])
-        .arg(runs)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("start {}: {error}", exe.display()))?;
-    serde_json::from_slice(&output.stdout).map_err(|_| {
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        format!(
-            "{}: {}",
-            output.status,
-            stderr.lines().last().unwrap_or("no message")
-        )
-    })
 }
 
 fn progress(series: &Series, seed: u64, result: &Result<VerdictFile, String>) -> String {

@@ -13,12 +13,19 @@ use duress_checker::history::{Remarks, Series, Trace};
 use duress_checker::linearizability::{CheckError, PROPERTY, with_model};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
 use duress_results::rundir::RunDir;
+use duress_results::verdict_file::VerdictFile;
 
 use crate::cli::CheckArgs;
-use crate::commands::{colour, fail, print_json, print_painted, report};
+use crate::commands::{colour, fail, print_json, print_painted};
+use crate::duration::Span;
 use crate::exit;
 use crate::judge;
+use crate::runs::judged::{Recorded, ReportError};
 use crate::spec::Claim;
+
+/// What may be spent on a history where the command line does not say; of a run its spec says it.
+const TIME: Span = Span::seconds(60);
+const MEMORY_MIB: usize = 2048;
 
 #[derive(Debug, thiserror::Error)]
 enum CheckFailure {
@@ -83,7 +90,7 @@ fn run(args: &CheckArgs) -> ExitCode {
         Ok(dir) => dir,
         Err(error) => return fail(&error, exit::USAGE),
     };
-    match report::judged(&dir, None) {
+    match judged(&dir, args) {
         Ok(verdict) => {
             if args.json {
                 print_json(&verdict);
@@ -96,15 +103,23 @@ fn run(args: &CheckArgs) -> ExitCode {
     }
 }
 
+fn judged(dir: &RunDir, args: &CheckArgs) -> Result<VerdictFile, ReportError> {
+    let mut recorded = Recorded::read(dir)?;
+    let limits = recorded.limits();
+    limits.time = args.time.unwrap_or(limits.time);
+    limits.memory_mib = args.memory_mib.unwrap_or(limits.memory_mib);
+    Ok(recorded.judge(dir, None))
+}
+
 fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
     let path = args.history.display().to_string();
-    let mib = args.memory_mib;
+    let mib = args.memory_mib.unwrap_or(MEMORY_MIB);
     let memory_bytes_max = mib
         .checked_mul(1 << 20)
         .filter(|&bytes| bytes > 0)
         .ok_or(CheckFailure::Memory { mib })?;
     let budget = Budget {
-        time_ms_max: u64::try_from(args.time.0.as_millis()).unwrap_or(u64::MAX),
+        time_ms_max: u64::try_from(args.time.unwrap_or(TIME).0.as_millis()).unwrap_or(u64::MAX),
         memory_bytes_max,
     };
     let claim = args.property.filter(|claim| !linearizable(*claim));

@@ -1,6 +1,6 @@
 //! `duress heal`: mend what a dead run may have left broken. Runs that live are left alone.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use duress_cluster::compose::{self, Healed, Scope};
@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use crate::cli::HealArgs;
 use crate::commands::{fail, print, print_json};
-use crate::deploy::socket;
 use crate::exit;
 use crate::key;
-use crate::run::journal_path;
+use crate::runs::socket;
+use crate::runs::store::{self, journal_path};
 
 /// Heals the runs that are named, or all of them.
 pub fn main(args: &HealArgs) -> ExitCode {
@@ -26,10 +26,7 @@ pub fn main(args: &HealArgs) -> ExitCode {
         }
     }
     if args.runs.is_empty() {
-        dirs = runs_below(&args.out.join("runs"))
-            .iter()
-            .filter_map(|path| RunDir::open(path).ok())
-            .collect();
+        dirs = store::all(&args.out);
     }
 
     let key = match key::of_this_user() {
@@ -128,18 +125,4 @@ fn heal_engine(key: &Key) -> Result<Vec<Healed>, ClusterError> {
             source,
         })?;
     runtime.block_on(compose::heal(socket, key, &Scope::Dead))
-}
-
-/// `<runs>/<name>/<time>-<seed>`. What can't be read holds nothing that could be healed.
-fn runs_below(runs: &Path) -> Vec<PathBuf> {
-    let list = |path: &Path| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        let mut paths: Vec<PathBuf> = entries
-            .map(|entry| entry.path())
-            .filter(|path| path.is_dir() && !path.is_symlink())
-            .collect();
-        paths.sort();
-        paths
-    };
-    list(runs).iter().flat_map(|name| list(name)).collect()
 }

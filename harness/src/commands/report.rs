@@ -1,35 +1,15 @@
-//! `duress report`: judge a run from its directory and write its pages; also the last step of `duress run`.
+//! `duress report`: judge a run from its directory and write its pages.
 
 use std::process::ExitCode;
 
-use duress_checker::history::jsonl;
-use duress_checker::history::{Event, Sample, Series, Trace};
-use duress_results::data::RunData;
 use duress_results::rundir::RunDir;
-use duress_results::verdict_file::{Probe, VerdictFile};
-use duress_results::{junit, report, terminal};
+use duress_results::terminal;
 
 use crate::cli::ReportArgs;
 use crate::commands::{colour, fail, print_json, print_painted};
 use crate::exit;
 use crate::interrupt::Interrupt;
-use crate::judge::judge;
-use crate::spec::Spec;
-
-/// Why a run can't be judged or shown.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReportError {
-    #[error(transparent)]
-    Spec(#[from] crate::spec::SpecError),
-    #[error("read {path}: {source}")]
-    Read { path: String, source: std::io::Error },
-    #[error("{path}: {source}")]
-    History { path: String, source: jsonl::JsonlError },
-    #[error(transparent)]
-    Dir(#[from] duress_results::rundir::RunDirError),
-    #[error(transparent)]
-    Load(#[from] duress_results::data::LoadError),
-}
+use crate::runs::judged;
 
 /// Opens the run and judges it.
 pub fn main(args: &ReportArgs) -> ExitCode {
@@ -39,10 +19,9 @@ pub fn main(args: &ReportArgs) -> ExitCode {
     }
 }
 
-/// Judges a run, writes verdict.json, report.html and junit.xml, and prints what it came to. What is undecided when
-/// `interrupt` asks stays so.
+/// Judges a run, writes its pages, and prints what it came to; also the last step of `duress run`.
 pub fn judge_and_print(dir: &RunDir, json: bool, interrupt: Option<&Interrupt>) -> ExitCode {
-    match write(dir, interrupt) {
+    match judged::write(dir, interrupt) {
         Ok(data) => {
             if json {
                 print_json(&data.verdict);
@@ -53,84 +32,4 @@ pub fn judge_and_print(dir: &RunDir, json: bool, interrupt: Option<&Interrupt>) 
         }
         Err(error) => fail(&error, exit::HARNESS_FAILURE),
     }
-}
-
-/// What nodes said of themselves. A last line that was cut off is left out, as are nodes that never said anything.
-fn series(dir: &RunDir, nodes: &[String]) -> Result<Series, ReportError> {
-    let mut series = Series::new();
-    for node in nodes {
-        let path = dir.probes(node);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(source) => {
-                return Err(ReportError::Read {
-                    path: path.display().to_string(),
-                    source,
-                });
-            }
-        };
-        let probes = text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Probe>(line).ok());
-        let sample = |probe: Probe| Sample {
-            time: probe.time,
-            up: probe.up,
-            leads: probe.role.as_deref() == Some("leader"),
-            term: probe.term.unwrap_or_default(),
-            applied: probe.applied.unwrap_or_default(),
-        };
-        series.insert(node.clone(), probes.map(sample).collect());
-    }
-    Ok(series)
-}
-
-/// What a run's directory holds that is judged.
-struct Recorded {
-    spec: Spec,
-    events: Vec<Event>,
-    statuses: Series,
-}
-
-impl Recorded {
-    fn read(dir: &RunDir) -> Result<Self, ReportError> {
-        let spec = Spec::read(&dir.spec())?;
-        let path = dir.history();
-        let bytes = std::fs::read(&path).map_err(|source| ReportError::Read {
-            path: path.display().to_string(),
-            source,
-        })?;
-        // The last line of a run that was killed may be half a line.
-        let bytes = jsonl::complete_lines(&bytes);
-        let events = jsonl::read_events(bytes).map_err(|source| ReportError::History {
-            path: path.display().to_string(),
-            source,
-        })?;
-        let statuses = series(dir, &spec.cluster.node_names())?;
-        Ok(Recorded {
-            spec,
-            events,
-            statuses,
-        })
-    }
-}
-
-/// Judges every property of the run's spec.
-pub(crate) fn judged(dir: &RunDir, interrupt: Option<&Interrupt>) -> Result<VerdictFile, ReportError> {
-    let recorded = Recorded::read(dir)?;
-    let trace = Trace::new(&recorded.events, recorded.statuses);
-    let spec = recorded.spec;
-    let noted = trace.run.as_ref().and_then(|run| run.seed);
-    let seed = noted.or(spec.seed).unwrap_or_default();
-    let reproduce = format!("duress run {} --seed {seed}", dir.spec().display());
-    Ok(judge(&spec, seed, &trace, reproduce, interrupt))
-}
-
-fn write(dir: &RunDir, interrupt: Option<&Interrupt>) -> Result<RunData, ReportError> {
-    let verdict = judged(dir, interrupt)?;
-    dir.write_verdict(&verdict)?;
-    dir.write_junit(&junit::render(&verdict))?;
-    let data = RunData::load(dir)?;
-    report::write(&data, dir)?;
-    Ok(data)
 }

@@ -9,6 +9,7 @@ use std::fmt::Display;
 
 use duress_nemesis::Spot;
 use duress_workloads::Bound;
+use duress_workloads::clients::ClientKind;
 
 use super::{ClusterSpec, Complaint, ComposeSpec, KeyPath, LoadSpec, LocalSpec, Spec};
 use crate::client;
@@ -145,9 +146,10 @@ impl Spec {
         self.check_numbers()
     }
 
-    /// Whether what is claimed and broken goes with what is asked.
-    pub(super) fn check_claims(&self) -> Result<(), Complaint> {
-        if let Some(complaint) = client::problem(self) {
+    /// Whether what is claimed and broken goes with what is asked. Without the client of the system, what that can show is
+    /// taken for granted.
+    pub(super) fn check_claims(&self, client: Option<&ClientKind>) -> Result<(), Complaint> {
+        if let Some(complaint) = client::problem(self, client) {
             return Err(complaint);
         }
         self.faults
@@ -179,7 +181,7 @@ impl Spec {
     }
 
     fn check_workload(&self) -> Result<(), Complaint> {
-        let made = client::workload(&self.workload).map(drop);
+        let made = self.workload.generator().map(drop);
         made.map_err(|error| Complaint::at(["workload", self.workload.name(), error.key], error.what))
     }
 

@@ -2,22 +2,25 @@
 
 use duress_cluster::System;
 use duress_workloads::clients::{self, ClientKind};
-use duress_workloads::specimen::ReadMode;
 
 use super::check::about_faults;
 use super::system::Definition;
 use super::{Claim, ClusterSpec, Complaint, KeyPath, Source, Spec, SpecError};
 
 impl Spec {
-    /// Whether the system is what the spec takes it for.
-    pub(super) fn check_fit(&self, definition: &Definition, source: &Source) -> Result<(), SpecError> {
+    /// Whether the system is what the spec takes it for. Gives the system's client.
+    pub(super) fn check_fit(
+        &self,
+        definition: &Definition,
+        source: &Source,
+    ) -> Result<&'static ClientKind, SpecError> {
         let system = &definition.system;
         let client = clients::named(&system.client)
             .map_err(|what| definition.invalid(Complaint::at(["client"], what)))?;
         let complaint = deployable(&self.cluster, system)
             .or_else(|| carried(self, client))
             .or_else(|| told(self, system));
-        complaint.map_or(Ok(()), |complaint| Err(source.invalid(complaint)))
+        complaint.map_or(Ok(client), |complaint| Err(source.invalid(complaint)))
     }
 }
 
@@ -64,11 +67,15 @@ fn carried(spec: &Spec, client: &ClientKind) -> Option<Complaint> {
         return Some(Complaint::at(["workload", name], what));
     }
     (!client.reads.contains(&spec.client.read)).then(|| {
-        let reads: Vec<String> = client.reads.iter().map(|read| read_name(*read)).collect();
+        let reads: Vec<String> = client
+            .reads
+            .iter()
+            .map(|read| format!("{:?}", read.as_str()))
+            .collect();
         let what = format!(
-            "the client {} has no {} reads; use {}",
+            "the client {} has no {:?} reads; use {}",
             client.name,
-            read_name(spec.client.read),
+            spec.client.read.as_str(),
             reads.join(" or ")
         );
         Complaint::at(["client", "read"], what)
@@ -98,12 +105,4 @@ fn told(spec: &Spec, system: &System) -> Option<Complaint> {
         );
         Some(KeyPath::of(["properties"]).entry(index).complain(what))
     })
-}
-
-/// As a spec has it.
-fn read_name(read: ReadMode) -> String {
-    match serde_json::to_string(&read) {
-        Ok(name) => name,
-        Err(error) => unreachable!("a way to read is a plain word: {error}"),
-    }
 }

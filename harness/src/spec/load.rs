@@ -1,50 +1,14 @@
-//! What clients ask, how hard they push, how they ask, and for how long.
+//! How hard clients push, how they ask, and for how long.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use duress_workloads::CatalogueEntry;
-use duress_workloads::append::{self, AppendSpec};
-use duress_workloads::lock::{self, LockSpec};
-use duress_workloads::register::{self, RegisterSpec};
+use duress_workloads::clients::ReadMode;
 use duress_workloads::retry::{RetryPolicy, Routing};
-use duress_workloads::set::{self, SetSpec};
-use duress_workloads::specimen::ReadMode;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::Span;
 use crate::load::Pace;
-
-/// What clients ask.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WorkloadSpec {
-    /// Reads, writes and compare-and-set over many keys.
-    Register(RegisterSpec),
-    /// Unique elements are added, and now and then all are read.
-    Set(SetSpec),
-    /// Unique elements are appended to lists.
-    Append(AppendSpec),
-    /// A lock with a lease and without fencing.
-    Lock(LockSpec),
-}
-
-impl WorkloadSpec {
-    /// As specs name it.
-    pub fn name(&self) -> &'static str {
-        self.about().name
-    }
-
-    /// What is said about it, its model and its properties among that.
-    pub fn about(&self) -> &'static CatalogueEntry {
-        match self {
-            WorkloadSpec::Register(_) => &register::CATALOGUE_ENTRY,
-            WorkloadSpec::Set(_) => &set::CATALOGUE_ENTRY,
-            WorkloadSpec::Append(_) => &append::CATALOGUE_ENTRY,
-            WorkloadSpec::Lock(_) => &lock::CATALOGUE_ENTRY,
-        }
-    }
-}
 
 /// How hard clients push.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

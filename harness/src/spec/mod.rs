@@ -35,13 +35,14 @@ mod read;
 mod system;
 
 use duress_nemesis::FaultsSpec;
+use duress_workloads::WorkloadSpec;
 use serde::{Deserialize, Serialize};
 
 pub use check::{about_faults, check_memory, check_time, faults_time};
 pub use cluster::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 pub use complaint::{Complaint, KeyPath, Marked};
 pub use judging::{CheckSpec, Claim, EvidenceSpec};
-pub use load::{ClientSpec, ClosedSpec, LoadSpec, OpenSpec, TimeSpec, WorkloadSpec};
+pub use load::{ClientSpec, ClosedSpec, LoadSpec, OpenSpec, TimeSpec};
 pub use read::{Source, SpecError};
 pub use system::SystemRef;
 

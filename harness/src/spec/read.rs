@@ -71,15 +71,17 @@ impl Source {
     pub fn resolve(&self) -> Result<(Spec, System), SpecError> {
         let spec = self.parse_values()?;
         let definition = Definition::of(spec.cluster.system_ref(), self, spec.cluster.name())?;
-        spec.check_fit(&definition, self)?;
-        spec.check_claims().map_err(|complaint| self.invalid(complaint))?;
+        let client = spec.check_fit(&definition, self)?;
+        spec.check_claims(Some(client))
+            .map_err(|complaint| self.invalid(complaint))?;
         Ok((spec, definition.system))
     }
 
     /// Parses it, and checks what can be without its system: of a run that is over, that may be gone.
     pub fn parse(&self) -> Result<Spec, SpecError> {
         let spec = self.parse_values()?;
-        spec.check_claims().map_err(|complaint| self.invalid(complaint))?;
+        spec.check_claims(None)
+            .map_err(|complaint| self.invalid(complaint))?;
         Ok(spec)
     }
 

@@ -323,3 +323,43 @@ fn any_property_judges_a_bare_history() {
         assert!(said.contains(wanted), "{args:?}: {said}");
     }
 }
+
+/// Rounds of eight writers at a time that write one of three values to one key: not judged within a millisecond.
+fn contended(rounds: usize) -> String {
+    let events = (0..rounds).flat_map(|round| {
+        let of_all = move |kind: &'static str| (0..8).map(move |process| (round, process, kind));
+        of_all("invoke").chain(of_all("ok"))
+    });
+    let line = |(index, (round, process, kind)): (usize, (usize, usize, &str))| {
+        let value = (round + process) % 3;
+        format!(
+            "{{\"index\":{index},\"time\":{index},\"process\":{process},\"type\":\"{kind}\",\"f\":\"write\",\"key\":\"k0\",\
+             \"value\":{value}}}\n"
+        )
+    };
+    events.enumerate().map(line).collect()
+}
+
+#[test]
+fn a_run_is_judged_within_the_limits_of_the_command_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spec = "name = \"t\"\nproperties = [\"linearizable\"]\n[cluster.local]\nsystem = \"specimen\"\n[workload.register]\n";
+    std::fs::write(folder.path().join("spec.toml"), spec).expect("a spec");
+    std::fs::write(folder.path().join("history.jsonl"), contended(5_000)).expect("a history");
+    let verdict = |options: &[&str]| {
+        let mut args = vec!["check".as_ref(), folder.path().as_os_str(), "--json".as_ref()];
+        args.extend(options.iter().map(std::ffi::OsStr::new));
+        let output = duress(args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let file: Value = serde_json::from_slice(&output.stdout).expect(&said);
+        file["properties"][0].to_string()
+    };
+    for (options, says) in [
+        (&[][..], "\"verdict\":\"held\""),
+        (&["--time", "1ms"], "takes longer than 0.001 s"),
+        (&["--memory-mib", "1"], "1 MiB"),
+    ] {
+        let verdict = verdict(options);
+        assert!(verdict.contains(says), "{options:?}: {verdict}");
+    }
+}

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use rand::SeedableRng;
@@ -15,6 +16,7 @@ use super::*;
 struct Script {
     answers: Mutex<VecDeque<Option<Answer>>>,
     asked: Mutex<Vec<String>>,
+    addresses: Mutex<Vec<SocketAddr>>,
     honours_tokens: bool,
 }
 
@@ -23,6 +25,7 @@ impl Script {
         Script {
             answers: Mutex::new(answers.into_iter().collect()),
             asked: Mutex::default(),
+            addresses: Mutex::default(),
             honours_tokens: true,
         }
     }
@@ -36,6 +39,7 @@ impl Script {
 impl Service for Script {
     async fn attempt(&self, endpoint: &Endpoint, _op: &Op, _token: Option<&Token>) -> Answer {
         self.asked.lock().expect("no panic").push(endpoint.node.clone());
+        self.addresses.lock().expect("no panic").push(endpoint.address);
         let answer = self.answers.lock().expect("no panic").pop_front();
         match answer.expect("as many answers as attempts") {
             Some(answer) => answer,
@@ -66,17 +70,31 @@ const POLICY: RetryPolicy = RetryPolicy {
     tokens: true,
 };
 
+fn endpoint(node: &str, last: u8) -> Arc<Endpoint> {
+    Arc::new(Endpoint {
+        node: node.to_owned(),
+        address: SocketAddr::from(([127, 0, 0, last], 1)),
+    })
+}
+
 /// One write, with three nodes there; `stop` is when the load is stopped.
 async fn write(script: &Script, policy: &RetryPolicy, stop: Option<Duration>) -> (Completion, Duration) {
-    let endpoints = ["n1", "n2", "n3"].map(|node| Endpoint {
-        node: node.to_owned(),
-        address: SocketAddr::from(([127, 0, 0, 1], 1)),
-    });
+    let endpoints = ["n1", "n2", "n3"].map(|node| endpoint(node, 1)).to_vec();
+    write_at(&endpoints, script, policy, stop).await
+}
+
+/// The same, with the nodes there.
+async fn write_at(
+    endpoints: &dyn Endpoints,
+    script: &Script,
+    policy: &RetryPolicy,
+    stop: Option<Duration>,
+) -> (Completion, Duration) {
     let (sender, stopped) = watch::channel(false);
     let budget = RetryBudget::new(1.0);
     let mut session = Session {
         service: script,
-        endpoints: &endpoints,
+        endpoints,
         policy,
         budget: &budget,
         clock: &NoClock,
@@ -245,4 +263,41 @@ async fn errors_are_kept_short() {
         "{error}"
     );
     assert_eq!(completion.attempts[0].error.as_ref(), Some(&error));
+}
+
+/// One node, which is at another address from the first doubt on.
+#[derive(Default)]
+struct Mover {
+    doubts: AtomicUsize,
+}
+
+impl Endpoints for Mover {
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn endpoint(&self, _node: usize) -> Arc<Endpoint> {
+        let moved = self.doubts.load(Ordering::Relaxed) > 0;
+        endpoint("n1", if moved { 2 } else { 1 })
+    }
+
+    fn doubt(&self, _node: usize) {
+        self.doubts.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn each_attempt_is_made_where_the_node_is_by_then() {
+    for first in [refused(), unknown()] {
+        let script = Script::new([first, Some(Answer::Ok(json!(1)))]);
+        let mover = Mover::default();
+        let (completion, _) = write_at(&mover, &script, &POLICY, None).await;
+        assert_eq!(completion.outcome, EventType::Ok);
+        let hosts: Vec<String> = (script.addresses.lock().expect("no panic").iter())
+            .map(|address| address.ip().to_string())
+            .collect();
+        assert_eq!(hosts, ["127.0.0.1", "127.0.0.2"]);
+        // A node that answers is where it is thought to be.
+        assert_eq!(mover.doubts.load(Ordering::Relaxed), 1);
+    }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::additions::Additions;
 use super::config::ComposeConfig;
-use super::container::{addresses, data_on_host, program_state};
+use super::container::{addresses, data_on_host, node_of, program_state};
 use super::engine::Engine;
 use super::helper::{self, Helper};
 use super::mark::Mark;
@@ -23,7 +23,7 @@ use super::resolved::Resolved;
 use super::sweep;
 use super::tool::{Project, Tool, UP_TIME_MAX};
 use crate::procfs::living;
-use crate::{Cluster, ClusterError, Node, Place, ProgramState};
+use crate::{Cluster, ClusterError, Node, NodeAddresses, Place, ProgramState, ReplaceImage};
 
 /// Until the engine has noticed that a container's program is dead.
 const NOTICE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -37,7 +37,7 @@ pub struct ComposeCluster {
     tool: Tool,
     project: Project,
     resolved: Resolved,
-    /// What the override file is made from; images change with [`ComposeCluster::replace_image`].
+    /// What the override file is made from; images change with [`ReplaceImage`].
     additions: Mutex<Additions>,
     engine: Engine,
     nodes: Vec<Node>,
@@ -77,24 +77,10 @@ impl ComposeCluster {
         additions.to_yaml(&self.resolved, self.tool.generation)
     }
 
-    /// Stops a node and starts it again from another image, on the same data, under the same address. Returns when it
-    /// runs, not when it is ready.
-    pub async fn replace_image(&self, node: &str, image: &str) -> Result<(), ClusterError> {
-        let old = self.container_of(node)?;
-        if !self.engine.has_image(image).await? {
-            return Err(no_image(image, node, "it is not here"));
-        }
-        self.additions
-            .lock()
-            .expect("no panic while it is held")
-            .images
-            .insert(node.to_owned(), image.to_owned());
-        self.write_override().await?;
-        sweep::save_log(&self.engine, &old, &self.mark, node).await?;
-        // Compose carries named and anonymous volumes over to the new container.
-        let call = ["up", "--detach", "--no-deps", "--no-build", node];
-        self.tool.run(&self.project, &call, UP_TIME_MAX).await?;
-        self.find_containers().await
+    /// Name of the network that nodes are addressed by.
+    pub(super) fn shared_network(&self) -> Result<&str, ClusterError> {
+        self.resolved
+            .shared_network(&self.config.nodes, self.config.network.as_deref())
     }
 
     fn container_of(&self, node: &str) -> Result<String, ClusterError> {
@@ -123,6 +109,14 @@ impl Cluster for ComposeCluster {
 
     fn observer_addresses(&self) -> Option<Vec<IpAddr>> {
         None
+    }
+
+    fn node_addresses(&self) -> Option<&dyn NodeAddresses> {
+        Some(self)
+    }
+
+    fn images(&self) -> Option<&dyn ReplaceImage> {
+        Some(self)
     }
 
     async fn place(&self, node: &str) -> Result<Place, ClusterError> {
@@ -190,6 +184,36 @@ impl Cluster for ComposeCluster {
         sweep::sweep(&self.engine, &self.mark).await?;
         self.is_down.store(true, Ordering::Release);
         Ok(())
+    }
+}
+
+/// Addresses that Duress chose, or the file fixes, stay; on networks whose addresses are managed elsewhere they may not.
+#[async_trait]
+impl NodeAddresses for ComposeCluster {
+    async fn current(&self, node: &str) -> Result<Node, ClusterError> {
+        let container = self.engine.container(&self.container_of(node)?).await?;
+        node_of(&container, node, self.shared_network()?, &self.project)
+    }
+}
+
+#[async_trait]
+impl ReplaceImage for ComposeCluster {
+    async fn replace_image(&self, node: &str, image: &str) -> Result<(), ClusterError> {
+        let old = self.container_of(node)?;
+        if !self.engine.has_image(image).await? {
+            return Err(no_image(image, node, "it is not here"));
+        }
+        self.additions
+            .lock()
+            .expect("no panic while it is held")
+            .images
+            .insert(node.to_owned(), image.to_owned());
+        self.write_override().await?;
+        sweep::save_log(&self.engine, &old, &self.mark, node).await?;
+        // Compose carries named and anonymous volumes over to the new container.
+        let call = ["up", "--detach", "--no-deps", "--no-build", node];
+        self.tool.run(&self.project, &call, UP_TIME_MAX).await?;
+        self.find_containers().await
     }
 }
 

@@ -5,66 +5,40 @@
 //! is still analysed.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use duress_checker::history::{END_PHASE, FaultEvent, FinalOps, HarnessFailure, Note, PhaseNote, Recovery};
 use duress_checker::property::Source;
-use duress_cluster::{Cluster, ClusterError, Controller, Key, System, wait_ready};
-use duress_nemesis::journal::JOURNAL_FILE;
-use duress_nemesis::{EventSink, Journal, Nemesis, NemesisError, Readiness, Schedule};
+use duress_cluster::{Cluster, Controller, Key};
+use duress_nemesis::{EventSink, Journal, Nemesis, NemesisError};
 use duress_results::rundir::RunDir;
-use duress_workloads::Endpoint;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::addresses::Addresses;
 use crate::client;
 use crate::contents;
-use crate::deploy::{self, Deployed, Ground};
 use crate::interrupt::Interrupt;
 use crate::load::Clients;
 use crate::observer::{Look, Observer};
 use crate::progress::Progress;
 use crate::recorder::Recorder;
-use crate::spec::Spec;
 use crate::watchdog::Watchdog;
 
-/// Why a run could not go on: nothing that the system under test is to blame for.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The cluster could not be brought up or reached.
-    #[error("cluster: {0}")]
-    Cluster(#[from] ClusterError),
-    /// The one that breaks died, or could not mend what it broke.
-    #[error("nemesis: {0}")]
-    Nemesis(#[from] NemesisError),
-    /// Before any fault the nodes did not come to answer and, where there are leaders, to agree on one.
-    #[error("within {limit:?} and before any fault the cluster was not ready for clients: {missing}")]
-    NeverReady {
-        /// How long was waited.
-        limit: Duration,
-        /// What was missing.
-        missing: String,
-    },
-    /// Anything else, in words.
-    #[error("{0}")]
-    Other(String),
-}
+use super::deploy::{self, Deployed, Environment};
+use super::failure::Failure;
+use super::plan::Plan;
+use super::ready::{INTERRUPTED_GRACE, Ready};
+use super::store::journal_path;
 
 /// Everything that a run needs and that does not change.
 pub struct Run<'a> {
     /// What to do.
-    pub spec: &'a Spec,
-    /// What everything random is drawn from.
-    pub seed: u64,
-    /// What breaks when.
-    pub schedule: Schedule,
-    /// What is deployed.
-    pub system: System,
+    pub plan: &'a Plan,
     /// Where nodes will live.
-    pub ground: Ground,
+    pub environment: Environment,
     /// What proves to `duress heal` that this run made what it made.
     pub key: Key,
     /// Where everything goes.
@@ -82,9 +56,6 @@ pub struct Run<'a> {
 /// Between two looks at whether the run can still be recorded.
 const TROUBLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What is begun when a run is interrupted may take so long to end: operations, nodes that start.
-const INTERRUPTED_GRACE: Duration = Duration::from_secs(3);
-
 /// What an operation may take beyond what its policy allows.
 const OPERATION_MARGIN: Duration = Duration::from_secs(30);
 
@@ -100,7 +71,9 @@ impl Run<'_> {
     pub async fn drive(self) {
         let failure = match self.interrupt.unless(self.deploy()).await {
             // What was deployed until then went down when it was given up.
-            None => deploy::swept(&self.spec.cluster, self.dir, &self.key).await.err(),
+            None => deploy::swept(&self.plan.spec.cluster, self.dir, &self.key)
+                .await
+                .err(),
             Some(Err(failure)) => Some(failure),
             Some(Ok(deployed)) => {
                 let result = self.on(&deployed).await;
@@ -115,14 +88,7 @@ impl Run<'_> {
         }
         match failure {
             Some(failure) => {
-                let mut what = failure.to_string();
-                let mut cause = std::error::Error::source(&failure);
-                while let Some(source) = cause {
-                    if !what.contains(&source.to_string()) {
-                        what.push_str(&format!(": {source}"));
-                    }
-                    cause = source.source();
-                }
+                let what = failure.in_full();
                 self.progress.say(&format!("harness failure: {what}"));
                 self.recorder.note(&Note::HarnessFailure(HarnessFailure { what }));
             }
@@ -139,12 +105,18 @@ impl Run<'_> {
     async fn deploy(&self) -> Result<Deployed, Failure> {
         self.phase("deploy");
         let start = Instant::now();
-        let deployed =
-            deploy::deploy(&self.spec.cluster, &self.system, self.ground, self.dir, &self.key).await?;
+        let deployed = deploy::deploy(
+            &self.plan.spec.cluster,
+            &self.plan.system,
+            self.environment,
+            self.dir,
+            &self.key,
+        )
+        .await?;
         self.progress.say(&format!(
             "{} nodes of {} are up after {:.1} s",
             deployed.cluster.nodes().len(),
-            self.system.name,
+            self.plan.system.name,
             start.elapsed().as_secs_f64()
         ));
         Ok(deployed)
@@ -153,10 +125,16 @@ impl Run<'_> {
     async fn on(&self, deployed: &Deployed) -> Result<(), Failure> {
         let cluster = &deployed.cluster;
         let observer_address = cluster.observer_addresses().and_then(|list| first_v4(&list));
-        let look = Look::new(cluster.clone(), &self.system, observer_address)?;
+        let addresses = Arc::new(Addresses::new(cluster.clone(), self.plan.system.port));
+        let look = Look::new(
+            cluster.clone(),
+            addresses.clone(),
+            &self.plan.system,
+            observer_address,
+        )?;
         let observer = Observer::start(&look, self.dir, &self.recorder)
             .map_err(|error| Failure::Other(format!("keep what nodes say: {error}")))?;
-        let limit = self.spec.cluster.ready_limit();
+        let limit = self.plan.spec.cluster.ready_limit();
         match self.interrupt.unless(observer.agreement(limit)).await {
             None => return Ok(()),
             Some(agreed) => agreed.map_err(|missing| match self.recorder.trouble() {
@@ -165,16 +143,20 @@ impl Run<'_> {
             })?,
         };
 
-        let Some(nemesis) = self.interrupt.unless(self.nemesis(deployed, &observer)).await else {
+        let Some(nemesis) = self
+            .interrupt
+            .unless(self.nemesis(deployed, &observer, &addresses))
+            .await
+        else {
             return Ok(());
         };
         let nemesis = nemesis?;
-        let clients = Arc::new(self.clients(&**cluster)?);
+        let clients = Arc::new(self.clients(&**cluster, addresses)?);
         let watch = self.watchdog.watch("the clients");
         clients.show(watch.pulse.clone());
         let (stop_load, stopped) = watch::channel(false);
         let load = tokio::spawn({
-            let (clients, pace) = (clients.clone(), self.spec.load.pace());
+            let (clients, pace) = (clients.clone(), self.plan.spec.load.pace());
             async move { clients.run(pace, stopped).await }
         });
 
@@ -203,20 +185,21 @@ impl Run<'_> {
     /// Each key a last time, and what each member holds.
     async fn last_looks(&self, clients: &Arc<Clients>) {
         self.phase("final-reads");
-        let deadline = Instant::now() + self.spec.time.recovery.0;
+        let deadline = Instant::now() + self.plan.spec.time.recovery.0;
         let (answered, asked) = clients.final_ops(deadline).await;
         let (answered, asked) = (answered as u64, asked as u64);
         self.recorder.note(&Note::FinalOps(FinalOps { answered, asked }));
         let judges = |source| {
-            self.spec
+            self.plan
+                .spec
                 .properties
                 .iter()
                 .any(|claim| claim.about().judges == source)
         };
         if judges(Source::Contents) {
             self.phase("contents");
-            let deadline = Instant::now() + self.spec.time.recovery.0;
-            match contents::read(&*clients.service, &clients.endpoints, deadline).await {
+            let deadline = Instant::now() + self.plan.spec.time.recovery.0;
+            match contents::read(&*clients.service, &*clients.endpoints, deadline).await {
                 Ok(contents) => self.recorder.note(&Note::Contents(contents)),
                 Err(what) => self.recorder.give_up(&what),
             }
@@ -226,7 +209,7 @@ impl Run<'_> {
     /// Waits until every operation has ended that has begun, as long as one may take; of a run that is interrupted, only
     /// for a moment. What has not ended by then stays open in the history.
     async fn join(&self, mut load: JoinHandle<()>) -> Result<(), Failure> {
-        let asks = &self.spec.client;
+        let asks = &self.plan.spec.client;
         let longest = (asks.timeout.0 + 2 * asks.backoff_max.0) * asks.attempts + OPERATION_MARGIN;
         let ended = tokio::time::timeout(longest, &mut load);
         match self.interrupt.grace(INTERRUPTED_GRACE, ended).await {
@@ -250,15 +233,15 @@ impl Run<'_> {
     /// Warm-up and faults.
     async fn under_load(&self, nemesis: &Nemesis) -> Result<Waited, Failure> {
         self.phase("warm-up");
-        if let Waited::Interrupted = self.wait(self.spec.time.warm_up.0, nemesis).await? {
+        if let Waited::Interrupted = self.wait(self.plan.spec.time.warm_up.0, nemesis).await? {
             return Ok(Waited::Interrupted);
         }
         self.phase("faults");
         // Faults end inside their window; to verify the healing of the last one may take a little longer.
         let cancel = self.interrupt.receiver();
-        let faults = nemesis.run(&self.schedule, std::time::Instant::now(), cancel);
+        let faults = nemesis.run(&self.plan.schedule, std::time::Instant::now(), cancel);
         let faults = async { faults.await.map_err(Failure::from) };
-        let (waited, ()) = tokio::try_join!(self.wait(self.spec.time.faults.0, nemesis), faults)?;
+        let (waited, ()) = tokio::try_join!(self.wait(self.plan.spec.time.faults.0, nemesis), faults)?;
         Ok(waited)
     }
 
@@ -269,7 +252,7 @@ impl Run<'_> {
         }
         self.phase("recovery");
         let start = Instant::now();
-        let agreement = observer.agreement(self.spec.time.recovery.0);
+        let agreement = observer.agreement(self.plan.spec.time.recovery.0);
         let Some(agreement) = self.interrupt.unless(agreement).await else {
             return Ok(Waited::Interrupted);
         };
@@ -302,7 +285,12 @@ impl Run<'_> {
         }
     }
 
-    async fn nemesis(&self, deployed: &Deployed, observer: &Observer) -> Result<Nemesis, Failure> {
+    async fn nemesis(
+        &self,
+        deployed: &Deployed,
+        observer: &Observer,
+        addresses: &Arc<Addresses>,
+    ) -> Result<Nemesis, Failure> {
         let journal = Journal::create(&journal_path(self.dir), &self.key, Controller::this());
         let journal = journal.map_err(NemesisError::from)?;
         let agent = deployed.start_agent(journal.mark()).await?;
@@ -316,8 +304,9 @@ impl Run<'_> {
         };
         let ready = Ready {
             cluster: cluster.clone(),
-            system: self.system.clone(),
-            limit: self.spec.cluster.ready_limit(),
+            addresses: addresses.clone(),
+            system: self.plan.system.clone(),
+            limit: self.plan.spec.cluster.ready_limit(),
             interrupt: self.interrupt.clone(),
             recorder: self.recorder.clone(),
         };
@@ -331,61 +320,27 @@ impl Run<'_> {
         )?)
     }
 
-    fn clients(&self, cluster: &dyn Cluster) -> Result<Clients, Failure> {
+    fn clients(&self, cluster: &dyn Cluster, addresses: Arc<Addresses>) -> Result<Clients, Failure> {
         let from = first_v4(&cluster.client_addresses());
-        let service = client::service(self.spec, &self.system, from).map_err(Failure::Other)?;
-        let workload =
-            client::workload(&self.spec.workload).map_err(|error| Failure::Other(error.to_string()))?;
-        let endpoints = (cluster.nodes().iter())
-            .map(|node| Endpoint {
-                node: node.name.clone(),
-                address: (node.ipv4, self.system.port).into(),
-            })
-            .collect();
-        let asks = &self.spec.client;
+        let service = client::service(&self.plan.spec, &self.plan.system, from).map_err(Failure::Other)?;
+        let workload = self
+            .plan
+            .spec
+            .workload
+            .generator()
+            .map_err(|error| Failure::Other(error.to_string()))?;
+        let asks = &self.plan.spec.client;
         let recorder = self.recorder.clone();
         Clients::new(
             service,
-            endpoints,
+            addresses,
             asks.policy(),
             asks.routing,
             workload,
             recorder,
-            self.seed,
+            self.plan.seed,
         )
         .map_err(|error| Failure::Other(format!("start the clients' threads: {error}")))
-    }
-}
-
-/// Where a run's faults are written down before they are done.
-pub fn journal_path(dir: &RunDir) -> PathBuf {
-    dir.path().join(JOURNAL_FILE)
-}
-
-/// Tells the nemesis when a node that it started again is ready.
-struct Ready {
-    cluster: Arc<dyn Cluster>,
-    system: System,
-    limit: Duration,
-    interrupt: Interrupt,
-    recorder: Arc<Recorder>,
-}
-
-#[async_trait::async_trait]
-impl Readiness for Ready {
-    async fn ready(&self, node: &str) -> Result<(), String> {
-        let deadline = Instant::now() + self.limit;
-        let ready = wait_ready(&*self.cluster, node, &self.system.readiness, deadline);
-        match self.interrupt.grace(INTERRUPTED_GRACE, ready).await {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => {
-                if matches!(error, ClusterError::Local { .. }) {
-                    self.recorder.give_up(&error.to_string());
-                }
-                Err(error.to_string())
-            }
-            None => Err(format!("{node} was not ready yet when the run was interrupted")),
-        }
     }
 }
 

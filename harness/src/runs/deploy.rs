@@ -12,24 +12,24 @@ use duress_nemesis::{AgentClient, AgentEnd, NemesisError};
 use duress_results::rundir::RunDir;
 use tokio::time::Instant;
 
-use crate::run::Failure;
+use super::failure::Failure;
 use crate::spec::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 
 /// Where nodes live.
 #[derive(Clone, Copy, Debug)]
-pub enum Ground {
+pub enum Environment {
     /// In the private namespaces that this process is in.
     Local(Isolation),
     /// On a container engine; this process is in the host's namespaces.
     Compose,
 }
 
-impl Ground {
+impl Environment {
     /// Makes it ready. Must come before there are any threads: namespaces are entered by threads one by one.
     pub fn prepare(cluster: &ClusterSpec) -> Result<Self, ClusterError> {
         match cluster {
-            ClusterSpec::Local(_) => local::isolate().map(Ground::Local),
-            ClusterSpec::Compose(_) => Ok(Ground::Compose),
+            ClusterSpec::Local(_) => local::isolate().map(Environment::Local),
+            ClusterSpec::Compose(_) => Ok(Environment::Compose),
         }
     }
 }
@@ -83,12 +83,12 @@ async fn beside(home: AgentHome, cluster: &ComposeCluster) -> Result<bool, Clust
 pub async fn deploy(
     cluster: &ClusterSpec,
     system: &System,
-    ground: Ground,
+    environment: Environment,
     dir: &RunDir,
     key: &Key,
 ) -> Result<Deployed, Failure> {
-    match (ground, cluster) {
-        (Ground::Compose, ClusterSpec::Compose(compose)) => {
+    match (environment, cluster) {
+        (Environment::Compose, ClusterSpec::Compose(compose)) => {
             let config = compose_config(compose, system, dir.path(), key.clone());
             let cluster = Arc::new(ComposeCluster::deploy(config).await?);
             let beside = beside(compose.agent, &cluster).await?;
@@ -97,7 +97,7 @@ pub async fn deploy(
                 beside: beside.then_some(cluster),
             })
         }
-        (Ground::Local(isolation), ClusterSpec::Local(local)) => Ok(Deployed {
+        (Environment::Local(isolation), ClusterSpec::Local(local)) => Ok(Deployed {
             cluster: sandboxes(local, system, isolation, dir).await?,
             beside: None,
         }),

@@ -16,33 +16,9 @@ use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::bounds::weight;
-use crate::{Bound, CatalogueEntry, Op, Operation, SpecError, Workload};
-
-/// For `duress workloads`.
-pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
-    name: "register",
-    description: "reads, writes and compare-and-set over many keys",
-    model: Some("cas-register"),
-    properties: &["linearizable"],
-    operations: &[
-        Operation::on_key("read"),
-        Operation::on_key("write"),
-        Operation::on_key("cas"),
-    ],
-    parameters: &[
-        ("keys", "number of keys, up to 100,000 (10)"),
-        ("skew", "Zipf exponent of their popularity; 0 is uniform (0)"),
-        (
-            "values",
-            "values are drawn from 0..values; 0 makes every written value unique (0)",
-        ),
-        ("read", "relative share of reads (5)"),
-        ("write", "relative share of writes (3)"),
-        ("cas", "relative share of compare-and-set (2)"),
-        ("delete", "relative share of deletes, i.e. writes of null (0)"),
-    ],
-};
+use crate::bounds::{Bound, SpecError, weight};
+use crate::generator::{CatalogueEntry, Parameters, Workload};
+use crate::op::{Op, Operation};
 
 /// What a spec says of the register workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,13 +75,6 @@ const VALUES: Bound<u64> = Bound {
 };
 const SHARES: [Bound<f64>; 4] = [weight("read"), weight("write"), weight("cas"), weight("delete")];
 
-/// What its numbers may be, as rows of a table.
-pub(crate) fn bounds() -> Vec<String> {
-    let mut rows = vec![KEYS.row(), SKEW.row(), VALUES.row()];
-    rows.extend(SHARES.iter().map(Bound::row));
-    rows
-}
-
 /// Generates the operations of a [`RegisterSpec`].
 #[derive(Debug)]
 pub struct Register {
@@ -116,6 +85,42 @@ pub struct Register {
     next_value: u64,
     /// What each key was last seen to hold, so that a cas has a chance to succeed.
     seen: Vec<Value>,
+}
+
+impl Parameters for RegisterSpec {
+    const ABOUT: CatalogueEntry = CatalogueEntry {
+        name: "register",
+        description: "reads, writes and compare-and-set over many keys",
+        model: Some("cas-register"),
+        properties: &["linearizable"],
+        operations: &[
+            Operation::on_key("read"),
+            Operation::on_key("write"),
+            Operation::on_key("cas"),
+        ],
+        parameters: &[
+            ("keys", "number of keys, up to 100,000 (10)"),
+            ("skew", "Zipf exponent of their popularity; 0 is uniform (0)"),
+            (
+                "values",
+                "values are drawn from 0..values; 0 makes every written value unique (0)",
+            ),
+            ("read", "relative share of reads (5)"),
+            ("write", "relative share of writes (3)"),
+            ("cas", "relative share of compare-and-set (2)"),
+            ("delete", "relative share of deletes, i.e. writes of null (0)"),
+        ],
+    };
+
+    fn bounds() -> Vec<String> {
+        let mut rows = vec![KEYS.row(), SKEW.row(), VALUES.row()];
+        rows.extend(SHARES.iter().map(Bound::row));
+        rows
+    }
+
+    fn generator(&self) -> Result<Box<dyn Workload>, SpecError> {
+        Ok(Box::new(Register::new(self)?))
+    }
 }
 
 impl Register {

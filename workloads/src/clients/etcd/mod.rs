@@ -21,7 +21,7 @@ mod lock;
 pub mod member;
 mod pages;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,9 +29,29 @@ use duress_checker::history::Content;
 use serde_json::{Value, json};
 
 use self::gateway::{Gateway, Trouble, decode, encode, number};
-use crate::Op;
-use crate::service::{Answer, Endpoint, Service, Token};
-use crate::specimen::ReadMode;
+use super::kind::{ClientKind, Options, ReadMode};
+use crate::endpoint::Endpoint;
+use crate::op::{Op, Operation};
+use crate::service::{Answer, Service, Token};
+
+/// What it says of itself.
+pub const KIND: ClientKind = ClientKind {
+    name: "etcd",
+    operations: &[
+        Operation::on_key("read"),
+        Operation::on_key("write"),
+        Operation::on_key("cas"),
+        Operation::on_key("append"),
+        Operation::on_all("add"),
+        Operation::on_all("read"),
+        Operation::on_key("acquire"),
+        Operation::on_key("hold"),
+        Operation::on_key("release"),
+    ],
+    reads: &[ReadMode::Linearizable, ReadMode::Local],
+    reads_members: true,
+    make: |options| Ok(Box::new(Etcd::new(options)?)),
+};
 
 /// Where elements of the set workload live: `element/7`.
 const ELEMENTS: &str = "element/";
@@ -46,31 +66,22 @@ pub struct Etcd {
 }
 
 /// The shortest lease that etcd grants with its default election time-out of a second.
-pub const LEASE_MIN: Duration = Duration::from_secs(2);
+const LEASE_MIN: Duration = Duration::from_secs(2);
 
 impl Etcd {
-    /// A client whose requests come from `local_address`. Reads are linearizable, or with [`ReadMode::Local`]
-    /// serializable, which any member answers from its own state. An answer with a body of more than `body_max` bytes
-    /// proves nothing.
-    pub fn new(
-        local_address: Option<IpAddr>,
-        read: ReadMode,
-        lease: Duration,
-        body_max: usize,
-    ) -> Result<Self, duress_http::Trouble> {
+    /// A client of all members. Reads are linearizable, or with [`ReadMode::Local`] serializable, which any member answers
+    /// from its own state.
+    ///
+    /// With [`Options::long_writes`] every write of a register is a transaction that first looks at all keys. Its
+    /// comparison always holds; it only keeps etcd busy between taking an entry from the log and writing it, where issue
+    /// 13766 is at home.
+    pub fn new(options: Options) -> Result<Self, duress_http::Trouble> {
         Ok(Etcd {
-            gateway: Gateway::new(local_address, body_max)?,
-            serializable: read == ReadMode::Local,
-            lease: lease.max(LEASE_MIN),
-            long_writes: false,
+            gateway: Gateway::new(options.from, options.body_max)?,
+            serializable: options.read == ReadMode::Local,
+            lease: options.lease.unwrap_or_default().max(LEASE_MIN),
+            long_writes: options.long_writes,
         })
-    }
-
-    /// Makes every write of a register a transaction that first looks at all keys. Its comparison always holds; it only
-    /// keeps etcd busy between taking an entry from the log and writing it, where issue 13766 is at home.
-    pub fn with_long_writes(mut self, long: bool) -> Self {
-        self.long_writes = long;
-        self
     }
 
     async fn read(&self, member: SocketAddr, key: &str) -> Result<Value, Trouble> {

@@ -10,18 +10,9 @@ use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::bounds::share;
-use crate::{Bound, CatalogueEntry, Op, Operation, SpecError, Workload};
-
-/// For `duress workloads`.
-pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
-    name: "set",
-    description: "adds unique elements and reads them all; for the property nothing-lost",
-    model: Some("set"),
-    properties: &["nothing-lost", "linearizable"],
-    operations: &[Operation::on_all("add"), Operation::on_all("read")],
-    parameters: &[("read", "share of operations that read everything (0.02)")],
-};
+use crate::bounds::{Bound, SpecError, share};
+use crate::generator::{CatalogueEntry, Parameters, Workload};
+use crate::op::{Op, Operation};
 
 /// What a spec says of the set workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,9 +37,23 @@ pub struct Set {
 
 const READ: Bound<f64> = share("read");
 
-/// What its numbers may be, as rows of a table.
-pub(crate) fn bounds() -> Vec<String> {
-    vec![READ.row()]
+impl Parameters for SetSpec {
+    const ABOUT: CatalogueEntry = CatalogueEntry {
+        name: "set",
+        description: "adds unique elements and reads them all; for the property nothing-lost",
+        model: Some("set"),
+        properties: &["nothing-lost", "linearizable"],
+        operations: &[Operation::on_all("add"), Operation::on_all("read")],
+        parameters: &[("read", "share of operations that read everything (0.02)")],
+    };
+
+    fn bounds() -> Vec<String> {
+        vec![READ.row()]
+    }
+
+    fn generator(&self) -> Result<Box<dyn Workload>, SpecError> {
+        Ok(Box::new(Set::new(self)?))
+    }
 }
 
 impl Set {

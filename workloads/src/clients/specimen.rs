@@ -4,35 +4,29 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use duress_http::{Client, Method, Reply, Trouble, cut};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::Op;
-use crate::service::{Answer, Endpoint, Service, Token, for_processes};
+use super::kind::{ClientKind, ReadMode};
+use crate::endpoint::Endpoint;
+use crate::op::{Op, Operation};
+use crate::service::{Answer, Service, Token, for_processes};
 
-/// How the specimen is asked to read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReadMode {
-    /// The leader confirms with a majority that it still leads.
-    #[default]
-    Linearizable,
-    /// The leader trusts its lease.
-    Lease,
-    /// Any node answers from its own state. Stale by design. etcd calls it serializable.
-    #[serde(alias = "serializable")]
-    Local,
-}
-
-impl ReadMode {
-    fn as_str(self) -> &'static str {
-        match self {
-            ReadMode::Linearizable => "linearizable",
-            ReadMode::Lease => "lease",
-            ReadMode::Local => "local",
-        }
-    }
-}
+/// What it says of itself.
+pub const KIND: ClientKind = ClientKind {
+    name: "specimen",
+    operations: &[
+        Operation::on_key("read"),
+        Operation::on_key("write"),
+        Operation::on_key("cas"),
+    ],
+    reads: &[ReadMode::Linearizable, ReadMode::Lease, ReadMode::Local],
+    reads_members: false,
+    make: |options| {
+        let client = Specimen::new(options.from, options.read, options.body_max)?;
+        Ok(Box::new(client))
+    },
+};
 
 /// A client of the specimen.
 #[derive(Debug)]

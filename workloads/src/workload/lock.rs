@@ -11,36 +11,16 @@
 //! if it held the lock. Then a second one does.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rand::RngExt;
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::bounds::share;
-use crate::{Bound, CatalogueEntry, Op, Operation, SpecError, Workload};
-
-/// For `duress workloads`.
-pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
-    name: "lock",
-    description: "a lock with a lease: acquire, work, release, without fencing; for the property mutual-exclusion",
-    model: None,
-    properties: &["mutual-exclusion"],
-    operations: &[
-        Operation::on_key("acquire"),
-        Operation::on_key("hold"),
-        Operation::on_key("release"),
-    ],
-    parameters: &[
-        ("locks", "number of locks (2)"),
-        ("lease-ms", "how long a lock is lent (2000)"),
-        ("hold-ms", "how long a holder works at most (100)"),
-        (
-            "stall",
-            "share of holders that stand still past their lease (0.02)",
-        ),
-    ],
-};
+use crate::bounds::{Bound, SpecError, share};
+use crate::generator::{CatalogueEntry, Parameters, Workload};
+use crate::op::{Op, Operation};
 
 /// What a spec says of the lock workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,9 +81,39 @@ const HOLD_MS: Bound<u64> = Bound {
 };
 const STALL: Bound<f64> = share("stall");
 
-/// What its numbers may be, as rows of a table.
-pub(crate) fn bounds() -> Vec<String> {
-    vec![LOCKS.row(), LEASE_MS.row(), HOLD_MS.row(), STALL.row()]
+impl Parameters for LockSpec {
+    const ABOUT: CatalogueEntry = CatalogueEntry {
+        name: "lock",
+        description: "a lock with a lease: acquire, work, release, without fencing; for the property mutual-exclusion",
+        model: None,
+        properties: &["mutual-exclusion"],
+        operations: &[
+            Operation::on_key("acquire"),
+            Operation::on_key("hold"),
+            Operation::on_key("release"),
+        ],
+        parameters: &[
+            ("locks", "number of locks (2)"),
+            ("lease-ms", "how long a lock is lent (2000)"),
+            ("hold-ms", "how long a holder works at most (100)"),
+            (
+                "stall",
+                "share of holders that stand still past their lease (0.02)",
+            ),
+        ],
+    };
+
+    fn bounds() -> Vec<String> {
+        vec![LOCKS.row(), LEASE_MS.row(), HOLD_MS.row(), STALL.row()]
+    }
+
+    fn generator(&self) -> Result<Box<dyn Workload>, SpecError> {
+        Ok(Box::new(Lock::new(self)?))
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        Some(Duration::from_millis(self.lease_ms))
+    }
 }
 
 impl Lock {

@@ -12,25 +12,9 @@ use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::bounds::share;
-use crate::{Bound, CatalogueEntry, Op, Operation, SpecError, Workload};
-
-/// For `duress workloads`.
-pub const CATALOGUE_ENTRY: CatalogueEntry = CatalogueEntry {
-    name: "append",
-    description: "appends to lists and reads them",
-    model: Some("log"),
-    properties: &["linearizable"],
-    operations: &[Operation::on_key("append"), Operation::on_key("read")],
-    parameters: &[
-        ("lists", "number of lists in use at a time (5)"),
-        (
-            "length",
-            "appends to a list before it is given up for a fresh one (50)",
-        ),
-        ("read", "share of operations that read (0.5)"),
-    ],
-};
+use crate::bounds::{Bound, SpecError, share};
+use crate::generator::{CatalogueEntry, Parameters, Workload};
+use crate::op::{Op, Operation};
 
 /// What a spec says of the append workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,9 +62,30 @@ const LENGTH: Bound<u64> = Bound {
 };
 const READ: Bound<f64> = share("read");
 
-/// What its numbers may be, as rows of a table.
-pub(crate) fn bounds() -> Vec<String> {
-    vec![LISTS.row(), LENGTH.row(), READ.row()]
+impl Parameters for AppendSpec {
+    const ABOUT: CatalogueEntry = CatalogueEntry {
+        name: "append",
+        description: "appends to lists and reads them",
+        model: Some("log"),
+        properties: &["linearizable"],
+        operations: &[Operation::on_key("append"), Operation::on_key("read")],
+        parameters: &[
+            ("lists", "number of lists in use at a time (5)"),
+            (
+                "length",
+                "appends to a list before it is given up for a fresh one (50)",
+            ),
+            ("read", "share of operations that read (0.5)"),
+        ],
+    };
+
+    fn bounds() -> Vec<String> {
+        vec![LISTS.row(), LENGTH.row(), READ.row()]
+    }
+
+    fn generator(&self) -> Result<Box<dyn Workload>, SpecError> {
+        Ok(Box::new(Append::new(self)?))
+    }
 }
 
 impl Append {

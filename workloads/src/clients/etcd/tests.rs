@@ -1,6 +1,7 @@
 //! The client against members of a few lines, which answer as they are told.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,8 +69,19 @@ async fn answer(f: &'static str, value: Value, script: Script) -> Answer {
     client().attempt(&endpoint, &op, None).await
 }
 
+fn client_from(from: Option<IpAddr>) -> Etcd {
+    let options = Options {
+        from,
+        read: ReadMode::Linearizable,
+        lease: None,
+        long_writes: false,
+        body_max: 1 << 20,
+    };
+    Etcd::new(options).expect("a client")
+}
+
 fn client() -> Etcd {
-    Etcd::new(None, ReadMode::Linearizable, LEASE_MIN, 1 << 20).expect("a client")
+    client_from(None)
 }
 
 fn header() -> Value {
@@ -226,7 +238,7 @@ async fn what_this_machine_lacks_is_no_answer_of_etcd() {
     let (endpoint, _) = member(vec![]).await;
     // TEST-NET-1 of RFC 5737: no address of this machine.
     let nobody = Some([192, 0, 2, 1].into());
-    let client = Etcd::new(nobody, ReadMode::Linearizable, LEASE_MIN, 1 << 20).expect("a client");
+    let client = client_from(nobody);
     for f in ["read", "write", "append", "acquire", "release", "cas"] {
         let op = Op {
             f,

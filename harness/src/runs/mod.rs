@@ -1,0 +1,20 @@
+//! Runs, as a library: the commands only parse arguments, call this, and print.
+//!
+//! ```text
+//! Plan ──▶ one::run ──▶ a run directory ──▶ judged::judge, judged::write ──▶ verdict.json, report.html
+//! plan.rs  one.rs, drive.rs                 judged.rs
+//! ```
+//!
+//! [`child`] does one run in a process of its own; [`store`] finds the runs that there are.
+
+pub mod child;
+mod deploy;
+mod drive;
+mod failure;
+pub mod judged;
+pub mod one;
+pub mod plan;
+mod ready;
+pub mod store;
+
+pub use deploy::socket;

@@ -1,0 +1,63 @@
+//! What a run does, all of it decided before anything is made.
+
+use std::path::Path;
+
+use duress_cluster::System;
+use duress_cluster::compose::{self, FileProblem};
+use duress_nemesis::{Schedule, plan};
+
+use crate::duration::Span;
+use crate::spec::{ClusterSpec, KeyPath, Source, Spec, SpecError, about_faults};
+
+/// What a command line says in place of the spec.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Overrides {
+    /// What everything random is drawn from.
+    pub seed: Option<u64>,
+    /// Length of the part under faults.
+    pub faults_time: Option<Span>,
+}
+
+/// What a run does.
+#[derive(Debug)]
+pub struct Plan {
+    /// With everything that the overrides say and everything that is drawn.
+    pub spec: Spec,
+    /// What everything random is drawn from.
+    pub seed: u64,
+    /// What is deployed.
+    pub system: System,
+    /// What breaks when.
+    pub schedule: Schedule,
+}
+
+impl Plan {
+    /// Reads a spec and decides what it leaves open. Whatever is wrong with it is said with its place.
+    pub fn read(path: &Path, overrides: Overrides) -> Result<Self, SpecError> {
+        let source = Source::read(path)?;
+        let (mut spec, system) = source.resolve()?;
+        let seed = overrides.seed.or(spec.seed).unwrap_or_else(rand::random);
+        spec.seed = Some(seed);
+        if let Some(time) = overrides.faults_time {
+            spec.time.faults = time;
+        }
+        if let ClusterSpec::Compose(compose) = &spec.cluster {
+            let key = |key: &str| KeyPath::of(["cluster", "compose", key]);
+            compose::look(&compose.file, &compose.nodes).map_err(|problem| {
+                let key = match problem {
+                    FileProblem::File { .. } => key("file"),
+                    FileProblem::Node { index, .. } => key("nodes").entry(index),
+                };
+                source.invalid(key.complain(problem.to_string()))
+            })?;
+        }
+        let schedule = plan(&spec.faults, &spec.cluster.node_names(), seed, spec.time.faults.0)
+            .map_err(|error| source.invalid(about_faults(&error)))?;
+        Ok(Plan {
+            spec,
+            seed,
+            system,
+            schedule,
+        })
+    }
+}

@@ -1,0 +1,38 @@
+//! Where nodes take clients' requests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Where a node takes clients' requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The node's name.
+    pub node: String,
+    /// Address and port.
+    pub address: SocketAddr,
+}
+
+/// The endpoints of all nodes, as of now. Asked for each attempt: a node that was started again may be elsewhere.
+pub trait Endpoints: Send + Sync {
+    /// How many nodes there are. At least 1.
+    fn count(&self) -> usize;
+
+    /// Where this node, from 0, takes requests as far as is known now. Must not wait.
+    fn endpoint(&self, node: usize) -> Arc<Endpoint>;
+
+    /// An attempt there brought no answer, so the node may have moved. Must not wait: whoever looks, looks aside.
+    fn doubt(&self, node: usize);
+}
+
+/// Nodes that never move.
+impl Endpoints for Vec<Arc<Endpoint>> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn endpoint(&self, node: usize) -> Arc<Endpoint> {
+        self[node].clone()
+    }
+
+    fn doubt(&self, _node: usize) {}
+}

@@ -1,0 +1,121 @@
+//! The workloads: a file each, with its [`Parameters`] and its generator, and a line of the table below.
+//!
+//! From the table come `[workload.<name>]` of a spec with all its errors, `duress workloads`, and which clients can carry
+//! which workload. What is added needs a `mod` and a line here, and nothing elsewhere.
+
+pub mod append;
+pub mod lock;
+pub mod register;
+pub mod set;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bounds::SpecError;
+use crate::generator::{CatalogueEntry, Parameters, Workload};
+
+/// Makes [`WorkloadSpec`] and [`bounds`] of the table: the name in a spec, in CamelCase, and the type of the parameters.
+macro_rules! workloads {
+    ($($name:ident($parameters:ty);)*) => {
+        /// The workload of a spec, with its parameters: `[workload.<name>]`.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum WorkloadSpec {
+            $(
+                #[doc = concat!("See [`", stringify!($parameters), "`].")]
+                $name($parameters),
+            )*
+        }
+
+        impl WorkloadSpec {
+            /// What is said about it, its model and its properties among that.
+            pub fn about(&self) -> &'static CatalogueEntry {
+                match self {
+                    $(WorkloadSpec::$name(_) => &<$parameters as Parameters>::ABOUT,)*
+                }
+            }
+
+            /// A generator of its operations, from the beginning. The error names the key that makes no sense.
+            pub fn generator(&self) -> Result<Box<dyn Workload>, SpecError> {
+                match self {
+                    $(WorkloadSpec::$name(parameters) => parameters.generator(),)*
+                }
+            }
+
+            /// For how long its locks are lent. `None`: it has no locks.
+            pub fn lease(&self) -> Option<Duration> {
+                match self {
+                    $(WorkloadSpec::$name(parameters) => parameters.lease(),)*
+                }
+            }
+
+            /// Each workload with its defaults.
+            #[cfg(test)]
+            fn all() -> Vec<WorkloadSpec> {
+                vec![$(WorkloadSpec::$name(Default::default())),*]
+            }
+        }
+
+        /// Every workload.
+        pub fn catalogue() -> Vec<CatalogueEntry> {
+            vec![$(<$parameters as Parameters>::ABOUT),*]
+        }
+
+        /// What the numbers of every workload may be: its name, and the rows of a Markdown table.
+        pub fn bounds() -> Vec<(&'static str, Vec<String>)> {
+            vec![$((<$parameters as Parameters>::ABOUT.name, <$parameters as Parameters>::bounds())),*]
+        }
+    };
+}
+
+workloads! {
+    Register(register::RegisterSpec);
+    Set(set::SetSpec);
+    Append(append::AppendSpec);
+    Lock(lock::LockSpec);
+}
+
+impl WorkloadSpec {
+    /// As specs name it.
+    pub fn name(&self) -> &'static str {
+        self.about().name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_spec_names_each_workload_as_the_catalogue_does() {
+        for (workload, entry) in WorkloadSpec::all().iter().zip(catalogue()) {
+            let read: WorkloadSpec = serde_json::from_value(json!({entry.name: {}})).expect(entry.name);
+            assert_eq!(read, *workload);
+        }
+        let error = serde_json::from_value::<WorkloadSpec>(json!({"registry": {}})).unwrap_err();
+        assert!(
+            error.to_string().contains("`register`, `set`, `append`, `lock`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn defaults_can_be_used_and_every_key_is_described() {
+        for workload in WorkloadSpec::all() {
+            let name = workload.name();
+            assert!(workload.generator().is_ok(), "{name}");
+            let written = serde_json::to_value(&workload).expect("JSON");
+            let Value::Object(keys) = &written[name] else {
+                panic!("{written}");
+            };
+            let mut described: Vec<&str> = workload.about().parameters.iter().map(|(key, _)| *key).collect();
+            described.sort_unstable();
+            let mut keys: Vec<&str> = keys.keys().map(String::as_str).collect();
+            keys.sort_unstable();
+            assert_eq!(described, keys, "{name}");
+        }
+    }
+}
