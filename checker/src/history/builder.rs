@@ -6,9 +6,10 @@
 
 use std::collections::HashMap;
 
-use super::compact::{Datum, History, HistoryError, NEVER, Row, Times};
+use super::compact::{Datum, History, NEVER, Row, Times};
+use super::error::HistoryError;
 use super::values::{FastMap, Val, Values};
-use super::{Event, EventType};
+use super::{Event, EventType, Process};
 
 /// One event, its strings and values already named.
 #[derive(Clone, Copy, Debug)]
@@ -156,6 +157,30 @@ impl Builder {
         Ok(())
     }
 
+    /// Adds an event of any kind.
+    pub fn event(&mut self, event: &Event) -> Result<(), HistoryError> {
+        let Process::Client(process) = event.process else {
+            return self.note(event);
+        };
+        let f = self.function(&event.f)?;
+        let key = match &event.key {
+            Some(key) => self.history.values.intern(key),
+            None => Val::NONE,
+        };
+        let value = self.history.values.datum_of(&event.value);
+        let node = event.node.as_deref().map_or(0, |node| self.node(node));
+        self.add(Raw {
+            index: event.index,
+            time: event.time,
+            process,
+            kind: event.kind,
+            f,
+            node,
+            key,
+            value,
+        })
+    }
+
     pub fn add(&mut self, raw: Raw) -> Result<(), HistoryError> {
         let position = self.position as u32;
         self.count(raw.index, raw.time)?;
@@ -263,6 +288,17 @@ impl Builder {
             row.ret != FAILED
         });
         self.history
+    }
+}
+
+impl History {
+    /// Pairs invocations with their completions.
+    pub fn from_events(events: &[Event]) -> Result<History, HistoryError> {
+        let mut builder = Builder::default();
+        for event in events {
+            builder.event(event)?;
+        }
+        Ok(builder.finish())
     }
 }
 

@@ -1,10 +1,10 @@
 //! A history as the checkers read it: one row an operation, in columns of numbers.
 //!
-//! What can make a verdict wrong is an error ([`HistoryError`]): indices that don't grow, a completion that is not its
+//! What can make a verdict wrong is an error ([`HistoryError`](super::HistoryError)): indices that don't grow, a completion that is not its
 //! invocation's. What can't is counted ([`Remarks`]).
 //!
 //! Built from events (`History::from_events`) or straight from the bytes of a `history.jsonl`
-//! ([`super::jsonl::read_history`]), which never holds an [`Event`] and so reads a million operations in about a
+//! ([`super::jsonl::read_history`]), which never holds an [`Event`](super::Event) and so reads a million operations in about a
 //! second. An operation is `invoke` and `ret`, positions in the history; one that never completed, or completed
 //! `info`, has `ret` = [`NEVER`]. Failed operations did not happen and stand apart. Of the events of
 //! the nemesis nothing is kept.
@@ -13,10 +13,9 @@
 
 use serde_json::Value;
 
-use super::builder::Builder;
+use super::EventType;
 use super::remarks::Remarks;
 use super::values::{Val, Values};
-use super::{Event, EventType};
 use crate::verdict::WitnessOp;
 
 /// The `ret` of an operation that may take effect at any later time, or never.
@@ -106,72 +105,6 @@ pub struct Times {
     pub completed: u64,
 }
 
-/// Why a history can't be read as operations.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HistoryError {
-    /// A completion without an invocation.
-    #[error("event {index}: process {process} completes an operation that it never invoked")]
-    Unmatched {
-        /// Index of the completion.
-        index: u64,
-        /// The process.
-        process: u64,
-    },
-    /// An index that is not above the one before: which of the two happened first?
-    #[error(
-        "event {index} stands after event {before}: indices must grow, so give each event its own, or none of them any"
-    )]
-    Unordered {
-        /// Index of the event.
-        index: u64,
-        /// Index of the one before.
-        before: u64,
-    },
-    /// A completion that says something else than its invocation.
-    #[error(
-        "event {index}: process {process} completes {completed}, but what it invoked is {invoked}; one of the two is \
-         wrong"
-    )]
-    Mismatch {
-        /// Index of the completion.
-        index: u64,
-        /// The process.
-        process: u64,
-        /// What was invoked, e.g. `write 1 on "x"`.
-        invoked: String,
-        /// What was completed.
-        completed: String,
-    },
-    /// A number of a process that is too large to be kept.
-    #[error("event {index}: process {process} has too large a number: use numbers below {max}")]
-    Process {
-        /// Index of the event.
-        index: u64,
-        /// The process.
-        process: u64,
-        /// Numbers must be below.
-        max: u64,
-    },
-    /// More kinds of operations than are told apart.
-    #[error("the history has more than {max} kinds of operations: is its f the name of a function?")]
-    Functions {
-        /// How many there may be.
-        max: u64,
-    },
-    /// What is kept of the history takes more memory than it may.
-    #[error("the history takes more than {mib} MiB of memory")]
-    Memory {
-        /// MiB that it may take.
-        mib: u64,
-    },
-    /// More events than the checkers number.
-    #[error("the history has more than {max} events: check it in parts")]
-    TooLong {
-        /// How many there may be.
-        max: u64,
-    },
-}
-
 /// All client operations of a history that happened or may have happened, in order of invocation.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -194,15 +127,6 @@ pub struct History {
 }
 
 impl History {
-    /// Pairs invocations with their completions.
-    pub fn from_events(events: &[Event]) -> Result<History, HistoryError> {
-        let mut builder = Builder::default();
-        for event in events {
-            builder.event(event)?;
-        }
-        Ok(builder.finish())
-    }
-
     /// An operation as a witness shows it.
     pub fn witness_op(&self, row: u32, note: String) -> WitnessOp {
         let (row, times) = (&self.rows[row as usize], self.times[row as usize]);
