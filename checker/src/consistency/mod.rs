@@ -38,6 +38,7 @@ use crate::history::History;
 use crate::limits::Limits;
 use crate::linearizability::split;
 use crate::model::CheckError;
+use crate::object::about;
 use crate::object::register::Register;
 use crate::verdict::{Budget, PropertyVerdict, StaleBy, Verdict, Weaker};
 
@@ -123,7 +124,7 @@ pub fn weaker(history: &History, limits: Limits<'_>) -> Result<Weaker, CheckErro
 const TIME_MS_MAX: u64 = 2000;
 
 /// The verdict on linearizability, and where it is a violation by registers, which weaker promises are kept instead.
-/// That is no part of the question, so it has time of its own beside the budget.
+/// That is no part of the question, so it has time of its own, outside the budget.
 pub fn judged(
     history: &History,
     model: &str,
@@ -132,7 +133,7 @@ pub fn judged(
     elapsed: &dyn Fn() -> Duration,
 ) -> PropertyVerdict {
     if let Verdict::Violated { witness } = &mut verdict.verdict
-        && ["register", "cas-register"].contains(&model)
+        && about(model).is_some_and(|about| about.weaker)
     {
         let budget = Budget {
             time_ms_max: TIME_MS_MAX,

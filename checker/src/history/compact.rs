@@ -120,7 +120,7 @@ pub struct History {
     pub nodes: Vec<String>,
     /// Operations that failed: they did not happen, yet an explanation may need them. Their `ret` means nothing.
     pub failures: Vec<Row>,
-    /// What a reader noticed beside them.
+    /// What a reader noticed besides.
     pub remarks: Remarks,
     /// Where the index of an event is not its position: all of them.
     pub(super) indices: Option<Vec<u64>>,

@@ -40,7 +40,7 @@
 //!
 //! That is all that a verdict takes: [`check_model`](crate::linearizability::check_model) judges a history by it.
 //!
-//! What may be said beside that stands apart, each in a trait of its own with defaults, and one line in the model that
+//! What may be said besides stands apart, each in a trait of its own with defaults, and one line in the model that
 //! says who has it:
 //!
 //! - [`Hints`]: what follows from `step` and spares a search work, e.g. that looking changes nothing. [`crate::laws`] tests them.

@@ -139,7 +139,7 @@ impl Table {
 
     /// Gives the open slots to unknown operations; `None` if there are not enough that fit.
     fn fill(&mut self, part: &[Operation<VersionedOp>]) -> Option<()> {
-        // First those of which the value is known: they are the choosier ones.
+        // First those of which the value is known: fewer operations fit them.
         for known in [true, false] {
             for slot in 0..self.line.slots.len() {
                 let (before, after) = (self.values[slot], self.values[slot + 1]);

@@ -261,7 +261,7 @@ fn locks_with_owners() {
         paths(&lock, 60, |random| {
             let (length, owners, info) = shape(random);
             let mut part: Part<LockOp> = small(random, length, owners, info, |_, _| LockOp::Release(0));
-            // Each owner has every so manyth operation, if it is not busy; acquires and releases in turn.
+            // Operations go to owners that are not busy; each acquires and releases in turn.
             let mut state: Vec<(u32, bool)> = vec![(0, false); owners as usize + 2];
             part.retain_mut(|operation| {
                 let from = random.below(state.len() as u64) as usize;
@@ -285,7 +285,7 @@ fn locks_with_owners() {
                     *token_of = Some(token.get());
                 }
             });
-            // What completed without having taken effect in turn makes most of them impossible; that is as well.
+            // Many of these are impossible, since operations complete that had not taken effect in turn; both kinds are wanted.
             part
         });
     }
