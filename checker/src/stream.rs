@@ -251,7 +251,8 @@ impl<'m, M: Model> Stream<'m, M> {
             event: invoked,
             position,
         } = pending;
-        let op = if kind == EventType::Fail {
+        let refused = event.is_some_and(Event::is_mismatch);
+        let op = if kind == EventType::Fail && !refused {
             None
         } else {
             let key = invoked
@@ -278,15 +279,18 @@ impl<'m, M: Model> Stream<'m, M> {
                 result: (kind == EventType::Ok).then_some(result),
                 values: &self.values,
             };
-            self.model
-                .operation(&call)
-                .map_err(|reason| CheckError::Operation {
-                    index: invoked.index,
-                    reason,
-                })?
+            let read = match refused {
+                true => self.model.refused(&call),
+                false => self.model.operation(&call),
+            };
+            read.map_err(|reason| CheckError::Operation {
+                index: invoked.index,
+                reason,
+            })?
         };
         match kind {
             EventType::Ok => self.happened += usize::from(op.is_some()),
+            EventType::Fail if op.is_some() => self.happened += 1,
             EventType::Fail => self.failed += 1,
             EventType::Info | EventType::Invoke => self.unknown += 1,
         }
@@ -295,7 +299,7 @@ impl<'m, M: Model> Stream<'m, M> {
         };
         lane.open -= 1;
         if let Some(op) = op.filter(|_| !lane.lost) {
-            let ret = if kind == EventType::Ok {
+            let ret = if kind == EventType::Ok || refused {
                 self.position
             } else {
                 NEVER

@@ -22,6 +22,8 @@ pub(crate) struct Raw {
     pub node: u16,
     pub key: Val,
     pub value: Datum,
+    /// It failed, and is known to have found [another value](super::MISMATCH).
+    pub mismatch: bool,
 }
 
 const OPEN: u32 = u32::MAX - 1;
@@ -178,6 +180,7 @@ impl Builder {
             node,
             key,
             value,
+            mismatch: event.is_mismatch(),
         })
     }
 
@@ -231,6 +234,14 @@ impl Builder {
         }
         match raw.kind {
             EventType::Invoke => {}
+            EventType::Fail if raw.mismatch => {
+                row.ret = position;
+                row.result = Datum::NONE;
+                self.history.times[at as usize].completed = raw.time;
+                if raw.node > 0 {
+                    row.node = raw.node;
+                }
+            }
             EventType::Fail => row.ret = FAILED,
             EventType::Info => row.ret = NEVER,
             EventType::Ok => {

@@ -6,7 +6,8 @@
 //! Built from events (`History::from_events`) or straight from the bytes of a `history.jsonl`
 //! ([`super::jsonl::read_history`]), which never holds an [`Event`](super::Event) and so reads a million operations in about a
 //! second. An operation is `invoke` and `ret`, positions in the history; one that never completed, or completed
-//! `info`, has `ret` = [`NEVER`]. Failed operations did not happen and stand apart. Of the events of
+//! `info`, has `ret` = [`NEVER`]. Failed operations did not happen and stand apart, but for a compare-and-set that
+//! was [refused](Row::refused): that says what the object did not hold. Of the events of
 //! the nemesis nothing is kept.
 //!
 //! What the values mean is left to the models.
@@ -33,6 +34,8 @@ pub struct Datum {
 impl Datum {
     /// `null`.
     pub const NIL: Datum = Datum::one(Val::NIL);
+    /// No answer at all: the result of what was refused.
+    pub const NONE: Datum = Datum::one(Val::NONE);
 
     /// A value that is no pair.
     pub const fn one(first: Val) -> Datum {
@@ -91,8 +94,17 @@ pub struct Row {
     pub key: Val,
     /// What was asked.
     pub argument: Datum,
-    /// What was answered. Equal to the argument where the completion says nothing.
+    /// What was answered. Equal to the argument where the completion says nothing; [`Datum::NONE`]: it was
+    /// [refused](Row::refused).
     pub result: Datum,
+}
+
+impl Row {
+    /// Whether it is a compare-and-set that did not happen, since the object held [another
+    /// value](super::MISMATCH) then.
+    pub fn refused(&self) -> bool {
+        self.result == Datum::NONE
+    }
 }
 
 /// When an operation of a [`History`] was invoked and completed, in nanoseconds. Apart from the [`Row`], for only
@@ -105,7 +117,8 @@ pub struct Times {
     pub completed: u64,
 }
 
-/// All client operations of a history that happened or may have happened, in order of invocation.
+/// All client operations of a history that happened, may have happened, or were [refused](Row::refused), in order of
+/// invocation.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The operations.
@@ -118,7 +131,7 @@ pub struct History {
     pub functions: Vec<String>,
     /// Nodes that answered.
     pub nodes: Vec<String>,
-    /// Operations that failed: they did not happen, yet an explanation may need them. Their `ret` means nothing.
+    /// Operations that failed and say nothing else: they did not happen, yet an explanation may need them. Their `ret` means nothing.
     pub failures: Vec<Row>,
     /// What a reader noticed besides.
     pub remarks: Remarks,
@@ -136,8 +149,12 @@ impl History {
             process: u64::from(row.process),
             f: self.functions[row.f as usize].clone(),
             value: self.values.json_of(row.argument),
-            result: (!unknown).then(|| self.values.json_of(row.result)),
-            outcome: if unknown { EventType::Info } else { EventType::Ok },
+            result: (!unknown && !row.refused()).then(|| self.values.json_of(row.result)),
+            outcome: match row.ret {
+                NEVER => EventType::Info,
+                _ if row.refused() => EventType::Fail,
+                _ => EventType::Ok,
+            },
             node: (row.node > 0).then(|| self.nodes[row.node as usize - 1].clone()),
             invoked: times.invoked,
             completed: (!unknown).then_some(times.completed),

@@ -92,6 +92,14 @@ pub trait Model: Sized + Sync {
     /// line what the model takes.
     fn operation(&self, call: &Call<'_>) -> Result<Option<Self::Op>, String>;
 
+    /// Reads an operation that failed since the object held another value than it asked for ([`MISMATCH`]), as what it
+    /// observed: that value was not there. The call has no result. `None`: that says nothing.
+    ///
+    /// [`MISMATCH`]: crate::history::MISMATCH
+    fn refused(&self, _call: &Call<'_>) -> Result<Option<Self::Op>, String> {
+        Ok(None)
+    }
+
     /// The state before anything happened.
     fn initial(&self) -> Self::State;
 

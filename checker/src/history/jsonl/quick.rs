@@ -1,5 +1,6 @@
 //! The usual line, read without building a JSON tree.
 
+use crate::history::event::is_mismatch;
 use crate::history::scan::{Fault, Scanner};
 use crate::history::values::{Val, Values};
 use crate::history::{Builder, Datum, EventType, Raw};
@@ -14,7 +15,7 @@ pub(super) enum Seen {
 pub(super) fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
     let mut scan = Scanner::new(line);
     let (mut index, mut time, mut process, mut kind, mut f) = (None, None, None, None, None);
-    let (mut node, mut key, mut value) = (0, Val::NONE, Datum::NIL);
+    let (mut node, mut key, mut value, mut error) = (0, Val::NONE, Datum::NIL, None);
     let mut seen = 0u8;
     let mut nemesis = false;
     // A field given twice is an error, which the slow reader words.
@@ -74,7 +75,7 @@ pub(super) fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
             }
             b"error" => {
                 if !scan.null() {
-                    scan.plain_str()?;
+                    error = Some(scan.plain_str()?);
                 }
             }
             _ => {
@@ -101,6 +102,7 @@ pub(super) fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
         };
     }
     let Some(process) = process else { return Err(Fault) };
+    let mismatch = kind == EventType::Fail && is_mismatch(f, error);
     let f = builder.function(f).map_err(|_| Fault)?;
     Ok(Seen::Client(Raw {
         index,
@@ -111,6 +113,7 @@ pub(super) fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
         node,
         key,
         value,
+        mismatch,
     }))
 }
 
