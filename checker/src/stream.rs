@@ -1,7 +1,7 @@
 //! Checking while a run goes on, in bounded memory.
 //!
 //! Whenever nothing that completes is open on an object (a *quiet* moment), all that matters of its past is in which
-//! states it may stand and which unknown operations may still take effect. So operations are kept up to the next quiet
+//! states it may be and which unknown operations may still take effect. So operations are kept up to the next quiet
 //! moment only, judged there, and forgotten. Unknown operations stay, for they may take effect at any later time.
 //!
 //! An operation that is open holds back judgement on its object until it completes or is known to be unknown; so memory
@@ -39,7 +39,7 @@ use crate::limits::Limits;
 use crate::linearizability::nothing_judged;
 use crate::model::{Call, CheckError, Hints, Model, Operation, Part};
 use crate::search::Outcome;
-use crate::search::jit::{self, Standing};
+use crate::search::jit::{self, Configuration};
 use crate::verdict::Budget;
 
 /// After so many events it is looked at what memory their values take.
@@ -75,7 +75,7 @@ struct Pending {
 
 /// One object.
 struct Lane<M: Model> {
-    standings: Vec<Standing<M>>,
+    configurations: Vec<Configuration<M>>,
     /// Unknown operations from before the last quiet moment.
     unknown: Vec<M::Op>,
     /// Operations since, and the index of each one's invocation.
@@ -251,7 +251,8 @@ impl<'m, M: Model> Stream<'m, M> {
             event: invoked,
             position,
         } = pending;
-        let op = if kind == EventType::Fail {
+        let refused = event.is_some_and(Event::is_mismatch);
+        let op = if kind == EventType::Fail && !refused {
             None
         } else {
             let key = invoked
@@ -278,15 +279,18 @@ impl<'m, M: Model> Stream<'m, M> {
                 result: (kind == EventType::Ok).then_some(result),
                 values: &self.values,
             };
-            self.model
-                .operation(&call)
-                .map_err(|reason| CheckError::Operation {
-                    index: invoked.index,
-                    reason,
-                })?
+            let read = match refused {
+                true => self.model.refused(&call),
+                false => self.model.operation(&call),
+            };
+            read.map_err(|reason| CheckError::Operation {
+                index: invoked.index,
+                reason,
+            })?
         };
         match kind {
             EventType::Ok => self.happened += usize::from(op.is_some()),
+            EventType::Fail if op.is_some() => self.happened += 1,
             EventType::Fail => self.failed += 1,
             EventType::Info | EventType::Invoke => self.unknown += 1,
         }
@@ -295,7 +299,7 @@ impl<'m, M: Model> Stream<'m, M> {
         };
         lane.open -= 1;
         if let Some(op) = op.filter(|_| !lane.lost) {
-            let ret = if kind == EventType::Ok {
+            let ret = if kind == EventType::Ok || refused {
                 self.position
             } else {
                 NEVER
@@ -333,7 +337,7 @@ impl<'m, M: Model> Stream<'m, M> {
 impl<M: Model> Lane<M> {
     fn new(model: &M) -> Self {
         Lane {
-            standings: vec![(model.initial(), Vec::new())],
+            configurations: vec![(model.initial(), Vec::new())],
             unknown: Vec::new(),
             part: Vec::new(),
             indices: Vec::new(),
@@ -353,7 +357,7 @@ impl<M: Model> Lane<M> {
         let mut part: Part<M::Op> = before.collect();
         self.part.sort_by_key(|operation| operation.invoke);
         part.append(&mut self.part);
-        self.standings = jit::advance(model, &self.standings, &part, limits)?;
+        self.configurations = jit::advance(model, &self.configurations, &part, limits)?;
         self.unknown = (part.into_iter())
             .filter(|operation| operation.ret == NEVER && !model.hints().observes_only(&operation.op))
             .map(|operation| operation.op)
@@ -366,6 +370,6 @@ impl<M: Model> Lane<M> {
         self.lost = true;
         self.part = Vec::new();
         self.indices = Vec::new();
-        self.standings = Vec::new();
+        self.configurations = Vec::new();
     }
 }

@@ -16,6 +16,9 @@
 //!   itself, which is known as coherence. (Of all objects together it is NP-hard, Gibbons and Korach 1997; what is said
 //!   here is what the objects promise one by one.)
 //!
+//! A compare-and-set that [found another value](crate::history::MISMATCH) is looked at by sequential consistency alone;
+//! the others are about what was read and written.
+//!
 //! The order of two writes to one object is taken as forced only where the history forces it: one was seen by a process
 //! before the other took its place there. The initial value stands before every write.
 
@@ -37,8 +40,9 @@ pub use self::staleness::{Staleness, staleness};
 use crate::history::History;
 use crate::limits::Limits;
 use crate::linearizability::split;
-use crate::model::CheckError;
-use crate::object::register::Register;
+use crate::model::{CheckError, Operation};
+use crate::object::about;
+use crate::object::register::{Register, RegisterOp};
 use crate::verdict::{Budget, PropertyVerdict, StaleBy, Verdict, Weaker};
 
 /// Which of the weaker promises a history of registers kept.
@@ -56,13 +60,22 @@ pub fn guarantees(history: &History, limits: Limits<'_>) -> Result<Vec<(Guarante
             *kept = match (&object, *guarantee) {
                 (Err(Kept::Unknown(_)), Sequential) => sequential_by_search(&model, history, part, limits),
                 (Err(why), _) => why.clone(),
-                (Ok(object), Sequential) => sequential(object),
+                // Blocks know nothing of what was not found.
+                (Ok(object), Sequential) => match sequential(object) {
+                    Kept::Yes if has_mismatch(part) => sequential_by_search(&model, history, part, limits),
+                    kept => kept,
+                },
                 (Ok(object), Causal) => causal(object, limits),
                 (Ok(object), session) => in_session(object, session),
             };
         }
     }
     Ok(kept)
+}
+
+fn has_mismatch(part: &[Operation<RegisterOp>]) -> bool {
+    part.iter()
+        .any(|operation| matches!(operation.op, RegisterOp::Mismatch(_)))
 }
 
 /// All of the above about a history that is not linearizable.
@@ -123,7 +136,7 @@ pub fn weaker(history: &History, limits: Limits<'_>) -> Result<Weaker, CheckErro
 const TIME_MS_MAX: u64 = 2000;
 
 /// The verdict on linearizability, and where it is a violation by registers, which weaker promises are kept instead.
-/// That is no part of the question, so it has time of its own beside the budget.
+/// That is no part of the question, so it has time of its own, outside the budget.
 pub fn judged(
     history: &History,
     model: &str,
@@ -132,7 +145,7 @@ pub fn judged(
     elapsed: &dyn Fn() -> Duration,
 ) -> PropertyVerdict {
     if let Verdict::Violated { witness } = &mut verdict.verdict
-        && ["register", "cas-register"].contains(&model)
+        && about(model).is_some_and(|about| about.weaker)
     {
         let budget = Budget {
             time_ms_max: TIME_MS_MAX,

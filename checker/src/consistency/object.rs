@@ -35,7 +35,7 @@ pub(super) fn object(history: &History, part: &[Operation<RegisterOp>]) -> Resul
         let value = match operation.op {
             RegisterOp::Write(value) => value,
             RegisterOp::Cas(old, new) if old != new => new,
-            RegisterOp::Cas(..) | RegisterOp::Read(_) => continue,
+            RegisterOp::Cas(..) | RegisterOp::Read(_) | RegisterOp::Mismatch(_) => continue,
         };
         if of_value.insert(value, writes.len()).is_some() {
             return Err(Kept::Unknown(
@@ -63,7 +63,7 @@ pub(super) fn object(history: &History, part: &[Operation<RegisterOp>]) -> Resul
         let made = match operation.op {
             RegisterOp::Write(value) => of_value.get(&value).copied(),
             RegisterOp::Cas(old, new) if old != new => of_value.get(&new).copied(),
-            RegisterOp::Cas(..) | RegisterOp::Read(_) => None,
+            RegisterOp::Cas(..) | RegisterOp::Read(_) | RegisterOp::Mismatch(_) => None,
         };
         if let Some(saw) = saw {
             happened[saw] = true;

@@ -88,6 +88,11 @@ pub(super) fn sequential_by_search(
         });
         sessions[session].push(operation);
     }
+    let possible = |op: &RegisterOp, state: Val| {
+        let mut next = Vec::new();
+        model.step(&state, op, &mut next);
+        !next.is_empty()
+    };
     let mut seen: FastMap<(Vec<u32>, Val), ()> = FastMap::default();
     let mut work = vec![(vec![0u32; sessions.len()], model.initial())];
     let mut bytes = 0;
@@ -99,10 +104,8 @@ pub(super) fn sequential_by_search(
             moved = false;
             for (session, steps) in sessions.iter().enumerate() {
                 while let Some(step) = steps.get(at[session] as usize)
-                    && ((step.ret == NEVER) && model.hints().observes_only(&step.op)
-                        || model.hints().observes_only(&step.op)
-                            && (RegisterOp::Read(state) == step.op
-                                || RegisterOp::Cas(state, state) == step.op))
+                    && model.hints().observes_only(&step.op)
+                    && (step.ret == NEVER || possible(&step.op, state))
                 {
                     at[session] += 1;
                     moved = true;

@@ -24,7 +24,7 @@ use crate::model::{Model, Operation, Part, Shortcuts};
 use crate::search::{Outcome, jit};
 use crate::verdict::Witness;
 
-/// What it may take beside the check itself to make a witness small. One that is not minimal says so.
+/// What it may take, on top of the check itself, to make a witness small. One that is not minimal says so.
 const TIME_MAX: Duration = Duration::from_secs(5);
 /// And to find out how far the history can be explained.
 const REACHED_TIME_MAX: Duration = Duration::from_secs(1);

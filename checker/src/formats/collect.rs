@@ -11,7 +11,7 @@
 
 use serde_json::{Map, Value};
 
-use super::FormatError;
+use super::error::FormatError;
 use crate::history::{Event, EventType, HistoryError, Process, Remarks, shortened};
 
 /// What a foreign history has.

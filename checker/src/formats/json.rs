@@ -12,8 +12,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::FormatError;
 use super::collect::Collector;
+use super::error::FormatError;
 use crate::history::exact;
 use crate::history::jsonl::LINE_BYTES_MAX;
 

@@ -10,9 +10,9 @@
 
 use serde_json::{Map, Value};
 
-use super::FormatError;
 use super::collect::Collector;
 use super::edn::Reader;
+use super::error::FormatError;
 use crate::history::jsonl::LINE_BYTES_MAX;
 
 /// What stands before an operation.

@@ -17,15 +17,14 @@
 
 mod collect;
 pub mod edn;
+mod error;
 mod json;
 mod log;
 
-use serde_json::Value;
-
-use crate::history::jsonl::{self, JsonlError};
-use crate::history::{Builder, Event, History, HistoryError};
-use collect::{Collected, Collector};
-use edn::Reader;
+use self::collect::{Collected, Collector};
+pub use self::error::FormatError;
+use crate::history::jsonl;
+use crate::history::{Builder, Event, History};
 
 /// How a history is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,55 +40,6 @@ pub enum Format {
     Edn,
     /// The log of a Jepsen test.
     Log,
-}
-
-/// Why a history can't be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FormatError {
-    /// Part of the text is no event.
-    #[error("line {line}: {reason}")]
-    Line {
-        /// From 1.
-        line: u64,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The text is no format that is known.
-    #[error("neither JSON lines, JSON, EDN nor a Jepsen log: begins with {begins:?}")]
-    Unknown {
-        /// Its first characters.
-        begins: String,
-    },
-    /// A log that has not one operation.
-    #[error(
-        "begins like the log of a Jepsen test, but none of its lines is an operation, such as \"INFO  jepsen.util - 3 \
-         :invoke :write 7\""
-    )]
-    NoLog,
-    /// What is kept of the history takes more memory than it may.
-    #[error(transparent)]
-    Memory(HistoryError),
-}
-
-impl From<JsonlError> for FormatError {
-    fn from(error: JsonlError) -> Self {
-        match error {
-            JsonlError::Line { line, reason } => FormatError::Line { line, reason },
-            JsonlError::History { line, source } => FormatError::of(line, source),
-        }
-    }
-}
-
-impl FormatError {
-    fn of(line: u64, source: HistoryError) -> Self {
-        match source {
-            memory @ HistoryError::Memory { .. } => FormatError::Memory(memory),
-            source => FormatError::Line {
-                line,
-                reason: source.to_string(),
-            },
-        }
-    }
 }
 
 /// Reads the events of a history.
@@ -179,54 +129,16 @@ fn collect(bytes: &[u8], format: Format, memory_bytes_max: usize) -> Result<Coll
     match format {
         Format::Json => json::read(bytes, &mut collector)?,
         Format::Log => log::read(bytes, &mut collector)?,
-        Format::Edn | Format::Guess | Format::Jsonl => read_edn(bytes, &mut collector)?,
+        Format::Edn | Format::Guess | Format::Jsonl => edn::operations::read(bytes, &mut collector)?,
     }
     Ok(collector.finish())
-}
-
-fn read_edn(bytes: &[u8], collector: &mut Collector) -> Result<(), FormatError> {
-    let wrong = |error: edn::EdnError| FormatError::Line {
-        line: error.line,
-        reason: error.reason,
-    };
-    let mut reader = Reader::new(bytes);
-    let opened = reader.enter().map_err(wrong)?;
-    loop {
-        if let Some(close) = opened
-            && reader.leave(close).map_err(wrong)?
-        {
-            break;
-        }
-        let line = reader.line_of_next().map_err(wrong)?;
-        let fail = |reason: String| FormatError::Line { line, reason };
-        match reader.next_form().map_err(wrong)? {
-            None if opened.is_some() => return Err(fail("the text ends before its vector does".to_owned())),
-            None => return Ok(()),
-            Some(Value::Object(fields)) => collector.add(line, fields)?,
-            Some(other) => {
-                return Err(fail(format!(
-                    "{} is no operation, which is a map",
-                    crate::history::shortened(&other.to_string())
-                )));
-            }
-        }
-    }
-    // What follows the vector would be passed over.
-    let line = reader.line_of_next().map_err(wrong)?;
-    match reader.next_form().map_err(wrong)? {
-        None => Ok(()),
-        Some(_) => Err(FormatError::Line {
-            line,
-            reason: "something follows the vector of operations".to_owned(),
-        }),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::history::{EventType, Process};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn shape(events: &[Event]) -> Vec<(Process, EventType, &str, Option<Value>, Value)> {
         let shape = events

@@ -6,9 +6,10 @@
 
 use std::collections::HashMap;
 
-use super::compact::{Datum, History, HistoryError, NEVER, Row, Times};
+use super::compact::{Datum, History, NEVER, Row, Times};
+use super::error::HistoryError;
 use super::values::{FastMap, Val, Values};
-use super::{Event, EventType};
+use super::{Event, EventType, Process};
 
 /// One event, its strings and values already named.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Raw {
     pub node: u16,
     pub key: Val,
     pub value: Datum,
+    /// It failed, and is known to have found [another value](super::MISMATCH).
+    pub mismatch: bool,
 }
 
 const OPEN: u32 = u32::MAX - 1;
@@ -156,6 +159,31 @@ impl Builder {
         Ok(())
     }
 
+    /// Adds an event of any kind.
+    pub fn event(&mut self, event: &Event) -> Result<(), HistoryError> {
+        let Process::Client(process) = event.process else {
+            return self.note(event);
+        };
+        let f = self.function(&event.f)?;
+        let key = match &event.key {
+            Some(key) => self.history.values.intern(key),
+            None => Val::NONE,
+        };
+        let value = self.history.values.datum_of(&event.value);
+        let node = event.node.as_deref().map_or(0, |node| self.node(node));
+        self.add(Raw {
+            index: event.index,
+            time: event.time,
+            process,
+            kind: event.kind,
+            f,
+            node,
+            key,
+            value,
+            mismatch: event.is_mismatch(),
+        })
+    }
+
     pub fn add(&mut self, raw: Raw) -> Result<(), HistoryError> {
         let position = self.position as u32;
         self.count(raw.index, raw.time)?;
@@ -206,6 +234,14 @@ impl Builder {
         }
         match raw.kind {
             EventType::Invoke => {}
+            EventType::Fail if raw.mismatch => {
+                row.ret = position;
+                row.result = Datum::NONE;
+                self.history.times[at as usize].completed = raw.time;
+                if raw.node > 0 {
+                    row.node = raw.node;
+                }
+            }
             EventType::Fail => row.ret = FAILED,
             EventType::Info => row.ret = NEVER,
             EventType::Ok => {
@@ -263,6 +299,17 @@ impl Builder {
             row.ret != FAILED
         });
         self.history
+    }
+}
+
+impl History {
+    /// Pairs invocations with their completions.
+    pub fn from_events(events: &[Event]) -> Result<History, HistoryError> {
+        let mut builder = Builder::default();
+        for event in events {
+            builder.event(event)?;
+        }
+        Ok(builder.finish())
     }
 }
 

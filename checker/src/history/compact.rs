@@ -1,22 +1,22 @@
 //! A history as the checkers read it: one row an operation, in columns of numbers.
 //!
-//! What can make a verdict wrong is an error ([`HistoryError`]): indices that don't grow, a completion that is not its
+//! What can make a verdict wrong is an error ([`HistoryError`](super::HistoryError)): indices that don't grow, a completion that is not its
 //! invocation's. What can't is counted ([`Remarks`]).
 //!
 //! Built from events (`History::from_events`) or straight from the bytes of a `history.jsonl`
-//! ([`super::jsonl::read_history`]), which never holds an [`Event`] and so reads a million operations in about a
+//! ([`super::jsonl::read_history`]), which never holds an [`Event`](super::Event) and so reads a million operations in about a
 //! second. An operation is `invoke` and `ret`, positions in the history; one that never completed, or completed
-//! `info`, has `ret` = [`NEVER`]. Failed operations did not happen and stand apart. Of the events of
+//! `info`, has `ret` = [`NEVER`]. Failed operations did not happen and stand apart, but for a compare-and-set that
+//! was [refused](Row::refused): that says what the object did not hold. Of the events of
 //! the nemesis nothing is kept.
 //!
 //! What the values mean is left to the models.
 
 use serde_json::Value;
 
-use super::builder::Builder;
+use super::EventType;
 use super::remarks::Remarks;
 use super::values::{Val, Values};
-use super::{Event, EventType};
 use crate::verdict::WitnessOp;
 
 /// The `ret` of an operation that may take effect at any later time, or never.
@@ -34,6 +34,8 @@ pub struct Datum {
 impl Datum {
     /// `null`.
     pub const NIL: Datum = Datum::one(Val::NIL);
+    /// No answer at all: the result of what was refused.
+    pub const NONE: Datum = Datum::one(Val::NONE);
 
     /// A value that is no pair.
     pub const fn one(first: Val) -> Datum {
@@ -92,8 +94,17 @@ pub struct Row {
     pub key: Val,
     /// What was asked.
     pub argument: Datum,
-    /// What was answered. Equal to the argument where the completion says nothing.
+    /// What was answered. Equal to the argument where the completion says nothing; [`Datum::NONE`]: it was
+    /// [refused](Row::refused).
     pub result: Datum,
+}
+
+impl Row {
+    /// Whether it is a compare-and-set that did not happen, since the object held [another
+    /// value](super::MISMATCH) then.
+    pub fn refused(&self) -> bool {
+        self.result == Datum::NONE
+    }
 }
 
 /// When an operation of a [`History`] was invoked and completed, in nanoseconds. Apart from the [`Row`], for only
@@ -106,73 +117,8 @@ pub struct Times {
     pub completed: u64,
 }
 
-/// Why a history can't be read as operations.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HistoryError {
-    /// A completion without an invocation.
-    #[error("event {index}: process {process} completes an operation that it never invoked")]
-    Unmatched {
-        /// Index of the completion.
-        index: u64,
-        /// The process.
-        process: u64,
-    },
-    /// An index that is not above the one before: which of the two happened first?
-    #[error(
-        "event {index} stands after event {before}: indices must grow, so give each event its own, or none of them any"
-    )]
-    Unordered {
-        /// Index of the event.
-        index: u64,
-        /// Index of the one before.
-        before: u64,
-    },
-    /// A completion that says something else than its invocation.
-    #[error(
-        "event {index}: process {process} completes {completed}, but what it invoked is {invoked}; one of the two is \
-         wrong"
-    )]
-    Mismatch {
-        /// Index of the completion.
-        index: u64,
-        /// The process.
-        process: u64,
-        /// What was invoked, e.g. `write 1 on "x"`.
-        invoked: String,
-        /// What was completed.
-        completed: String,
-    },
-    /// A number of a process that is too large to be kept.
-    #[error("event {index}: process {process} has too large a number: use numbers below {max}")]
-    Process {
-        /// Index of the event.
-        index: u64,
-        /// The process.
-        process: u64,
-        /// Numbers must be below.
-        max: u64,
-    },
-    /// More kinds of operations than are told apart.
-    #[error("the history has more than {max} kinds of operations: is its f the name of a function?")]
-    Functions {
-        /// How many there may be.
-        max: u64,
-    },
-    /// What is kept of the history takes more memory than it may.
-    #[error("the history takes more than {mib} MiB of memory")]
-    Memory {
-        /// MiB that it may take.
-        mib: u64,
-    },
-    /// More events than the checkers number.
-    #[error("the history has more than {max} events: check it in parts")]
-    TooLong {
-        /// How many there may be.
-        max: u64,
-    },
-}
-
-/// All client operations of a history that happened or may have happened, in order of invocation.
+/// All client operations of a history that happened, may have happened, or were [refused](Row::refused), in order of
+/// invocation.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The operations.
@@ -185,24 +131,15 @@ pub struct History {
     pub functions: Vec<String>,
     /// Nodes that answered.
     pub nodes: Vec<String>,
-    /// Operations that failed: they did not happen, yet an explanation may need them. Their `ret` means nothing.
+    /// Operations that failed and say nothing else: they did not happen, yet an explanation may need them. Their `ret` means nothing.
     pub failures: Vec<Row>,
-    /// What a reader noticed beside them.
+    /// What a reader noticed besides.
     pub remarks: Remarks,
     /// Where the index of an event is not its position: all of them.
     pub(super) indices: Option<Vec<u64>>,
 }
 
 impl History {
-    /// Pairs invocations with their completions.
-    pub fn from_events(events: &[Event]) -> Result<History, HistoryError> {
-        let mut builder = Builder::default();
-        for event in events {
-            builder.event(event)?;
-        }
-        Ok(builder.finish())
-    }
-
     /// An operation as a witness shows it.
     pub fn witness_op(&self, row: u32, note: String) -> WitnessOp {
         let (row, times) = (&self.rows[row as usize], self.times[row as usize]);
@@ -212,8 +149,12 @@ impl History {
             process: u64::from(row.process),
             f: self.functions[row.f as usize].clone(),
             value: self.values.json_of(row.argument),
-            result: (!unknown).then(|| self.values.json_of(row.result)),
-            outcome: if unknown { EventType::Info } else { EventType::Ok },
+            result: (!unknown && !row.refused()).then(|| self.values.json_of(row.result)),
+            outcome: match row.ret {
+                NEVER => EventType::Info,
+                _ if row.refused() => EventType::Fail,
+                _ => EventType::Ok,
+            },
             node: (row.node > 0).then(|| self.nodes[row.node as usize - 1].clone()),
             invoked: times.invoked,
             completed: (!unknown).then_some(times.completed),

@@ -14,6 +14,18 @@ pub enum Process {
     Nemesis,
 }
 
+/// The `error` of a compare-and-set that was refused since the object held another value than it asked for.
+///
+/// Such a completion proves more than that nothing happened:
+///
+/// ```json
+/// {"index":7,"time":40,"process":3,"type":"fail","f":"cas","key":"x","value":[1,2],"error":"mismatch"}
+/// ```
+///
+/// says that at some moment while the operation was open `x` was not 1. Whoever can't prove that gives another error, or
+/// none.
+pub const MISMATCH: &str = "mismatch";
+
 impl Serialize for Process {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -96,10 +108,22 @@ pub struct Event {
     /// Every try on the wire, on completions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// Why it ended `fail` or `info`.
+    /// Why it ended `fail` or `info`; see [`MISMATCH`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Fields that this version does not know. They are kept.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+impl Event {
+    /// Whether it is a compare-and-set that is [known](MISMATCH) to have found another value.
+    pub fn is_mismatch(&self) -> bool {
+        self.kind == EventType::Fail && is_mismatch(&self.f, self.error.as_deref())
+    }
+}
+
+/// Whether an operation that failed is a compare-and-set that is [known](MISMATCH) to have found another value.
+pub(super) fn is_mismatch(f: &str, error: Option<&str>) -> bool {
+    f == "cas" && error == Some(MISMATCH)
 }

@@ -14,6 +14,7 @@
 
 mod builder;
 mod compact;
+mod error;
 mod event;
 pub(crate) mod exact;
 mod fault;
@@ -27,8 +28,9 @@ mod trace;
 pub(crate) mod values;
 
 pub(crate) use builder::{Builder, Raw, contradicts};
-pub use compact::{Datum, History, HistoryError, NEVER, Row, Times};
-pub use event::{Attempt, Event, EventType, Process};
+pub use compact::{Datum, History, NEVER, Row, Times};
+pub use error::HistoryError;
+pub use event::{Attempt, Event, EventType, MISMATCH, Process};
 pub use fault::{Effect, FaultEvent, FaultStep, StepResult, bit};
 pub use note::{
     Content, Contents, Entry, FinalOps, HarnessFailure, Member, Note, PhaseNote, Recovery, RunNote,

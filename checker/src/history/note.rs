@@ -1,4 +1,4 @@
-//! Notes: what the harness tells a reader of the history beside operations and faults.
+//! Notes: what the harness tells a reader of the history besides operations and faults.
 //!
 //! Each is an `info` event of process `nemesis`, with the name of the note as its `f`:
 //!

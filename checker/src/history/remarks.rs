@@ -1,4 +1,4 @@
-//! What a reader noticed that a person should know beside the verdict.
+//! What a reader noticed that a person should know besides the verdict.
 //!
 //! What can make a verdict wrong is an error ([`HistoryError`](super::HistoryError)); what can't, or is left out on
 //! purpose, is counted here, and shown with the verdict:

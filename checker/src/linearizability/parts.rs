@@ -18,10 +18,14 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
             process: u64::from(entry.process),
             key: entry.key,
             argument: entry.argument,
-            result: (entry.ret != NEVER).then_some(entry.result),
+            result: (entry.ret != NEVER && !entry.refused()).then_some(entry.result),
             values: &history.values,
         };
-        let op = match model.operation(&call) {
+        let read = match entry.refused() {
+            true => model.refused(&call),
+            false => model.operation(&call),
+        };
+        let op = match read {
             Ok(Some(op)) => op,
             Ok(None) => continue,
             Err(reason) => {

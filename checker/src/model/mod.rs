@@ -40,7 +40,7 @@
 //!
 //! That is all that a verdict takes: [`check_model`](crate::linearizability::check_model) judges a history by it.
 //!
-//! What may be said beside that stands apart, each in a trait of its own with defaults, and one line in the model that
+//! What may be said besides stands apart, each in a trait of its own with defaults, and one line in the model that
 //! says who has it:
 //!
 //! - [`Hints`]: what follows from `step` and spares a search work, e.g. that looking changes nothing. [`crate::laws`] tests them.
@@ -91,6 +91,14 @@ pub trait Model: Sized + Sync {
     /// Reads an operation. `None`: it says nothing, e.g. a read whose result nobody knows. The error says in one
     /// line what the model takes.
     fn operation(&self, call: &Call<'_>) -> Result<Option<Self::Op>, String>;
+
+    /// Reads an operation that failed since the object held another value than it asked for ([`MISMATCH`]), as what it
+    /// observed: that value was not there. The call has no result. `None`: that says nothing.
+    ///
+    /// [`MISMATCH`]: crate::history::MISMATCH
+    fn refused(&self, _call: &Call<'_>) -> Result<Option<Self::Op>, String> {
+        Ok(None)
+    }
 
     /// The state before anything happened.
     fn initial(&self) -> Self::State;

@@ -20,7 +20,8 @@ pub struct Call<'a> {
     pub key: Val,
     /// The argument.
     pub argument: Datum,
-    /// The result; the argument again where the completion says nothing. `None`: nobody knows whether it happened.
+    /// The result; the argument again where the completion says nothing. `None`: nobody knows whether it happened, or it
+    /// was [refused](super::Model::refused).
     pub result: Option<Datum>,
     /// What the names of values stand for.
     pub values: &'a Values,

@@ -17,6 +17,17 @@ pub trait Words<Op, State: Debug> {
         &[]
     }
 
+    /// The value that the operation found not to be there, of an object that holds one value at a time.
+    fn denies(&self, _op: &Op) -> Option<Val> {
+        None
+    }
+
+    /// An operation that brings in a value that no other operation knows. A proof has it in the place of each operation
+    /// that it leaves out and that may be why a value was [not there](Words::denies).
+    fn other_value(&self) -> Option<Op> {
+        None
+    }
+
     /// The values that the operation needs somebody to have brought in.
     fn needs<'op>(&self, _op: &'op Op) -> &'op [Val] {
         &[]

@@ -37,14 +37,20 @@ pub struct About {
     pub name: &'static str,
     /// Which `f` it takes, and with which values.
     pub takes: &'static str,
+    /// Whether [`consistency`](crate::consistency) can say which weaker promises a history keeps.
+    pub weaker: bool,
 }
 
 /// Makes [`CATALOGUE`] and [`with_model`] of the table: name, how it is made of the parameter behind a colon, what it
-/// takes.
+/// takes, and `weaker` where [`consistency`](crate::consistency) knows it.
 macro_rules! models {
-    ($($name:literal, $make:expr, $takes:literal;)*) => {
+    ($($name:literal, $make:expr, $takes:literal $(, $weaker:ident)?;)*) => {
         /// All models by name.
-        pub const CATALOGUE: &[About] = &[$(About { name: $name, takes: $takes }),*];
+        pub const CATALOGUE: &[About] = &[$(About {
+            name: $name,
+            takes: $takes,
+            weaker: !concat!($(stringify!($weaker))?).is_empty(),
+        }),*];
 
         /// Finds a model by name, e.g. `queue` or `semaphore:5`, and does something with it.
         pub fn with_model<W: WithModel>(name: &str, then: W) -> Result<W::Result, CheckError> {
@@ -65,9 +71,9 @@ macro_rules! models {
 
 models! {
     "register", only(register::Register { cas: false }),
-        "read -> v, write v; begins as null";
+        "read -> v, write v; begins as null", weaker;
     "cas-register", only(register::Register { cas: true }),
-        "read -> v, write v, cas [old, new]; begins as null";
+        "read -> v, write v, cas [old, new]; begins as null", weaker;
     "multi-register", only(multi_register::MultiRegister),
         "txn [[\"read\", x, v], [\"write\", y, v]], or read and write by key; begins as null or 0";
     "kv", only(kv::Kv),
@@ -94,6 +100,12 @@ models! {
         "add n, inc, dec, read -> n; begins as 0";
     "log", only(log::Log),
         "append v -> offset or nothing, read -> [v, ...]; begins empty";
+}
+
+/// The line of the table about a model by name; `None` if there is none.
+pub fn about(name: &str) -> Option<&'static About> {
+    let base = name.split(':').next()?;
+    CATALOGUE.iter().find(|about| about.name == base)
 }
 
 /// A model that takes no parameter.

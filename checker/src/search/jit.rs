@@ -154,19 +154,19 @@ pub fn search_at<M: Model>(model: &M, part: &[Operation<M::Op>], limits: Limits<
     }
 }
 
-/// A state in which a history may stand, and how often unknown operations were used on the way there.
-pub type Standing<M> = (<M as Model>::State, Vec<(<M as Model>::Op, u32)>);
+/// What a history may have come to: a state, and how often each unknown operation was used on the way there.
+pub type Configuration<M> = (<M as Model>::State, Vec<(<M as Model>::Op, u32)>);
 
-/// Where a history may stand after a part that begins and ends while nothing that completes is open.
+/// Every configuration after a part that begins and ends while nothing that completes is open.
 ///
 /// Unknown operations from before have to be in the part again, invoked at its beginning. The error is
 /// never [`Outcome::Order`].
 pub fn advance<M: Model>(
     model: &M,
-    from: &[Standing<M>],
+    from: &[Configuration<M>],
     part: &[Operation<M::Op>],
     limits: Limits<'_>,
-) -> Result<Vec<Standing<M>>, Outcome> {
+) -> Result<Vec<Configuration<M>>, Outcome> {
     let (mut numbered, kinds, timed) = Numbered::new(model, part);
     let timeline = Timeline::new(&timed, &kinds);
     if timeline.open_max > 256 {

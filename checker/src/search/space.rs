@@ -55,7 +55,7 @@ pub(super) struct Numbered<'m, M: Model> {
     model: &'m M,
     ops: Vec<M::Op>,
     states: IndexSet<M::State, FastBuild>,
-    /// What the states take beside their own size, about.
+    /// What the states take on the heap, about.
     heap_bytes: usize,
     next: Vec<M::State>,
 }
@@ -147,7 +147,7 @@ impl<M: Model> Asked for Numbered<'_, M> {
     }
 
     fn bytes(&self) -> usize {
-        // An index of the table beside each state and its hash, the table at most half empty.
+        // The table has an index for each state, next to the state and its hash, the table at most half empty.
         let states = self.states.len() * (size_of::<M::State>() + 8 + 2 * size_of::<usize>());
         states + self.heap_bytes + self.ops.len() * size_of::<M::Op>()
     }

@@ -7,6 +7,7 @@ mod explanations;
 mod fast_paths;
 mod front_door;
 mod laws;
+mod limits_of_readers;
 mod odd_histories;
 mod parsers;
 mod planted;

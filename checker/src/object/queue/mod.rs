@@ -7,10 +7,9 @@ mod direct;
 
 use std::collections::VecDeque;
 
-use crate::history::{Val, Values};
-use crate::model::{Call, Decision, Hints, Model, Operation, Shortcuts, Words};
-use crate::object::shared::element_op::ElementOp;
-use crate::object::shared::lists::show_list;
+use crate::history::Val;
+use crate::model::{Call, Hints, Model, Shortcuts, Words};
+use crate::object::shared::element_op::{ElementOp, ElementShortcuts, ElementWords};
 
 /// A queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +48,11 @@ impl Model for Queue {
     }
 
     fn words(&self) -> &impl Words<ElementOp, VecDeque<Val>> {
-        self
+        &ElementWords
     }
 
     fn shortcuts(&self) -> &impl Shortcuts<ElementOp> {
-        self
+        &ElementShortcuts(direct::decide)
     }
 }
 
@@ -74,29 +73,5 @@ impl Hints<ElementOp, VecDeque<Val>> for Queue {
 
     fn heap_bytes(&self, state: &VecDeque<Val>) -> usize {
         state.capacity() * size_of::<Val>()
-    }
-}
-
-impl Words<ElementOp, VecDeque<Val>> for Queue {
-    fn show(&self, state: &VecDeque<Val>, values: &Values) -> String {
-        show_list(state.iter().copied(), values)
-    }
-
-    fn produces<'op>(&self, op: &'op ElementOp) -> &'op [Val] {
-        op.put()
-    }
-
-    fn needs<'op>(&self, op: &'op ElementOp) -> &'op [Val] {
-        op.taken()
-    }
-}
-
-impl Shortcuts<ElementOp> for Queue {
-    fn decide(&self, part: &[Operation<ElementOp>]) -> Option<Decision> {
-        direct::decide(part)
-    }
-
-    fn taking(&self, op: &ElementOp, value: Val) -> Option<ElementOp> {
-        op.taking(value)
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn with_observers(part: &[Operation<RegisterOp>], core: Vec<u32>) -> 
         }
         let saw = |other: &Operation<RegisterOp>| match other.op {
             RegisterOp::Read(seen) | RegisterOp::Cas(seen, _) => seen == value,
-            RegisterOp::Write(_) => false,
+            RegisterOp::Write(_) | RegisterOp::Mismatch(_) => false,
         };
         // One that completed is proof by itself; an unknown cas needs an observer of its own.
         let known = part.iter().position(|other| other.ret != NEVER && saw(other));
@@ -87,7 +87,7 @@ pub(super) fn group(part: &[Operation<RegisterOp>]) -> Option<Checked<Groups>> {
         let value = match operation.op {
             RegisterOp::Write(value) => value,
             RegisterOp::Cas(old, new) if old != new => new,
-            RegisterOp::Cas(..) | RegisterOp::Read(_) => continue,
+            RegisterOp::Cas(..) | RegisterOp::Read(_) | RegisterOp::Mismatch(_) => continue,
         };
         if groups.of.get(value) != NOBODY {
             return None;
@@ -101,7 +101,7 @@ pub(super) fn group(part: &[Operation<RegisterOp>]) -> Option<Checked<Groups>> {
     for (position, operation) in part.iter().enumerate() {
         let known = operation.ret != NEVER;
         let seen = match operation.op {
-            RegisterOp::Write(_) => continue,
+            RegisterOp::Write(_) | RegisterOp::Mismatch(_) => continue,
             // An unknown read says nothing, and neither does an unknown cas that changes nothing.
             RegisterOp::Read(_) if !known => continue,
             RegisterOp::Cas(old, new) if old == new && !known => continue,
@@ -128,7 +128,7 @@ pub(super) fn group(part: &[Operation<RegisterOp>]) -> Option<Checked<Groups>> {
 
 fn values(operation: &Operation<RegisterOp>) -> [Val; 2] {
     match operation.op {
-        RegisterOp::Read(value) | RegisterOp::Write(value) => [value, value],
+        RegisterOp::Read(value) | RegisterOp::Write(value) | RegisterOp::Mismatch(value) => [value, value],
         RegisterOp::Cas(old, new) => [old, new],
     }
 }
@@ -138,7 +138,7 @@ pub(super) fn reads(operation: &Operation<RegisterOp>) -> bool {
     match operation.op {
         RegisterOp::Read(_) => true,
         RegisterOp::Cas(old, new) => old == new,
-        RegisterOp::Write(_) => false,
+        RegisterOp::Write(_) | RegisterOp::Mismatch(_) => false,
     }
 }
 
@@ -162,7 +162,7 @@ pub(super) fn observe(part: &[Operation<RegisterOp>], groups: &mut [Group]) {
     let by_value: FastMap<Val, u32> = (groups.iter().enumerate().skip(1))
         .filter_map(|(at, group)| match part[group.writer as usize].op {
             RegisterOp::Write(value) | RegisterOp::Cas(_, value) => Some((value, at as u32)),
-            RegisterOp::Read(_) => None,
+            RegisterOp::Read(_) | RegisterOp::Mismatch(_) => None,
         })
         .collect();
     for start in unknown_cas {

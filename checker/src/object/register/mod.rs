@@ -1,9 +1,11 @@
 //! A register: `read`, `write`, and, as a `cas-register`, `cas`.
 //!
 //! `{"f":"write","value":3}`, `{"f":"read","value":3}` at the completion, `{"f":"cas","value":[3,4]}`. It begins as
-//! `null`, and writing `null` deletes it. A `cas` that is `ok` found the old value; one that did not is a `fail`.
+//! `null`, and writing `null` deletes it. A `cas` that is `ok` found the old value. One that did not is a `fail`; with
+//! [`"error":"mismatch"`](crate::history::MISMATCH) it is judged as well: it found something else.
 
 mod groups;
+mod mismatch;
 mod op;
 pub(super) mod zones;
 
@@ -50,6 +52,13 @@ impl Model for Register {
         }
     }
 
+    fn refused(&self, call: &Call<'_>) -> Result<Option<RegisterOp>, String> {
+        match self.operation(call)? {
+            Some(RegisterOp::Cas(old, _)) => Ok(Some(RegisterOp::Mismatch(old))),
+            _ => Ok(None),
+        }
+    }
+
     fn initial(&self) -> Val {
         Val::NIL
     }
@@ -59,7 +68,8 @@ impl Model for Register {
             RegisterOp::Read(value) if value == *state => next.push(value),
             RegisterOp::Write(value) => next.push(value),
             RegisterOp::Cas(old, new) if old == *state => next.push(new),
-            RegisterOp::Read(_) | RegisterOp::Cas(..) => {}
+            RegisterOp::Mismatch(value) if value != *state => next.push(*state),
+            RegisterOp::Read(_) | RegisterOp::Cas(..) | RegisterOp::Mismatch(_) => {}
         }
     }
 
@@ -79,7 +89,7 @@ impl Model for Register {
 impl Hints<RegisterOp, Val> for Register {
     fn observes_only(&self, op: &RegisterOp) -> bool {
         match op {
-            RegisterOp::Read(_) => true,
+            RegisterOp::Read(_) | RegisterOp::Mismatch(_) => true,
             RegisterOp::Write(_) => false,
             RegisterOp::Cas(old, new) => old == new,
         }
@@ -92,7 +102,7 @@ impl Hints<RegisterOp, Val> for Register {
     fn only_in(&self, op: &RegisterOp) -> Option<Val> {
         match op {
             RegisterOp::Read(value) | RegisterOp::Cas(value, _) => Some(*value),
-            RegisterOp::Write(_) => None,
+            RegisterOp::Write(_) | RegisterOp::Mismatch(_) => None,
         }
     }
 
@@ -109,7 +119,7 @@ impl Words<RegisterOp, Val> for Register {
 
     fn produces<'op>(&self, op: &'op RegisterOp) -> &'op [Val] {
         match op {
-            RegisterOp::Read(_) => &[],
+            RegisterOp::Read(_) | RegisterOp::Mismatch(_) => &[],
             RegisterOp::Write(value) | RegisterOp::Cas(_, value) => slice::from_ref(value),
         }
     }
@@ -117,8 +127,19 @@ impl Words<RegisterOp, Val> for Register {
     fn needs<'op>(&self, op: &'op RegisterOp) -> &'op [Val] {
         match op {
             RegisterOp::Read(value) | RegisterOp::Cas(value, _) => slice::from_ref(value),
-            RegisterOp::Write(_) => &[],
+            RegisterOp::Write(_) | RegisterOp::Mismatch(_) => &[],
         }
+    }
+
+    fn denies(&self, op: &RegisterOp) -> Option<Val> {
+        match *op {
+            RegisterOp::Mismatch(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn other_value(&self) -> Option<RegisterOp> {
+        Some(RegisterOp::Write(Val::NONE))
     }
 }
 

@@ -11,4 +11,16 @@ pub enum RegisterOp {
     Write(Val),
     /// Found the first and set the second.
     Cas(Val, Val),
+    /// Found something else than this: a compare-and-set that was refused.
+    Mismatch(Val),
+}
+
+impl RegisterOp {
+    /// The value that the register held after it, if it says so.
+    pub(super) fn value(self) -> Option<Val> {
+        match self {
+            RegisterOp::Read(value) | RegisterOp::Write(value) | RegisterOp::Cas(_, value) => Some(value),
+            RegisterOp::Mismatch(_) => None,
+        }
+    }
 }

@@ -20,13 +20,19 @@
 //!    overlap; a backward one conflicts with a forward one that contains it. So one sweep in order of `min(f, s)`
 //!    against the latest forward chain finds a conflict if there is one.
 //!
+//! 6. *Mismatches* ([`super::mismatch`]) observe, so what is impossible without them is impossible. Each is given the
+//!    first place in the order of all else at which the register holds another value. Where there is none, other orders
+//!    might have one, and this gives no answer; but for one that the value was there all the time while it was open.
+//!
 //! Linear, where positions are dense, else one sort.
 
 use super::groups::{Checked, Group, Groups, ancestry, group, happened, link, observe, with_observers};
+use super::mismatch::{contradicted, mismatches};
 use super::op::RegisterOp;
-use crate::history::NEVER;
+use crate::history::{NEVER, Val};
 use crate::model::{Decision, Operation};
 use crate::object::shared::lookup::{NOBODY, tidy};
+use crate::object::shared::places;
 
 /// A chain of groups as one interval.
 #[derive(Clone, Copy)]
@@ -36,12 +42,12 @@ struct Zone {
     s: u32,
 }
 
-/// Decides a part; `None` if a value was written twice.
+/// Decides a part; `None` if a value was written twice, or if no place was found for a mismatch.
 pub fn decide(part: &[Operation<RegisterOp>]) -> Option<Decision> {
-    Some(match explain(part)? {
-        Ok(order) => Decision::Order(order),
-        Err(core) => Decision::Core(with_observers(part, core)),
-    })
+    match explain(part)? {
+        Ok(order) => insert(part, order).map(Decision::Order),
+        Err(core) => Some(Decision::Core(with_observers(part, core))),
+    }
 }
 
 fn explain(part: &[Operation<RegisterOp>]) -> Option<Checked<Vec<u32>>> {
@@ -50,6 +56,15 @@ fn explain(part: &[Operation<RegisterOp>]) -> Option<Checked<Vec<u32>>> {
         Err(core) => return Some(Err(core)),
     };
     Some(arrange(part, groups))
+}
+
+/// Gives the mismatches a place in an order of everything else.
+fn insert(part: &[Operation<RegisterOp>], order: Vec<u32>) -> Option<Vec<u32>> {
+    let denied: Vec<(u32, Val)> = mismatches(part).collect();
+    if denied.is_empty() {
+        return Some(order);
+    }
+    places::insert(part, &order, Val::NIL, |op| op.value(), &denied)
 }
 
 fn arrange(part: &[Operation<RegisterOp>], mut groups: Groups) -> Checked<Vec<u32>> {
@@ -62,6 +77,7 @@ fn arrange(part: &[Operation<RegisterOp>], mut groups: Groups) -> Checked<Vec<u3
         core.extend(witnesses(part, &groups, other));
         return Err(core);
     }
+    contradicted(part, &groups)?;
     Ok(order(part, &groups, &zones, &sweep))
 }
 
@@ -158,18 +174,17 @@ fn witnesses(part: &[Operation<RegisterOp>], groups: &Groups, zone: Zone) -> Vec
     let mut core = Vec::new();
     for end in ends {
         core.push(end);
-        let value = match part[end as usize].op {
-            RegisterOp::Read(value) | RegisterOp::Write(value) | RegisterOp::Cas(_, value) => value,
-        };
-        core.extend(ancestry(groups, groups.of.get(value)));
+        if let Some(value) = part[end as usize].op.value() {
+            core.extend(ancestry(groups, groups.of.get(value)));
+        }
     }
     tidy(core)
 }
 
 /// Whether an operation belongs to a chain. A zone without any has `s` = 0, which is an invocation elsewhere.
 fn member(groups: &Groups, head: u32, operation: &Operation<RegisterOp>) -> bool {
-    let value = match operation.op {
-        RegisterOp::Read(value) | RegisterOp::Write(value) | RegisterOp::Cas(_, value) => value,
+    let Some(value) = operation.op.value() else {
+        return false;
     };
     let mut at = groups.of.get(value);
     while at != NOBODY && at != head {

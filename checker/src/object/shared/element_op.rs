@@ -1,9 +1,11 @@
-//! What can be asked of a queue or a stack: elements are put in and taken out.
+//! What can be asked of a queue or a stack: elements are put in and taken out; and what all such objects have in common.
 
+use std::fmt::Debug;
 use std::slice;
 
-use crate::history::{Datum, Val};
-use crate::model::Call;
+use crate::history::{Datum, Val, Values};
+use crate::model::{Call, Decision, Operation, Shortcuts, Words};
+use crate::object::shared::lists::show_list;
 
 /// An operation on a collection that elements are put into and taken out of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +40,7 @@ impl ElementOp {
     }
 
     /// The element that it puts in.
-    pub(crate) fn put(&self) -> &[Val] {
+    fn put(&self) -> &[Val] {
         match self {
             ElementOp::Put(value) => slice::from_ref(value),
             _ => &[],
@@ -46,16 +48,45 @@ impl ElementOp {
     }
 
     /// The element that it is known to take out.
-    pub(crate) fn taken(&self) -> &[Val] {
+    fn taken(&self) -> &[Val] {
         match self {
             ElementOp::Take(value) => slice::from_ref(value),
             _ => &[],
         }
     }
+}
+
+/// The words of an object whose state is a list of its elements.
+pub(crate) struct ElementWords;
+
+impl<State: Debug> Words<ElementOp, State> for ElementWords
+where
+    for<'s> &'s State: IntoIterator<Item = &'s Val, IntoIter: ExactSizeIterator>,
+{
+    fn show(&self, state: &State, values: &Values) -> String {
+        show_list(state.into_iter().copied(), values)
+    }
+
+    fn produces<'op>(&self, op: &'op ElementOp) -> &'op [Val] {
+        op.put()
+    }
+
+    fn needs<'op>(&self, op: &'op ElementOp) -> &'op [Val] {
+        op.taken()
+    }
+}
+
+/// The shortcuts of an object of elements: what decides different ones without search.
+pub(crate) struct ElementShortcuts(pub fn(&[Operation<ElementOp>]) -> Option<Decision>);
+
+impl Shortcuts<ElementOp> for ElementShortcuts {
+    fn decide(&self, part: &[Operation<ElementOp>]) -> Option<Decision> {
+        self.0(part)
+    }
 
     /// One that took something, as one that took this.
-    pub(crate) fn taking(&self, value: Val) -> Option<ElementOp> {
-        (*self == ElementOp::TakeAny).then_some(ElementOp::Take(value))
+    fn taking(&self, op: &ElementOp, value: Val) -> Option<ElementOp> {
+        (*op == ElementOp::TakeAny).then_some(ElementOp::Take(value))
     }
 }
 

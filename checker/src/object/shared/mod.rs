@@ -6,4 +6,5 @@ pub(crate) mod elements;
 pub(crate) mod line;
 pub(crate) mod lists;
 pub(crate) mod lookup;
+pub(crate) mod places;
 pub mod print;

@@ -6,10 +6,9 @@
 mod direct;
 mod tree;
 
-use crate::history::{Val, Values};
-use crate::model::{Call, Decision, Hints, Model, Operation, Shortcuts, Words};
-use crate::object::shared::element_op::ElementOp;
-use crate::object::shared::lists::show_list;
+use crate::history::Val;
+use crate::model::{Call, Hints, Model, Shortcuts, Words};
+use crate::object::shared::element_op::{ElementOp, ElementShortcuts, ElementWords};
 
 /// A stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +47,11 @@ impl Model for Stack {
     }
 
     fn words(&self) -> &impl Words<ElementOp, Vec<Val>> {
-        self
+        &ElementWords
     }
 
     fn shortcuts(&self) -> &impl Shortcuts<ElementOp> {
-        self
+        &ElementShortcuts(direct::decide)
     }
 }
 
@@ -73,29 +72,5 @@ impl Hints<ElementOp, Vec<Val>> for Stack {
 
     fn heap_bytes(&self, state: &Vec<Val>) -> usize {
         state.capacity() * size_of::<Val>()
-    }
-}
-
-impl Words<ElementOp, Vec<Val>> for Stack {
-    fn show(&self, state: &Vec<Val>, values: &Values) -> String {
-        show_list(state.iter().copied(), values)
-    }
-
-    fn produces<'op>(&self, op: &'op ElementOp) -> &'op [Val] {
-        op.put()
-    }
-
-    fn needs<'op>(&self, op: &'op ElementOp) -> &'op [Val] {
-        op.taken()
-    }
-}
-
-impl Shortcuts<ElementOp> for Stack {
-    fn decide(&self, part: &[Operation<ElementOp>]) -> Option<Decision> {
-        direct::decide(part)
-    }
-
-    fn taking(&self, op: &ElementOp, value: Val) -> Option<ElementOp> {
-        op.taking(value)
     }
 }

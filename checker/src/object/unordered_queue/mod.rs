@@ -5,10 +5,9 @@
 
 mod direct;
 
-use crate::history::{Val, Values};
-use crate::model::{Call, Decision, Hints, Model, Operation, Shortcuts, Words};
-use crate::object::shared::element_op::ElementOp;
-use crate::object::shared::lists::show_list;
+use crate::history::Val;
+use crate::model::{Call, Hints, Model, Shortcuts, Words};
+use crate::object::shared::element_op::{ElementOp, ElementShortcuts, ElementWords};
 
 /// An unordered queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +64,11 @@ impl Model for UnorderedQueue {
     }
 
     fn words(&self) -> &impl Words<ElementOp, Vec<Val>> {
-        self
+        &ElementWords
     }
 
     fn shortcuts(&self) -> &impl Shortcuts<ElementOp> {
-        self
+        &ElementShortcuts(direct::decide)
     }
 }
 
@@ -92,29 +91,5 @@ impl Hints<ElementOp, Vec<Val>> for UnorderedQueue {
 
     fn heap_bytes(&self, state: &Vec<Val>) -> usize {
         state.capacity() * size_of::<Val>()
-    }
-}
-
-impl Words<ElementOp, Vec<Val>> for UnorderedQueue {
-    fn show(&self, state: &Vec<Val>, values: &Values) -> String {
-        show_list(state.iter().copied(), values)
-    }
-
-    fn produces<'op>(&self, op: &'op ElementOp) -> &'op [Val] {
-        op.put()
-    }
-
-    fn needs<'op>(&self, op: &'op ElementOp) -> &'op [Val] {
-        op.taken()
-    }
-}
-
-impl Shortcuts<ElementOp> for UnorderedQueue {
-    fn decide(&self, part: &[Operation<ElementOp>]) -> Option<Decision> {
-        direct::decide(part)
-    }
-
-    fn taking(&self, op: &ElementOp, value: Val) -> Option<ElementOp> {
-        op.taking(value)
     }
 }

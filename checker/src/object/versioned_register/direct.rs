@@ -4,7 +4,8 @@
 //! version `k` lies between the writes `k` and `k + 1`. A write finds the value that the version before it has, if it
 //! is a `cas`. What no known operation wrote must have been an unknown one, of the value that was read or found there:
 //! of those that fit the one that was invoked first is taken. If that explains the history, it is an explanation; if
-//! not, and no unknown operation was needed, there is none; else another choice might, and this gives no answer.
+//! not, and no unknown operation was needed, there is none; else another choice might, and this gives no answer. Nor does it
+//! where the order that was found has no place for a mismatch.
 
 use super::op::{Versioned, VersionedOp};
 use crate::history::{NEVER, Val};
@@ -12,6 +13,7 @@ use crate::model::Decision;
 use crate::model::{Operation, Part};
 use crate::object::shared::line::{Conflict, Line, arrange};
 use crate::object::shared::lookup::{NOBODY, tidy};
+use crate::object::shared::places;
 
 /// Decides a part; `None` if a version is not known, or if it hangs on which unknown operations took effect.
 pub fn decide(part: &[Operation<VersionedOp>]) -> Option<Decision> {
@@ -26,7 +28,12 @@ pub fn decide(part: &[Operation<VersionedOp>]) -> Option<Decision> {
         return Some(Decision::Core(tidy(core)));
     }
     table.fill(part)?;
-    arrange(part, &table.line).ok().map(Decision::Order)
+    let order = arrange(part, &table.line).ok()?;
+    if table.denied.is_empty() {
+        return Some(Decision::Order(order));
+    }
+    let value = |op: VersionedOp| written(&op);
+    places::insert(part, &order, Val::NIL, value, &table.denied).map(Decision::Order)
 }
 
 struct Table {
@@ -35,6 +42,8 @@ struct Table {
     values: Vec<Option<Val>>,
     /// Unknown operations that change something.
     unknown: Vec<u32>,
+    /// Mismatches that completed, and the value that each did not find.
+    denied: Vec<(u32, Val)>,
 }
 
 impl Table {
@@ -49,10 +58,20 @@ impl Table {
             line: Line::default(),
             values: vec![Some(Val::NIL)],
             unknown: Vec::new(),
+            denied: Vec::new(),
         };
         let mut reads = Vec::new();
         for (operation, at) in part.iter().zip(0u32..) {
             let VersionedOp { version, what } = operation.op;
+            if let Versioned::Mismatch(value) = what {
+                if version.is_some() {
+                    return None;
+                }
+                table
+                    .denied
+                    .extend((operation.ret != NEVER).then_some((at, value)));
+                continue;
+            }
             let read = matches!(what, Versioned::Read(_));
             let version = match version {
                 _ if operation.ret == NEVER && read => continue,
@@ -139,7 +158,7 @@ impl Table {
 
     /// Gives the open slots to unknown operations; `None` if there are not enough that fit.
     fn fill(&mut self, part: &[Operation<VersionedOp>]) -> Option<()> {
-        // First those of which the value is known: they are the choosier ones.
+        // First those of which the value is known: fewer operations fit them.
         for known in [true, false] {
             for slot in 0..self.line.slots.len() {
                 let (before, after) = (self.values[slot], self.values[slot + 1]);
@@ -149,7 +168,7 @@ impl Table {
                 let fits = |at: &u32| match part[*at as usize].op.what {
                     Versioned::Write(new) => after.is_none_or(|value| value == new),
                     Versioned::Cas(old, new) => before == Some(old) && after.is_none_or(|value| value == new),
-                    Versioned::Read(_) => false,
+                    Versioned::Read(_) | Versioned::Mismatch(_) => false,
                 };
                 let at = self.unknown.iter().position(fits)?;
                 let taken = self.unknown.remove(at);
@@ -180,7 +199,7 @@ impl Table {
 fn written(op: &VersionedOp) -> Option<Val> {
     match op.what {
         Versioned::Write(value) | Versioned::Cas(_, value) => Some(value),
-        Versioned::Read(_) => None,
+        Versioned::Read(_) | Versioned::Mismatch(_) => None,
     }
 }
 
@@ -190,7 +209,9 @@ fn written(op: &VersionedOp) -> Option<Val> {
 ///
 /// If the history is linearizable, so is this: between two of these writes the others change nothing that is seen.
 pub fn focus(core: &[Operation<VersionedOp>]) -> Option<Part<VersionedOp>> {
-    let core = versioned(core)?;
+    // What a mismatch says hangs on all writes.
+    let mut core = versioned(core)?;
+    core.retain(|operation| !matches!(operation.op.what, Versioned::Mismatch(_)));
     let mut writes: Vec<i64> = vec![0];
     for operation in &core {
         if !matches!(operation.op.what, Versioned::Read(_)) {

@@ -1,7 +1,8 @@
 //! A register with versions, as etcd has it: `read`, `write` and `cas`.
 //!
 //! `read` → `[version, v]`, `write [null, v]` → `[version, v]`, `cas [null, [old, new]]` → `[version, [old, new]]`.
-//! Versions may be `null`: not known. It begins as `null` at version 0, and each write counts one.
+//! Versions may be `null`: not known. It begins as `null` at version 0, and each write counts one. A `cas` that failed with
+//! [`"error":"mismatch"`](crate::history::MISMATCH) is judged as well: it found another value.
 
 mod direct;
 mod op;
@@ -61,6 +62,19 @@ impl Model for VersionedRegister {
         Ok(Some(VersionedOp { version, what }))
     }
 
+    fn refused(&self, call: &Call<'_>) -> Result<Option<VersionedOp>, String> {
+        let Some(VersionedOp { what, .. }) = self.operation(call)? else {
+            return Ok(None);
+        };
+        Ok(match what {
+            Versioned::Cas(old, _) => Some(VersionedOp {
+                version: None,
+                what: Versioned::Mismatch(old),
+            }),
+            _ => None,
+        })
+    }
+
     fn initial(&self) -> (i64, Val) {
         (0, Val::NIL)
     }
@@ -69,9 +83,10 @@ impl Model for VersionedRegister {
         let (version, value) = *state;
         let after = match op.what {
             Versioned::Read(found) if found == value => (version, value),
+            Versioned::Mismatch(other) if other != value => (version, value),
             Versioned::Write(new) => (version + 1, new),
             Versioned::Cas(old, new) if old == value => (version + 1, new),
-            Versioned::Read(_) | Versioned::Cas(..) => return,
+            Versioned::Read(_) | Versioned::Cas(..) | Versioned::Mismatch(_) => return,
         };
         if op.version.is_none_or(|known| known == after.0) {
             next.push(after);
@@ -93,14 +108,14 @@ impl Model for VersionedRegister {
 
 impl Hints<VersionedOp, (i64, Val)> for VersionedRegister {
     fn observes_only(&self, op: &VersionedOp) -> bool {
-        matches!(op.what, Versioned::Read(_))
+        matches!(op.what, Versioned::Read(_) | Versioned::Mismatch(_))
     }
 }
 
 impl Words<VersionedOp, (i64, Val)> for VersionedRegister {
     fn produces<'op>(&self, op: &'op VersionedOp) -> &'op [Val] {
         match &op.what {
-            Versioned::Read(_) => &[],
+            Versioned::Read(_) | Versioned::Mismatch(_) => &[],
             Versioned::Write(value) | Versioned::Cas(_, value) => slice::from_ref(value),
         }
     }
@@ -108,8 +123,22 @@ impl Words<VersionedOp, (i64, Val)> for VersionedRegister {
     fn needs<'op>(&self, op: &'op VersionedOp) -> &'op [Val] {
         match &op.what {
             Versioned::Read(value) | Versioned::Cas(value, _) => slice::from_ref(value),
-            Versioned::Write(_) => &[],
+            Versioned::Write(_) | Versioned::Mismatch(_) => &[],
         }
+    }
+
+    fn denies(&self, op: &VersionedOp) -> Option<Val> {
+        match op.what {
+            Versioned::Mismatch(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn other_value(&self) -> Option<VersionedOp> {
+        Some(VersionedOp {
+            version: None,
+            what: Versioned::Write(Val::NONE),
+        })
     }
 
     fn show(&self, (version, value): &(i64, Val), values: &Values) -> String {

@@ -20,4 +20,6 @@ pub enum Versioned {
     Write(Val),
     /// Found the first and set the second.
     Cas(Val, Val),
+    /// Found something else than this: a compare-and-set that was refused.
+    Mismatch(Val),
 }

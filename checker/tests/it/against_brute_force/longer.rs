@@ -69,7 +69,7 @@ fn longer_cas_register() {
         let ((width, info), values) = (long_shape(random), 2 + random.below(2));
         let mut last = Val::NIL;
         small(random, 24, width, info, |random, unknown| {
-            let kind = random.below(5);
+            let kind = random.below(6);
             let seen = if random.percent(90) {
                 last
             } else {
@@ -82,6 +82,7 @@ fn longer_cas_register() {
                     last = written;
                     RegisterOp::Cas(seen, written)
                 }
+                5 if !unknown && seen != written => RegisterOp::Mismatch(written),
                 _ => {
                     last = written;
                     RegisterOp::Write(written)

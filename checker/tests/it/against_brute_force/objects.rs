@@ -22,9 +22,10 @@ use super::{fuzz, value};
 
 #[test]
 fn cas_register() {
-    fuzz(&Register { cas: true }, |random, unknown| match random.below(4) {
+    fuzz(&Register { cas: true }, |random, unknown| match random.below(5) {
         0 | 1 if !unknown => RegisterOp::Read(value(random, 2)),
-        0..=2 => RegisterOp::Write(value(random, 2)),
+        2 if !unknown => RegisterOp::Mismatch(value(random, 2)),
+        0..=3 => RegisterOp::Write(value(random, 2)),
         _ => RegisterOp::Cas(value(random, 2), value(random, 2)),
     });
 }
@@ -51,9 +52,10 @@ fn cas_register_of_different_values() {
             number => Val::int(number).unwrap(),
         };
         let seen = near();
-        match random.below(6) {
+        match random.below(7) {
             0..=2 if !unknown => RegisterOp::Read(seen),
-            0..=3 => RegisterOp::Write(written),
+            3 if !unknown => RegisterOp::Mismatch(seen),
+            0..=4 => RegisterOp::Write(written),
             _ => RegisterOp::Cas(seen, written),
         }
     });
@@ -63,9 +65,10 @@ fn cas_register_of_different_values() {
 fn versioned_register() {
     fuzz(&VersionedRegister, |random, unknown| VersionedOp {
         version: (!unknown && random.percent(60)).then(|| random.below(4) as i64),
-        what: match random.below(3) {
+        what: match random.below(4) {
             0 if !unknown => Versioned::Read(value(random, 1)),
-            1 => Versioned::Cas(value(random, 1), value(random, 1)),
+            1 if !unknown => Versioned::Mismatch(value(random, 1)),
+            2 => Versioned::Cas(value(random, 1), value(random, 1)),
             _ => Versioned::Write(value(random, 1)),
         },
     });

@@ -9,6 +9,7 @@ use duress_checker::model::{Model, Part};
 use duress_checker::object::counter::{Counter, CounterOp};
 use duress_checker::object::lock::{Lock, LockOp};
 use duress_checker::object::log::{Log, LogOp};
+use duress_checker::object::register::{Register, RegisterOp};
 use duress_checker::object::semaphore::{Permits, Semaphore};
 use duress_checker::object::set::{Set, SetOp};
 use duress_checker::object::shared::element_op::ElementOp;
@@ -102,6 +103,41 @@ fn log_of_different_values() {
     });
 }
 
+/// Each value is written once; compare-and-sets ask for what is there, or are refused.
+#[test]
+fn register_of_different_values() {
+    paths(&Register { cas: true }, 90, |random| {
+        let (length, width, info) = shape(random);
+        let mut fresh = 0;
+        let mut part = small(random, length, width, info, |random, unknown| {
+            fresh += 1;
+            match random.below(6) {
+                0 | 1 if !unknown => RegisterOp::Read(Val::NIL),
+                2 | 3 if !unknown => RegisterOp::Mismatch(Val::NIL),
+                4 => RegisterOp::Cas(Val::NIL, int(fresh)),
+                _ => RegisterOp::Write(int(fresh)),
+            }
+        });
+        let (mut value, mut before) = (Val::NIL, Val::NIL);
+        simulate(random, &mut part, |random, op, _| {
+            let bent = random.percent(8);
+            let (seen, other) = if bent { (before, value) } else { (value, before) };
+            match op {
+                RegisterOp::Read(found) => *found = seen,
+                RegisterOp::Mismatch(wanted) => *wanted = if other == seen { int(99) } else { other },
+                RegisterOp::Write(new) => (before, value) = (value, *new),
+                RegisterOp::Cas(old, new) => {
+                    *old = seen;
+                    if *old == value {
+                        (before, value) = (value, *new);
+                    }
+                }
+            }
+        });
+        part
+    });
+}
+
 #[test]
 fn versions() {
     paths(&VersionedRegister, 70, |random| {
@@ -109,8 +145,9 @@ fn versions() {
         let values = 1 + random.below(3);
         let mut part = small(random, length, width, info, |random, unknown| VersionedOp {
             version: None,
-            what: match random.below(5) {
+            what: match random.below(6) {
                 0 | 1 if !unknown => Versioned::Read(Val::NIL),
+                5 if !unknown => Versioned::Mismatch(int(random.below(values))),
                 2 => Versioned::Cas(int(random.below(values)), int(random.below(values))),
                 _ => Versioned::Write(int(random.below(values))),
             },
@@ -124,6 +161,11 @@ fn versions() {
                     } else {
                         value
                     };
+                }
+                Versioned::Mismatch(other) => {
+                    if *other == value && !random.percent(10) {
+                        *other = int(99);
+                    }
                 }
                 Versioned::Write(new) => (version, value) = (version + 1, *new),
                 // One that does not find what it asks for fails and is no part of a history: let it ask for what is.
@@ -142,7 +184,8 @@ fn versions() {
                 }
             }
             let bent = i64::from(random.percent(5));
-            op.version = (!unknown).then_some(version + bent);
+            let refused = matches!(op.what, Versioned::Mismatch(_));
+            op.version = (!unknown && !refused).then_some(version + bent);
         });
         part
     });
@@ -261,7 +304,7 @@ fn locks_with_owners() {
         paths(&lock, 60, |random| {
             let (length, owners, info) = shape(random);
             let mut part: Part<LockOp> = small(random, length, owners, info, |_, _| LockOp::Release(0));
-            // Each owner has every so manyth operation, if it is not busy; acquires and releases in turn.
+            // Operations go to owners that are not busy; each acquires and releases in turn.
             let mut state: Vec<(u32, bool)> = vec![(0, false); owners as usize + 2];
             part.retain_mut(|operation| {
                 let from = random.below(state.len() as u64) as usize;
@@ -285,7 +328,7 @@ fn locks_with_owners() {
                     *token_of = Some(token.get());
                 }
             });
-            // What completed without having taken effect in turn makes most of them impossible; that is as well.
+            // Many of these are impossible, since operations complete that had not taken effect in turn; both kinds are wanted.
             part
         });
     }

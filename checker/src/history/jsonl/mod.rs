@@ -6,13 +6,15 @@
 //!
 //! A last line without newline that ends too early (a run was killed while it wrote, or is writing) is left out, and
 //! noted; any other line that is no event is an error. So is a number in a key or value that can't be kept exactly
-//! (see [`super::exact`]), and an index that is not above the one before.
+//! (`exact.rs`), and an index that is not above the one before.
+
+mod quick;
 
 use std::io::{self, Write};
 
-use super::scan::{Fault, Scanner};
-use super::values::{Val, Values};
-use super::{Builder, Datum, Event, EventType, History, HistoryError, Process, Raw, exact};
+use self::quick::{Seen, quick};
+use super::scan::Fault;
+use super::{Builder, Event, History, HistoryError, exact};
 
 /// Bytes that a line may have: reading one takes up to thirty times as much memory, for a moment. A set that is read
 /// whole has a million elements in half of it.
@@ -120,7 +122,11 @@ pub fn read_history_within(bytes: &[u8], memory_bytes_max: usize) -> Result<Hist
     let mut builder = Builder::within(memory_bytes_max.saturating_sub(bytes.len()));
     builder.reserve(bytes.len() / 200);
     for line in lines(bytes) {
-        let added = match quick(line.text, &mut builder) {
+        let seen = match line.text.len() {
+            0..=LINE_BYTES_MAX => quick(line.text, &mut builder),
+            _ => Err(Fault),
+        };
+        let added = match seen {
             Ok(Seen::Client(raw)) => builder.add(raw),
             Ok(Seen::Nemesis { index, time }) => builder.skip(index, time),
             // Odd but perhaps right, or wrong: the slow reader knows, and can say why.
@@ -175,177 +181,6 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
         let (text, open) = (line.trim_ascii(), at > bytes.len());
         (!text.is_empty()).then_some(Line { text, number, open })
     })
-}
-
-/// What the usual line has.
-enum Seen {
-    Client(Raw),
-    Nemesis { index: u64, time: u64 },
-}
-
-/// Reads the usual line: [`Fault`] for whatever is not usual.
-fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
-    if line.len() > LINE_BYTES_MAX {
-        return Err(Fault);
-    }
-    let mut scan = Scanner::new(line);
-    let (mut index, mut time, mut process, mut kind, mut f) = (None, None, None, None, None);
-    let (mut node, mut key, mut value) = (0, Val::NONE, Datum::NIL);
-    let mut seen = 0u8;
-    let mut nemesis = false;
-    // A field given twice is an error, which the slow reader words.
-    let mut once = |bit: u8| {
-        let fresh = seen & (1 << bit) == 0;
-        seen |= 1 << bit;
-        if fresh { Ok(()) } else { Err(Fault) }
-    };
-    scan.open(b'{')?;
-    loop {
-        let name = scan.plain_string()?;
-        scan.open(b':')?;
-        match name {
-            b"index" => (once(0)?, index = Some(scan.number()?)).1,
-            b"time" => (once(1)?, time = Some(scan.number()?)).1,
-            b"process" => {
-                once(2)?;
-                match scan.peek() {
-                    Some(b'"') if scan.plain_string()? == b"nemesis" => nemesis = true,
-                    Some(b'"') => return Err(Fault),
-                    _ => process = Some(scan.number()?),
-                }
-            }
-            b"type" => {
-                once(3)?;
-                kind = Some(match scan.plain_string()? {
-                    b"invoke" => EventType::Invoke,
-                    b"ok" => EventType::Ok,
-                    b"fail" => EventType::Fail,
-                    b"info" => EventType::Info,
-                    _ => return Err(Fault),
-                });
-            }
-            b"f" => (once(4)?, f = Some(scan.plain_str()?)).1,
-            b"key" => {
-                once(5)?;
-                key = match scan.null() {
-                    true => Val::NONE,
-                    false => val(&mut scan, &mut builder.history.values)?,
-                };
-            }
-            b"value" => {
-                once(6)?;
-                value = datum(&mut scan, &mut builder.history.values)?;
-            }
-            b"node" => {
-                once(7)?;
-                if !scan.null() {
-                    node = builder.node(scan.plain_str()?);
-                }
-            }
-            // Their inside has a type of its own, which only the slow reader checks; most are empty.
-            b"attempts" => {
-                if !scan.empty_list() {
-                    return Err(Fault);
-                }
-            }
-            b"error" => {
-                if !scan.null() {
-                    scan.plain_str()?;
-                }
-            }
-            _ => {
-                std::str::from_utf8(name).map_err(|_| Fault)?;
-                scan.skip_value()?;
-            }
-        }
-        match scan.next()? {
-            b',' => {}
-            b'}' => break,
-            _ => return Err(Fault),
-        }
-    }
-    scan.end()?;
-    let (Some(index), Some(time), Some(kind), Some(f)) = (index, time, kind, f) else {
-        return Err(Fault);
-    };
-    if nemesis {
-        // What these say is rare, and the slow reader's to look at.
-        return if matches!(f, "run" | "phase") {
-            Err(Fault)
-        } else {
-            Ok(Seen::Nemesis { index, time })
-        };
-    }
-    let Some(process) = process else { return Err(Fault) };
-    let f = builder.function(f).map_err(|_| Fault)?;
-    Ok(Seen::Client(Raw {
-        index,
-        time,
-        process,
-        kind,
-        f,
-        node,
-        key,
-        value,
-    }))
-}
-
-fn val(scan: &mut Scanner<'_>, values: &mut Values) -> Result<Val, Fault> {
-    if let Some(small) = scan.small() {
-        return Ok(Val(small));
-    }
-    match scan.peek() {
-        Some(b'"') => Ok(values.text(scan.plain_str()?)),
-        _ => {
-            let value = serde_json::from_slice(scan.value()?).map_err(|_| Fault)?;
-            Ok(values.intern(&value))
-        }
-    }
-}
-
-fn datum(scan: &mut Scanner<'_>, values: &mut Values) -> Result<Datum, Fault> {
-    if scan.null() {
-        return Ok(Datum::NIL);
-    }
-    if let Some(pair) = scan.small_pair() {
-        return Ok(Datum {
-            first: Val(pair.0),
-            second: Val(pair.1),
-        });
-    }
-    match scan.peek() {
-        Some(b'[') => {
-            let value = serde_json::from_slice(scan.value()?).map_err(|_| Fault)?;
-            Ok(values.datum_of(&value))
-        }
-        _ => Ok(Datum::one(val(scan, values)?)),
-    }
-}
-
-impl Builder {
-    /// Adds an event of any kind.
-    pub(crate) fn event(&mut self, event: &Event) -> Result<(), HistoryError> {
-        let Process::Client(process) = event.process else {
-            return self.note(event);
-        };
-        let f = self.function(&event.f)?;
-        let key = match &event.key {
-            Some(key) => self.history.values.intern(key),
-            None => Val::NONE,
-        };
-        let value = self.history.values.datum_of(&event.value);
-        let node = event.node.as_deref().map_or(0, |node| self.node(node));
-        self.add(Raw {
-            index: event.index,
-            time: event.time,
-            process,
-            kind: event.kind,
-            f,
-            node,
-            key,
-            value,
-        })
-    }
 }
 
 #[cfg(test)]
