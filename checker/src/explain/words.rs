@@ -3,7 +3,7 @@
 use super::broken::Broken;
 use super::order::last;
 use crate::history::{NEVER, Row, Val};
-use crate::model::{Call, Model, Operation, Words};
+use crate::model::{Call, Model, Operation, Telling, Words};
 use crate::verdict::{Reached, Witness};
 
 /// The witness that a core is.
@@ -116,6 +116,18 @@ fn summary<M: Model>(
     let Some(last) = last else {
         return format!("no order of these operations{object} explains their results");
     };
+    let telling = Telling {
+        core,
+        culprit: last,
+        part: broken.part,
+        history,
+    };
+    if let Some(told) = model.words().tell(&telling) {
+        return match broken.key {
+            Val::NONE => told,
+            key => format!("{}: {told}", history.values.json(key)),
+        };
+    }
     let shown = history.witness_op(last.row, String::new());
     let result = shown.result.unwrap_or(serde_json::Value::Null);
     let claim = format!("{}{object} returned {result}", shown.f);
@@ -163,8 +175,8 @@ fn summary<M: Model>(
 fn by_others(count: usize) -> String {
     match count {
         0 => "which nothing that had been asked for until then can lead to".to_owned(),
-        1 => "which one other operation makes impossible".to_owned(),
-        count => format!("which {count} other operations together make impossible"),
+        1 => "which no order with the other operation explains".to_owned(),
+        count => format!("which no order with the {count} other operations explains"),
     }
 }
 

@@ -65,6 +65,7 @@ mod hints;
 mod operation;
 mod plain;
 mod shortcuts;
+mod telling;
 mod words;
 
 use std::fmt::Debug;
@@ -75,6 +76,7 @@ pub use self::hints::Hints;
 pub use self::operation::{Call, Operation, Part, prefix};
 pub use self::plain::Plain;
 pub use self::shortcuts::{Decision, Shortcuts};
+pub use self::telling::Telling;
 pub use self::words::Words;
 use crate::history::Val;
 

@@ -11,5 +11,6 @@ mod limits_of_readers;
 mod odd_histories;
 mod parsers;
 mod planted;
+mod sentences;
 mod statuses;
 mod stream;

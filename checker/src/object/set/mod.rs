@@ -5,13 +5,14 @@
 mod elements;
 mod growing;
 mod op;
+mod words;
 
 use std::slice;
 use std::sync::Arc;
 
 pub use self::op::SetOp;
 use crate::history::{Val, Values};
-use crate::model::{Call, Decision, Hints, Model, Operation, Part, Shortcuts, Words};
+use crate::model::{Call, Decision, Hints, Model, Operation, Part, Shortcuts, Telling, Words};
 use crate::object::shared::element_op::single;
 use crate::object::shared::lists::show_list;
 
@@ -126,6 +127,10 @@ impl Words<SetOp, Vec<Val>> for Set {
             SetOp::Contains(value, true) => slice::from_ref(value),
             _ => &[],
         }
+    }
+
+    fn tell(&self, telling: &Telling<'_, SetOp>) -> Option<String> {
+        words::tell(telling)
     }
 }
 
