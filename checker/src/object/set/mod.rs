@@ -16,6 +16,9 @@ use crate::model::{Call, Decision, Hints, Model, Operation, Part, Shortcuts, Tel
 use crate::object::shared::element_op::single;
 use crate::object::shared::lists::show_list;
 
+/// So many elements of a read are worth being explained one by one.
+const FEW: usize = 8;
+
 /// A set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Set;
@@ -125,6 +128,8 @@ impl Words<SetOp, Vec<Val>> for Set {
     fn needs<'op>(&self, op: &'op SetOp) -> &'op [Val] {
         match op {
             SetOp::Contains(value, true) => slice::from_ref(value),
+            // Of a long list most elements have nothing to do with what is wrong.
+            SetOp::Read(elements) if elements.len() <= FEW => elements,
             _ => &[],
         }
     }
