@@ -19,7 +19,10 @@ pub fn events(steps: &[(u64, &str, &str, Value)]) -> Vec<Event> {
 }
 
 pub fn judge(steps: &[(u64, &str, &str, Value)], model: &str) -> PropertyVerdict {
-    check(&events(steps), model, Budget::default(), &|| Duration::ZERO).unwrap()
+    let verdict = check(&events(steps), model, Budget::default(), &|| Duration::ZERO).unwrap();
+    let refuted = verdict.decided_by.iter().find(|by| by.refuted > 0);
+    assert_eq!(refuted, None, "a path was wrong: {steps:?}");
+    verdict
 }
 
 #[test]
