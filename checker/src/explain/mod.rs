@@ -58,7 +58,11 @@ impl<M: Model> Broken<'_, M> {
         let limits = self.limits.anew(TIME_MAX, MEMORY_BYTES_MAX);
         let proof = Proof::new(self.model, self.part, &core);
         // The small object if it shows it, else the whole.
-        let focus = |core: &[Operation<M::Op>]| self.model.shortcuts().focus(core);
+        // Only what was decided without search promises that a smaller object shows it.
+        let focus = |core: &[Operation<M::Op>]| match found_by {
+            Path::Direct => self.model.shortcuts().focus(core),
+            Path::Reduced | Path::Search => None,
+        };
         let impossible = |part: &Part<M::Op>| matches!(order(self.model, part, limits), Some(None));
         let small = focus(&core).filter(impossible);
         let focused = small.is_some();
