@@ -2,6 +2,7 @@
 
 use super::broken::Broken;
 use super::order::last;
+use super::proof::denied;
 use crate::history::{NEVER, Row, Val};
 use crate::model::{Call, Model, Operation, Telling, Words};
 use crate::verdict::{Reached, Witness};
@@ -130,7 +131,16 @@ fn summary<M: Model>(
     }
     let shown = history.witness_op(last.row, String::new());
     let result = shown.result.unwrap_or(serde_json::Value::Null);
-    let claim = format!("{}{object} returned {result}", shown.f);
+    let claim = match denied(model, last) {
+        Some(value) => {
+            let value = history.values.json(value);
+            format!(
+                "{} {}{object} found another value than {value}",
+                shown.f, shown.value
+            )
+        }
+        None => format!("{}{object} returned {result}", shown.f),
+    };
     let wanted = model.words().needs(&last.op);
     if wanted.is_empty() {
         return format!("{claim}, {}", by_others(core.len() - 1));
@@ -199,7 +209,8 @@ fn nobody<M: Model>(broken: &Broken<'_, M>, wanted: &[Val]) -> String {
         broken.model.part(&call) == broken.key
             && matches!(op, Ok(Some(op)) if broken.model.words().produces(&op).iter().any(|value| wanted.contains(value)))
     };
-    match history.failures.iter().find(wrote) {
+    let refused = history.rows.iter().filter(|row| row.refused());
+    match history.failures.iter().chain(refused).find(wrote) {
         Some(row) => format!(
             "which only a {} that failed wrote",
             history.functions[row.f as usize]

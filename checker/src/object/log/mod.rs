@@ -75,6 +75,18 @@ impl Model for Log {
         }
     }
 
+    /// Value by value, and not by the print.
+    fn holds_exactly(&self, part: &[Operation<LogOp>], order: &[u32], _values: &Values) -> bool {
+        let mut written: Vec<Val> = Vec::with_capacity(order.len());
+        order.iter().all(|&at| match &part[at as usize].op {
+            LogOp::Append(value, _) => {
+                written.push(*value);
+                true
+            }
+            LogOp::Read(found) => **found == *written,
+        })
+    }
+
     fn hints(&self) -> &impl Hints<LogOp, Written> {
         self
     }
