@@ -8,11 +8,13 @@ use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Sco
 use duress_cluster::local::{self, Isolation, LocalCluster};
 use duress_cluster::{Cluster, ClusterError, Key, System, bring_up};
 use duress_nemesis::agent::protocol::Mark;
+use duress_nemesis::kinds::Kind;
 use duress_nemesis::{AgentClient, AgentEnd, NemesisError};
 use duress_results::rundir::RunDir;
 use tokio::time::Instant;
 
 use super::failure::Failure;
+use crate::machine;
 use crate::spec::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 
 /// Where nodes live.
@@ -30,6 +32,15 @@ impl Environment {
         match cluster {
             ClusterSpec::Local(_) => local::isolate().map(Environment::Local),
             ClusterSpec::Compose(_) => Ok(Environment::Compose),
+        }
+    }
+
+    /// Refuses what can't be done here, before anything is deployed. What containers can is for the agent to say, which
+    /// may have to run beside them.
+    pub fn refuse(self, kinds: &[&'static dyn Kind]) -> Result<(), String> {
+        match self {
+            Environment::Local(isolation) => machine::refuse(isolation, kinds),
+            Environment::Compose => Ok(()),
         }
     }
 }

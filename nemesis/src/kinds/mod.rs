@@ -8,7 +8,8 @@
 //! {"kind":"kill","targets":["n1","n3"]}
 //! ```
 //!
-//! From the table come the choices of a spec, `duress faults`, and what `duress heal` does with what is left of a fault.
+//! From the table come the choices of a spec, `duress faults`, what `duress doctor` says of faults, what is refused where the
+//! machine can't do it, and what `duress heal` does with what is left of a fault.
 
 mod aim;
 mod at_nodes;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duress_checker::history::Effect;
+use duress_cluster::doctor::Requirement;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -53,6 +55,11 @@ pub trait Kind: Sync {
 
     /// Reads the parameters of one fault, an object. The error says what would be right.
     fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String>;
+
+    /// What it needs of the machine where nodes live, beside what it takes to run them there.
+    fn needs(&self) -> &'static [&'static Requirement] {
+        &[]
+    }
 
     /// Its half on the machine where nodes live, of the run with this mark. `None`: there is nothing that it does there.
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>>;

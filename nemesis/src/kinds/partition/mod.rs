@@ -8,6 +8,7 @@
 
 mod agent;
 mod links;
+mod needs;
 pub mod order;
 mod shape;
 mod steps;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duress_checker::history::Effect;
+use duress_cluster::doctor::Requirement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -92,6 +94,11 @@ impl Kind for Partition {
             ));
         }
         Ok(Arc::new(parameters))
+    }
+
+    fn needs(&self) -> &'static [&'static Requirement] {
+        static NEEDS: [&Requirement; 2] = [&needs::IPTABLES, &needs::IP6TABLES];
+        &NEEDS
     }
 
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>> {
