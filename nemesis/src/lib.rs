@@ -10,13 +10,14 @@
 //! - [`targets`]: from parts in the cluster to nodes, pure.
 //! - `life`: a fault's life in steps. [`Nemesis`] runs a schedule.
 //! - [`agent`]: the process that acts on nodes, and the line to it.
-//! - [`journal`]: what `duress heal` works from.
+//! - `in_force`: what it takes to heal a fault, and how it is done; [`journal`]: the same on disk, for `duress heal`.
 //!
 //! Where nodes live is the cluster's business, what faults mean for a verdict the checker's.
 
 pub mod agent;
 mod dice;
 mod duration_range;
+mod in_force;
 pub mod journal;
 pub mod kinds;
 mod life;

@@ -6,8 +6,7 @@ use duress_cluster::Key;
 use serde_json::Value;
 
 use super::{Entry, JOURNAL_FORMAT, LINE_DOMAIN, RunEntry};
-use crate::agent::protocol::{Identity, Process};
-use crate::kinds::KindRef;
+use crate::in_force::InForce;
 
 /// What stands between the body of a line and its seal, and after it.
 const BEFORE_SEAL: &str = ",\"seal\":\"";
@@ -27,21 +26,13 @@ fn unsealed(line: &str) -> Option<(String, &str)> {
     Some((rest.strip_suffix(BEFORE_SEAL)?.to_owned() + "}", seal))
 }
 
-/// A fault that was opened and not closed.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct OpenFault {
-    pub kind: KindRef,
-    pub nodes: Vec<Identity>,
-    pub held: Vec<Process>,
-}
-
 /// What a journal says, as far as it is genuine.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     /// Whose it is; `None` before its first line.
     pub run: Option<RunEntry>,
-    /// What is open, by number.
-    pub open: BTreeMap<u64, OpenFault>,
+    /// Faults that were opened and not closed, by number.
+    pub open: BTreeMap<u64, InForce>,
     /// Seal of the last genuine line.
     pub seal: String,
     /// Bytes of all genuine lines. Half a line at the end, cut off by a crash, was never acted on.
@@ -80,17 +71,10 @@ impl Contents {
     fn take(&mut self, entry: Entry) {
         match entry {
             Entry::Run(run) => self.run = Some(run),
-            Entry::Open { fault, kind, nodes } => {
-                let open = OpenFault {
-                    kind,
-                    nodes,
-                    held: Vec::new(),
-                };
-                self.open.insert(fault, open);
-            }
+            Entry::Open { fault, kind, nodes } => drop(self.open.insert(fault, InForce::new(kind, nodes))),
             Entry::Held { fault, processes } => {
                 if let Some(fault) = self.open.get_mut(&fault) {
-                    fault.held = processes;
+                    fault.held = Some(processes);
                 }
             }
             Entry::Moved { fault, node } => {

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::KindRef;
 use crate::agent::ends::AgentError;
-use crate::agent::protocol::{Command, Process, Processes};
+use crate::agent::protocol::{Command, Identity, Process, Processes};
 use crate::journal::Entry;
 use crate::life::shared::Shared;
 use crate::life::technique::Outcome;
@@ -17,6 +17,16 @@ use crate::targets::{Selector, resolve};
 /// How often, and how long, to look whether a signal has had its effect.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 pub const EFFECT_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Whom a fault hits.
+pub struct Aimed {
+    /// Where they are.
+    pub places: Vec<Place>,
+    /// As the journal has them.
+    pub nodes: Vec<Identity>,
+    /// Of the preparation.
+    pub outcome: Outcome,
+}
 
 /// Resolves targets to those that can be hurt, and writes the journal. `unhurt` says why a node that runs these processes
 /// can't be.
@@ -27,7 +37,7 @@ pub async fn aim(
     selector: &Selector,
     seed: u64,
     unhurt: fn(&[Process]) -> Option<&'static str>,
-) -> Result<(Vec<Place>, Outcome), Outcome> {
+) -> Result<Aimed, Outcome> {
     let roles = shared.roles(selector.needs_leader()).await;
     let chosen = resolve(selector, &shared.names(), &roles, seed)
         .map_err(|error| Outcome::skipped(error.to_string()))?;
@@ -54,7 +64,11 @@ pub async fn aim(
     }
     let nodes = shared.identify(places.clone()).await.map_err(skip)?;
     shared
-        .note(Entry::Open { fault, kind, nodes })
+        .note(Entry::Open {
+            fault,
+            kind,
+            nodes: nodes.clone(),
+        })
         .await
         .map_err(|error| Outcome::skipped(error.to_string()))?;
     let detail = if absent.is_empty() {
@@ -62,7 +76,11 @@ pub async fn aim(
     } else {
         format!("left out: {}", absent.join("; "))
     };
-    Ok((places, Outcome::installed(detail, json!({"chosen": chosen}))))
+    Ok(Aimed {
+        places,
+        nodes,
+        outcome: Outcome::installed(detail, json!({"chosen": chosen})),
+    })
 }
 
 pub fn names(places: &[Place]) -> Vec<String> {

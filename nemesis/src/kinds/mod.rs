@@ -29,6 +29,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::agent::apart::check_apart;
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::{Identity, Mark, Process};
 use crate::life::technique::Technique;
@@ -64,8 +65,8 @@ pub trait Kind: Sync {
     /// Its half on the machine where nodes live, of the run with this mark. `None`: there is nothing that it does there.
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>>;
 
-    /// Undoes at one node what may be left of a fault whose agent is dead. Safe to repeat. Says what it did.
-    fn mend(&self, left: &Left<'_>) -> io::Result<String>;
+    /// Undoes at one node what may be in force of a fault, from plain data alone. Safe to repeat.
+    fn heal(&self, left: &Left<'_>) -> io::Result<Healed>;
 }
 
 /// The parameters of one fault.
@@ -88,15 +89,48 @@ pub trait Parameters: fmt::Debug + Send + Sync {
     fn technique(&self, id: u64, seed: u64, length: Duration) -> Box<dyn Technique>;
 }
 
-/// What a journal tells of a fault that nobody healed, at one node.
+/// What may be in force of a fault at one node.
 #[derive(Clone, Copy, Debug)]
 pub struct Left<'a> {
+    /// Number of the fault.
+    pub fault: u64,
     /// The node, which is still the one that was written down.
     pub node: &'a Identity,
-    /// Processes that the fault stopped, at all nodes.
-    pub held: &'a [Process],
+    /// Every process that the fault stopped, at all nodes. `None`: it was cut off before it could say.
+    pub held: Option<&'a [Process]>,
+    /// Who heals it.
+    pub healer: Healer<'a>,
+}
+
+/// Who heals, and what it leaves alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Healer<'a> {
     /// What the chains of the run are named after.
     pub mark: &'a Mark,
+    /// Processes that other faults hold, and go on holding.
+    pub kept: &'a [Process],
+    /// Whether nodes may share namespaces with the one who heals, as programs on a host do. The agent knows what it did; a
+    /// journal's word does not count for that much.
+    pub own_namespaces: bool,
+}
+
+impl Left<'_> {
+    /// Fails where the node shares its namespace of this kind (`net`, `pid`) with the one who heals, and may not.
+    pub(crate) fn check_apart(&self, which: &str, inode: u64) -> io::Result<()> {
+        if self.healer.own_namespaces {
+            return Ok(());
+        }
+        check_apart(self.node, which, inode)
+    }
+}
+
+/// What was undone at one node.
+#[derive(Clone, Debug)]
+pub struct Healed {
+    /// For a person: one sentence without its subject, e.g. `woke 3 processes`.
+    pub said: String,
+    /// For the controller's half of the kind. Null: there was nothing to undo.
+    pub answer: Value,
 }
 
 /// What there is to know of a kind of fault before using it.

@@ -13,15 +13,19 @@ use std::sync::Arc;
 use duress_checker::history::Effect;
 use serde_json::Value;
 
-use super::{About, Kind, Left, Parameters, at_nodes};
+use super::{About, Healed, Kind, Left, Parameters, at_nodes};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 
 pub(super) use steps::KillSteps;
 
-/// What `duress heal` can say of a program that was ended.
-pub(super) const NOTHING_LEFT: &str =
-    "its program was ended and may have to be started; nothing else is left of it";
+/// What can be said of a program that was ended.
+pub(super) fn nothing_left() -> Healed {
+    Healed {
+        said: "its program was ended and may have to be started; nothing else is left of it".to_owned(),
+        answer: Value::Null,
+    }
+}
 
 /// The kind.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +59,7 @@ impl Kind for Kill {
         None
     }
 
-    fn mend(&self, _left: &Left<'_>) -> io::Result<String> {
-        Ok(NOTHING_LEFT.to_owned())
+    fn heal(&self, _left: &Left<'_>) -> io::Result<Healed> {
+        Ok(nothing_left())
     }
 }

@@ -93,9 +93,9 @@ impl Technique for KillSteps {
 
     async fn prepare(&mut self, shared: &Shared) -> Outcome {
         match aim(shared, self.id, self.kind, &self.selector, self.seed, |_| None).await {
-            Ok((places, outcome)) => {
-                self.places = places;
-                outcome
+            Ok(aimed) => {
+                self.places = aimed.places;
+                aimed.outcome
             }
             Err(outcome) => outcome,
         }

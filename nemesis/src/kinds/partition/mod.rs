@@ -22,13 +22,14 @@ use duress_cluster::doctor::Requirement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{About, Kind, Left, Parameter, Parameters, json, typed};
+use super::{About, Healed, Kind, Left, Parameter, Parameters, json, typed};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 use crate::life::technique::Technique;
 use crate::targets::Selector;
 
-use agent::{Network, remove_chains};
+use agent::{Network, remove_chain};
+use order::Dropped;
 pub use shape::Shape;
 
 /// As in specs, schedules and histories.
@@ -105,10 +106,19 @@ impl Kind for Partition {
         Some(Box::new(Network::new(mark.clone())))
     }
 
-    fn mend(&self, left: &Left<'_>) -> io::Result<String> {
-        Ok(match remove_chains(left.node, left.mark)? {
-            Some(packets) => format!("removed the rules, which had dropped {packets} packets"),
-            None => "no rules were left".to_owned(),
+    fn heal(&self, left: &Left<'_>) -> io::Result<Healed> {
+        let Some(packets) = remove_chain(left)? else {
+            return Ok(Healed {
+                said: "no rules were left".to_owned(),
+                answer: Value::Null,
+            });
+        };
+        Ok(Healed {
+            said: format!("removed the rules, which had dropped {packets} packets"),
+            answer: json(&Dropped {
+                node: left.node.place.name.clone(),
+                packets,
+            }),
         })
     }
 }

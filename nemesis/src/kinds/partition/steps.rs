@@ -10,7 +10,7 @@ use super::links::{Counters, Links, judge_cut, judge_healed, judge_still_cut, pa
 use super::order::{Dropped, Rule, RulesSeen, Took};
 use super::shape::{Cut, Shape, links};
 use crate::agent::ends::AgentError;
-use crate::agent::protocol::{Point, Reachability};
+use crate::agent::protocol::{Identity, Point, Reachability};
 use crate::journal::Entry;
 use crate::kinds::KindRef;
 use crate::life::shared::Shared;
@@ -31,6 +31,7 @@ pub(crate) struct PartitionSteps {
     seed: u64,
     cut: Cut,
     rules: Vec<Rule>,
+    nodes: Vec<Identity>,
     counters: Counters,
 }
 
@@ -43,6 +44,7 @@ impl PartitionSteps {
             seed,
             cut: Cut::default(),
             rules: Vec::new(),
+            nodes: Vec::new(),
             counters: Counters::default(),
         }
     }
@@ -192,14 +194,15 @@ impl Technique for PartitionSteps {
         let at = self.rules.iter().map(|rule| rule.place.clone()).collect();
         let identified = shared.identify(at).await;
         let journaled = match identified {
-            Ok(nodes) => shared
-                .note(Entry::Open {
+            Ok(nodes) => {
+                self.nodes = nodes.clone();
+                let open = Entry::Open {
                     fault: self.id,
                     kind: KindRef(&super::Partition),
                     nodes,
-                })
-                .await
-                .map_err(|e| e.to_string()),
+                };
+                shared.note(open).await.map_err(|error| error.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         if let Err(why) = journaled {
@@ -210,7 +213,10 @@ impl Technique for PartitionSteps {
     }
 
     async fn inject(&mut self, shared: &Shared) -> Outcome {
-        let took = shared.agent.inject::<Took>(KIND, self.id, &self.rules).await;
+        let took = shared
+            .agent
+            .inject::<Took>(KIND, self.id, &self.nodes, &self.rules)
+            .await;
         Outcome::of(took.map(|took| {
             Outcome::installed(
                 format!("rules are in force at {} nodes", self.rules.len()),
@@ -240,7 +246,7 @@ impl Technique for PartitionSteps {
     }
 
     async fn heal(&mut self, shared: &Shared) -> Outcome {
-        let dropped = shared.agent.heal::<Vec<Dropped>>(KIND, self.id).await;
+        let dropped = shared.agent.heal::<Dropped>(KIND, self.id).await;
         Outcome::of(dropped.map(|nodes| {
             let packets: u64 = nodes.iter().map(|node| node.packets).sum();
             Outcome::installed(

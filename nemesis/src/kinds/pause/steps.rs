@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::agent::Held;
 use crate::agent::procfs;
-use crate::agent::protocol::{Command, Process, Processes};
+use crate::agent::protocol::{Command, Identity, Process, Processes};
 use crate::journal::Entry;
 use crate::kinds::KindRef;
 use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
@@ -20,6 +20,7 @@ pub(crate) struct PauseSteps {
     selector: Selector,
     seed: u64,
     places: Vec<Place>,
+    nodes: Vec<Identity>,
     /// Nodes at which it stopped nothing that had not been stopped before.
     unmoved: Vec<String>,
     woken: Vec<Process>,
@@ -32,6 +33,7 @@ impl PauseSteps {
             selector,
             seed,
             places: Vec::new(),
+            nodes: Vec::new(),
             unmoved: Vec::new(),
             woken: Vec::new(),
         }
@@ -55,9 +57,9 @@ impl Technique for PauseSteps {
         )
         .await
         {
-            Ok((places, outcome)) => {
-                self.places = places;
-                outcome
+            Ok(aimed) => {
+                (self.places, self.nodes) = (aimed.places, aimed.nodes);
+                aimed.outcome
             }
             Err(outcome) => outcome,
         }
@@ -66,7 +68,7 @@ impl Technique for PauseSteps {
     async fn inject(&mut self, shared: &Shared) -> Outcome {
         let held = match shared
             .agent
-            .inject::<Vec<Held>>(super::NAME, self.id, &self.places)
+            .inject::<Vec<Held>>(super::NAME, self.id, &self.nodes, &self.places)
             .await
         {
             Ok(held) => held,
@@ -115,7 +117,7 @@ impl Technique for PauseSteps {
     }
 
     async fn heal(&mut self, shared: &Shared) -> Outcome {
-        let resumed = shared.agent.heal::<Vec<Processes>>(super::NAME, self.id).await;
+        let resumed = shared.agent.heal::<Processes>(super::NAME, self.id).await;
         Outcome::of(resumed.map(|nodes| {
             self.woken = all(&nodes);
             Outcome::installed(

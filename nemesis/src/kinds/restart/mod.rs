@@ -11,8 +11,8 @@ use std::sync::Arc;
 use duress_checker::history::Effect;
 use serde_json::Value;
 
-use super::kill::{KillSteps, NOTHING_LEFT};
-use super::{About, Kind, Left, Parameters, at_nodes};
+use super::kill::{KillSteps, nothing_left};
+use super::{About, Healed, Kind, Left, Parameters, at_nodes};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 
@@ -55,7 +55,7 @@ impl Kind for Restart {
         None
     }
 
-    fn mend(&self, _left: &Left<'_>) -> io::Result<String> {
-        Ok(NOTHING_LEFT.to_owned())
+    fn heal(&self, _left: &Left<'_>) -> io::Result<Healed> {
+        Ok(nothing_left())
     }
 }
