@@ -10,13 +10,14 @@
 //! - [`targets`]: from parts in the cluster to nodes, pure.
 //! - `life`: a fault's life in steps. [`Nemesis`] runs a schedule.
 //! - [`agent`]: the process that acts on nodes, and the line to it.
-//! - `in_force`: what it takes to heal a fault, and how it is done; [`journal`]: the same on disk, for `duress heal`.
+//! - `in_force`: what it takes to heal a fault; `heal`: how it is done; [`journal`]: the same on disk, for `duress heal`.
 //!
 //! Where nodes live is the cluster's business, what faults mean for a verdict the checker's.
 
 pub mod agent;
 mod dice;
 mod duration_range;
+mod heal;
 mod in_force;
 pub mod journal;
 pub mod kinds;
@@ -30,7 +31,8 @@ pub mod targets;
 pub use agent::client::AgentClient;
 pub use agent::ends::{AgentEnd, AgentError};
 pub use duration_range::DurationRange;
-pub use journal::{Journal, heal_from_journal};
+pub use heal::{HealReport, heal_from_journal};
+pub use journal::Journal;
 pub use kinds::catalogue;
 pub use life::shared::{EventSink, Readiness};
 pub use nemesis::{Nemesis, NemesisError};

@@ -31,8 +31,9 @@ use duress_cluster::Place;
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::{Value, json};
 
-use crate::in_force::{HealedNode, InForce};
-use crate::kinds::{self, Healer, KindRef};
+use crate::heal::{HealedNode, heal};
+use crate::in_force::InForce;
+use crate::kinds::{self, Healer};
 use part::AgentPart;
 use protocol::{Command, Hello, Identity, Mark, Outcome, PROTOCOL_VERSION, Process, Reply, Request};
 
@@ -217,10 +218,9 @@ impl Agent {
 
     fn inject(&self, kind: &str, fault: u64, nodes: Vec<Identity>, order: Value) -> io::Result<Value> {
         let mut part = self.part(kind)?;
-        let kind = KindRef::named(kind).map_err(io::Error::other)?;
         let kept = self.held_by_others(fault);
         // Remembered first: whatever comes of it, part of it may be in force.
-        lock(&self.in_force).insert(fault, InForce::new(kind, nodes));
+        lock(&self.in_force).insert(fault, InForce::new(kind.to_owned(), nodes));
         let injected = part.inject(fault, order, &kept)?;
         if let Some(in_force) = lock(&self.in_force).get_mut(&fault) {
             in_force.held = Some(injected.held);
@@ -252,8 +252,8 @@ impl Agent {
             own_namespaces: true,
         };
         let (mut said, mut answers, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-        for HealedNode { node, result } in in_force.heal(fault, healer) {
-            let what = format!("fault {fault} ({}) at {node}", in_force.kind.name());
+        for HealedNode { node, result } in heal(&mut in_force, fault, healer) {
+            let what = format!("fault {fault} ({}) at {node}", in_force.kind);
             match result {
                 Ok(healed) => {
                     part.forget(fault, &node);
@@ -294,13 +294,13 @@ impl Agent {
 
     /// Says what it did; goes on past what fails, and fails at the end.
     fn heal_all(&self) -> io::Result<Vec<String>> {
-        let faults: Vec<(u64, KindRef)> = (lock(&self.in_force).iter())
-            .map(|(fault, in_force)| (*fault, in_force.kind))
+        let faults: Vec<(u64, String)> = (lock(&self.in_force).iter())
+            .map(|(fault, in_force)| (*fault, in_force.kind.clone()))
             .collect();
         let mut done = Vec::new();
         let mut failed = Vec::new();
         for (fault, kind) in faults {
-            let healed = (self.part(kind.name())).and_then(|mut part| self.heal(fault, &mut part));
+            let healed = (self.part(&kind)).and_then(|mut part| self.heal(fault, &mut part));
             match healed {
                 Ok((said, _)) => done.extend(said),
                 Err(error) => failed.push(error.to_string()),

@@ -5,30 +5,13 @@ use std::collections::BTreeMap;
 use duress_cluster::Key;
 use serde_json::Value;
 
-use super::{Entry, JOURNAL_FORMAT, LINE_DOMAIN, RunEntry};
+use super::entry::{Entry, JOURNAL_FORMAT, RunEntry};
+use super::line::{LINE_DOMAIN, unsealed};
 use crate::in_force::InForce;
-
-/// What stands between the body of a line and its seal, and after it.
-const BEFORE_SEAL: &str = ",\"seal\":\"";
-const AFTER_SEAL: &str = "\"}";
-const SEAL_DIGITS: usize = 64;
-
-/// A line, from the JSON object that is sealed.
-pub(super) fn sealed(body: &str, seal: &str) -> String {
-    let open = body.strip_suffix('}').unwrap_or(body);
-    format!("{open}{BEFORE_SEAL}{seal}{AFTER_SEAL}\n")
-}
-
-/// The JSON object that was sealed, and its seal.
-fn unsealed(line: &str) -> Option<(String, &str)> {
-    let rest = line.strip_suffix(AFTER_SEAL)?;
-    let (rest, seal) = rest.split_at_checked(rest.len().checked_sub(SEAL_DIGITS)?)?;
-    Some((rest.strip_suffix(BEFORE_SEAL)?.to_owned() + "}", seal))
-}
 
 /// What a journal says, as far as it is genuine.
 #[derive(Debug, Default)]
-pub(super) struct Contents {
+pub(crate) struct Contents {
     /// Whose it is; `None` before its first line.
     pub run: Option<RunEntry>,
     /// Faults that were opened and not closed, by number.
@@ -89,7 +72,7 @@ impl Contents {
 
 /// The faults that a journal which proves nothing says are in force in this boot: not to act on, only to tell. `None` if it
 /// can't be understood.
-pub(super) fn claims(text: &str, boot: &str) -> Option<Vec<u64>> {
+pub(crate) fn claims(text: &str, boot: &str) -> Option<Vec<u64>> {
     let mut of_boot = true;
     let mut open = Vec::new();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -111,6 +94,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::journal::line::sealed;
 
     fn line(key: &Key, before: &str, body: &str) -> (String, String) {
         let seal = key.seal(LINE_DOMAIN, &[before, body]);

@@ -6,7 +6,6 @@ use duress_cluster::Place;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::KindRef;
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Command, Identity, Process, Processes};
 use crate::journal::Entry;
@@ -33,7 +32,7 @@ pub struct Aimed {
 pub async fn aim(
     shared: &Shared,
     fault: u64,
-    kind: KindRef,
+    kind: &str,
     selector: &Selector,
     seed: u64,
     unhurt: fn(&[Process]) -> Option<&'static str>,
@@ -66,7 +65,7 @@ pub async fn aim(
     shared
         .note(Entry::Open {
             fault,
-            kind,
+            kind: kind.to_owned(),
             nodes: nodes.clone(),
         })
         .await

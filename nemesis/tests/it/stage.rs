@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use duress_checker::history::{FaultEvent, FaultStep, StepResult, bit};
 use duress_cluster::{Cluster, ClusterError, Controller, Key, Node, Place, ProgramState};
-use duress_nemesis::journal::{HealReport, JOURNAL_FILE};
+use duress_nemesis::journal::JOURNAL_FILE;
 use duress_nemesis::schedule::{PlannedFault, SCHEDULE_FORMAT};
-use duress_nemesis::{AgentClient, Journal, Nemesis, Readiness, Roles, Schedule, heal_from_journal};
+use duress_nemesis::{
+    AgentClient, HealReport, Journal, Nemesis, Readiness, Roles, Schedule, heal_from_journal,
+};
 use tokio::sync::watch;
 
 use super::lab::{CLIENTS, Lab, OBSERVERS, wait_until};

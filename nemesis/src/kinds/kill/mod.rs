@@ -13,7 +13,8 @@ use std::sync::Arc;
 use duress_checker::history::Effect;
 use serde_json::Value;
 
-use super::{About, Healed, Kind, Left, Parameters, at_nodes};
+use super::at_nodes;
+use super::kind::{About, Healed, Kind, Left, Parameters};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 
@@ -27,13 +28,16 @@ pub(super) fn nothing_left() -> Healed {
     }
 }
 
+/// As in specs, schedules and histories.
+const NAME: &str = "kill";
+
 /// The kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Kill;
 
 impl Kind for Kill {
     fn name(&self) -> &'static str {
-        "kill"
+        NAME
     }
 
     fn effect(&self) -> Effect {
@@ -50,7 +54,7 @@ impl Kind for Kill {
 
     fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
         at_nodes::read(parameters, |id, targets, seed, _| {
-            Box::new(KillSteps::new(id, super::KindRef(&Kill), targets, seed, None))
+            Box::new(KillSteps::new(id, NAME, targets, seed, None))
         })
     }
 

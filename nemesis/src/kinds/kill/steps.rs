@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Command, Ending, Process, Processes};
-use crate::kinds::KindRef;
 use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
 use crate::life::shared::Shared;
 use crate::life::technique::{Outcome, Technique};
@@ -17,7 +16,7 @@ use crate::targets::Selector;
 /// Kills, and with patience restarts: those ask first, and start again at once.
 pub(crate) struct KillSteps {
     id: u64,
-    kind: KindRef,
+    kind: &'static str,
     selector: Selector,
     seed: u64,
     patience: Option<Duration>,
@@ -28,7 +27,7 @@ pub(crate) struct KillSteps {
 impl KillSteps {
     pub fn new(
         id: u64,
-        kind: KindRef,
+        kind: &'static str,
         selector: Selector,
         seed: u64,
         patience: Option<Duration>,

@@ -19,7 +19,7 @@ use crate::agent::part::{AgentPart, Injected, read, write};
 use crate::agent::protocol::{Link, Mark, Point, Process, Reachability};
 use crate::agent::rules::Seen;
 use crate::agent::{outside, probe};
-use crate::kinds::Left;
+use crate::kinds::kind::Left;
 
 /// All that partitions did to networks.
 pub struct Network {

@@ -22,7 +22,7 @@ use duress_cluster::doctor::Requirement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{About, Healed, Kind, Left, Parameter, Parameters, json, typed};
+use super::kind::{About, Healed, Kind, Left, Parameter, Parameters, json, typed};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 use crate::life::technique::Technique;
@@ -31,9 +31,6 @@ use crate::targets::Selector;
 use agent::{Network, remove_chain};
 use order::Dropped;
 pub use shape::Shape;
-
-/// As in specs, schedules and histories.
-const NAME: &str = "partition";
 
 /// The kind.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +47,7 @@ struct PartitionParameters {
 
 impl Kind for Partition {
     fn name(&self) -> &'static str {
-        NAME
+        steps::KIND
     }
 
     fn effect(&self) -> Effect {

@@ -12,12 +12,12 @@ use super::shape::{Cut, Shape, links};
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Identity, Point, Reachability};
 use crate::journal::Entry;
-use crate::kinds::KindRef;
 use crate::life::shared::Shared;
 use crate::life::technique::{Outcome, Technique};
 use crate::targets::Selector;
 
-const KIND: &str = super::NAME;
+/// As in specs, schedules and histories.
+pub const KIND: &str = "partition";
 
 /// What probes call the place where clients' requests come from. No cluster calls a node so: names of nodes are
 /// hostnames, and these have no space.
@@ -198,7 +198,7 @@ impl Technique for PartitionSteps {
                 self.nodes = nodes.clone();
                 let open = Entry::Open {
                     fault: self.id,
-                    kind: KindRef(&super::Partition),
+                    kind: KIND.to_owned(),
                     nodes,
                 };
                 shared.note(open).await.map_err(|error| error.to_string())

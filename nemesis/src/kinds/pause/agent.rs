@@ -13,7 +13,7 @@ use crate::agent::part::{AgentPart, Injected, read, write};
 use crate::agent::processes::{CHASE_MAX, LOOK_AGAIN, same, signal};
 use crate::agent::procfs::{self, stopped};
 use crate::agent::protocol::Process;
-use crate::kinds::Left;
+use crate::kinds::kind::Left;
 
 /// The processes that a pause holds at a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,15 +14,14 @@ use std::sync::Arc;
 use duress_checker::history::Effect;
 use serde_json::Value;
 
-use super::{About, Healed, Kind, Left, Parameters, at_nodes, json};
+use super::at_nodes;
+use super::kind::{About, Healed, Kind, Left, Parameters, json};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::{Mark, Processes};
 
 pub use agent::Held;
 use agent::{Stopper, wake};
-
-/// As in specs, schedules and histories.
-const NAME: &str = "pause";
+use steps::NAME;
 
 /// The kind.
 #[derive(Clone, Copy, Debug)]

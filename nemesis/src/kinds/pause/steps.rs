@@ -9,11 +9,13 @@ use super::agent::Held;
 use crate::agent::procfs;
 use crate::agent::protocol::{Command, Identity, Process, Processes};
 use crate::journal::Entry;
-use crate::kinds::KindRef;
 use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
 use crate::life::shared::Shared;
 use crate::life::technique::{Outcome, Technique};
 use crate::targets::Selector;
+
+/// As in specs, schedules and histories.
+pub const NAME: &str = "pause";
 
 pub(crate) struct PauseSteps {
     id: u64,
@@ -47,16 +49,7 @@ impl Technique for PauseSteps {
     }
 
     async fn prepare(&mut self, shared: &Shared) -> Outcome {
-        match aim(
-            shared,
-            self.id,
-            KindRef(&super::Pause),
-            &self.selector,
-            self.seed,
-            stopped_already,
-        )
-        .await
-        {
+        match aim(shared, self.id, NAME, &self.selector, self.seed, stopped_already).await {
             Ok(aimed) => {
                 (self.places, self.nodes) = (aimed.places, aimed.nodes);
                 aimed.outcome
@@ -68,7 +61,7 @@ impl Technique for PauseSteps {
     async fn inject(&mut self, shared: &Shared) -> Outcome {
         let held = match shared
             .agent
-            .inject::<Vec<Held>>(super::NAME, self.id, &self.nodes, &self.places)
+            .inject::<Vec<Held>>(NAME, self.id, &self.nodes, &self.places)
             .await
         {
             Ok(held) => held,
@@ -117,7 +110,7 @@ impl Technique for PauseSteps {
     }
 
     async fn heal(&mut self, shared: &Shared) -> Outcome {
-        let resumed = shared.agent.heal::<Processes>(super::NAME, self.id).await;
+        let resumed = shared.agent.heal::<Processes>(NAME, self.id).await;
         Outcome::of(resumed.map(|nodes| {
             self.woken = all(&nodes);
             Outcome::installed(

@@ -14,10 +14,11 @@ use duress_cluster::Key;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use serde::Serialize;
 
-use super::read::{Contents, claims};
-use super::{Entry, JournalError, RunEntry, Tail, directory_of, io_error};
+use super::{HealedNode, heal};
 use crate::agent::procfs;
-use crate::in_force::{HealedNode, InForce};
+use crate::in_force::InForce;
+use crate::journal::read::{Contents, claims};
+use crate::journal::{Entry, JournalError, RunEntry, Tail, directory_of, io_error};
 use crate::kinds::Healer;
 
 /// No run writes more: that of a day with a fault a second has about half of it.
@@ -78,7 +79,7 @@ pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalEr
         ));
         return Ok(report);
     }
-    let closed = heal(run, &contents.open, &boot, &mut report);
+    let closed = heal_open(run, &contents.open, &boot, &mut report);
     if contents.forged.is_none() {
         // Half a line, cut off by a crash, would spoil the one that follows.
         file.set_len(contents.bytes).map_err(io_error("write", path))?;
@@ -93,7 +94,7 @@ pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalEr
 }
 
 /// Returns the faults that are no longer in force.
-fn heal(run: &RunEntry, open: &BTreeMap<u64, InForce>, boot: &str, report: &mut HealReport) -> Vec<u64> {
+fn heal_open(run: &RunEntry, open: &BTreeMap<u64, InForce>, boot: &str, report: &mut HealReport) -> Vec<u64> {
     let healer = Healer {
         mark: &run.mark,
         // All that is open is to be healed.
@@ -106,11 +107,11 @@ fn heal(run: &RunEntry, open: &BTreeMap<u64, InForce>, boot: &str, report: &mut 
         if run.boot != boot {
             report.done.push(format!(
                 "fault {number} ({}): the machine was restarted since",
-                fault.kind.name()
+                fault.kind
             ));
         } else {
-            for HealedNode { node, result } in fault.clone().heal(*number, healer) {
-                let what = format!("fault {number} ({}) at {node}", fault.kind.name());
+            for HealedNode { node, result } in heal(&mut fault.clone(), *number, healer) {
+                let what = format!("fault {number} ({}) at {node}", fault.kind);
                 match result {
                     Ok(healed) => report.done.push(format!("{what}: {}", healed.said)),
                     Err(error) => report.failed.push(format!("{what}: {error}")),
@@ -178,11 +179,9 @@ mod tests {
 
     use duress_cluster::Controller;
 
-    use super::super::{JOURNAL_FILE, Journal};
     use super::*;
     use crate::agent::protocol::Hello;
-    use crate::kinds::KindRef;
-    use crate::kinds::pause::Pause;
+    use crate::journal::{JOURNAL_FILE, Journal};
 
     /// As if it were dead: of an earlier process with this one's number.
     fn dead() -> Controller {
@@ -206,7 +205,7 @@ mod tests {
 
     fn open_pauses(journal: &Journal) {
         for fault in [1, 2] {
-            let (kind, nodes) = (KindRef(&Pause), Vec::new());
+            let (kind, nodes) = ("pause".to_owned(), Vec::new());
             journal.write(&Entry::Open { fault, kind, nodes }).unwrap();
         }
         journal.write(&Entry::Closed { fault: 1 }).unwrap();
