@@ -7,7 +7,7 @@ use duress_cluster::compose::{self, FileProblem};
 use duress_nemesis::kinds::Kind;
 use duress_nemesis::{Schedule, plan};
 
-use crate::duration::Span;
+use crate::duration::SpecDuration;
 use crate::spec::{ClusterSpec, KeyPath, Source, Spec, SpecError, about_faults};
 
 /// What a command line says in place of the spec.
@@ -16,7 +16,7 @@ pub struct Overrides {
     /// What everything random is drawn from.
     pub seed: Option<u64>,
     /// Length of the part under faults.
-    pub faults_time: Option<Span>,
+    pub faults_time: Option<SpecDuration>,
 }
 
 /// What a run does.

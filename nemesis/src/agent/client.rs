@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::ends::{AgentEnd, AgentError};
 use super::procfs::stopped;
-use super::protocol::{Command, Hello, Identity, Mark, Outcome, PROTOCOL_VERSION, Reply, Request};
+use super::protocol::{Command, CommandResult, Hello, Identity, Mark, PROTOCOL_VERSION, Reply, Request};
 
 /// No command takes this long; an agent that doesn't answer in this time is as good as dead.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
@@ -35,7 +35,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long an agent that doesn't answer has to end once it is killed.
 const KILLED_WAIT_MAX: Duration = Duration::from_secs(2);
 
-type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Outcome>>>>;
+type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<CommandResult>>>>;
 
 type Input = Box<dyn AsyncWrite + Send + Unpin>;
 
@@ -271,8 +271,8 @@ impl Line {
         };
         lock(&self.waiting).remove(&id);
         match outcome? {
-            Outcome::Ok(value) => Ok(serde_json::from_value::<T>(value)?),
-            Outcome::Error(why) => Err(AgentError::Refused(why)),
+            CommandResult::Ok(value) => Ok(serde_json::from_value::<T>(value)?),
+            CommandResult::Error(why) => Err(AgentError::Refused(why)),
         }
     }
 

@@ -35,7 +35,7 @@ use crate::heal::{HealedNode, heal};
 use crate::in_force::InForce;
 use crate::kinds::{self, Healer};
 use part::AgentPart;
-use protocol::{Command, Hello, Identity, Mark, Outcome, PROTOCOL_VERSION, Process, Reply, Request};
+use protocol::{Command, CommandResult, Hello, Identity, Mark, PROTOCOL_VERSION, Process, Reply, Request};
 
 /// The parts of the kinds of fault that do something here, and the run that they do it for.
 struct Parts {
@@ -104,7 +104,7 @@ pub fn main() -> ExitCode {
                     .and_then(|value| value["id"].as_u64());
                 say(&Reply {
                     id: id.unwrap_or(0),
-                    outcome: Outcome::Error(format!("read a command: {error}")),
+                    outcome: CommandResult::Error(format!("read a command: {error}")),
                 });
             }
         }
@@ -132,14 +132,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Agent {
     /// `None` once the agent is closed: nothing may be broken any more.
-    fn answer(&self, command: Command) -> Option<Outcome> {
+    fn answer(&self, command: Command) -> Option<CommandResult> {
         let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
         if *closed {
             return None;
         }
         Some(match self.run(command) {
-            Ok(value) => Outcome::Ok(value),
-            Err(error) => Outcome::Error(error.to_string()),
+            Ok(value) => CommandResult::Ok(value),
+            Err(error) => CommandResult::Error(error.to_string()),
         })
     }
 

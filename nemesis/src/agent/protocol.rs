@@ -39,13 +39,13 @@ pub struct Reply {
     pub id: u64,
     /// What came of it.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: CommandResult,
 }
 
 /// How a command ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum CommandResult {
     /// Done; the value depends on the command.
     Ok(Value),
     /// Not done, or not all of it; says what was tried, on which node, and what the system said.

@@ -10,7 +10,7 @@ use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Command, Identity, Process, Processes};
 use crate::journal::Entry;
 use crate::life::shared::Shared;
-use crate::life::technique::Outcome;
+use crate::life::technique::StepOutcome;
 use crate::targets::{Selector, resolve};
 
 /// How often, and how long, to look whether a signal has had its effect.
@@ -24,7 +24,7 @@ pub struct Aimed {
     /// As the journal has them.
     pub nodes: Vec<Identity>,
     /// Of the preparation.
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
 }
 
 /// Resolves targets to those that can be hurt, and writes the journal. `unhurt` says why a node that runs these processes
@@ -36,14 +36,14 @@ pub async fn aim(
     selector: &Selector,
     seed: u64,
     unhurt: fn(&[Process]) -> Option<&'static str>,
-) -> Result<Aimed, Outcome> {
+) -> Result<Aimed, StepOutcome> {
     let roles = shared.roles(selector.needs_leader()).await;
     let chosen = resolve(selector, &shared.names(), &roles, seed)
-        .map_err(|error| Outcome::skipped(error.to_string()))?;
+        .map_err(|error| StepOutcome::skipped(error.to_string()))?;
     let (mut places, mut absent) = shared.places().await;
     absent.retain(|line| chosen.iter().any(|name| line.starts_with(&format!("{name}: "))));
     places.retain(|place| chosen.contains(&place.name));
-    let skip = |error: AgentError| Outcome::skipped(error.to_string());
+    let skip = |error: AgentError| StepOutcome::skipped(error.to_string());
     let running: Vec<Processes> = shared
         .agent
         .call(Command::Processes {
@@ -59,7 +59,7 @@ pub async fn aim(
         }
     }
     if places.is_empty() {
-        return Err(Outcome::skipped(absent.join("; ")));
+        return Err(StepOutcome::skipped(absent.join("; ")));
     }
     let nodes = shared.identify(places.clone()).await.map_err(skip)?;
     shared
@@ -69,7 +69,7 @@ pub async fn aim(
             nodes: nodes.clone(),
         })
         .await
-        .map_err(|error| Outcome::skipped(error.to_string()))?;
+        .map_err(|error| StepOutcome::skipped(error.to_string()))?;
     let detail = if absent.is_empty() {
         String::new()
     } else {
@@ -78,7 +78,7 @@ pub async fn aim(
     Ok(Aimed {
         places,
         nodes,
-        outcome: Outcome::installed(detail, json!({"chosen": chosen})),
+        outcome: StepOutcome::installed(detail, json!({"chosen": chosen})),
     })
 }
 

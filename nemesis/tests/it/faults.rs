@@ -163,7 +163,7 @@ async fn faults_overlap_and_heal_on_their_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_done_is_skipped_and_says_why() {
     let stage = Stage::new(2).await;
-    stage.roles.send_replace(duress_nemesis::Roles::default());
+    stage.roles.send_replace(duress_cluster::Roles::default());
     let run = stage.begin(&[
         (r#"{"kind":"pause","targets":"leader"}"#, 1),
         (r#"{"kind":"kill","targets":["n1"]}"#, LONG_MS),
