@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::duration::Span;
+use crate::duration::SpecDuration;
 use crate::spec::{self, Claim};
 
 /// Puts a real cluster under duress and says, with evidence, which of its promises held.
@@ -103,7 +103,7 @@ pub struct RunArgs {
     pub seed: Option<u64>,
     /// Length of the part under faults, whatever the spec says, e.g. 60s
     #[arg(long, value_parser = parse_faults_time)]
-    pub time: Option<Span>,
+    pub time: Option<SpecDuration>,
     /// Runs are kept below `runs` in this folder
     #[arg(long, default_value = "results")]
     pub out: PathBuf,
@@ -133,7 +133,7 @@ pub struct CheckArgs {
     pub model: Option<String>,
     /// Time to spend, e.g. 5m. By default 60s; for a run's directory what its spec says
     #[arg(long, value_parser = parse_check_time)]
-    pub time: Option<Span>,
+    pub time: Option<SpecDuration>,
     /// Memory to spend, in MiB: for reading the history, and as much again for the search. By default 2048; for a run's
     /// directory what its spec says
     #[arg(long, value_parser = parse_memory)]
@@ -212,9 +212,9 @@ const SEEDS_MAX: u64 = 1_000_000;
 /// Runs at a time, each with a cluster of its own.
 const JOBS_MAX: usize = 256;
 
-fn parse_span(text: &str) -> Result<Span, String> {
+fn parse_span(text: &str) -> Result<SpecDuration, String> {
     humantime::parse_duration(text)
-        .map(Span)
+        .map(SpecDuration)
         .map_err(|error| format!("{error}; write e.g. 500ms, 30s or 2m"))
 }
 
@@ -222,12 +222,12 @@ fn parse_property(text: &str) -> Result<Claim, String> {
     Claim::named(text).map_err(|error| error.to_string())
 }
 
-fn parse_faults_time(text: &str) -> Result<Span, String> {
+fn parse_faults_time(text: &str) -> Result<SpecDuration, String> {
     let time = parse_span(text)?;
     spec::faults_time(time).map(|()| time)
 }
 
-fn parse_check_time(text: &str) -> Result<Span, String> {
+fn parse_check_time(text: &str) -> Result<SpecDuration, String> {
     let time = parse_span(text)?;
     spec::check_time(time).map(|()| time)
 }

@@ -17,6 +17,7 @@ mod interrupt;
 mod judge;
 mod key;
 pub mod load;
+mod machine;
 mod observer;
 mod output;
 mod pacer;

@@ -13,9 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duress_cluster::{
-    Cluster, ClusterError, Node, NodeStatus, Readiness, Role, StatusProbe, System, try_ready,
+    Cluster, ClusterError, Node, NodeStatus, Readiness, Role, Roles, StatusProbe, System, try_ready,
 };
-use duress_nemesis::Roles;
 use duress_results::rundir::RunDir;
 use duress_results::verdict_file::Probe;
 use duress_workloads::Endpoints as _;
@@ -223,11 +222,7 @@ fn roles_of(nodes: &[Node], statuses: &Statuses) -> Roles {
         .iter()
         .filter_map(|(name, status)| Some((name.clone(), status.clone()?)))
         .collect();
-    let roles = duress_cluster::Roles::of(nodes, &answered);
-    Roles {
-        leader: roles.leader,
-        followers: roles.followers,
-    }
+    Roles::of(nodes, &answered)
 }
 
 /// Whether all are ready and, where there are leaders, take the same node for the leader in the same term.

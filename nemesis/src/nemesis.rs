@@ -12,10 +12,10 @@ use crate::agent::client::AgentClient;
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::Command;
 use crate::journal::{Journal, JournalError};
-use crate::life::shared::{EventSink, Readiness, Shared};
+use crate::life::shared::{AwaitReady, EventSink, Shared};
 use crate::life::stage::{live, skip};
 use crate::schedule::Schedule;
-use crate::targets::Roles;
+use duress_cluster::Roles;
 
 /// Why the nemesis can't go on: failures of the harness, never of the system under test.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ impl Nemesis {
         journal: Journal,
         sink: EventSink,
         roles: watch::Receiver<Roles>,
-        readiness: Arc<dyn Readiness>,
+        readiness: Arc<dyn AwaitReady>,
     ) -> Result<Nemesis, NemesisError> {
         journal.begin(agent.hello())?;
         let journal = Arc::new(journal);

@@ -20,7 +20,7 @@ pub mod service;
 pub mod workload;
 
 pub use bounds::{Bound, SpecError};
-pub use duress_http::Trouble;
+pub use duress_http::RequestError;
 pub use endpoint::{Endpoint, Endpoints};
 pub use generator::{CatalogueEntry, Parameters, Workload};
 pub use op::{Op, Operation};

@@ -5,9 +5,9 @@
 //! - follows no redirect: a 3xx is an answer like any other, and nothing is sent to where it points;
 //! - repeats nothing on its own: one call is one request;
 //! - reads no more than [`Options::body_max`] of a body, and no more than [`BODIES_AT_ONCE`] times that of all the bodies
-//!   that it reads at one time. What is cut is no answer, but [`Trouble::TooLarge`]. Heads of answers end at 100 headers and
+//!   that it reads at one time. What is cut is no answer, but [`RequestError::TooLarge`]. Heads of answers end at 100 headers and
 //!   some 400 KiB: that is `hyper`'s own limit;
-//! - says of each error what it proves, see [`Trouble`]: whether the request may have arrived, and whether this machine is
+//! - says of each error what it proves, see [`RequestError`]: whether the request may have arrived, and whether this machine is
 //!   to blame and not the node.
 //!
 //! ```text
@@ -19,8 +19,8 @@
 //!
 //! The time of a call is limited by [`Options::time`], or by whoever drops the call.
 
+mod request_error;
 mod retry_after;
-mod trouble;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,7 +29,7 @@ use std::time::Duration;
 use reqwest::header::RETRY_AFTER;
 use serde_json::Value;
 
-pub use trouble::{Trouble, cut, local_cause};
+pub use request_error::{RequestError, cut, local_cause};
 
 /// What a body may be long unless somebody says otherwise, in bytes.
 pub const BODY_MAX: usize = 1 << 20;
@@ -108,7 +108,7 @@ pub struct Client {
 
 impl Client {
     /// Fails only where this machine has no resources left.
-    pub fn new(options: Options) -> Result<Client, Trouble> {
+    pub fn new(options: Options) -> Result<Client, RequestError> {
         let mut http = reqwest::Client::builder()
             .local_address(options.local)
             .pool_max_idle_per_host(options.idle_max)
@@ -123,14 +123,14 @@ impl Client {
             http = http.timeout(time);
         }
         Ok(Client {
-            http: http.build().map_err(|error| trouble::of(&error))?,
+            http: http.build().map_err(|error| request_error::of(&error))?,
             body_max: options.body_max,
             in_memory: AtomicUsize::new(0),
         })
     }
 
     /// One request and its whole answer.
-    pub async fn call(&self, method: Method, url: &str, body: Option<&Value>) -> Result<Reply, Trouble> {
+    pub async fn call(&self, method: Method, url: &str, body: Option<&Value>) -> Result<Reply, RequestError> {
         let method = match method {
             Method::Get => reqwest::Method::GET,
             Method::Put => reqwest::Method::PUT,
@@ -141,7 +141,7 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.map_err(|error| trouble::of(&error))?;
+        let response = request.send().await.map_err(|error| request_error::of(&error))?;
         let status = response.status().as_u16();
         let retry_after = (response.headers().get(RETRY_AFTER))
             .and_then(|value| value.to_str().ok())
@@ -154,8 +154,8 @@ impl Client {
         })
     }
 
-    async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Trouble> {
-        let too_large = || Trouble::TooLarge { limit: self.body_max };
+    async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, RequestError> {
+        let too_large = || RequestError::TooLarge { limit: self.body_max };
         if response
             .content_length()
             .is_some_and(|length| length > self.body_max as u64)
@@ -167,12 +167,16 @@ impl Client {
             of: &self.in_memory,
             bytes: 0,
         };
-        while let Some(chunk) = response.chunk().await.map_err(|error| trouble::of(&error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| request_error::of(&error))?
+        {
             if chunk.len() > self.body_max - body.len() {
                 return Err(too_large());
             }
             if held.add(chunk.len()) > self.body_max.saturating_mul(BODIES_AT_ONCE) {
-                return Err(Trouble::TooMuch {
+                return Err(RequestError::TooMuch {
                     limit: self.body_max.saturating_mul(BODIES_AT_ONCE),
                 });
             }

@@ -25,6 +25,7 @@ mod entries;
 mod file;
 mod helper;
 mod mark;
+mod override_file;
 mod pack;
 mod plan;
 mod resolved;

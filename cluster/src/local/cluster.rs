@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::isolation::Isolation;
-use super::keeper::{Heard, Keeper, Line, Seat};
+use super::keeper::{Heard, Keeper, Line, SandboxSpec};
 use super::network::{NODES_MAX, Network};
 use super::protocol::{Order, StartOrder};
 use crate::{Cluster, ClusterError, Node, NodeProgram, Place, ProgramState, files, limits};
@@ -123,11 +123,11 @@ impl LocalCluster {
             spec.subnet,
         )?;
         let dir = prepare_folders(&spec.dir, &nodes)?;
-        let seats = nodes.iter().map(|node| Seat {
+        let sandboxes = nodes.iter().map(|node| SandboxSpec {
             name: node.name.clone(),
             log: dir.join(&node.name).join("log"),
         });
-        let keeper = Keeper::start(isolation, spec.sandbox_exe, seats.collect()).await?;
+        let keeper = Keeper::start(isolation, spec.sandbox_exe, sandboxes.collect()).await?;
         let cluster = LocalCluster {
             nodes,
             programs: spec.nodes,

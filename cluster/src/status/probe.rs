@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use duress_http::{Client, Trouble, cut};
+use duress_http::{Client, RequestError, cut};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -134,9 +134,9 @@ impl StatusProbe {
             what: what(),
             source: std::io::Error::other(cut(why)),
         };
-        let unanswered = |trouble: Trouble| match trouble {
-            Trouble::Local(why) => ClusterError::Local { what: what(), why },
-            trouble => failed(trouble.to_string()),
+        let unanswered = |error: RequestError| match error {
+            RequestError::Local(why) => ClusterError::Local { what: what(), why },
+            error => failed(error.to_string()),
         };
         let to = SocketAddr::new(node.ipv4.into(), self.port);
         let path = &self.request.path;

@@ -17,14 +17,14 @@ use duress_results::verdict_file::VerdictFile;
 
 use crate::cli::CheckArgs;
 use crate::commands::{colour, fail, print_json, print_painted};
-use crate::duration::Span;
+use crate::duration::SpecDuration;
 use crate::exit;
 use crate::judge;
 use crate::runs::judged::{Recorded, ReportError};
 use crate::spec::Claim;
 
 /// What may be spent on a history where the command line does not say; of a run its spec says it.
-const TIME: Span = Span::seconds(60);
+const TIME: SpecDuration = SpecDuration::seconds(60);
 const MEMORY_MIB: usize = 2048;
 
 #[derive(Debug, thiserror::Error)]

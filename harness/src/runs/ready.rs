@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duress_cluster::{Cluster, ClusterError, System, wait_ready};
-use duress_nemesis::Readiness;
+use duress_nemesis::AwaitReady;
 use tokio::time::Instant;
 
 use crate::addresses::Addresses;
@@ -25,7 +25,7 @@ pub(super) struct Ready {
 }
 
 #[async_trait::async_trait]
-impl Readiness for Ready {
+impl AwaitReady for Ready {
     async fn ready(&self, node: &str) -> Result<(), String> {
         let deadline = Instant::now() + self.limit;
         let ready = async {

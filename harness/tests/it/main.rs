@@ -5,6 +5,7 @@ mod bad_specs;
 mod compose;
 mod compose_heal;
 mod cut_off;
+mod doctor;
 mod evidence;
 mod heal;
 mod histories;

@@ -1,4 +1,4 @@
-//! What `duress heal` never touches.
+//! What `duress heal` never touches: its own namespaces.
 
 use std::io;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Parameter, Parameters, json, typed};
+use super::kind::{Parameter, Parameters, json, typed};
 use crate::life::technique::Technique;
 use crate::targets::{SELECTORS, Selector};
 

@@ -1,12 +1,12 @@
 //! Cutting links: the agent's rules, its probes, and what they leave alone.
 
 use duress_cluster::Place;
-use duress_nemesis::AgentClient;
 use duress_nemesis::agent::protocol::{Command, Hello, Point, Reachability};
 use duress_nemesis::kinds::partition::order::{Dropped, Rule, Took};
+use duress_nemesis::{AgentClient, AgentError};
 use std::time::Instant;
 
-use super::lab::{CLIENTS, Lab, OBSERVERS, silent, wait_until};
+use super::lab::{CLIENTS, Lab, OBSERVERS, identify, silent, wait_until};
 
 fn rule(lab: &Lab, at: usize, from: &[usize]) -> Rule {
     let drop_from = from
@@ -20,7 +20,13 @@ fn rule(lab: &Lab, at: usize, from: &[usize]) -> Rule {
 }
 
 async fn cut(agent: &AgentClient, fault: u64, rules: Vec<Rule>) {
-    agent.inject::<Took>("partition", fault, &rules).await.unwrap();
+    inject(agent, fault, &rules).await.unwrap();
+}
+
+async fn inject(agent: &AgentClient, fault: u64, rules: &[Rule]) -> Result<Took, AgentError> {
+    let places = rules.iter().map(|rule| rule.place.clone()).collect();
+    let nodes = identify(agent, places).await;
+    agent.inject("partition", fault, &nodes, &rules).await
 }
 
 async fn mend(agent: &AgentClient, fault: u64) -> Vec<Dropped> {
@@ -194,7 +200,7 @@ async fn the_own_network_is_never_touched() {
         place: here,
         drop_from: vec![CLIENTS.parse().unwrap()],
     }];
-    let error = agent.inject::<Took>("partition", 1, &rules).await.unwrap_err();
+    let error = inject(&agent, 1, &rules).await.unwrap_err();
     assert!(error.to_string().contains("own network namespace"), "{error}");
 }
 

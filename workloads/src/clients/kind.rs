@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use duress_http::Trouble;
+use duress_http::RequestError;
 use serde::{Deserialize, Serialize};
 
 use crate::generator::CatalogueEntry;
@@ -63,7 +63,7 @@ pub struct ClientKind {
     /// Whether it reads what a single member holds; see [`Service::content`].
     pub reads_members: bool,
     /// Makes one. It is shared by all processes.
-    pub make: fn(Options) -> Result<Box<dyn Service>, Trouble>,
+    pub make: fn(Options) -> Result<Box<dyn Service>, RequestError>,
 }
 
 impl ClientKind {

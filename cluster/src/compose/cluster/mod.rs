@@ -17,7 +17,8 @@ use super::config::ComposeConfig;
 use super::container::{addresses, data_on_host, node_of, program_state};
 use super::engine::Engine;
 use super::helper::{self, Helper};
-use super::mark::Mark;
+use super::mark::{Mark, project_name};
+use super::override_file;
 use super::plan::no_image;
 use super::resolved::Resolved;
 use super::sweep;
@@ -51,7 +52,7 @@ impl ComposeCluster {
     /// Runs this program with these arguments in a container of the run's, in the PID namespace of the machine that the
     /// engine runs on, as root. It goes down with the cluster.
     pub async fn start_helper(&self, arguments: &[&str]) -> Result<Helper, ClusterError> {
-        let name = format!("{}-agent", sweep::project_name(&self.config.run));
+        let name = format!("{}-agent", project_name(&self.config.run));
         let labels = self.mark.labels().into_iter().collect();
         helper::start(&self.engine, &name, labels, arguments).await
     }
@@ -74,7 +75,7 @@ impl ComposeCluster {
     /// The override file as it is now.
     pub fn override_yaml(&self) -> String {
         let additions = self.additions.lock().expect("no panic while it is held");
-        additions.to_yaml(&self.resolved, self.tool.generation)
+        override_file::text(&additions, &self.resolved, self.tool.generation)
     }
 
     /// Name of the network that nodes are addressed by.

@@ -8,6 +8,7 @@
 
 mod agent;
 mod links;
+mod needs;
 pub mod order;
 mod shape;
 mod steps;
@@ -17,20 +18,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duress_checker::history::Effect;
+use duress_cluster::doctor::Requirement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{About, Kind, Left, Parameter, Parameters, json, typed};
+use super::kind::{About, Healed, Kind, Left, Parameter, Parameters, json, typed};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 use crate::life::technique::Technique;
 use crate::targets::Selector;
 
-use agent::{Network, remove_chains};
+use agent::{Network, remove_chain};
+use order::Dropped;
 pub use shape::Shape;
-
-/// As in specs, schedules and histories.
-const NAME: &str = "partition";
 
 /// The kind.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,7 @@ struct PartitionParameters {
 
 impl Kind for Partition {
     fn name(&self) -> &'static str {
-        NAME
+        steps::KIND
     }
 
     fn effect(&self) -> Effect {
@@ -94,14 +94,28 @@ impl Kind for Partition {
         Ok(Arc::new(parameters))
     }
 
+    fn needs(&self) -> &'static [&'static Requirement] {
+        static NEEDS: [&Requirement; 2] = [&needs::IPTABLES, &needs::IP6TABLES];
+        &NEEDS
+    }
+
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(Network::new(mark.clone())))
     }
 
-    fn mend(&self, left: &Left<'_>) -> io::Result<String> {
-        Ok(match remove_chains(left.node, left.mark)? {
-            Some(packets) => format!("removed the rules, which had dropped {packets} packets"),
-            None => "no rules were left".to_owned(),
+    fn heal(&self, left: &Left<'_>) -> io::Result<Healed> {
+        let Some(packets) = remove_chain(left)? else {
+            return Ok(Healed {
+                said: "no rules were left".to_owned(),
+                answer: Value::Null,
+            });
+        };
+        Ok(Healed {
+            said: format!("removed the rules, which had dropped {packets} packets"),
+            answer: json(&Dropped {
+                node: left.node.place.name.clone(),
+                packets,
+            }),
         })
     }
 }
