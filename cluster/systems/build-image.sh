@@ -11,7 +11,7 @@ unnamed() { docker image ls --quiet --no-trunc --filter dangling=true "$@"; }
 
 before=$(docker image inspect --format '{{.Id}}' "$tag" 2>/dev/null) || before=
 echo "image: building $tag" >&2
-docker build --quiet --tag "$tag" "$@" >/dev/null
+docker build --quiet --force-rm --tag "$tag" "$@" >/dev/null
 
 for image in $(unnamed --filter "label=duress.stage=$tag") $(unnamed | grep -Fx "$before"); do
   # One that a container still uses stays.
