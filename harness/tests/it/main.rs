@@ -3,6 +3,7 @@
 mod bad_input;
 mod bad_specs;
 mod compose;
+mod compose_agent;
 mod compose_heal;
 mod cut_off;
 mod doctor;

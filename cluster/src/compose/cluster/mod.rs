@@ -138,11 +138,14 @@ impl Cluster for ComposeCluster {
                 });
             }
         };
-        let data = self
-            .config
-            .data
-            .as_deref()
-            .map(|path| data_on_host(&container, path, pid));
+        // A folder of the run is named as itself: an engine with mounts of its own, as one without root has, mounts it
+        // where only the engine sees it.
+        let own = {
+            let additions = self.additions.lock().expect("no panic while it is held");
+            additions.data.get(node).map(|folder| folder.outside.clone())
+        };
+        let inside = self.config.data.as_deref();
+        let data = own.or_else(|| Some(data_on_host(&container, inside?, pid)));
         Ok(Place {
             name: node.to_owned(),
             pid,
