@@ -47,6 +47,7 @@ pub struct PropertyVerdict {
 
 /// One of the ways to decide a property, and what became of its answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DecidedBy {
     /// Its name, e.g. `direct` or `search`.
     pub path: String,
