@@ -72,7 +72,9 @@ impl Folder {
             .map_err(failed("open", &path))?
             .into();
         if !file.metadata().map_err(failed("look at", &path))?.is_file() {
-            return Err(failed("open", &path)(io::Error::other("it is no plain file")));
+            return Err(failed("open", &path)(io::Error::other(
+                "it is not a regular file",
+            )));
         }
         Ok(file)
     }

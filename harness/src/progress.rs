@@ -22,7 +22,7 @@ use crate::recorder::{Recorder, Tally};
 /// Between two looks on a terminal.
 const LIVE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Between two lines where output is no terminal.
+/// Between two lines where the output is not a terminal.
 const QUIET_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Shows how a run goes, on standard error and in `duress.log`.

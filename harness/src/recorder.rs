@@ -155,7 +155,7 @@ impl Recorder {
                 let result = write_events(&queue, BufWriter::with_capacity(1 << 16, file));
                 if result.is_err() {
                     queue.broken.store(true, Ordering::Release);
-                    // Who waits for room must not wait for ever.
+                    // Writers that wait for room must not wait for ever.
                     let _waiting = queue.lock();
                     queue.room.notify_all();
                 }

@@ -1,4 +1,4 @@
-//! What is, or may be, in force: written and synced before anything is broken, so that `duress heal` can mend it when
+//! What is, or may be, in force: written and synced before anything is broken, so that `duress heal` can undo it when
 //! controller and agent are both dead.
 //!
 //! `nemesis-journal.jsonl`, one object a line, appended only:

@@ -342,7 +342,7 @@ mod tests {
                 "single node",
             ),
             ("pause = \"3s..1s\"", "did you mean \"1s..3s\"?"),
-            ("pause = \"3 parsecs\"", "is no duration"),
+            ("pause = \"3 parsecs\"", "is not a duration"),
             ("paws = \"3s\"", "`pause`"),
         ] {
             let error = checked(text).unwrap_err();

@@ -284,7 +284,7 @@ fn open(exe: &[OsString], sandbox: &SandboxSpec, children: &mut Children) -> Res
                     Err(error) => heard.send_modify(|state| {
                         state
                             .ended
-                            .get_or_insert(format!("it said {line:?}, which is no event: {error}"));
+                            .get_or_insert(format!("it said {line:?}, which is not an event: {error}"));
                     }),
                 }
             }

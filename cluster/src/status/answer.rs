@@ -45,7 +45,7 @@ impl From<Pointer> for String {
 }
 
 impl Pointer {
-    /// What stands there. Null is as good as nothing.
+    /// What stands there. Null counts as nothing.
     fn of<'a>(&self, answer: &'a Value) -> Option<&'a Value> {
         answer.pointer(&self.0).filter(|value| !value.is_null())
     }
@@ -159,7 +159,7 @@ impl Answer {
             .ok_or_else(|| absent("name of a member", pointer))
     }
 
-    /// The role in so many words; `None` where it has to follow from who leads.
+    /// The role, if the status names it; `None` where it has to follow from who leads.
     fn role(&self, answer: &Value) -> Result<Option<Role>, String> {
         let Some(pointer) = &self.role else {
             return Ok(None);

@@ -56,7 +56,7 @@ pub struct NodeStatus {
     pub ready: bool,
 }
 
-/// Who is what, by all statuses together.
+/// The role of every node, judged from all statuses together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roles {
     /// Who claims to lead in the highest term that anyone leads in.

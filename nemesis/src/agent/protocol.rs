@@ -181,7 +181,7 @@ impl TryFrom<String> for Mark {
             return Ok(Mark(text));
         }
         Err(format!(
-            "{text:?} is no mark of a run: it has {MARK_DIGITS} hexadecimal digits"
+            "{text:?} is not the mark of a run, which has {MARK_DIGITS} hexadecimal digits"
         ))
     }
 }

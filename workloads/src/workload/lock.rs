@@ -194,7 +194,7 @@ mod tests {
             assert_eq!(lock.next(8, &mut rng).f, "acquire", "others are not affected");
             lock.observe(&op, &op.value);
         }
-        // Who does not get it tries again.
+        // A process that does not get it tries again.
         lock.stages.clear();
         assert_eq!(lock.next(7, &mut rng).f, "acquire");
         assert_eq!(lock.next(7, &mut rng).f, "acquire");

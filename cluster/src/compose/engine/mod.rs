@@ -131,7 +131,7 @@ impl Engine {
         })
     }
 
-    /// Removes one thing; a container by force and with its anonymous volumes. What is gone already is no error.
+    /// Removes one thing; a container by force and with its anonymous volumes. What is gone already is not an error.
     pub async fn remove(&self, thing: &Thing) -> Result<(), ClusterError> {
         let removed = match thing.kind {
             Kind::Container => {
