@@ -78,7 +78,7 @@ impl Default for FaultsSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawEntry", into = "RawEntry")]
 pub struct MixEntry {
-    /// What.
+    /// The fault, with its parameters.
     pub fault: Fault,
     /// How long, if not as long as others.
     pub length: Option<DurationRange>,
@@ -90,7 +90,7 @@ pub struct MixEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawEntry", into = "RawEntry")]
 pub struct AtEntry {
-    /// What.
+    /// The fault, with its parameters.
     pub fault: Fault,
     /// How long, if not as long as others.
     pub length: Option<DurationRange>,

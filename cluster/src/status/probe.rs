@@ -37,7 +37,7 @@ pub enum Method {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written", rename_all = "kebab-case")]
 pub struct StatusRequest {
-    /// How.
+    /// By GET or POST.
     pub method: Method,
     /// E.g. `/status`.
     pub path: String,
