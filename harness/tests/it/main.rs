@@ -10,6 +10,7 @@ mod evidence;
 mod heal;
 mod histories;
 mod host;
+mod logs;
 mod proof;
 mod runs;
 mod signals;

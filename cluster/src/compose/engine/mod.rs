@@ -3,6 +3,7 @@
 //! A thin layer over `bollard` that speaks this crate's words: containers are found by label, never by name, and every
 //! error says what was tried.
 
+mod archive;
 mod logs;
 
 use std::collections::HashMap;
