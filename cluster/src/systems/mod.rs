@@ -59,6 +59,9 @@ pub struct System {
     /// What may be lost.
     #[serde(default)]
     pub durability: Durability,
+    /// Defects that are switched on by adding `--defect NAME` to `argv`; only systems made for calibration have some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defects: Vec<String>,
     /// Files that nodes write, beside what they write to their output: kept at the end of a run.
     #[serde(
         default,

@@ -232,11 +232,6 @@ fn check_local(local: &LocalSpec) -> Result<(), Complaint> {
     within(bounds::LOCAL_NODES, local.nodes as u64)?;
     within(bounds::LOCAL_READY, local.ready)?;
     words(&key("defects"), &local.defects)?;
-    for (index, defect) in local.defects.iter().enumerate() {
-        if let Err(error) = defect.parse::<duress_specimen::Defect>() {
-            return Err(key("defects").entry(index).complain(error.to_string()));
-        }
-    }
     distinct(&key("defects"), &local.defects)?;
     words(&key("args"), &local.args)
 }
