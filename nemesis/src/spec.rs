@@ -115,7 +115,7 @@ struct RawEntry {
 
 impl RawEntry {
     fn fault(&self) -> Result<Fault, SpecError> {
-        Fault::written(self.kind, self.parameters.clone()).map_err(SpecError::here)
+        Fault::written(self.kind, self.parameters.clone()).map_err(|error| SpecError::here(error.what))
     }
 }
 

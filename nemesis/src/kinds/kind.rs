@@ -10,6 +10,7 @@ use duress_cluster::doctor::Requirement;
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use crate::agent::apart::check_apart;
 use crate::agent::part::AgentPart;
@@ -29,7 +30,7 @@ pub trait Kind: Sync {
     fn about(&self) -> About;
 
     /// Reads the parameters of one fault, an object. The error says what would be right.
-    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String>;
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, ParameterError>;
 
     /// What it needs of the machine where nodes live, beside what it takes to run them there.
     fn needs(&self) -> &'static [&'static Requirement] {
@@ -41,6 +42,34 @@ pub trait Kind: Sync {
 
     /// Undoes at one node what may be in force of a fault, from plain data alone. Safe to repeat.
     fn heal(&self, left: &Left<'_>) -> io::Result<Healed>;
+}
+
+/// Why the parameters of a fault can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct ParameterError {
+    /// The parameter that is wrong, or not known; `None` where one is missing.
+    pub key: Option<String>,
+    /// What would be right.
+    pub what: String,
+}
+
+impl ParameterError {
+    /// About this parameter.
+    pub(super) fn at(key: &str, what: impl Into<String>) -> Self {
+        ParameterError {
+            key: Some(key.to_owned()),
+            what: what.into(),
+        }
+    }
+
+    /// About the parameters as a whole.
+    pub(super) fn whole(what: impl Into<String>) -> Self {
+        ParameterError {
+            key: None,
+            what: what.into(),
+        }
+    }
 }
 
 /// The parameters of one fault.
@@ -160,8 +189,18 @@ impl Serialize for KindRef {
 }
 
 /// Reads the parameters of a kind into the type that it has for them.
-pub(super) fn typed<P: DeserializeOwned>(parameters: Value) -> Result<P, String> {
-    serde_json::from_value(parameters).map_err(|error| error.to_string())
+pub(super) fn typed<P: DeserializeOwned>(parameters: Value) -> Result<P, ParameterError> {
+    serde_path_to_error::deserialize(parameters).map_err(|error| {
+        let mut path = error.path().iter();
+        let key = match path.next() {
+            Some(Segment::Map { key }) => Some(key.clone()),
+            _ => None,
+        };
+        ParameterError {
+            key,
+            what: error.into_inner().to_string(),
+        }
+    })
 }
 
 /// Writes the parameters of a kind.

@@ -14,7 +14,7 @@ use duress_checker::history::Effect;
 use serde_json::Value;
 
 use super::at_nodes;
-use super::kind::{About, Healed, Kind, Left, Parameters};
+use super::kind::{About, Healed, Kind, Left, ParameterError, Parameters};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 
@@ -52,7 +52,7 @@ impl Kind for Kill {
         }
     }
 
-    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, ParameterError> {
         at_nodes::read(parameters, |id, targets, seed, _| {
             Box::new(KillSteps::new(id, NAME, targets, seed, None))
         })

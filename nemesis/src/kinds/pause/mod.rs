@@ -15,7 +15,7 @@ use duress_checker::history::Effect;
 use serde_json::Value;
 
 use super::at_nodes;
-use super::kind::{About, Healed, Kind, Left, Parameters, json};
+use super::kind::{About, Healed, Kind, Left, ParameterError, Parameters, json};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::{Mark, Processes};
 
@@ -45,7 +45,7 @@ impl Kind for Pause {
         }
     }
 
-    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, ParameterError> {
         at_nodes::read(parameters, |id, targets, seed, _| {
             Box::new(steps::PauseSteps::new(id, targets, seed))
         })
