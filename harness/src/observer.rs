@@ -22,7 +22,7 @@ use duress_workloads::retry::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::addresses::Addresses;
+use crate::address_book::AddressBook;
 use crate::recorder::Recorder;
 
 /// Between two looks at a node.
@@ -38,7 +38,7 @@ type Statuses = BTreeMap<String, Option<NodeStatus>>;
 #[derive(Clone)]
 pub struct Look {
     cluster: Arc<dyn Cluster>,
-    addresses: Arc<Addresses>,
+    addresses: Arc<AddressBook>,
     status: Option<StatusProbe>,
     readiness: Readiness,
     leaders: bool,
@@ -48,7 +48,7 @@ impl Look {
     /// As this system is to be asked, from `local`.
     pub fn new(
         cluster: Arc<dyn Cluster>,
-        addresses: Arc<Addresses>,
+        addresses: Arc<AddressBook>,
         system: &System,
         local: Option<IpAddr>,
     ) -> Result<Self, ClusterError> {

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::addresses::Addresses;
+use crate::address_book::AddressBook;
 use crate::client;
 use crate::contents;
 use crate::interrupt::Interrupt;
@@ -145,7 +145,7 @@ impl Run<'_> {
     async fn on(&self, deployed: &Deployed) -> Result<(), Failure> {
         let cluster = &deployed.cluster;
         let observer_address = cluster.observer_addresses().and_then(|list| first_v4(&list));
-        let addresses = Arc::new(Addresses::new(cluster.clone(), self.plan.system.port));
+        let addresses = Arc::new(AddressBook::new(cluster.clone(), self.plan.system.port));
         let look = Look::new(
             cluster.clone(),
             addresses.clone(),
@@ -309,7 +309,7 @@ impl Run<'_> {
         &self,
         deployed: &Deployed,
         observer: &Observer,
-        addresses: &Arc<Addresses>,
+        addresses: &Arc<AddressBook>,
     ) -> Result<Nemesis, Failure> {
         let journal = Journal::create(&journal_path(self.dir), &self.key, Controller::this());
         let journal = journal.map_err(NemesisError::from)?;
@@ -340,7 +340,7 @@ impl Run<'_> {
         )?)
     }
 
-    fn clients(&self, cluster: &dyn Cluster, addresses: Arc<Addresses>) -> Result<Clients, Failure> {
+    fn clients(&self, cluster: &dyn Cluster, addresses: Arc<AddressBook>) -> Result<Clients, Failure> {
         let from = first_v4(&cluster.client_addresses());
         let service = client::service(&self.plan.spec, &self.plan.system, from).map_err(Failure::Other)?;
         let workload = self

@@ -41,7 +41,7 @@ pub trait Kind: Sync {
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>>;
 
     /// Undoes at one node what may be in force of a fault, from plain data alone. Safe to repeat.
-    fn heal(&self, left: &Left<'_>) -> io::Result<Healed>;
+    fn heal(&self, at: &InForceAt<'_>) -> io::Result<Undone>;
 }
 
 /// Why the parameters of a fault can't be read.
@@ -94,7 +94,7 @@ pub trait Parameters: fmt::Debug + Send + Sync {
 
 /// What may be in force of a fault at one node.
 #[derive(Clone, Copy, Debug)]
-pub struct Left<'a> {
+pub struct InForceAt<'a> {
     /// Number of the fault.
     pub fault: u64,
     /// The node, which is still the one that was written down.
@@ -117,7 +117,7 @@ pub struct Healer<'a> {
     pub own_namespaces: bool,
 }
 
-impl Left<'_> {
+impl InForceAt<'_> {
     /// Fails where the node shares its namespace of this kind (`net`, `pid`) with the one who heals, and may not.
     pub(crate) fn check_apart(&self, which: &str, inode: u64) -> io::Result<()> {
         if self.healer.own_namespaces {
@@ -129,7 +129,7 @@ impl Left<'_> {
 
 /// What was undone at one node.
 #[derive(Clone, Debug)]
-pub struct Healed {
+pub struct Undone {
     /// For a person: one sentence without its subject, e.g. `woke 3 processes`.
     pub said: String,
     /// For the controller's half of the kind. Null: there was nothing to undo.

@@ -22,5 +22,5 @@ pub mod restart;
 mod table;
 
 pub use fault::Fault;
-pub use kind::{About, Healed, Healer, Kind, KindRef, Left, Parameter, ParameterError, Parameters};
+pub use kind::{About, Healer, InForceAt, Kind, KindRef, Parameter, ParameterError, Parameters, Undone};
 pub use table::{CatalogueEntry, TABLE, catalogue};

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::{Bound, SpecError, share};
-use crate::generator::{CatalogueEntry, Parameters, Workload};
+use crate::generator::{CatalogueEntry, Workload, WorkloadParameters};
 use crate::op::{Op, Operation};
 
 /// What a spec says of the lock workload.
@@ -81,7 +81,7 @@ const HOLD_MS: Bound<u64> = Bound {
 };
 const STALL: Bound<f64> = share("stall");
 
-impl Parameters for LockSpec {
+impl WorkloadParameters for LockSpec {
     const ABOUT: CatalogueEntry = CatalogueEntry {
         name: "lock",
         description: "a lock with a lease: acquire, work, release, without fencing; for the property mutual-exclusion",

@@ -22,7 +22,7 @@ use duress_cluster::doctor::Requirement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::kind::{About, Healed, Kind, Left, Parameter, ParameterError, Parameters, json, typed};
+use super::kind::{About, InForceAt, Kind, Parameter, ParameterError, Parameters, Undone, json, typed};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 use crate::life::technique::Technique;
@@ -106,17 +106,17 @@ impl Kind for Partition {
         Some(Box::new(Network::new(mark.clone())))
     }
 
-    fn heal(&self, left: &Left<'_>) -> io::Result<Healed> {
-        let Some(packets) = remove_chain(left)? else {
-            return Ok(Healed {
+    fn heal(&self, at: &InForceAt<'_>) -> io::Result<Undone> {
+        let Some(packets) = remove_chain(at)? else {
+            return Ok(Undone {
                 said: "no rules were left".to_owned(),
                 answer: Value::Null,
             });
         };
-        Ok(Healed {
+        Ok(Undone {
             said: format!("removed the rules, which had dropped {packets} packets"),
             answer: json(&Dropped {
-                node: left.node.place.name.clone(),
+                node: at.node.place.name.clone(),
                 packets,
             }),
         })

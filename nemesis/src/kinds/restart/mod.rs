@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::at_nodes;
 use super::kill::{KillSteps, nothing_left};
-use super::kind::{About, Healed, Kind, Left, ParameterError, Parameters};
+use super::kind::{About, InForceAt, Kind, ParameterError, Parameters, Undone};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 
@@ -53,7 +53,7 @@ impl Kind for Restart {
         None
     }
 
-    fn heal(&self, _left: &Left<'_>) -> io::Result<Healed> {
+    fn heal(&self, _at: &InForceAt<'_>) -> io::Result<Undone> {
         Ok(nothing_left())
     }
 }
