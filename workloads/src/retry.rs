@@ -116,7 +116,7 @@ pub enum Routing {
     Any,
 }
 
-/// One process' way to the system. Remembers who answered last.
+/// One process' way to the system. Remembers which node answered last.
 pub struct Session<'a> {
     /// The system's client.
     pub service: &'a dyn Service,

@@ -183,7 +183,7 @@ impl Drop for Children {
 
 fn keep(inbox: &mpsc::Receiver<Task>, mut children: Children) {
     while let Ok(task) = inbox.recv() {
-        // Who asked may have lost patience: then nobody wants the answer.
+        // The caller may have given up: then nobody wants the answer.
         match task {
             Task::Ip { lines, force, done } => {
                 let _ = done.send(tools::ip_batch(&lines, force));

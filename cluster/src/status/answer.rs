@@ -88,7 +88,7 @@ pub struct Answer {
 /// Which facts a status tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Who leads and who follows.
+    /// Whether roles are told: which node leads, and which follow.
     pub roles: bool,
     /// The term.
     pub term: bool,

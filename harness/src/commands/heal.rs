@@ -35,7 +35,7 @@ pub fn main(args: &HealArgs) -> ExitCode {
     };
     let mut code = ExitCode::SUCCESS;
     let mut all = Vec::new();
-    // First: with a container goes all that was in force in it, and who may talk to the engine may be no root here.
+    // First: with a container goes all that was in force in it, and a user who may talk to the engine may not be root here.
     match heal_engine(&key) {
         Ok(healed) => all.extend(healed.into_iter().map(HealedRun::from)),
         Err(error) => code = fail(&error, exit::HARNESS_FAILURE),

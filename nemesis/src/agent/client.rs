@@ -164,7 +164,7 @@ impl AgentClient {
         })
     }
 
-    /// Who answered.
+    /// What the agent said of itself.
     pub fn hello(&self) -> &Hello {
         &self.hello
     }

@@ -186,7 +186,7 @@ impl TryFrom<String> for Mark {
     }
 }
 
-/// Who the agent is.
+/// The agent's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`PROTOCOL_VERSION`] of the agent.

@@ -2,7 +2,7 @@
 //!
 //! It acts on genuine lines only, in the boot that they were written in, when the controller is dead; and there only on nodes
 //! that are still the ones that were written down, by start time and by the namespaces that they lived in: removes chains
-//! with the run's mark, wakes processes that a pause stopped. What shares a namespace with the one who heals is never touched.
+//! with the run's mark, wakes processes that a pause stopped. What shares a namespace with the process that heals is never touched.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -101,24 +101,24 @@ pub struct InForceAt<'a> {
     pub node: &'a Identity,
     /// Every process that the fault stopped, at all nodes. `None`: it was cut off before it could say.
     pub held: Option<&'a [Process]>,
-    /// Who heals it.
+    /// The one that heals it.
     pub healer: Healer<'a>,
 }
 
-/// Who heals, and what it leaves alone.
+/// The agent or `duress heal`, and what it must leave alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Healer<'a> {
     /// What the chains of the run are named after.
     pub mark: &'a Mark,
     /// Processes that other faults hold, and go on holding.
     pub kept: &'a [Process],
-    /// Whether nodes may share namespaces with the one who heals, as programs on a host do. The agent knows what it did; a
+    /// Whether nodes may share namespaces with the process that heals, as programs on a host do. The agent knows what it did; a
     /// journal's word does not count for that much.
     pub own_namespaces: bool,
 }
 
 impl InForceAt<'_> {
-    /// Fails where the node shares its namespace of this kind (`net`, `pid`) with the one who heals, and may not.
+    /// Fails where the node shares its namespace of this kind (`net`, `pid`) with the process that heals, and may not.
     pub(crate) fn check_apart(&self, which: &str, inode: u64) -> io::Result<()> {
         if self.healer.own_namespaces {
             return Ok(());

@@ -6,7 +6,7 @@
 //! {"process":3,"type":"ok","f":"release","key":"lock","value":3}
 //! ```
 //!
-//! The lock has a lease, and nothing fences off a holder who is late. Now and then a holder *stalls*, as a process does in
+//! The lock has a lease, and nothing fences off a holder that is late. Now and then a holder *stalls*, as a process does in
 //! a long garbage collection or on a machine that was suspended: it stands still past the end of its lease and goes on as
 //! if it held the lock. Then a second one does.
 
