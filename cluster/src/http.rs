@@ -21,7 +21,7 @@ pub(crate) fn client(local: Option<IpAddr>, limit: Duration) -> Result<Client, C
     })
 }
 
-/// The body of a successful answer as JSON, if it is JSON. Anything but 2xx is no success, redirects included.
+/// The body of a successful answer as JSON, if it is JSON. Anything but 2xx is not a success, redirects included.
 pub(crate) async fn get(client: &Client, to: SocketAddr, path: &str) -> Result<Option<Value>, RequestError> {
     success(
         client

@@ -50,13 +50,13 @@ pub enum Command {
     /// Write report.html, junit.xml and verdict.json of a run again, also of one that was cut off
     #[command(after_help = "Example:\n  duress report results/runs/latest")]
     Report(ReportArgs),
-    /// Mend what a dead run may have left broken
+    /// Heal what a dead run may have left broken
     #[command(
         after_help = "Example:\n  duress heal              # every run below results/runs\n  duress heal results/runs/register/20260102T030405Z-7\n\n\
                       A run whose controller is alive is left alone and named. Nothing is done on the word of a label or a journal\n\
                       that does not prove, with the key in DURESS_STATE, /var/lib/duress or ~/.local/state/duress, that this user's\n\
                       Duress wrote it.\n\n\
-                      Exit codes:\n  0   all that was found is mended, or belongs to a living run\n  3   something may still be broken, or a \
+                      Exit codes:\n  0   all that was found is healed, or belongs to a living run\n  3   something may still be broken, or a \
                       run that was named is alive\n  64  there is no such run"
     )]
     Heal(HealArgs),

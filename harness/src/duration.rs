@@ -10,12 +10,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct SpecDuration(pub Duration);
 
 impl SpecDuration {
-    /// So many seconds.
+    /// A whole number of seconds.
     pub const fn seconds(seconds: u64) -> Self {
         SpecDuration(Duration::from_secs(seconds))
     }
 
-    /// So many milliseconds.
+    /// A whole number of milliseconds.
     pub const fn milliseconds(milliseconds: u64) -> Self {
         SpecDuration(Duration::from_millis(milliseconds))
     }
@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for SpecDuration {
         match humantime::parse_duration(&text) {
             Ok(duration) => Ok(SpecDuration(duration)),
             Err(error) => Err(serde::de::Error::custom(format!(
-                "{text:?} is no duration ({error}); write e.g. \"500ms\", \"30s\" or \"2m\""
+                "{text:?} is not a duration ({error}); write e.g. \"500ms\", \"30s\" or \"2m\""
             ))),
         }
     }

@@ -6,7 +6,7 @@
 //! spec/    (nemesis)    runs/   recorder.rs       judge.rs        (results)
 //! ```
 
-mod addresses;
+mod address_book;
 pub mod cli;
 mod client;
 pub mod commands;

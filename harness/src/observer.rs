@@ -1,4 +1,4 @@
-//! Watches the nodes while clients and faults are at them: who leads, who is up, how far the log is.
+//! Watches the nodes while clients and faults are at them: which leads, which are up, how far the log is.
 //!
 //! Every node is asked for its status all the time, or where the system has none, whether it is ready; from an address that
 //! no fault cuts. What it says goes into `nodes/<node>/probes.jsonl`, one [`Probe`] a line, and makes up the [`Roles`] by
@@ -22,7 +22,7 @@ use duress_workloads::retry::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::addresses::Addresses;
+use crate::address_book::AddressBook;
 use crate::recorder::Recorder;
 
 /// Between two looks at a node.
@@ -38,7 +38,7 @@ type Statuses = BTreeMap<String, Option<NodeStatus>>;
 #[derive(Clone)]
 pub struct Look {
     cluster: Arc<dyn Cluster>,
-    addresses: Arc<Addresses>,
+    addresses: Arc<AddressBook>,
     status: Option<StatusProbe>,
     readiness: Readiness,
     leaders: bool,
@@ -48,7 +48,7 @@ impl Look {
     /// As this system is to be asked, from `local`.
     pub fn new(
         cluster: Arc<dyn Cluster>,
-        addresses: Arc<Addresses>,
+        addresses: Arc<AddressBook>,
         system: &System,
         local: Option<IpAddr>,
     ) -> Result<Self, ClusterError> {
@@ -169,7 +169,7 @@ impl Observer {
         })
     }
 
-    /// Who leads and who follows, as far as anybody says.
+    /// Which node leads and which follow, as far as any node says.
     pub fn roles(&self) -> watch::Receiver<Roles> {
         self.roles.clone()
     }
@@ -216,7 +216,7 @@ fn write_probe(file: &mut BufWriter<File>, time: u64, status: Option<&NodeStatus
     file.flush()
 }
 
-/// Who leads and who follows: nodes that say nothing do neither.
+/// Which node leads and which follow: nodes that say nothing do neither.
 fn roles_of(nodes: &[Node], statuses: &Statuses) -> Roles {
     let answered = statuses
         .iter()

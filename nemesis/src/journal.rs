@@ -1,4 +1,4 @@
-//! What is, or may be, in force: written and synced before anything is broken, so that `duress heal` can mend it when
+//! What is, or may be, in force: written and synced before anything is broken, so that `duress heal` can undo it when
 //! controller and agent are both dead.
 //!
 //! `nemesis-journal.jsonl`, one object a line, appended only:
@@ -117,7 +117,7 @@ impl Journal {
         &self.mark
     }
 
-    /// Writes the first line: whose journal it is, and who does the breaking.
+    /// Writes the first line: which run it belongs to, and which agent injects its faults.
     pub fn begin(&self, agent: &Hello) -> Result<(), JournalError> {
         let directory = directory_of(&self.path).map_err(io_error("find the folder of", &self.path))?;
         self.write(&Entry::Run(RunEntry {

@@ -34,7 +34,7 @@ pub use request_error::{RequestError, cut, local_cause};
 /// What a body may be long unless somebody says otherwise, in bytes.
 pub const BODY_MAX: usize = 1 << 20;
 
-/// So many of the longest bodies may be in memory at one time.
+/// How many of the longest bodies may be in memory at one time.
 pub const BODIES_AT_ONCE: usize = 64;
 
 /// How a [`Client`] asks.

@@ -23,7 +23,7 @@ pub enum RequestError {
         /// In bytes.
         limit: usize,
     },
-    /// The answer was not read to its end, since so many long ones came at once.
+    /// The answer was not read to its end, because too many long ones came at once.
     #[error("the answers of this moment are longer than {limit} bytes together, this one was not read")]
     TooMuch {
         /// In bytes.

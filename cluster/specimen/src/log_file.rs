@@ -83,7 +83,7 @@ pub struct LogFile {
     identity: Option<Identity>,
 }
 
-/// Who a data directory belongs to, fixed at its first start.
+/// The node that a data directory belongs to, fixed at its first start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Identity {
     /// The number in the protocol.

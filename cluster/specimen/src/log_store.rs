@@ -4,9 +4,9 @@
 //! short, so the whole of it is in memory as well.
 //!
 //! *A restarted leader does not lead on.* The library lets a node that finds its own committed vote resume as leader at
-//! once, with the commit index that was saved, which may be older than writes it has already acknowledged; a
-//! linearizable read served then could be stale. [`LogStore::read_vote`] hands such a vote back as not committed: the
-//! node must be elected again.
+//! once, with the commit index that was saved. That may be older than writes which it has already acknowledged, so a
+//! linearizable read could be stale. [`LogStore::read_vote`] hands such a vote back as not committed: the node must be
+//! elected again.
 
 use std::fmt::Debug;
 use std::io;

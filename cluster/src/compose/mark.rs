@@ -116,7 +116,7 @@ impl Mark {
         &self.run
     }
 
-    /// Who drives it.
+    /// The controller that drives the run.
     pub fn controller(&self) -> &Controller {
         &self.controller
     }

@@ -183,7 +183,7 @@ impl Drop for Children {
 
 fn keep(inbox: &mpsc::Receiver<Task>, mut children: Children) {
     while let Ok(task) = inbox.recv() {
-        // Who asked may have lost patience: then nobody wants the answer.
+        // The caller may have given up: then nobody wants the answer.
         match task {
             Task::Ip { lines, force, done } => {
                 let _ = done.send(tools::ip_batch(&lines, force));
@@ -284,7 +284,7 @@ fn open(exe: &[OsString], sandbox: &SandboxSpec, children: &mut Children) -> Res
                     Err(error) => heard.send_modify(|state| {
                         state
                             .ended
-                            .get_or_insert(format!("it said {line:?}, which is no event: {error}"));
+                            .get_or_insert(format!("it said {line:?}, which is not an event: {error}"));
                     }),
                 }
             }

@@ -16,6 +16,7 @@ use std::path::Path;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::logs::{LogFile, log_files};
 use crate::status::{Facts, StatusRequest};
 use crate::{ClusterError, Node, NodeProgram, Readiness, TemplateValues};
 
@@ -58,6 +59,16 @@ pub struct System {
     /// What may be lost.
     #[serde(default)]
     pub durability: Durability,
+    /// Defects that are switched on by adding `--defect NAME` to `argv`; only systems made for calibration have some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defects: Vec<String>,
+    /// Files that nodes write, beside what they write to their output: kept at the end of a run.
+    #[serde(
+        default,
+        deserialize_with = "log_files",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub logs: Vec<LogFile>,
     /// How it runs in containers, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compose: Option<ComposeSystem>,

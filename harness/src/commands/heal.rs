@@ -1,4 +1,4 @@
-//! `duress heal`: mend what a dead run may have left broken. Runs that live are left alone.
+//! `duress heal`: heal what a dead run may have left broken. Runs that are alive are left alone.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -35,9 +35,9 @@ pub fn main(args: &HealArgs) -> ExitCode {
     };
     let mut code = ExitCode::SUCCESS;
     let mut all = Vec::new();
-    // First: with a container goes all that was in force in it, and who may talk to the engine may be no root here.
+    // First: with a container goes all that was in force in it, and a user who may talk to the engine may not be root here.
     match heal_engine(&key) {
-        Ok(healed) => all.extend(healed.into_iter().map(Mended::from)),
+        Ok(healed) => all.extend(healed.into_iter().map(HealedRun::from)),
         Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
     }
     for dir in dirs {
@@ -47,12 +47,12 @@ pub fn main(args: &HealArgs) -> ExitCode {
         }
         match heal_from_journal(&journal, &key) {
             Ok(report) => {
-                // Who names a run wants it healed; who names none wants what is dead to be.
+                // A run that is named must be healed; without names, only dead runs are.
                 let refused = report.spared.is_some() && !args.runs.is_empty();
                 if refused || !report.failed.is_empty() {
                     code = ExitCode::from(exit::HARNESS_FAILURE);
                 }
-                all.push(Mended {
+                all.push(HealedRun {
                     run: dir.path().display().to_string(),
                     done: report.done,
                     failed: report.failed,
@@ -66,7 +66,7 @@ pub fn main(args: &HealArgs) -> ExitCode {
         print_json(&all);
         return code;
     }
-    let lines: String = all.iter().map(Mended::lines).collect();
+    let lines: String = all.iter().map(HealedRun::lines).collect();
     print(if lines.is_empty() {
         "nothing to heal\n"
     } else {
@@ -77,10 +77,10 @@ pub fn main(args: &HealArgs) -> ExitCode {
 
 /// What was done about one run.
 #[derive(Serialize)]
-struct Mended {
+struct HealedRun {
     /// Its directory, or its name on the engine.
     run: String,
-    /// What was mended, or needed no mending.
+    /// What was healed, or needed no healing.
     done: Vec<String>,
     /// What may still be broken.
     failed: Vec<String>,
@@ -88,10 +88,10 @@ struct Mended {
     spared: Option<String>,
 }
 
-impl From<Healed> for Mended {
-    fn from(healed: Healed) -> Mended {
+impl From<Healed> for HealedRun {
+    fn from(healed: Healed) -> HealedRun {
         let removed = healed.removed.into_iter().map(|thing| format!("removed {thing}"));
-        Mended {
+        HealedRun {
             run: healed.run,
             done: removed.chain(healed.notes).collect(),
             failed: Vec::new(),
@@ -100,7 +100,7 @@ impl From<Healed> for Mended {
     }
 }
 
-impl Mended {
+impl HealedRun {
     fn lines(&self) -> String {
         let spared = self.spared.iter().map(|why| format!("left alone: {why}"));
         (self.done.iter().chain(&self.failed).cloned())

@@ -32,7 +32,7 @@ pub fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
 /// Prints what clap says: help as it is, and what is wrong with arguments with these made harmless.
 pub fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        // A reader that has gone is no error.
+        // A reader that has gone is not an error.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }

@@ -7,7 +7,7 @@ use duress_cluster::{Cluster, ClusterError, System, wait_ready};
 use duress_nemesis::AwaitReady;
 use tokio::time::Instant;
 
-use crate::addresses::Addresses;
+use crate::address_book::AddressBook;
 use crate::interrupt::Interrupt;
 use crate::recorder::Recorder;
 
@@ -17,7 +17,7 @@ pub(super) const INTERRUPTED_GRACE: Duration = Duration::from_secs(3);
 /// Tells the nemesis when a node that it started again is ready.
 pub(super) struct Ready {
     pub cluster: Arc<dyn Cluster>,
-    pub addresses: Arc<Addresses>,
+    pub addresses: Arc<AddressBook>,
     pub system: System,
     pub limit: Duration,
     pub interrupt: Interrupt,

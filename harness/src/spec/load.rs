@@ -16,7 +16,7 @@ use crate::load::Pace;
 pub enum LoadSpec {
     /// Each process asks as soon as it has its answer.
     Closed(ClosedSpec),
-    /// So many operations a second, answered or not.
+    /// A fixed number of operations per second, answered or not.
     Open(OpenSpec),
 }
 
@@ -64,7 +64,7 @@ impl LoadSpec {
     }
 }
 
-/// A mebibyte.
+/// One mebibyte, in KiB.
 const BODY_KIB: NonZeroU32 = NonZeroU32::new(1024).expect("it is not zero");
 
 /// How clients ask.
@@ -73,7 +73,7 @@ const BODY_KIB: NonZeroU32 = NonZeroU32::new(1024).expect("it is not zero");
 pub struct ClientSpec {
     /// Time limit of one attempt.
     pub timeout: SpecDuration,
-    /// Time limit of one operation, with all its attempts and the waits between them. By default what so many attempts
+    /// Time limit of one operation, with all its attempts and the waits between them. By default as long as all attempts
     /// may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<SpecDuration>,

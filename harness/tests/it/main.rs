@@ -11,6 +11,7 @@ mod evidence;
 mod heal;
 mod histories;
 mod host;
+mod logs;
 mod proof;
 mod runs;
 mod signals;

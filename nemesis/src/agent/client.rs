@@ -19,7 +19,7 @@ use super::ends::{AgentEnd, AgentError};
 use super::procfs::stopped;
 use super::protocol::{Command, CommandResult, Hello, Identity, Mark, PROTOCOL_VERSION, Reply, Request};
 
-/// No command takes this long; an agent that doesn't answer in this time is as good as dead.
+/// No command takes this long; an agent that doesn't answer in this time counts as dead.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Between two questions whether the agent still answers at all.
@@ -164,7 +164,7 @@ impl AgentClient {
         })
     }
 
-    /// Who answered.
+    /// What the agent said of itself.
     pub fn hello(&self) -> &Hello {
         &self.hello
     }

@@ -49,7 +49,7 @@ pub trait AgentPart: Send {
 pub struct Injected {
     /// For the controller's half of the kind.
     pub answer: Value,
-    /// Every process that it stopped, for whoever heals it.
+    /// Every process that it stopped, by which it is healed.
     pub held: Vec<Process>,
 }
 

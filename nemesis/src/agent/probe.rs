@@ -1,4 +1,4 @@
-//! Who hears whom: the true directed reachability of nodes, measured with packets.
+//! Which nodes hear which: the directed reachability of nodes, measured with packets.
 //!
 //! Each point gets a UDP socket for each family, opened inside its network namespace, so it works while the node's own
 //! program is dead or paused. In every round each point sends to each other; what arrives is counted. A link that is

@@ -181,12 +181,12 @@ impl TryFrom<String> for Mark {
             return Ok(Mark(text));
         }
         Err(format!(
-            "{text:?} is no mark of a run: it has {MARK_DIGITS} hexadecimal digits"
+            "{text:?} is not the mark of a run, which has {MARK_DIGITS} hexadecimal digits"
         ))
     }
 }
 
-/// Who the agent is.
+/// The agent's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`PROTOCOL_VERSION`] of the agent.

@@ -2,7 +2,7 @@
 //!
 //! It acts on genuine lines only, in the boot that they were written in, when the controller is dead; and there only on nodes
 //! that are still the ones that were written down, by start time and by the namespaces that they lived in: removes chains
-//! with the run's mark, wakes processes that a pause stopped. What shares a namespace with the one who heals is never touched.
+//! with the run's mark, wakes processes that a pause stopped. What shares a namespace with the process that heals is never touched.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -27,7 +27,7 @@ const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 /// What [`heal_from_journal`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HealReport {
-    /// Sentences, one for each thing that was mended or needed no mending.
+    /// Sentences, one for each thing that was healed or needed no healing.
     pub done: Vec<String>,
     /// Sentences, one for each thing that may still be broken.
     pub failed: Vec<String>,
@@ -35,7 +35,7 @@ pub struct HealReport {
     pub spared: Option<String>,
 }
 
-/// Mends what an earlier run left in force. Safe to repeat; closes what it mended. Runs that live are left alone.
+/// Heals what an earlier run left in force. Safe to repeat; closes what it healed. Runs that are alive are left alone.
 pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalError> {
     let mut file = open(path)?;
     let text = read(&mut file).map_err(io_error("read", path))?;
@@ -151,7 +151,7 @@ fn open(path: &Path) -> Result<File, JournalError> {
     let found = file.metadata().map_err(io_error("look at", path))?;
     let user = rustix::process::geteuid().as_raw();
     let why = if !found.is_file() {
-        "is no plain file".to_owned()
+        "is not a regular file".to_owned()
     } else if found.uid() != user && found.uid() != 0 {
         format!("belongs to user {} and not to {user}", found.uid())
     } else if found.mode() & 0o022 != 0 {

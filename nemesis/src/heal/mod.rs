@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::agent::protocol::Identity;
 use crate::in_force::InForce;
-use crate::kinds::{Healed, Healer, KindRef, Left};
+use crate::kinds::{Healer, InForceAt, KindRef, Undone};
 
 pub use from_journal::{HealReport, heal_from_journal};
 
@@ -23,7 +23,7 @@ pub struct HealedNode {
     /// Its name.
     pub node: String,
     /// A sentence and the kind's answer, or why something may still be in force there.
-    pub result: io::Result<Healed>,
+    pub result: io::Result<Undone>,
 }
 
 /// Undoes fault `number` at all nodes at once, with what its kind does at one ([`Kind::heal`]). Nodes where that fails are still there afterwards, so it can be repeated.
@@ -34,22 +34,22 @@ pub fn heal(fault: &mut InForce, number: u64, healer: Healer<'_>) -> Vec<HealedN
         if living(node.place.pid).is_none_or(|stat| stat.started != node.started) {
             let said = format!("process {} is gone, and what it lived in", node.place.pid);
             let answer = Value::Null;
-            return Ok(Healed { said, answer });
+            return Ok(Undone { said, answer });
         }
         let kind = kind.clone().map_err(io::Error::other)?;
-        kind.heal(&Left {
+        kind.heal(&InForceAt {
             fault: number,
             node,
             held,
             healer,
         })
     };
-    let results: Vec<io::Result<Healed>> = thread::scope(|scope| {
+    let results: Vec<io::Result<Undone>> = thread::scope(|scope| {
         let heal = &heal;
         let workers: Vec<_> = (fault.nodes.iter())
             .map(|node| scope.spawn(move || heal(node)))
             .collect();
-        let join = |worker: thread::ScopedJoinHandle<'_, io::Result<Healed>>| {
+        let join = |worker: thread::ScopedJoinHandle<'_, io::Result<Undone>>| {
             let panicked = |_| Err(io::Error::other("the thread that heals panicked"));
             worker.join().unwrap_or_else(panicked)
         };

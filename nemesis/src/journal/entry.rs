@@ -53,7 +53,7 @@ pub struct RunEntry {
     pub format: u32,
     /// Tells the run from all others.
     pub id: String,
-    /// Who drives it.
+    /// The controller that drives the run.
     pub controller: Controller,
     /// Where the journal is.
     pub directory: PathBuf,

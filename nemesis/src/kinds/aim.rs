@@ -1,4 +1,4 @@
-//! What faults of processes share: whom they hit, and waiting for an effect.
+//! What faults of processes share: choosing the nodes that they hit, and waiting for an effect.
 
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::kind::{KindRef, Parameters};
+use super::kind::{KindRef, ParameterError, Parameters};
 use crate::life::technique::Technique;
 
 /// One fault, with its parameters.
@@ -18,35 +18,29 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault of this kind. The error says what is wrong with the parameters.
-    pub fn new(kind: KindRef, parameters: Map<String, Value>) -> Result<Fault, String> {
+    /// A fault of this kind.
+    pub fn new(kind: KindRef, parameters: Map<String, Value>) -> Result<Fault, ParameterError> {
         let parameters = kind.read(Value::Object(parameters))?;
         Ok(Fault { kind, parameters })
     }
 
-    /// The same for a spec, whose mistakes are told by [`Fault::check`], with the parameter that they are about.
-    pub(crate) fn written(kind: KindRef, parameters: Map<String, Value>) -> Result<Fault, String> {
-        let what = match Fault::new(kind, parameters.clone()) {
+    /// The same for a spec. A parameter that is wrong is told by [`Fault::check`], whose callers know where it is written.
+    pub(crate) fn written(kind: KindRef, parameters: Map<String, Value>) -> Result<Fault, ParameterError> {
+        let error = match Fault::new(kind, parameters.clone()) {
             Ok(fault) => return Ok(fault),
-            Err(what) => what,
+            Err(error) => error,
         };
-        // Without the parameter that is wrong it is right, or wrong in another way.
-        let is_wrong = |name: &'static str| {
-            let mut without = parameters.clone();
-            without.remove(name).is_some() && Fault::new(kind, without).err().as_ref() != Some(&what)
+        let names = kind.about().parameters.into_iter();
+        let mut names = names.map(|parameter| parameter.name);
+        let Some(key) = names.find(|name| error.key.as_deref() == Some(name)) else {
+            return Err(error);
         };
-        let names = kind.about().parameters;
-        match (names.iter().map(|parameter| parameter.name)).find(|name| is_wrong(name)) {
-            Some(key) => Ok(Fault {
-                kind,
-                parameters: Arc::new(Misread {
-                    parameters,
-                    key,
-                    what,
-                }),
-            }),
-            None => Err(what),
-        }
+        let parameters = Arc::new(Misread {
+            parameters,
+            key,
+            what: error.what,
+        });
+        Ok(Fault { kind, parameters })
     }
 
     /// Its kind.
@@ -165,6 +159,40 @@ mod tests {
         ] {
             let fault: Fault = serde_json::from_str(text).unwrap();
             assert_eq!(fault.names_role(), parameter, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_parameter() {
+        for (kind, parameters, key) in [
+            ("kill", r#"{"targets":"boss"}"#, Some("targets")),
+            ("kill", r#"{"targets":[1]}"#, Some("targets")),
+            ("partition", r#"{"shape":"circle"}"#, Some("shape")),
+            (
+                "partition",
+                r#"{"shape":"halves","targets":"one"}"#,
+                Some("targets"),
+            ),
+            (
+                "partition",
+                r#"{"shape":"one","targets":"majority"}"#,
+                Some("targets"),
+            ),
+            ("partition", r#"{"targets":"one"}"#, None),
+            ("pause", r#"{"for":"ever"}"#, Some("for")),
+        ] {
+            let kind = KindRef::named(kind).unwrap();
+            let parameters: Map<String, Value> = serde_json::from_str(parameters).unwrap();
+            let error = Fault::new(kind, parameters.clone()).unwrap_err();
+            assert_eq!(error.key.as_deref(), key, "{parameters:?}: {error}");
+            match key.filter(|key| *key != "for") {
+                Some(key) => {
+                    let told = Fault::written(kind, parameters).unwrap().check(&[]).unwrap_err();
+                    assert_eq!(told, (key, error.what));
+                }
+                // What is missing, or not known, is no parameter that could be pointed at.
+                None => assert_eq!(Fault::written(kind, parameters).unwrap_err(), error),
+            }
         }
     }
 }

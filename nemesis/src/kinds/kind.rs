@@ -10,6 +10,7 @@ use duress_cluster::doctor::Requirement;
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use crate::agent::apart::check_apart;
 use crate::agent::part::AgentPart;
@@ -29,7 +30,7 @@ pub trait Kind: Sync {
     fn about(&self) -> About;
 
     /// Reads the parameters of one fault, an object. The error says what would be right.
-    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String>;
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, ParameterError>;
 
     /// What it needs of the machine where nodes live, beside what it takes to run them there.
     fn needs(&self) -> &'static [&'static Requirement] {
@@ -40,7 +41,35 @@ pub trait Kind: Sync {
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>>;
 
     /// Undoes at one node what may be in force of a fault, from plain data alone. Safe to repeat.
-    fn heal(&self, left: &Left<'_>) -> io::Result<Healed>;
+    fn heal(&self, at: &InForceAt<'_>) -> io::Result<Undone>;
+}
+
+/// Why the parameters of a fault can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct ParameterError {
+    /// The parameter that is wrong, or not known; `None` where one is missing.
+    pub key: Option<String>,
+    /// What would be right.
+    pub what: String,
+}
+
+impl ParameterError {
+    /// About this parameter.
+    pub(super) fn at(key: &str, what: impl Into<String>) -> Self {
+        ParameterError {
+            key: Some(key.to_owned()),
+            what: what.into(),
+        }
+    }
+
+    /// About the parameters as a whole.
+    pub(super) fn whole(what: impl Into<String>) -> Self {
+        ParameterError {
+            key: None,
+            what: what.into(),
+        }
+    }
 }
 
 /// The parameters of one fault.
@@ -65,31 +94,31 @@ pub trait Parameters: fmt::Debug + Send + Sync {
 
 /// What may be in force of a fault at one node.
 #[derive(Clone, Copy, Debug)]
-pub struct Left<'a> {
+pub struct InForceAt<'a> {
     /// Number of the fault.
     pub fault: u64,
     /// The node, which is still the one that was written down.
     pub node: &'a Identity,
     /// Every process that the fault stopped, at all nodes. `None`: it was cut off before it could say.
     pub held: Option<&'a [Process]>,
-    /// Who heals it.
+    /// The one that heals it.
     pub healer: Healer<'a>,
 }
 
-/// Who heals, and what it leaves alone.
+/// The agent or `duress heal`, and what it must leave alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Healer<'a> {
     /// What the chains of the run are named after.
     pub mark: &'a Mark,
     /// Processes that other faults hold, and go on holding.
     pub kept: &'a [Process],
-    /// Whether nodes may share namespaces with the one who heals, as programs on a host do. The agent knows what it did; a
+    /// Whether nodes may share namespaces with the process that heals, as programs on a host do. The agent knows what it did; a
     /// journal's word does not count for that much.
     pub own_namespaces: bool,
 }
 
-impl Left<'_> {
-    /// Fails where the node shares its namespace of this kind (`net`, `pid`) with the one who heals, and may not.
+impl InForceAt<'_> {
+    /// Fails where the node shares its namespace of this kind (`net`, `pid`) with the process that heals, and may not.
     pub(crate) fn check_apart(&self, which: &str, inode: u64) -> io::Result<()> {
         if self.healer.own_namespaces {
             return Ok(());
@@ -100,7 +129,7 @@ impl Left<'_> {
 
 /// What was undone at one node.
 #[derive(Clone, Debug)]
-pub struct Healed {
+pub struct Undone {
     /// For a person: one sentence without its subject, e.g. `woke 3 processes`.
     pub said: String,
     /// For the controller's half of the kind. Null: there was nothing to undo.
@@ -160,8 +189,18 @@ impl Serialize for KindRef {
 }
 
 /// Reads the parameters of a kind into the type that it has for them.
-pub(super) fn typed<P: DeserializeOwned>(parameters: Value) -> Result<P, String> {
-    serde_json::from_value(parameters).map_err(|error| error.to_string())
+pub(super) fn typed<P: DeserializeOwned>(parameters: Value) -> Result<P, ParameterError> {
+    serde_path_to_error::deserialize(parameters).map_err(|error| {
+        let mut path = error.path().iter();
+        let key = match path.next() {
+            Some(Segment::Map { key }) => Some(key.clone()),
+            _ => None,
+        };
+        ParameterError {
+            key,
+            what: error.into_inner().to_string(),
+        }
+    })
 }
 
 /// Writes the parameters of a kind.

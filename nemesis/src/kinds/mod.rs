@@ -8,8 +8,8 @@
 //! {"kind":"kill","targets":["n1","n3"]}
 //! ```
 //!
-//! From the table come the choices of a spec, `duress faults`, what `duress doctor` says of faults, what is refused where the
-//! machine can't do it, and what `duress heal` does with what is left of a fault.
+//! From the table come the choices of a spec, `duress faults` and what `duress doctor` says of faults. So do the refusal of what
+//! the machine can't do, and what `duress heal` does with what is left of a fault.
 
 mod aim;
 mod at_nodes;
@@ -22,5 +22,5 @@ pub mod restart;
 mod table;
 
 pub use fault::Fault;
-pub use kind::{About, Healed, Healer, Kind, KindRef, Left, Parameter, Parameters};
+pub use kind::{About, Healer, InForceAt, Kind, KindRef, Parameter, ParameterError, Parameters, Undone};
 pub use table::{CatalogueEntry, TABLE, catalogue};

@@ -67,7 +67,7 @@ impl Shared {
         (places, absent)
     }
 
-    /// Who leads and follows now; waits a moment for a leader, if one is needed.
+    /// Which node leads and which follow now; waits a moment for a leader, if one is needed.
     pub async fn roles(&self, with_leader: bool) -> Roles {
         let mut roles = self.roles.clone();
         if with_leader {

@@ -5,7 +5,7 @@
 //! it is healed:
 //!
 //! ```text
-//! Planned ─prepare─▶ Prepared ─inject─▶ Injected ─verify─▶ Verified ─recheck─▶ Rechecked ─heal─▶ Healed ─verify_healed─▶ Mended
+//! Planned ─prepare─▶ Prepared ─inject─▶ Injected ─verify─▶ Verified ─recheck─▶ Rechecked ─heal─▶ Healed ─verify_healed─▶ ProvenHealed
 //!     └─▶ skipped         └─ failed half-way ────────────────────────────────────────────heal──────┘              clean_up ─▶ ∎
 //! ```
 //!
@@ -47,7 +47,7 @@ struct Injected;
 struct Verified;
 struct Rechecked;
 struct Healed;
-struct Mended;
+struct ProvenHealed;
 
 /// States in which something may be in force, and nothing is left to be seen of it.
 trait ReadyToHeal {}
@@ -186,7 +186,7 @@ impl<S: ReadyToHeal> Stage<S> {
 }
 
 impl Stage<Healed> {
-    async fn verify_healed(mut self) -> (Stage<Mended>, StepResult) {
+    async fn verify_healed(mut self) -> (Stage<ProvenHealed>, StepResult) {
         let began = Instant::now();
         let outcome = self.technique.verify_healed(&self.shared).await;
         let result = self.report(FaultStep::VerifyHealed, outcome, began);
@@ -194,7 +194,7 @@ impl Stage<Healed> {
     }
 }
 
-impl Stage<Mended> {
+impl Stage<ProvenHealed> {
     /// Closes the journal's entry, unless something may still be in force.
     async fn clean_up(self, healed: StepResult) {
         let began = Instant::now();
@@ -229,8 +229,8 @@ pub async fn live(fault: NewFault, shared: Arc<Shared>, length_over: impl Future
         }
         Err(half_way) => half_way.heal().await,
     };
-    let (mended, result) = healed.verify_healed().await;
-    mended.clean_up(result).await;
+    let (healed, result) = healed.verify_healed().await;
+    healed.clean_up(result).await;
 }
 
 /// Reports a fault that is not even begun.

@@ -54,7 +54,7 @@ pub trait Technique: Send {
     fn lasts(&self) -> bool {
         true
     }
-    /// Finds out whom to hit, and writes the journal. `skipped` means that nothing will be done.
+    /// Chooses the nodes to hit, and writes the journal. `skipped` means that nothing will be done.
     async fn prepare(&mut self, shared: &Shared) -> StepOutcome;
     async fn inject(&mut self, shared: &Shared) -> StepOutcome;
     async fn verify(&mut self, shared: &Shared) -> StepOutcome;

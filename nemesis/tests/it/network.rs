@@ -29,7 +29,7 @@ async fn inject(agent: &AgentClient, fault: u64, rules: &[Rule]) -> Result<Took,
     agent.inject("partition", fault, &nodes, &rules).await
 }
 
-async fn mend(agent: &AgentClient, fault: u64) -> Vec<Dropped> {
+async fn heal(agent: &AgentClient, fault: u64) -> Vec<Dropped> {
     agent.heal("partition", fault).await.unwrap()
 }
 
@@ -71,7 +71,7 @@ async fn a_partition_of_five_is_cut_and_proven_in_half_a_second() {
         assert_eq!(lab.hears(from, to, false), heard, "n{from} to n{to}, IPv4");
         assert_eq!(lab.hears(from, to, true), heard, "n{from} to n{to}, IPv6");
     }
-    let dropped = mend(&agent, 1).await;
+    let dropped = heal(&agent, 1).await;
     assert_eq!(dropped.len(), 5);
     assert!(dropped.iter().all(|node| node.packets > 0), "{dropped:?}");
     let seen = probe(&lab, &agent).await;
@@ -113,10 +113,10 @@ async fn foreign_rules_survive_and_overlapping_faults_heal_on_their_own() {
         silent(&seen),
         ["n1>n3/4", "n1>n3/6", "n2>n1/4", "n2>n1/6", "n3>n1/4", "n3>n1/6"]
     );
-    mend(&agent, 1).await;
+    heal(&agent, 1).await;
     let seen = probe(&lab, &agent).await;
     assert_eq!(silent(&seen), ["n1>n3/4", "n1>n3/6", "n3>n1/4", "n3>n1/6"]);
-    mend(&agent, 12).await;
+    heal(&agent, 12).await;
     assert_eq!(lab.rules(1), before);
 }
 
@@ -154,7 +154,7 @@ async fn rules_removed_behind_its_back_are_noticed() {
         .filter(|link| link.cut && link.heard > 0)
         .collect();
     assert_eq!(lies.len(), 2, "{:?}", seen.links);
-    mend(&agent, 1).await;
+    heal(&agent, 1).await;
     assert!(!lab.rules(1).contains("DURESS"));
 }
 
@@ -231,9 +231,9 @@ async fn a_node_that_comes_back_elsewhere_is_cut_there_again() {
         "it is there already"
     );
     assert!(!lab.hears(2, 3, false) && !lab.hears(2, 3, true));
-    mend(&agent, 4).await;
+    heal(&agent, 4).await;
     assert!(!lab.hears(2, 3, false));
-    mend(&agent, 5).await;
+    heal(&agent, 5).await;
     assert!(lab.hears(2, 3, false));
     assert!(!lab.rules(3).contains("DURESS"));
 }

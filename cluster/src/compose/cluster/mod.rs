@@ -24,7 +24,10 @@ use super::resolved::Resolved;
 use super::sweep;
 use super::tool::{Project, Tool, UP_TIME_MAX};
 use crate::procfs::living;
-use crate::{Cluster, ClusterError, Node, NodeAddresses, Place, ProgramState, ReplaceImage};
+use crate::{
+    Cluster, ClusterError, FileEnd, LogFile, LogPath, Node, NodeAddresses, NodeFiles, Place, ProgramState,
+    ReplaceImage,
+};
 
 /// Until the engine has noticed that a container's program is dead.
 const NOTICE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -116,6 +119,10 @@ impl Cluster for ComposeCluster {
         Some(self)
     }
 
+    fn node_files(&self) -> Option<&dyn NodeFiles> {
+        Some(self)
+    }
+
     fn images(&self) -> Option<&dyn ReplaceImage> {
         Some(self)
     }
@@ -197,6 +204,26 @@ impl NodeAddresses for ComposeCluster {
     async fn current(&self, node: &str) -> Result<Node, ClusterError> {
         let container = self.engine.container(&self.container_of(node)?).await?;
         node_of(&container, node, self.shared_network()?, &self.project)
+    }
+}
+
+#[async_trait]
+impl NodeFiles for ComposeCluster {
+    async fn read_end(&self, node: &str, file: &LogFile, bytes_max: u64) -> Result<FileEnd, ClusterError> {
+        let path = match (file.path(), self.config.data.as_deref()) {
+            (LogPath::Root(path), _) => path.to_owned(),
+            (LogPath::Data(below), Some(data)) => format!("{}/{below}", data.trim_end_matches('/')),
+            (LogPath::Data(below), None) => {
+                return Err(ClusterError::Invalid {
+                    what: format!("read {below} of {node}"),
+                    why: "the system has no data directory; name one with compose.data in system.toml"
+                        .to_owned(),
+                });
+            }
+        };
+        self.engine
+            .read_end(&self.container_of(node)?, &path, bytes_max)
+            .await
     }
 }
 

@@ -3,12 +3,13 @@
 use std::io;
 use std::path::Path;
 
-use bollard::query_parameters::{LogsOptions, LogsOptionsBuilder};
+use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, LogsOptions, LogsOptionsBuilder};
 use futures_util::StreamExt;
 use tokio::io::{AsyncWriteExt, BufWriter};
 
+use super::archive::ArchivedFile;
 use super::{Engine, engine_error};
-use crate::ClusterError;
+use crate::{ClusterError, FileEnd};
 
 /// How a program came up, and a day of what a talkative one writes.
 const LOG_BEGINNING_BYTES_MAX: usize = 48 << 20;
@@ -84,6 +85,22 @@ impl Engine {
             }
         }
         file.flush().await.map_err(|source| write_error(path, source))
+    }
+
+    /// The last `bytes_max` bytes of a regular file in a container, whether or not it runs.
+    pub async fn read_end(&self, id: &str, path: &str, bytes_max: u64) -> Result<FileEnd, ClusterError> {
+        let what = || format!("read {path} in container {id}");
+        let failed = |source| ClusterError::Io { what: what(), source };
+        let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
+        let mut pieces = self.docker.download_from_container(id, Some(options));
+        let mut file = ArchivedFile::new(bytes_max);
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| engine_error(what(), error))?;
+            if let Some(end) = file.take(&piece).map_err(failed)? {
+                return Ok(end);
+            }
+        }
+        Err(failed(io::Error::from(io::ErrorKind::UnexpectedEof)))
     }
 
     /// True if there was more than the limit.

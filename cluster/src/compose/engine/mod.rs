@@ -3,6 +3,7 @@
 //! A thin layer over `bollard` that speaks this crate's words: containers are found by label, never by name, and every
 //! error says what was tried.
 
+mod archive;
 mod logs;
 
 use std::collections::HashMap;
@@ -131,7 +132,7 @@ impl Engine {
         })
     }
 
-    /// Removes one thing; a container by force and with its anonymous volumes. What is gone already is no error.
+    /// Removes one thing; a container by force and with its anonymous volumes. What is gone already is not an error.
     pub async fn remove(&self, thing: &Thing) -> Result<(), ClusterError> {
         let removed = match thing.kind {
             Kind::Container => {

@@ -14,15 +14,15 @@ use duress_checker::history::Effect;
 use serde_json::Value;
 
 use super::at_nodes;
-use super::kind::{About, Healed, Kind, Left, Parameters};
+use super::kind::{About, InForceAt, Kind, ParameterError, Parameters, Undone};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 
 pub(super) use steps::KillSteps;
 
 /// What can be said of a program that was ended.
-pub(super) fn nothing_left() -> Healed {
-    Healed {
+pub(super) fn nothing_left() -> Undone {
+    Undone {
         said: "its program was ended and may have to be started; nothing else is left of it".to_owned(),
         answer: Value::Null,
     }
@@ -52,7 +52,7 @@ impl Kind for Kill {
         }
     }
 
-    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, ParameterError> {
         at_nodes::read(parameters, |id, targets, seed, _| {
             Box::new(KillSteps::new(id, NAME, targets, seed, None))
         })
@@ -63,7 +63,7 @@ impl Kind for Kill {
         None
     }
 
-    fn heal(&self, _left: &Left<'_>) -> io::Result<Healed> {
+    fn heal(&self, _at: &InForceAt<'_>) -> io::Result<Undone> {
         Ok(nothing_left())
     }
 }

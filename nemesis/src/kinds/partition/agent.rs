@@ -19,7 +19,7 @@ use crate::agent::part::{AgentPart, Injected, read, write};
 use crate::agent::protocol::{Link, Mark, Point, Process, Reachability};
 use crate::agent::rules::Seen;
 use crate::agent::{outside, probe};
-use crate::kinds::kind::Left;
+use crate::kinds::kind::InForceAt;
 
 /// All that partitions did to networks.
 pub struct Network {
@@ -301,15 +301,13 @@ impl AgentPart for Network {
 
 /// Removes the chain of a fault from a node's network namespace. Returns the packets that it had dropped, `None` if it was
 /// not there.
-pub fn remove_chain(left: &Left<'_>) -> io::Result<Option<u64>> {
-    left.check_apart("net", left.node.net)?;
-    let (inode, netns) = open_netns(&left.node.place)?;
-    if inode != left.node.net {
+pub fn remove_chain(at: &InForceAt<'_>) -> io::Result<Option<u64>> {
+    at.check_apart("net", at.node.net)?;
+    let (inode, netns) = open_netns(&at.node.place)?;
+    if inode != at.node.net {
         return Ok(None);
     }
-    within(&netns, || {
-        Backend::find(left.healer.mark.clone())?.remove(left.fault)
-    })
+    within(&netns, || Backend::find(at.healer.mark.clone())?.remove(at.fault))
 }
 
 fn join<T>(worker: thread::ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {

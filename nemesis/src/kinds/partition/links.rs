@@ -316,7 +316,7 @@ mod tests {
         }
     }
 
-    /// `10.0.0.2` lost these packets at node a, so many of them probes.
+    /// `10.0.0.2` lost these packets at node a, this many of them probes.
     fn rules(net: u64, missing: &[&str], packets: u64, probes: u64) -> RulesSeen {
         let from = IpAddr::from([10, 0, 0, 2]);
         RulesSeen {

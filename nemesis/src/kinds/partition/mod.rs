@@ -22,7 +22,7 @@ use duress_cluster::doctor::Requirement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::kind::{About, Healed, Kind, Left, Parameter, Parameters, json, typed};
+use super::kind::{About, InForceAt, Kind, Parameter, ParameterError, Parameters, Undone, json, typed};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 use crate::life::technique::Technique;
@@ -73,23 +73,26 @@ impl Kind for Partition {
         }
     }
 
-    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, ParameterError> {
         if parameters.get("shape").is_none() {
-            return Err(format!("a partition needs a shape: one of {}", shapes()));
+            let what = format!("a partition needs a shape: one of {}", shapes());
+            return Err(ParameterError::whole(what));
         }
         let parameters: PartitionParameters = typed(parameters)?;
         let shape = parameters.shape;
         let name = shape.name();
         if parameters.targets.is_some() && !shape.has_targets() {
-            return Err(format!(
+            let what = format!(
                 "shape {name:?} draws its own nodes; targets go with shapes one, one-way and clients"
-            ));
+            );
+            return Err(ParameterError::at("targets", what));
         }
         let single = parameters.targets.as_ref().is_none_or(Selector::is_single);
         if matches!(shape, Shape::One | Shape::OneWay) && !single {
-            return Err(format!(
+            let what = format!(
                 "shape {name:?} is about a single node: targets may be leader, follower, one, or a list of one name"
-            ));
+            );
+            return Err(ParameterError::at("targets", what));
         }
         Ok(Arc::new(parameters))
     }
@@ -103,17 +106,17 @@ impl Kind for Partition {
         Some(Box::new(Network::new(mark.clone())))
     }
 
-    fn heal(&self, left: &Left<'_>) -> io::Result<Healed> {
-        let Some(packets) = remove_chain(left)? else {
-            return Ok(Healed {
+    fn heal(&self, at: &InForceAt<'_>) -> io::Result<Undone> {
+        let Some(packets) = remove_chain(at)? else {
+            return Ok(Undone {
                 said: "no rules were left".to_owned(),
                 answer: Value::Null,
             });
         };
-        Ok(Healed {
+        Ok(Undone {
             said: format!("removed the rules, which had dropped {packets} packets"),
             answer: json(&Dropped {
-                node: left.node.place.name.clone(),
+                node: at.node.place.name.clone(),
                 packets,
             }),
         })

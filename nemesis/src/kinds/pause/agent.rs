@@ -13,7 +13,7 @@ use crate::agent::part::{AgentPart, Injected, read, write};
 use crate::agent::processes::{CHASE_MAX, LOOK_AGAIN, same, signal};
 use crate::agent::procfs::{self, stopped};
 use crate::agent::protocol::Process;
-use crate::kinds::kind::Left;
+use crate::kinds::kind::InForceAt;
 
 /// The processes that a pause holds at a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,14 +99,14 @@ fn stop_all(place: &Place, held_before: &[Process], held: &mut Held) -> io::Resu
 
 /// Wakes the processes of a node that a pause stopped, but for those that others hold. Where the pause was cut off before it
 /// could say which it stopped, these are all that are stopped and were not before. Returns those that it woke.
-pub fn wake(left: &Left<'_>) -> io::Result<Vec<Process>> {
-    let node = left.node;
-    left.check_apart("pid", node.processes)?;
+pub fn wake(at: &InForceAt<'_>) -> io::Result<Vec<Process>> {
+    let node = at.node;
+    at.check_apart("pid", node.processes)?;
     let in_node = |pid: u32| procfs::namespace(pid, "pid").is_ok_and(|inode| inode == node.processes);
     if !in_node(node.place.pid) {
         return Ok(Vec::new());
     }
-    let stopped_by_it = match left.held {
+    let stopped_by_it = match at.held {
         Some(held) => held.iter().filter_map(procfs::current).collect(),
         None => {
             let mut members = procfs::members(&node.place)?;
@@ -116,7 +116,7 @@ pub fn wake(left: &Left<'_>) -> io::Result<Vec<Process>> {
     };
     let mut woken = Vec::new();
     for process in stopped_by_it {
-        let kept = left.healer.kept.iter().any(|other| same(other, &process));
+        let kept = at.healer.kept.iter().any(|other| same(other, &process));
         if stopped(process.state) && !kept && in_node(process.pid) && signal(&process, Signal::CONT)? {
             woken.push(process);
         }

@@ -15,7 +15,7 @@ use duress_checker::history::Effect;
 use serde_json::Value;
 
 use super::at_nodes;
-use super::kind::{About, Healed, Kind, Left, Parameters, json};
+use super::kind::{About, InForceAt, Kind, ParameterError, Parameters, Undone, json};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::{Mark, Processes};
 
@@ -45,7 +45,7 @@ impl Kind for Pause {
         }
     }
 
-    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, ParameterError> {
         at_nodes::read(parameters, |id, targets, seed, _| {
             Box::new(steps::PauseSteps::new(id, targets, seed))
         })
@@ -55,12 +55,12 @@ impl Kind for Pause {
         Some(Box::new(Stopper))
     }
 
-    fn heal(&self, left: &Left<'_>) -> io::Result<Healed> {
-        let processes = wake(left)?;
-        Ok(Healed {
+    fn heal(&self, at: &InForceAt<'_>) -> io::Result<Undone> {
+        let processes = wake(at)?;
+        Ok(Undone {
             said: format!("woke {} processes", processes.len()),
             answer: json(&Processes {
-                node: left.node.place.name.clone(),
+                node: at.node.place.name.clone(),
                 processes,
             }),
         })

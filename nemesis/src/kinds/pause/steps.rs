@@ -144,7 +144,7 @@ impl Technique for PauseSteps {
     }
 }
 
-/// Who stands still already can't be hurt by being stopped.
+/// Stopping a node that is stopped already has no effect.
 fn stopped_already(processes: &[Process]) -> Option<&'static str> {
     let mut processes = processes.iter();
     (processes.all(|process| procfs::stopped(process.state)))

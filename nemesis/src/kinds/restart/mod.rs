@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::at_nodes;
 use super::kill::{KillSteps, nothing_left};
-use super::kind::{About, Healed, Kind, Left, Parameters};
+use super::kind::{About, InForceAt, Kind, ParameterError, Parameters, Undone};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 
@@ -42,7 +42,7 @@ impl Kind for Restart {
         }
     }
 
-    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, ParameterError> {
         at_nodes::read(parameters, |id, targets, seed, length| {
             Box::new(KillSteps::new(id, NAME, targets, seed, Some(length)))
         })
@@ -53,7 +53,7 @@ impl Kind for Restart {
         None
     }
 
-    fn heal(&self, _left: &Left<'_>) -> io::Result<Healed> {
+    fn heal(&self, _at: &InForceAt<'_>) -> io::Result<Undone> {
         Ok(nothing_left())
     }
 }

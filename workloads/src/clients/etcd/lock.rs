@@ -1,4 +1,4 @@
-//! A lock as people build it on etcd: a key with a lease. Who creates the key holds the lock; when the lease runs out the
+//! A lock as people build it on etcd: a key with a lease. The client that creates the key holds the lock; when the lease runs out the
 //! key is gone, and the next one creates it, whether or not the first has noticed.
 
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use super::gateway::{CallError, encode, number};
 use super::{Etcd, had_no_effect, stored, unless_proven};
 use crate::service::Answer;
 
-/// Those who find the lock taken look again after a while, and not at once.
+/// Clients that find the lock taken look again after a while, and not at once.
 const POLL: Duration = Duration::from_millis(20);
 
 impl Etcd {
@@ -58,7 +58,7 @@ impl Etcd {
         }
     }
 
-    /// Who holds the lock now, by the member's own state. For tests and reports.
+    /// The holder of the lock now, by the member's own state. For tests and reports.
     pub async fn holder(&self, member: SocketAddr, key: &str) -> Result<Value, CallError> {
         let answer = self
             .gateway

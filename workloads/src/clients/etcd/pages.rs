@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::gateway::{CallError, Gateway, decode, encode, number};
 
-/// Keys asked for at once. Halved where an answer with so many is longer than it may be.
+/// Keys asked for at once. Halved where an answer with that many is longer than it may be.
 const PAGE: usize = 2000;
 
 /// The longest range in memory: keys, values and what it takes to hold each, in bytes.
