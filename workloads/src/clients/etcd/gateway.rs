@@ -184,6 +184,7 @@ mod tests {
         interpret(&Reply {
             status,
             retry_after: None,
+            headers: duress_http::HeaderMap::new(),
             body: body.as_bytes().to_vec(),
         })
     }
