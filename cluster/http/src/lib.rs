@@ -144,6 +144,22 @@ pub struct Client {
     nodes: tls::Nodes,
 }
 
+/// The beginning of any client: uses no proxy, follows no redirect, and trusts these authorities alone.
+fn builder(authorities: &Authorities) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        // An answer of a node decides neither whom the client speaks to nor how often.
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .tls_backend_preconfigured(authorities.config())
+        .no_proxy()
+}
+
+/// The beginning of a client for plain HTTP that has its own ideas of the rest, as the specimen's nodes have. The default of
+/// `reqwest` is no beginning: it looks for a provider of TLS where there is none.
+pub fn plain() -> reqwest::ClientBuilder {
+    builder(&Authorities::none())
+}
+
 impl Client {
     /// For plain HTTP. Fails only where this machine has no resources left.
     pub fn new(options: Options) -> Result<Client, Trouble> {
@@ -152,17 +168,12 @@ impl Client {
 
     /// The same for HTTPS too: nodes' certificates must be signed by one of these authorities.
     pub fn trusting(options: Options, authorities: &Authorities) -> Result<Client, Trouble> {
-        let mut http = reqwest::Client::builder()
+        let mut http = builder(authorities)
             .local_address(options.local)
             .pool_max_idle_per_host(options.idle_max)
             // After a partition an idle connection may be dead without knowing it.
             .pool_idle_timeout(Duration::from_secs(5))
-            .tcp_nodelay(true)
-            // An answer of a node decides neither whom the client speaks to nor how often.
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .tls_backend_preconfigured(authorities.config())
-            .no_proxy();
+            .tcp_nodelay(true);
         let nodes = tls::Nodes::default();
         if authorities.any() {
             http = http.dns_resolver(nodes.clone());

@@ -12,4 +12,5 @@ mod host;
 mod proof;
 mod runs;
 mod signals;
+mod templates;
 mod terminal;
