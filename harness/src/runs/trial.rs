@@ -82,8 +82,10 @@ pub struct Tried {
     pub interrupted: bool,
 }
 
-/// Attempts at one operation, as long as it is refused.
+/// Attempts at one operation, as long as it is refused: a cluster may still be electing.
 const ATTEMPTS_MAX: usize = 20;
+/// The same once an operation was refused to the end: it is not the election.
+const ATTEMPTS_AFTER: usize = 2;
 /// Before an operation is asked again that was refused.
 const PAUSE: Duration = Duration::from_millis(250);
 /// What an attempt may take.
@@ -166,6 +168,7 @@ impl Trial {
             endpoints: &endpoints,
             node: 0,
             seq: 0,
+            attempts_max: ATTEMPTS_MAX,
         };
         show(News::Phase("ask"));
         for (op, expects) in script(&self.client) {
@@ -222,6 +225,7 @@ struct Hand<'a> {
     /// To be asked next.
     node: usize,
     seq: u64,
+    attempts_max: usize,
 }
 
 impl Hand<'_> {
@@ -248,7 +252,8 @@ impl Hand<'_> {
             let Answer::Refused { leader, .. } = &answer else {
                 return answer;
             };
-            if attempts == ATTEMPTS_MAX {
+            if attempts >= self.attempts_max {
+                self.attempts_max = ATTEMPTS_AFTER;
                 return answer;
             }
             attempts += 1;
