@@ -16,8 +16,9 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::shape::Shape;
 use super::source::{Answered, Source};
-use super::template::{Place, Shape, Values, is_name, text};
+use super::template::{Place, Values, is_name, text};
 
 /// A condition, and what an answer that meets it means.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -20,17 +20,21 @@
 //! ]
 //! ```
 //!
-//! [`template`] is what is sent, [`source`] what is received, [`case`] what it means, [`step`] one request, [`templates`] the
-//! whole table. `docs/http-client.md` teaches the language.
+//! [`template`] and [`shape`] are what is sent, [`source`] what is received, [`case`] what it means; [`step`] is one request,
+//! [`block`] which there may be, [`table`] all of them, [`check`] whether they make sense. `docs/http-client.md` teaches the
+//! language.
 //!
 //! Whatever no case maps proves nothing: the operation ends `info`. Only a request that can't have had an effect, and none
 //! before it that can, is as good as refused whatever becomes of it.
 
+mod block;
 mod case;
+mod check;
+mod shape;
 mod source;
 mod step;
+mod table;
 mod template;
-mod templates;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,11 +44,12 @@ use async_trait::async_trait;
 use duress_http::{Client, HeaderMap, HeaderValue, Reply, Request, Trouble, cut};
 use serde_json::{Value, json};
 
+use self::block::HOLD;
 use self::case::{Good, Outcome};
 use self::source::Answered;
 use self::step::{Body, Step};
+use self::table::Templates;
 use self::template::{Values, text};
-use self::templates::{HOLD, Templates};
 use super::kind::{ClientKind, Definition, Options, Problem, ReadMode};
 use crate::endpoint::Endpoint;
 use crate::op::Op;

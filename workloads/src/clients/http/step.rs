@@ -9,7 +9,8 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::case::Case;
-use super::template::{Place, Shape, Template};
+use super::shape::Shape;
+use super::template::{Place, Template};
 
 /// One request, and what its answers mean.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

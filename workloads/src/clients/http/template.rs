@@ -1,10 +1,9 @@
-//! Texts and JSON values with places in them: what is sent.
+//! Texts with places in them: what is sent. JSON values with places are [`Shape`](super::shape::Shape)s.
 //!
 //! ```text
 //! /kv/{key}                                   in a path, every place is percent-encoded
-//! {"value": "{value}"}                        a string that is one place and nothing else becomes the value itself: 7
-//! {"value": "{value|json|base64}"}            through filters, from left to right: "Nw=="
-//! {"put": "{list|push|json|base64}"}          `list` was bound by an earlier step
+//! {value|json|base64}                         through filters, from left to right: Nw==
+//! {list|push|json}                            `list` was bound by an earlier step
 //! SET {{a}} {value}                           braces that stand for themselves
 //! ```
 
@@ -14,8 +13,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::op::Op;
@@ -209,7 +207,7 @@ impl Slot {
         Ok(Slot { place, filters })
     }
 
-    fn value<'a>(&self, values: &'a Values<'_>) -> Result<Cow<'a, Value>, String> {
+    pub fn value<'a>(&self, values: &'a Values<'_>) -> Result<Cow<'a, Value>, String> {
         let mut value = values.at(&self.place)?;
         for filter in &self.filters {
             value = Cow::Owned(filter.apply(&value, values)?);
@@ -217,14 +215,14 @@ impl Slot {
         Ok(value)
     }
 
-    fn places(&self) -> Vec<Place> {
+    pub fn places(&self) -> Vec<Place> {
         let pushed = self.filters.contains(&Filter::Push).then_some(Place::Value);
         [Some(self.place.clone()), pushed].into_iter().flatten().collect()
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     Text(String),
     Slot(Slot),
 }
@@ -232,7 +230,7 @@ enum Piece {
 /// A text with places.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Template(Vec<Piece>);
+pub(super) struct Template(pub(super) Vec<Piece>);
 
 impl TryFrom<String> for Template {
     type Error = String;
@@ -307,118 +305,3 @@ impl Template {
         }
     }
 }
-
-/// A JSON value with places in its strings.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Shape {
-    Plain(Value),
-    Text(Template),
-    /// A string that was nothing but this: becomes the value, whatever its type.
-    Slot(Slot),
-    List(Vec<Shape>),
-    Table(Vec<(String, Shape)>),
-}
-
-impl Shape {
-    /// With every place filled in.
-    pub fn value(&self, values: &Values<'_>) -> Result<Value, String> {
-        Ok(match self {
-            Shape::Plain(value) => value.clone(),
-            Shape::Text(template) => Value::String(template.text(values)?),
-            Shape::Slot(slot) => slot.value(values)?.into_owned(),
-            Shape::List(list) => list
-                .iter()
-                .map(|shape| shape.value(values))
-                .collect::<Result<_, _>>()?,
-            Shape::Table(table) => {
-                let filled = table
-                    .iter()
-                    .map(|(key, shape)| Ok((key.clone(), shape.value(values)?)));
-                Value::Object(filled.collect::<Result<_, String>>()?)
-            }
-        })
-    }
-
-    /// What it needs to be filled in.
-    pub fn places(&self) -> Vec<Place> {
-        match self {
-            Shape::Plain(_) => Vec::new(),
-            Shape::Text(template) => template.places(),
-            Shape::Slot(slot) => slot.places(),
-            Shape::List(list) => list.iter().flat_map(Shape::places).collect(),
-            Shape::Table(table) => table.iter().flat_map(|(_, shape)| shape.places()).collect(),
-        }
-    }
-}
-
-impl From<Template> for Shape {
-    fn from(mut template: Template) -> Shape {
-        match template.0.as_mut_slice() {
-            [] => Shape::Plain(Value::String(String::new())),
-            [Piece::Text(text)] => Shape::Plain(Value::String(std::mem::take(text))),
-            [Piece::Slot(slot)] => Shape::Slot(slot.clone()),
-            _ => Shape::Text(template),
-        }
-    }
-}
-
-/// By hand, so that a mistake in a string is shown at that string.
-impl<'de> Deserialize<'de> for Shape {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-
-        impl<'de> Visitor<'de> for Any {
-            type Value = Shape;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string, number, true, false, list or table")
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Shape, E> {
-                Ok(Shape::Plain(value.into()))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Shape, E> {
-                Ok(Shape::Plain(value.into()))
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Shape, E> {
-                Ok(Shape::Plain(value.into()))
-            }
-
-            fn visit_f64<E>(self, value: f64) -> Result<Shape, E> {
-                Ok(Shape::Plain(value.into()))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Shape, E> {
-                Template::try_from(text.to_owned())
-                    .map(Shape::from)
-                    .map_err(E::custom)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Shape, A::Error> {
-                let mut list = Vec::new();
-                while let Some(entry) = entries.next_element()? {
-                    list.push(entry);
-                }
-                Ok(Shape::List(list))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Shape, A::Error> {
-                let mut table = Vec::new();
-                while let Some((key, shape)) = entries.next_entry::<String, Shape>()? {
-                    if key == DATE {
-                        return Err(A::Error::custom("JSON has no dates; write it as a string"));
-                    }
-                    table.push((key, shape));
-                }
-                Ok(Shape::Table(table))
-            }
-        }
-
-        deserializer.deserialize_any(Any)
-    }
-}
-
-/// The one key of the table as which `toml` hands over a date.
-const DATE: &str = "$__toml_private_datetime";

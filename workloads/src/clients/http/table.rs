@@ -1,4 +1,4 @@
-//! All templates of a system: the table `[http]` of its `system.toml`, checked as a whole.
+//! All templates of a system: the table `[http]` of its `system.toml`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,36 +10,13 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::case::{Case, Good, Outcome};
-use super::step::{Headers, Step, Steps};
+use super::block::{Block, HOLD, Variant, known, operations};
+use super::case::Case;
+use super::check::check;
+use super::step::{Headers, Step};
 use super::template::Place;
 use crate::clients::kind::{Mistake, Problem, ReadMode};
 use crate::op::{Op, Operation};
-use crate::workload::catalogue;
-
-/// Which of the templates of one operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Variant {
-    /// The usual one.
-    Plain,
-    /// A read in another way than the usual one.
-    Read(ReadMode),
-    /// A write of null.
-    Delete,
-    /// A compare-and-set of null.
-    Create,
-    /// A compare-and-set to null.
-    Remove,
-}
-
-/// The templates of one operation.
-#[derive(Clone, Debug, PartialEq)]
-struct Block {
-    name: String,
-    operation: Operation,
-    variant: Variant,
-    steps: Steps,
-}
 
 /// A system's templates.
 #[derive(Clone, Debug)]
@@ -54,50 +31,6 @@ pub(super) struct Templates {
     pub common: Vec<Case>,
     pub executes_tokens_once: bool,
     blocks: Vec<Block>,
-}
-
-/// Steps of one operation, at most: each costs a round trip.
-const STEPS_MAX: usize = 8;
-/// Cases of one answer, at most.
-const CASES_MAX: usize = 50;
-
-/// Every operation that some workload has, by the name of its block. The holder of a lock asks nothing while it holds it.
-fn operations() -> impl Iterator<Item = (String, Operation)> {
-    let mut all: Vec<Operation> = Vec::new();
-    for operation in catalogue().into_iter().flat_map(|workload| workload.operations) {
-        if operation.f != HOLD && !all.contains(operation) {
-            all.push(*operation);
-        }
-    }
-    all.clone().into_iter().map(move |operation| {
-        let twice = !operation.keyed && all.contains(&Operation::on_key(operation.f));
-        let suffix = if twice { "-all" } else { "" };
-        (format!("{}{suffix}", operation.f), operation)
-    })
-}
-
-/// What a holder does between acquiring and releasing: nothing that the system sees.
-pub(super) const HOLD: &str = "hold";
-
-/// Every block that there may be.
-fn known() -> Vec<(String, Operation, Variant)> {
-    let mut known = Vec::new();
-    for (name, operation) in operations() {
-        match operation.f {
-            "read" => known.extend([ReadMode::Lease, ReadMode::Local].map(|mode| {
-                let name = format!("{name}-{}", mode.as_str());
-                (name, operation, Variant::Read(mode))
-            })),
-            "write" => known.push(("delete".to_owned(), operation, Variant::Delete)),
-            "cas" => known.extend([
-                ("create".to_owned(), operation, Variant::Create),
-                ("remove".to_owned(), operation, Variant::Remove),
-            ]),
-            _ => {}
-        }
-        known.push((name, operation, Variant::Plain));
-    }
-    known
 }
 
 /// The table before it has been looked at as a whole.
@@ -232,7 +165,7 @@ impl Templates {
             let what = "the client http asks as the table [http] says; write one, e.g. with [http.read]";
             return Err(Mistake::at(["client"], what).into());
         };
-        check(&written)?;
+        check(&written.headers, &written.answer, &written.blocks)?;
         let authorization = (written.auth.as_ref().map(Auth::header).transpose())
             .map_err(|what| Mistake::at(["http", "auth"], what))?;
         let authorities = (written.tls.as_ref())
@@ -260,7 +193,9 @@ impl Templates {
     pub fn reads(&self) -> Vec<ReadMode> {
         let reads = |mode| {
             let mut read = self.blocks.iter().map(|block| block.operation);
-            read.all(|operation| operation.f != "read" || self.block(operation, read_variant(mode)).is_some())
+            read.all(|operation| {
+                operation.f != "read" || self.block(operation, Variant::of_read(mode)).is_some()
+            })
         };
         let all = [ReadMode::Linearizable, ReadMode::Lease, ReadMode::Local];
         all.into_iter().filter(|mode| reads(*mode)).collect()
@@ -306,7 +241,7 @@ impl Templates {
         };
         let is_null = |index| op.value.get(index).is_some_and(Value::is_null);
         let variant = match op.f {
-            "read" => read_variant(mode),
+            "read" => Variant::of_read(mode),
             "write" if op.value.is_null() => Variant::Delete,
             "cas" if is_null(0) && is_null(1) => return Err("null is not compared with itself".to_owned()),
             "cas" if is_null(0) => Variant::Create,
@@ -325,149 +260,4 @@ impl Templates {
         let block = block.ok_or_else(|| format!("there is no template for {} of {}", op.f, op.value))?;
         Ok((&block.name, &block.steps.steps))
     }
-}
-
-fn read_variant(mode: ReadMode) -> Variant {
-    match mode {
-        ReadMode::Linearizable => Variant::Plain,
-        mode => Variant::Read(mode),
-    }
-}
-
-/// What is wrong with the table as a whole, if anything is.
-fn check(written: &Written) -> Result<(), Mistake> {
-    if written.answer.len() > CASES_MAX {
-        return Err(Mistake::at(
-            ["http", "answer"],
-            format!("use up to {CASES_MAX} cases"),
-        ));
-    }
-    for (index, case) in written.answer.iter().enumerate() {
-        let at = || Mistake::at(["http", "answer"], "").entry(index);
-        if let Outcome::Ok(_) | Outcome::Next(_) = case.then {
-            return Err(at().saying(
-                "it is looked at for every answer: what an answer to one request means is said there",
-            ));
-        }
-        if let Some(place) = case.places().into_iter().find(|place| *place != Place::Key) {
-            return Err(at().saying(format!("no place {place} is there for every request; {{key}} is")));
-        }
-    }
-    for (_, value) in &written.headers.0 {
-        if let Some(place) = (value.places().into_iter())
-            .find(|place| !matches!(place, Place::Key | Place::TokenClient | Place::TokenSeq))
-        {
-            let what = format!(
-                "no place {place} is there for every request; use {{key}}, {{token.client}} or {{token.seq}}"
-            );
-            return Err(Mistake::at(["http", "headers"], what));
-        }
-    }
-    written.blocks.iter().try_for_each(check_block)
-}
-
-/// Whether the system tells something that was not known before.
-fn returns(operation: Operation) -> bool {
-    operation.f == "read"
-}
-
-fn check_block(block: &Block) -> Result<(), Mistake> {
-    let steps = &block.steps.steps;
-    let here = || Mistake::at(["http", &block.name], "");
-    let of_step = |index| {
-        if block.steps.listed {
-            here().entry(index)
-        } else {
-            here()
-        }
-    };
-    if steps.is_empty() || steps.len() > STEPS_MAX {
-        return Err(here().saying(format!("an operation has 1 to {STEPS_MAX} requests")));
-    }
-    let mut bound: Vec<&str> = Vec::new();
-    for (index, step) in steps.iter().enumerate() {
-        let last = index + 1 == steps.len();
-        for (key, case, place) in step.places() {
-            if !has_place(block, &place, &bound) {
-                let at = of_step(index).key(key);
-                let at = case.map_or_else(|| at.clone(), |case| at.clone().entry(case));
-                return Err(at.saying(no_place(block, &place, &bound)));
-            }
-        }
-        if step.answer.len() > CASES_MAX {
-            return Err(of_step(index)
-                .key("answer")
-                .saying(format!("use up to {CASES_MAX} cases")));
-        }
-        for (number, case) in step.answer.iter().enumerate() {
-            if let Some(what) = misfit(block, &case.then, last) {
-                return Err(of_step(index).key("answer").entry(number).saying(what));
-            }
-        }
-        let goes_on = |case: &Case| matches!(case.then, Outcome::Next(_));
-        let happens = |case: &Case| matches!(case.then, Outcome::Ok(_));
-        if last && !step.answer.iter().any(happens) {
-            let what = "no case says ok, so nothing would ever be known to have happened";
-            return Err(of_step(index).key("answer").saying(what));
-        }
-        if !last && !step.answer.iter().any(goes_on) {
-            return Err(of_step(index)
-                .key("answer")
-                .saying("no case goes on to the next request; say next = {}"));
-        }
-        if last && step.effect == Some(false) && !returns(block.operation) {
-            let what = format!("{} changes something, and this is its last request", block.name);
-            return Err(of_step(index).key("effect").saying(what));
-        }
-        for case in &step.answer {
-            if let Outcome::Next(names) = &case.then {
-                bound.extend(names.iter().map(|(name, _)| name.as_str()));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What an answer can't mean for this operation, if it can't.
-fn misfit(block: &Block, outcome: &Outcome, last: bool) -> Option<&'static str> {
-    match outcome {
-        Outcome::Ok(Good::Done) if returns(block.operation) => {
-            Some("a read has a result: say where in the answer it stands, e.g. ok = \"/value\"")
-        }
-        Outcome::Ok(Good::At(_)) if !returns(block.operation) => {
-            Some("its result is what was asked for: say ok = true")
-        }
-        Outcome::Next(_) if last => Some("there is no request after this one"),
-        _ => None,
-    }
-}
-
-fn has_place(block: &Block, place: &Place, bound: &[&str]) -> bool {
-    match place {
-        Place::Key => block.operation.keyed,
-        Place::Value => !returns(block.operation) && block.operation.f != "cas",
-        Place::Old | Place::New => block.operation.f == "cas",
-        Place::LeaseSeconds | Place::LeaseMs => block.operation.f == "acquire",
-        Place::TokenClient | Place::TokenSeq => true,
-        Place::Bound(name) => bound.contains(&name.as_str()),
-    }
-}
-
-fn no_place(block: &Block, place: &Place, bound: &[&str]) -> String {
-    let all = [
-        Place::Key,
-        Place::Value,
-        Place::Old,
-        Place::New,
-        Place::LeaseSeconds,
-        Place::LeaseMs,
-        Place::TokenClient,
-        Place::TokenSeq,
-    ];
-    let bound_places = bound.iter().map(|name| Place::Bound((*name).to_owned()));
-    let there: Vec<String> = (all.into_iter().filter(|place| has_place(block, place, bound)))
-        .chain(bound_places)
-        .map(|place| place.to_string())
-        .collect();
-    format!("{} has no place {place}; it has {}", block.name, there.join(", "))
 }
