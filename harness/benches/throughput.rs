@@ -3,10 +3,13 @@
 //! `cargo bench -p duress` prints two rows: operations a second in a closed loop, and the recorded latency in an open
 //! loop at 5,000 a second. The stub runs on the same machine, so all of that latency counts as the harness' own share.
 //! What is measured is the path of a real run: generator, client over HTTP, recorder, `history.jsonl` on disk.
+//!
+//! `cargo bench -p duress -- clients` compares the clients in Rust with the same systems spoken to by templates, in turns.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +17,7 @@ use duress::load::{Clients, Pace};
 use duress::recorder::{Recorder, Tally};
 use duress_checker::history::{Event, EventType, Process};
 use duress_workloads::Endpoint;
-use duress_workloads::clients::ReadMode;
-use duress_workloads::clients::specimen::Specimen;
+use duress_workloads::clients::{self, ClientKind, Definition, Options, ReadMode};
 use duress_workloads::retry::{RetryPolicy, Routing};
 use duress_workloads::workload::register::{Register, RegisterSpec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,13 +29,16 @@ const LENGTH: Duration = Duration::from_secs(8);
 
 fn main() {
     let address = start_stub();
+    if std::env::args().any(|arg| arg == "clients") {
+        return compare_clients(address);
+    }
     println!(
         "stub server on loopback, {} cores, {} s a row",
         cores(),
         LENGTH.as_secs()
     );
     for processes in [10, 50, 200] {
-        let (tally, _) = measure(address, Pace::Closed { processes });
+        let (tally, _) = measure(address, &client("specimen"), Pace::Closed { processes });
         println!(
             "closed loop, {processes:>3} processes: {:>7.0} operations/s   (ok {}, fail {}, info {})",
             tally.ok as f64 / LENGTH.as_secs_f64(),
@@ -43,7 +48,8 @@ fn main() {
         );
     }
     for rate in [1000.0, 5000.0] {
-        let (tally, mut latencies) = measure(address, Pace::Open { rate, processes: 200 });
+        let (tally, mut latencies) =
+            measure(address, &client("specimen"), Pace::Open { rate, processes: 200 });
         latencies.sort_unstable();
         let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize] as f64 / 1e6;
         println!(
@@ -56,12 +62,58 @@ fn main() {
     }
 }
 
+/// Rounds in which each client has its turn: what else goes on on the machine then meets all of them.
+const ROUNDS: usize = 5;
+
+fn compare_clients(address: SocketAddr) {
+    for system in ["specimen", "etcd"] {
+        let (rust, templates) = (client(system), by_templates(&format!("{system}-http")));
+        let mut rates = [Vec::new(), Vec::new()];
+        for _ in 0..ROUNDS {
+            for (client, rates) in [&rust, &templates].into_iter().zip(&mut rates) {
+                let (tally, _) = measure(address, client, Pace::Closed { processes: 50 });
+                assert_eq!((tally.fail, tally.info), (0, 0), "of {system}");
+                rates.push(tally.ok as f64 / LENGTH.as_secs_f64());
+            }
+        }
+        let [rust, templates] = rates.map(|mut rates| {
+            rates.sort_by(f64::total_cmp);
+            rates[rates.len() / 2]
+        });
+        println!(
+            "{system}, closed loop, 50 processes, median of {ROUNDS}: {rust:.0} operations/s in Rust, {templates:.0} by templates \
+             ({:+.1} %)",
+            (templates / rust - 1.0) * 100.0
+        );
+    }
+}
+
+fn client(name: &str) -> ClientKind {
+    let nothing = Definition {
+        text: "",
+        folder: Path::new("."),
+    };
+    clients::of(name, &nothing).expect("a client in Rust")
+}
+
+fn by_templates(fixture: &str) -> ClientKind {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(fixture);
+    let text = std::fs::read_to_string(folder.join("system.toml")).expect("a fixture");
+    let definition = Definition {
+        text: &text,
+        folder: &folder,
+    };
+    clients::of("http", &definition).expect("templates")
+}
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(0, usize::from)
 }
 
 /// Runs the load against the stub, and gives the latencies in nanoseconds as the history has them.
-fn measure(address: SocketAddr, pace: Pace) -> (Tally, Vec<u64>) {
+fn measure(address: SocketAddr, client: &ClientKind, pace: Pace) -> (Tally, Vec<u64>) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("history.jsonl");
     let (recorder, writer) = Recorder::create(&path, "bench", 1, "").expect("a new history");
@@ -79,7 +131,14 @@ fn measure(address: SocketAddr, pace: Pace) -> (Tally, Vec<u64>) {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let service = Specimen::new(None, ReadMode::Linearizable, 1 << 20).expect("a client");
+        let options = Options {
+            from: None,
+            read: ReadMode::Linearizable,
+            lease: None,
+            long_writes: false,
+            body_max: 1 << 20,
+        };
+        let service = (client.make)(options).expect("a client");
         let workload = Register::new(&RegisterSpec {
             keys: 100,
             ..RegisterSpec::default()
@@ -90,7 +149,7 @@ fn measure(address: SocketAddr, pace: Pace) -> (Tally, Vec<u64>) {
             address,
         })];
         let clients = Clients::new(
-            Box::new(service),
+            service,
             Arc::new(endpoints),
             policy,
             Routing::Leader,
@@ -136,7 +195,7 @@ fn latencies(history: &[u8]) -> Vec<u64> {
     latencies
 }
 
-/// A server that answers every request of the specimen's interface with the same success.
+/// A server that answers every request of the specimen's interface, and of etcd's, with the same success.
 fn start_stub() -> SocketAddr {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -159,7 +218,7 @@ fn start_stub() -> SocketAddr {
 }
 
 async fn answer(mut stream: TcpStream) -> Option<()> {
-    const BODY: &str = r#"{"value":7,"index":1,"swapped":true}"#;
+    const BODY: &str = r#"{"value":7,"index":1,"swapped":true,"header":{"revision":"7"},"succeeded":true,"kvs":[{"key":"azE=","value":"Nw=="}]}"#;
     let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{BODY}", BODY.len());
     stream.set_nodelay(true).ok()?;
     let mut buffer = Vec::with_capacity(4096);

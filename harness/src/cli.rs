@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use duress_workloads::clients::ReadMode;
 
 use crate::duration::SpecDuration;
 use crate::spec::{self, Claim};
@@ -75,6 +76,15 @@ pub enum Command {
     /// List the properties that can be claimed, and what each judges
     #[command(after_help = "Example:\n  duress properties --json")]
     Properties(ListArgs),
+    /// Deploy a system, ask each operation of its client once, and show what is sent, answered, and what that is taken for
+    #[command(
+        after_help = "Examples:\n  duress try specimen\n  duress try ./mine --file ./mine/compose.yaml --services a,b,c\n  duress \
+                      try cluster/systems/etcd --file cluster/systems/etcd/compose-3.yaml\n\nCtrl-C takes the cluster down. What nodes \
+                      wrote is kept below try/runs in the folder of --out.\n\nExit codes:\n  0   every operation ended as it \
+                      must with one client and no faults\n  1   some did not: the client misunderstands the system, or is \
+                      misunderstood\n  3   harness failure, or interrupted\n  64  the command line or the system's definition is wrong"
+    )]
+    Try(TryArgs),
     /// Measure what is detected: correct specs over many seeds, and every planted defect
     #[command(after_help = "Example:\n  duress calibrate cluster/systems/specimen --out docs/calibration.md")]
     Calibrate(CalibrateArgs),
@@ -178,6 +188,35 @@ pub struct ListArgs {
     pub json: bool,
 }
 
+/// `duress try`
+#[derive(Clone, Debug, Args)]
+pub struct TryArgs {
+    /// A system that ships, or a folder with a system.toml: with a slash, or a dot in front
+    pub system: String,
+    /// The compose file, of a system that comes in containers. By default compose.yaml in its folder
+    #[arg(long)]
+    pub file: Option<PathBuf>,
+    /// Services of the compose file that are nodes, e.g. n1,n2,n3. By default n1 and so on, as many as there are nodes
+    #[arg(long, value_delimiter = ',', requires = "file")]
+    pub services: Vec<String>,
+    /// Number of nodes. By default what the system says
+    #[arg(long, value_parser = parse_nodes)]
+    pub nodes: Option<usize>,
+    /// Version of the system, where its compose file takes one
+    #[arg(long)]
+    pub version: Option<String>,
+    /// How to read: linearizable, lease or local
+    #[arg(long, value_parser = parse_read, default_value = "linearizable")]
+    pub read: Read,
+    /// What nodes wrote is kept below `try/runs` in this folder
+    #[arg(long, default_value = "results")]
+    pub out: PathBuf,
+}
+
+/// A way to read, as on a command line.
+#[derive(Clone, Copy, Debug)]
+pub struct Read(pub ReadMode);
+
 /// `duress calibrate`
 #[derive(Clone, Debug, Args)]
 pub struct CalibrateArgs {
@@ -209,6 +248,9 @@ pub struct CalibrateArgs {
 /// Runs of one spec: more would take months.
 const SEEDS_MAX: u64 = 1_000_000;
 
+/// Nodes of a system that is only tried.
+const NODES_MAX: usize = 50;
+
 /// Runs at a time, each with a cluster of its own.
 const JOBS_MAX: usize = 256;
 
@@ -238,6 +280,18 @@ fn parse_memory(text: &str) -> Result<usize, String> {
         .map_err(|error| format!("{error}; write MiB, e.g. 2048"))?;
     spec::check_memory(mib)?;
     usize::try_from(mib).map_err(|error| error.to_string())
+}
+
+fn parse_nodes(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(nodes @ 1..=NODES_MAX) => Ok(nodes),
+        _ => Err(format!("use 1 to {NODES_MAX}")),
+    }
+}
+
+fn parse_read(text: &str) -> Result<Read, String> {
+    let read = serde_json::from_value(text.into());
+    read.map(Read).map_err(|error| error.to_string())
 }
 
 fn parse_jobs(text: &str) -> Result<usize, String> {

@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 
 use duress_checker::property::{About, PROPERTIES, Source};
-use duress_cluster::System;
 use duress_workloads::Service;
-use duress_workloads::clients::{self, ClientKind, Options};
+use duress_workloads::clients::{ClientKind, Options};
 
 use crate::spec::{Complaint, KeyPath, Spec};
 
@@ -50,7 +49,7 @@ fn unfit(spec: &Spec, kind: Option<&ClientKind>) -> Option<Complaint> {
 }
 
 /// The client that the system names.
-pub fn service(spec: &Spec, system: &System, from: Option<IpAddr>) -> Result<Box<dyn Service>, String> {
+pub fn service(spec: &Spec, kind: &ClientKind, from: Option<IpAddr>) -> Result<Box<dyn Service>, String> {
     let options = Options {
         from,
         read: spec.client.read,
@@ -58,15 +57,16 @@ pub fn service(spec: &Spec, system: &System, from: Option<IpAddr>) -> Result<Box
         long_writes: spec.client.long_writes,
         body_max: spec.client.body_max(),
     };
-    let client = clients::named(&system.client)?;
-    (client.make)(options).map_err(|error| format!("make an HTTP client: {error}"))
+    (kind.make)(options).map_err(|error| format!("make an HTTP client: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use duress_checker::object::CATALOGUE;
     use duress_checker::property::{Source, named};
-    use duress_workloads::clients;
+    use duress_workloads::clients::{self, Definition};
 
     use super::problem;
     use crate::spec::Spec;
@@ -76,7 +76,11 @@ mod tests {
     fn what_members_hold_is_judged_only_where_the_client_reads_it() {
         let text = "name = \"t\"\nproperties = [\"converged\"]\n[cluster.local]\nsystem = \"./mine\"\n[workload.register]\n";
         let spec: Spec = toml::from_str(text).expect("a spec");
-        let problem_with = |client| problem(&spec, Some(clients::named(client).expect(client)));
+        let nothing = Definition {
+            text: "",
+            folder: Path::new("."),
+        };
+        let problem_with = |client| problem(&spec, Some(&clients::of(client, &nothing).expect(client)));
         assert_eq!(problem_with("etcd"), None);
         let what = problem_with("specimen").expect("a complaint").what;
         assert!(

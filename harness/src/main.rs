@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Systems(args) => commands::catalogue::systems(args),
         Command::Workloads(args) => commands::catalogue::workloads(args),
         Command::Properties(args) => commands::catalogue::properties(args),
+        Command::Try(args) => commands::try_system::main(&args),
         Command::Calibrate(args) => commands::calibrate::main(&args),
         Command::Agent => duress_nemesis::agent::main(),
         Command::Sandbox { args } => duress_cluster::local::sandbox::main(&args),

@@ -12,6 +12,13 @@ pub struct Endpoint {
     pub address: SocketAddr,
 }
 
+impl Endpoint {
+    /// Whether others mean it by this: its name, or its IP address.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.node == name || name.parse() == Ok(self.address.ip())
+    }
+}
+
 /// The endpoints of all nodes, as of now. Asked for each attempt: a node that was started again may be elsewhere.
 pub trait Endpoints: Send + Sync {
     /// How many nodes there are. At least 1.

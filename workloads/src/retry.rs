@@ -297,9 +297,9 @@ impl Session<'_> {
         }
     }
 
-    /// The number of the node of this name, if it is one of the cluster's.
+    /// The number of the node of this name or IP address, if it is one of the cluster's.
     fn number_of(&self, name: &str) -> Option<usize> {
-        (0..self.endpoints.count()).find(|number| self.endpoints.endpoint(*number).node == name)
+        (0..self.endpoints.count()).find(|number| self.endpoints.endpoint(*number).is_called(name))
     }
 
     /// Exponential, with full jitter: uniform in zero to twice the mean, so that clients spread out.

@@ -31,7 +31,7 @@ pub enum Answer {
     Refused {
         /// e.g. `not-leader`, `overloaded`.
         error: String,
-        /// The node to ask instead, where the answer names one.
+        /// The node to ask instead, where the answer names one: by its name, or its IP address.
         leader: Option<String>,
         /// Time to leave the system alone, where the answer names one.
         retry_after: Option<Duration>,

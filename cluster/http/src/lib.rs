@@ -12,24 +12,30 @@
 //!
 //! ```text
 //! GET http://10.77.0.11:8080/status
-//! ▶ Ok(Reply { status: 307, retry_after: None, body: "" })
+//! ▶ Ok(Reply { status: 307, retry_after: None, headers: {…}, body: "" })
 //! ▶ Err(NotSent("Connection refused (os error 111)"))
 //! ▶ Err(Local("Too many open files (os error 24): …"))
 //! ```
 //!
-//! The time of a call is limited by [`Options::time`], or by whoever drops the call.
+//! The time of a call is limited by [`Options::time`], or by whoever drops the call. What a piece of work asks can be listened
+//! to: [`overhear`].
 
+mod overhear;
 mod request_error;
 mod retry_after;
+mod tls;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
+pub use overhear::{Exchange, overhear};
 pub use request_error::{RequestError, cut, local_cause};
+pub use tls::{Authorities, NoAuthorities};
 
 /// What a body may be long unless somebody says otherwise, in bytes.
 pub const BODY_MAX: usize = 1 << 20;
@@ -70,8 +76,36 @@ pub enum Method {
     Put,
     /// POST.
     Post,
+    /// PATCH.
+    Patch,
     /// DELETE.
     Delete,
+}
+
+impl Method {
+    /// As it stands in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Put => "PUT",
+            Method::Post => "POST",
+            Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
+        }
+    }
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// How.
+    pub method: Method,
+    /// Where, e.g. `http://10.77.0.11:8080/kv/k1`.
+    pub url: String,
+    /// Beside those that every request has.
+    pub headers: HeaderMap,
+    /// Empty: none.
+    pub body: Vec<u8>,
 }
 
 /// A whole answer, whatever its status.
@@ -81,6 +115,8 @@ pub struct Reply {
     pub status: u16,
     /// What `Retry-After` says in seconds, if it makes sense.
     pub retry_after: Option<Duration>,
+    /// All of them.
+    pub headers: HeaderMap,
     /// At most [`Options::body_max`] bytes.
     pub body: Vec<u8>,
 }
@@ -104,21 +140,44 @@ pub struct Client {
     body_max: usize,
     /// Bytes of bodies that are being read.
     in_memory: AtomicUsize,
+    /// Where the names of `https:` addresses lead.
+    nodes: tls::Nodes,
+}
+
+/// The beginning of any client: uses no proxy, follows no redirect, and trusts these authorities alone.
+fn builder(authorities: &Authorities) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        // An answer of a node decides neither whom the client speaks to nor how often.
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .tls_backend_preconfigured(authorities.config())
+        .no_proxy()
+}
+
+/// The beginning of a client for plain HTTP that has its own ideas of the rest, as the specimen's nodes have. The default of
+/// `reqwest` is no beginning: it looks for a provider of TLS where there is none.
+pub fn plain() -> reqwest::ClientBuilder {
+    builder(&Authorities::none())
 }
 
 impl Client {
-    /// Fails only where this machine has no resources left.
+    /// For plain HTTP. Fails only where this machine has no resources left.
     pub fn new(options: Options) -> Result<Client, RequestError> {
-        let mut http = reqwest::Client::builder()
+        Client::trusting(options, &Authorities::none())
+    }
+
+    /// The same for HTTPS too: nodes' certificates must be signed by one of these authorities.
+    pub fn trusting(options: Options, authorities: &Authorities) -> Result<Client, RequestError> {
+        let mut http = builder(authorities)
             .local_address(options.local)
             .pool_max_idle_per_host(options.idle_max)
             // After a partition an idle connection may be dead without knowing it.
             .pool_idle_timeout(Duration::from_secs(5))
-            .tcp_nodelay(true)
-            // An answer of a node decides neither whom the client speaks to nor how often.
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy();
+            .tcp_nodelay(true);
+        let nodes = tls::Nodes::default();
+        if authorities.any() {
+            http = http.dns_resolver(nodes.clone());
+        }
         if let Some(time) = options.time {
             http = http.timeout(time);
         }
@@ -126,30 +185,61 @@ impl Client {
             http: http.build().map_err(|error| request_error::of(&error))?,
             body_max: options.body_max,
             in_memory: AtomicUsize::new(0),
+            nodes,
         })
     }
 
-    /// One request and its whole answer.
+    /// From now on this name in an `https:` address leads there: certificates are made out to names.
+    pub fn is_at(&self, name: &str, address: IpAddr) {
+        self.nodes.set(name, address);
+    }
+
+    /// One request with a JSON body, or with none, and its whole answer.
     pub async fn call(&self, method: Method, url: &str, body: Option<&Value>) -> Result<Reply, RequestError> {
-        let method = match method {
+        let mut headers = HeaderMap::new();
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        self.send(Request {
+            method,
+            url: url.to_owned(),
+            headers,
+            body: body.map_or_else(Vec::new, |body| body.to_string().into_bytes()),
+        })
+        .await
+    }
+
+    /// One request and its whole answer.
+    pub async fn send(&self, request: Request) -> Result<Reply, RequestError> {
+        let heard = overhear::begin(&request);
+        let answered = self.exchange(request).await;
+        overhear::end(heard, &answered);
+        answered
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Reply, RequestError> {
+        let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Put => reqwest::Method::PUT,
             Method::Post => reqwest::Method::POST,
+            Method::Patch => reqwest::Method::PATCH,
             Method::Delete => reqwest::Method::DELETE,
         };
-        let mut request = self.http.request(method, url);
-        if let Some(body) = body {
-            request = request.json(body);
+        let mut asked = self.http.request(method, &request.url).headers(request.headers);
+        if !request.body.is_empty() {
+            asked = asked.body(request.body);
         }
-        let response = request.send().await.map_err(|error| request_error::of(&error))?;
+        let mut response = asked.send().await.map_err(|error| request_error::of(&error))?;
         let status = response.status().as_u16();
-        let retry_after = (response.headers().get(RETRY_AFTER))
+        let headers = std::mem::take(response.headers_mut());
+        let retry_after = (headers.get(RETRY_AFTER))
             .and_then(|value| value.to_str().ok())
             .and_then(retry_after::parse);
         let body = self.read(response).await?;
         Ok(Reply {
             status,
             retry_after,
+            headers,
             body,
         })
     }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -215,4 +217,102 @@ async fn a_mad_retry_after_is_none() {
             .expect("an answer");
         assert_eq!(reply.retry_after, seconds.map(Duration::from_secs), "{text}");
     }
+}
+
+/// A node that speaks TLS by the name n1. Its certificate, and that of the authority, are made for tests:
+///
+/// ```text
+/// openssl req -x509 -newkey ec … -subj "/CN=Duress tests" -out ca.pem
+/// openssl x509 -req -in n1.csr -CA ca.pem … -out n1.pem          # with subjectAltName=DNS:n1
+/// ```
+async fn secure() -> SocketAddr {
+    let pem = |text: &'static str| text.as_bytes();
+    let certificate = CertificateDer::from_pem_slice(pem(include_str!("../fixtures/n1.pem"))).expect("PEM");
+    let key = PrivateKeyDer::from_pem_slice(pem(include_str!("../fixtures/n1.key"))).expect("PEM");
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("a key for the certificate");
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // A client that does not trust us hangs up.
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                    .await;
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_certificate_has_the_nodes_name_and_is_signed_by_whom_we_trust() {
+    let address = secure().await;
+    let asked = |authority: &'static str, name: &'static str| async move {
+        let authorities = Authorities::from_pem(authority.as_bytes()).expect("certificates");
+        let client = Client::trusting(Options::default(), &authorities).expect("a client");
+        client.is_at("n1", address.ip());
+        client.is_at("n2", address.ip());
+        let url = format!("https://{name}:{}/", address.port());
+        client.call(Method::Get, &url, None).await
+    };
+    let ca = include_str!("../fixtures/ca.pem");
+    let reply = asked(ca, "n1").await.expect("an answer");
+    assert_eq!((reply.status, reply.body.as_slice()), (200, b"ok".as_slice()));
+    // Nothing was sent to anybody else.
+    for (authority, name) in [
+        (ca, "n2"),
+        (ca, "elsewhere"),
+        (include_str!("../fixtures/n1.pem"), "n1"),
+    ] {
+        let answer = asked(authority, name).await;
+        assert!(
+            matches!(answer, Err(RequestError::NotSent(_))),
+            "{name}: {answer:?}"
+        );
+    }
+    let error = Authorities::from_pem(b"no certificate")
+        .expect_err("nothing")
+        .to_string();
+    assert!(error.contains("BEGIN CERTIFICATE"), "{error}");
+}
+
+#[tokio::test]
+async fn whoever_listens_hears_the_request_and_what_became_of_it() {
+    let address = said("HTTP/1.1 307 -\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n").await;
+    let silent = serve(|stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let client = Client::new(Options::default()).expect("a client");
+    let url = |address| format!("http://{address}/");
+    let body = serde_json::json!({"a": 1});
+    let work = async {
+        let answered = client.call(Method::Put, &url(address), Some(&body)).await;
+        let there = url(silent);
+        let given_up = client.call(Method::Get, &there, None);
+        let given_up = tokio::time::timeout(Duration::from_millis(50), given_up).await;
+        (answered, given_up.is_err())
+    };
+    let ((answered, given_up), exchanges) = overhear(work).await;
+    assert!(given_up);
+    let [first, second] = exchanges.as_slice() else {
+        panic!("{exchanges:?}");
+    };
+    assert_eq!(
+        (first.request.method, first.request.body.as_slice()),
+        (Method::Put, b"{\"a\":1}".as_slice())
+    );
+    assert_eq!(answered.as_ref().expect("an answer").headers["location"], "/x");
+    assert_eq!(first.answered.as_ref(), Some(&answered));
+    assert!(second.answered.is_none() && second.request.url == url(silent));
 }

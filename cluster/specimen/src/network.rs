@@ -52,10 +52,8 @@ pub struct Network {
 impl Network {
     /// Connections that report promises to `lease`.
     pub fn new(lease: Arc<Lease>) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            // A system that is to be trusted by tests is not led astray either.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
+        // A system that is to be trusted by tests is not led astray either.
+        let http = duress_http::plain()
             .connect_timeout(CONNECT)
             .pool_max_idle_per_host(IDLE_MAX)
             .tcp_nodelay(true)

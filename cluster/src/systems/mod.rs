@@ -15,6 +15,7 @@ use std::path::Path;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::logs::{LogFile, log_files};
 use crate::status::{Facts, StatusRequest};
@@ -42,6 +43,9 @@ pub struct System {
     pub description: String,
     /// Name of the client that speaks to it. Which clients there are is not known here.
     pub client: String,
+    /// How the client `http` asks: for that client alone to understand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<Value>,
     /// How many nodes it usually has.
     #[serde(default = "three")]
     pub nodes_default: usize,

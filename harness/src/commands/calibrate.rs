@@ -60,7 +60,7 @@ fn calibrate(args: &CalibrateArgs) -> Result<bool, CalibrateError> {
     let mut series = Vec::new();
     for (folder, defect) in [(args.specs.clone(), false), (args.specs.join("defects"), true)] {
         for path in specs_in(&folder)? {
-            let (spec, _) = Source::read(&path)?.resolve()?;
+            let (spec, ..) = Source::read(&path)?.resolve()?;
             if args
                 .only
                 .as_ref()

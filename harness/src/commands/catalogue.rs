@@ -58,6 +58,8 @@ pub fn workloads(args: ListArgs) -> ExitCode {
             if let Some(model) = workload.model {
                 print(format_args!("    judged by the model {model}\n"));
             }
+            let operations: Vec<String> = workload.operations.iter().map(ToString::to_string).collect();
+            print(format_args!("    asks a client for {}\n", operations.join(", ")));
             for (name, meaning) in workload.parameters {
                 print(format_args!("    {name:<8} {meaning}\n"));
             }

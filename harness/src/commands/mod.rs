@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod heal;
 pub mod report;
 pub mod run;
+pub mod try_system;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -37,6 +38,12 @@ pub fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     output::err(&error.render().to_string());
+    ExitCode::from(exit::USAGE)
+}
+
+/// Prints what is wrong with arguments.
+pub fn usage_error(what: &str) -> ExitCode {
+    output::err(&format!("duress: {what}\n"));
     ExitCode::from(exit::USAGE)
 }
 

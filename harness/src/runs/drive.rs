@@ -342,7 +342,7 @@ impl Run<'_> {
 
     fn clients(&self, cluster: &dyn Cluster, addresses: Arc<AddressBook>) -> Result<Clients, Failure> {
         let from = first_v4(&cluster.client_addresses());
-        let service = client::service(&self.plan.spec, &self.plan.system, from).map_err(Failure::Other)?;
+        let service = client::service(&self.plan.spec, &self.plan.client, from).map_err(Failure::Other)?;
         let workload = self
             .plan
             .spec
@@ -364,6 +364,6 @@ impl Run<'_> {
     }
 }
 
-fn first_v4(addresses: &[IpAddr]) -> Option<IpAddr> {
+pub(super) fn first_v4(addresses: &[IpAddr]) -> Option<IpAddr> {
     addresses.iter().copied().find(IpAddr::is_ipv4)
 }

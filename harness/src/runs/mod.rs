@@ -5,7 +5,7 @@
 //! plan.rs  one.rs, drive.rs                 judged.rs
 //! ```
 //!
-//! [`child`] does one run in a process of its own; [`store`] finds the runs that there are.
+//! [`child`] does one run in a process of its own; [`store`] finds the runs that there are; [`trial`] asks a system by hand.
 
 pub mod child;
 mod deploy;
@@ -16,5 +16,6 @@ pub mod one;
 pub mod plan;
 mod ready;
 pub mod store;
+pub mod trial;
 
 pub use deploy::socket;

@@ -6,6 +6,7 @@ use duress_cluster::System;
 use duress_cluster::compose::{self, FileProblem};
 use duress_nemesis::kinds::Kind;
 use duress_nemesis::{Schedule, plan};
+use duress_workloads::clients::ClientKind;
 
 use crate::duration::SpecDuration;
 use crate::spec::{ClusterSpec, KeyPath, Source, Spec, SpecError, about_faults};
@@ -28,6 +29,8 @@ pub struct Plan {
     pub seed: u64,
     /// What is deployed.
     pub system: System,
+    /// How it is asked.
+    pub client: ClientKind,
     /// What breaks when.
     pub schedule: Schedule,
 }
@@ -48,7 +51,7 @@ impl Plan {
     /// Reads a spec and decides what it leaves open. Whatever is wrong with it is said with its place.
     pub fn read(path: &Path, overrides: Overrides) -> Result<Self, SpecError> {
         let source = Source::read(path)?;
-        let (mut spec, system) = source.resolve()?;
+        let (mut spec, system, client) = source.resolve()?;
         let seed = overrides.seed.or(spec.seed).unwrap_or_else(rand::random);
         spec.seed = Some(seed);
         if let Some(time) = overrides.faults_time {
@@ -70,6 +73,7 @@ impl Plan {
             spec,
             seed,
             system,
+            client,
             schedule,
         })
     }

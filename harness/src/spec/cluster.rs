@@ -149,7 +149,35 @@ impl ClusterSpec {
     }
 }
 
+impl ComposeSpec {
+    /// These services of this compose file, with nothing else said.
+    pub fn of(system: SystemRef, file: PathBuf, nodes: Vec<String>) -> Self {
+        ComposeSpec {
+            system,
+            file,
+            nodes,
+            version: None,
+            variables: BTreeMap::new(),
+            network: None,
+            own_data: false,
+            agent: AgentHome::default(),
+            ready: default_compose_ready(),
+        }
+    }
+}
+
 impl LocalSpec {
+    /// With nothing else said.
+    pub fn of(system: SystemRef) -> Self {
+        LocalSpec {
+            system,
+            nodes: default_nodes(),
+            defects: Vec::new(),
+            args: Vec::new(),
+            ready: default_ready(),
+        }
+    }
+
     /// Names of the nodes, in order.
     pub fn node_names(&self) -> Vec<String> {
         (1..=self.nodes).map(|number| format!("n{number}")).collect()

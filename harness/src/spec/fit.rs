@@ -1,7 +1,7 @@
 //! What a spec asks of its system that the system can't give: found before anything is made.
 
 use duress_cluster::System;
-use duress_workloads::clients::{self, ClientKind};
+use duress_workloads::clients::ClientKind;
 
 use super::check::about_faults;
 use super::system::Definition;
@@ -13,19 +13,18 @@ impl Spec {
         &self,
         definition: &Definition,
         source: &Source,
-    ) -> Result<&'static ClientKind, SpecError> {
+    ) -> Result<ClientKind, SpecError> {
         let system = &definition.system;
-        let client = clients::named(&system.client)
-            .map_err(|what| definition.invalid(Complaint::at(["client"], what)))?;
+        let client = definition.client()?;
         let complaint = deployable(&self.cluster, system)
-            .or_else(|| carried(self, client))
+            .or_else(|| carried(self, &client))
             .or_else(|| told(self, system));
         complaint.map_or(Ok(client), |complaint| Err(source.invalid(complaint)))
     }
 }
 
-/// Whether it runs where it is asked for.
-fn deployable(cluster: &ClusterSpec, system: &System) -> Option<Complaint> {
+/// Whether it runs where it is asked for; why not, if it does not.
+pub fn deployable(cluster: &ClusterSpec, system: &System) -> Option<Complaint> {
     let key = |key: &str| KeyPath::of(["cluster", cluster.name(), key]);
     let name = &system.name;
     match cluster {
@@ -66,13 +65,25 @@ fn deployable(cluster: &ClusterSpec, system: &System) -> Option<Complaint> {
 /// Whether the client carries what is asked.
 fn carried(spec: &Spec, client: &ClientKind) -> Option<Complaint> {
     let name = spec.workload.name();
-    if let Some(operation) = client.lacks(spec.workload.about()) {
+    let lacking = client.lacks(spec.workload.about());
+    if !lacking.is_empty() {
+        let lacking: Vec<String> = lacking.iter().map(ToString::to_string).collect();
+        let carried = client.workloads();
         let what = format!(
-            "the client {} doesn't carry the workload {name}: it knows no {operation}; it carries {}",
+            "the client {} doesn't carry the workload {name}: it knows no {}; it carries {}",
             client.name,
-            client.workloads().join(", ")
+            lacking.join(", no "),
+            if carried.is_empty() {
+                "none".to_owned()
+            } else {
+                carried.join(", ")
+            }
         );
         return Some(Complaint::at(["workload", name], what));
+    }
+    if client.sends_tokens && !spec.client.tokens {
+        let what = "the requests of this system have tokens in them; leave it out, or the tokens";
+        return Some(Complaint::at(["client", "tokens"], what));
     }
     (!client.reads.contains(&spec.client.read)).then(|| {
         let reads: Vec<String> = client

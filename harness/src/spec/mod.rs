@@ -41,10 +41,11 @@ use serde::{Deserialize, Serialize};
 pub use check::{about_faults, check_memory, check_time, faults_time};
 pub use cluster::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 pub use complaint::{Complaint, KeyPath, Marked};
+pub use fit::deployable;
 pub use judging::{CheckSpec, Claim, EvidenceSpec};
 pub use load::{ClientSpec, ClosedSpec, LoadSpec, OpenSpec, TimeSpec};
 pub use read::{Source, SpecError};
-pub use system::SystemRef;
+pub use system::{Definition, SystemRef};
 
 /// A spec, with every default filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use duress_cluster::System;
+use duress_workloads::clients::ClientKind;
 
 use super::system::Definition;
 use super::{ClusterSpec, Complaint, Marked, Spec};
@@ -31,6 +32,12 @@ pub enum SpecError {
         path: PathBuf,
         /// Line, excerpt and choices.
         source: Box<toml::de::Error>,
+    },
+    /// There is no such system.
+    #[error("{what}")]
+    Unknown {
+        /// Which, and what there is.
+        what: String,
     },
     /// A value doesn't make sense.
     #[error("{path}: {what}")]
@@ -67,14 +74,24 @@ impl Source {
         Source { path, text }
     }
 
-    /// Parses and checks it, alone and together with the system that it names. Relative paths in it start from its folder.
-    pub fn resolve(&self) -> Result<(Spec, System), SpecError> {
+    /// Where it is written.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is written.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Parses and checks it, alone and together with the system that it names and its client. Relative paths in it start from its folder.
+    pub fn resolve(&self) -> Result<(Spec, System, ClientKind), SpecError> {
         let spec = self.parse_values()?;
         let definition = Definition::of(spec.cluster.system_ref(), self, spec.cluster.name())?;
         let client = spec.check_fit(&definition, self)?;
-        spec.check_claims(Some(client))
+        spec.check_claims(Some(&client))
             .map_err(|complaint| self.invalid(complaint))?;
-        Ok((spec, definition.system))
+        Ok((spec, definition.system, client))
     }
 
     /// Parses it, and checks what can be without its system: of a run that is over, that may be gone.
@@ -100,10 +117,15 @@ impl Source {
         &self,
         form: impl FnOnce(&str) -> Result<T, toml::de::Error>,
     ) -> Result<T, SpecError> {
-        form(&self.text).map_err(|source| SpecError::Parse {
+        form(&self.text).map_err(|source| self.misread(Box::new(source)))
+    }
+
+    /// What the parser says of it.
+    pub(super) fn misread(&self, source: Box<toml::de::Error>) -> SpecError {
+        SpecError::Parse {
             path: self.path.clone(),
-            source: Box::new(source),
-        })
+            source,
+        }
     }
 
     /// A complaint about it, with its place.

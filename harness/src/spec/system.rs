@@ -5,9 +5,10 @@
 //! system = "./mine"     # the folder `mine` beside the spec, with a system.toml in it
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use duress_cluster::System;
+use duress_workloads::clients::{self, ClientKind, Problem, Turn};
 use serde::{Deserialize, Serialize};
 
 use super::read::{Source, SpecError, from_spec};
@@ -25,6 +26,13 @@ impl SystemRef {
     /// The folder, if it is a user's: whatever has a slash or begins with a dot.
     pub fn folder(&self) -> Option<&Path> {
         (self.0.contains('/') || self.0.starts_with('.')).then(|| Path::new(&self.0))
+    }
+
+    /// As it is written on a command line, from where that is.
+    pub fn new(written: &str) -> Self {
+        let mut named = SystemRef(written.to_owned());
+        named.start_from(Path::new(""));
+        named
     }
 
     /// The name, or that of the folder.
@@ -45,28 +53,68 @@ impl SystemRef {
 
 /// A definition and where it is written, so that whatever is wrong with it can be shown.
 #[derive(Debug)]
-pub(super) struct Definition {
+pub struct Definition {
+    /// What is defined.
     pub system: System,
     source: Source,
 }
 
 impl Definition {
     /// Reads it. `spec` is where it is named, by the key `cluster.<cluster>.system`.
-    pub fn of(named: &SystemRef, spec: &Source, cluster: &str) -> Result<Self, SpecError> {
+    pub(super) fn of(named: &SystemRef, spec: &Source, cluster: &str) -> Result<Self, SpecError> {
         let key = KeyPath::of(["cluster", cluster, "system"]);
+        Definition::find(named, |what| spec.invalid(key.complain(what)))
+    }
+
+    /// Reads that of the system which a command line names.
+    pub fn read(named: &SystemRef) -> Result<Self, SpecError> {
+        Definition::find(named, |what| SpecError::Unknown { what })
+    }
+
+    /// Reads it; `missing` makes an error of the reason why there is none.
+    fn find(named: &SystemRef, missing: impl FnOnce(String) -> SpecError) -> Result<Self, SpecError> {
         let Some(folder) = named.folder() else {
-            let system =
-                System::named(&named.0).map_err(|error| spec.invalid(key.complain(error.to_string())))?;
-            let source = Source::new(PathBuf::from(SYSTEM_FILE), String::new());
-            return Ok(Definition { system, source });
+            let shipped = System::definitions()
+                .iter()
+                .map(|text| Source::new(SYSTEM_FILE.into(), (*text).to_owned()));
+            let mut read = shipped.map(|source| Ok((source.parse_as(System::parse)?, source)));
+            let found = read.find(|read| read.as_ref().is_ok_and(|(system, _)| system.name == named.0));
+            return match (found, System::named(&named.0)) {
+                (Some(found), _) => found.map(|(system, source)| Definition { system, source }),
+                (None, Err(error)) => Err(missing(error.to_string())),
+                (None, Ok(_)) => unreachable!("what is named is among those that ship"),
+            };
         };
         let path = folder.join(SYSTEM_FILE);
-        let source = Source::read(&path).map_err(|error| {
-            let what = format!("{error}; a system is a folder with a {SYSTEM_FILE}");
-            spec.invalid(key.complain(what))
-        })?;
+        let source = Source::read(&path)
+            .map_err(|error| missing(format!("{error}; a system is a folder with a {SYSTEM_FILE}")))?;
         let system = source.parse_as(System::parse)?;
         Ok(Definition { system, source })
+    }
+
+    /// The client that it names, told how to ask.
+    pub fn client(&self) -> Result<ClientKind, SpecError> {
+        if self.system.http.is_some() && self.system.client != "http" {
+            let what = "templates are for client = \"http\"; name it, or leave them out";
+            return Err(self.invalid(Complaint::at(["http"], what)));
+        }
+        let definition = clients::Definition {
+            text: self.source.text(),
+            folder: self.source.path().parent().unwrap_or(Path::new("")),
+        };
+        clients::of(&self.system.client, &definition).map_err(|problem| match problem {
+            Problem::Form(error) => self.source.misread(error),
+            Problem::Meaning(mistake) => {
+                let key = mistake
+                    .at
+                    .iter()
+                    .fold(KeyPath::default(), |key, turn| match turn {
+                        Turn::Key(name) => key.key(name),
+                        Turn::Entry(index) => key.entry(*index),
+                    });
+                self.invalid(key.complain(mistake.what))
+            }
+        })
     }
 
     /// A complaint about it, with its place.

@@ -52,6 +52,17 @@ impl Bench {
         self.dir.path().join("spec.toml")
     }
 
+    /// Another command of `duress` that deploys something, not started yet.
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(DURESS);
+        command.args([name, "--out"]).arg(self.dir.path());
+        command
+            .stdin(Stdio::null())
+            .env(MARK, self.dir.path())
+            .env("DURESS_STATE", STATE);
+        command
+    }
+
     /// `duress run` on the spec, not started yet.
     pub fn run_command(&self, seed: u64) -> Command {
         let mut command = Command::new(DURESS);

@@ -15,4 +15,5 @@ mod logs;
 mod proof;
 mod runs;
 mod signals;
+mod templates;
 mod terminal;

@@ -1,6 +1,10 @@
 //! What each client says of itself before it is made: what it can be asked, and how.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use duress_http::RequestError;
@@ -51,35 +55,114 @@ pub struct Options {
     pub body_max: usize,
 }
 
+/// Makes a client. It is shared by all processes.
+pub type Make = Arc<dyn Fn(Options) -> Result<Box<dyn Service>, RequestError> + Send + Sync>;
+
 /// A client, before it is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct ClientKind {
     /// As in `system.toml`.
     pub name: &'static str,
     /// What it can be asked. It must refuse whatever else is asked.
-    pub operations: &'static [Operation],
+    pub operations: Cow<'static, [Operation]>,
     /// How it can read.
-    pub reads: &'static [ReadMode],
+    pub reads: Cow<'static, [ReadMode]>,
     /// Whether it reads what a single member holds; see [`Service::content`].
     pub reads_members: bool,
-    /// Makes one. It is shared by all processes.
-    pub make: fn(Options) -> Result<Box<dyn Service>, RequestError>,
+    /// Whether it can't ask without tokens.
+    pub sends_tokens: bool,
+    /// Makes one.
+    pub make: Make,
 }
 
 impl ClientKind {
     /// What a workload asks that this client does not carry.
-    pub fn lacks(&self, workload: &CatalogueEntry) -> Option<Operation> {
-        let mut asked = workload.operations.iter();
-        asked
-            .find(|operation| !self.operations.contains(operation))
-            .copied()
+    pub fn lacks(&self, workload: &CatalogueEntry) -> Vec<Operation> {
+        let lacking = |operation: &&Operation| !self.operations.contains(operation);
+        workload.operations.iter().filter(lacking).copied().collect()
     }
 
     /// The workloads that it carries.
     pub fn workloads(&self) -> Vec<&'static str> {
         let carried = catalogue()
             .into_iter()
-            .filter(|workload| self.lacks(workload).is_none());
+            .filter(|workload| self.lacks(workload).is_empty());
         carried.map(|workload| workload.name).collect()
+    }
+}
+
+impl fmt::Debug for ClientKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ClientKind")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a system is defined: what a client reads that is told there how to ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Definition<'a> {
+    /// The whole text of its `system.toml`.
+    pub text: &'a str,
+    /// Where files that it names start from.
+    pub folder: &'a Path,
+}
+
+/// Why a definition makes no client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// It has an unknown or missing key, or a value of the wrong kind. Says where.
+    #[error(transparent)]
+    Form(Box<toml::de::Error>),
+    /// Its values make no sense together.
+    #[error(transparent)]
+    Meaning(#[from] Mistake),
+}
+
+/// A value that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Mistake {
+    /// The way to it, from the top of the file.
+    pub at: Vec<Turn>,
+    /// What would make sense.
+    pub what: String,
+}
+
+/// One turn on the way to a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// To this key of a table.
+    Key(String),
+    /// To this entry of a list; the first is 0.
+    Entry(usize),
+}
+
+impl Mistake {
+    /// At the value that these keys lead to.
+    pub(crate) fn at<'a>(keys: impl IntoIterator<Item = &'a str>, what: impl Into<String>) -> Self {
+        Mistake {
+            at: keys.into_iter().map(|key| Turn::Key(key.to_owned())).collect(),
+            what: what.into(),
+        }
+    }
+
+    /// Further on, at this key.
+    pub(crate) fn key(mut self, key: &str) -> Self {
+        self.at.push(Turn::Key(key.to_owned()));
+        self
+    }
+
+    /// Further on, at this entry.
+    pub(crate) fn entry(mut self, index: usize) -> Self {
+        self.at.push(Turn::Entry(index));
+        self
+    }
+
+    /// At the same place.
+    pub(crate) fn saying(mut self, what: impl Into<String>) -> Self {
+        self.what = what.into();
+        self
     }
 }

@@ -1,33 +1,51 @@
 //! The clients: a file or folder each, and a line of [`TABLE`]. `client = "…"` of a `system.toml` names one.
 
 pub mod etcd;
+pub mod http;
 mod kind;
 pub mod specimen;
 
-pub use kind::{ClientKind, Options, ReadMode};
+pub use kind::{ClientKind, Definition, Make, Mistake, Options, Problem, ReadMode, Turn};
 
-/// Every client.
-pub static TABLE: [ClientKind; 2] = [specimen::KIND, etcd::KIND];
+/// What a definition makes of a client.
+type Of = fn(&Definition<'_>) -> Result<ClientKind, Problem>;
 
-/// The client of this name. The error names those that there are.
-pub fn named(name: &str) -> Result<&'static ClientKind, String> {
-    TABLE.iter().find(|client| client.name == name).ok_or_else(|| {
-        let known: Vec<&str> = TABLE.iter().map(|client| client.name).collect();
-        format!("no client {name:?}; there are {}", known.join(", "))
-    })
+/// Every client by its name. Those in Rust need nothing of the definition.
+static TABLE: [(&str, Of); 3] = [
+    ("specimen", |_| Ok(specimen::kind())),
+    ("etcd", |_| Ok(etcd::kind())),
+    ("http", http::kind),
+];
+
+/// The client of this name, for the system that is defined there. An unknown name is refused with those that there are.
+pub fn of(name: &str, definition: &Definition<'_>) -> Result<ClientKind, Problem> {
+    match TABLE.iter().find(|(known, _)| *known == name) {
+        Some((_, of)) => of(definition),
+        None => {
+            let known = TABLE.map(|(known, _)| known).join(", ");
+            let what = format!("no client {name:?}; there are {known}");
+            Err(Mistake::at(["client"], what).into())
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
     fn each_client_carries_what_it_says() {
-        let carried = |name| named(name).map(ClientKind::workloads);
+        let nothing = Definition {
+            text: "",
+            folder: Path::new("."),
+        };
+        let carried = |name| of(name, &nothing).map(|kind| kind.workloads());
         assert_eq!(carried("specimen"), Ok(vec!["register"]));
         assert_eq!(carried("etcd"), Ok(vec!["register", "set", "append", "lock"]));
-        let error = carried("oracle").unwrap_err();
-        assert_eq!(error, "no client \"oracle\"; there are specimen, etcd");
+        let error = carried("oracle").unwrap_err().to_string();
+        assert_eq!(error, "no client \"oracle\"; there are specimen, etcd, http");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The client of the specimen: HTTP and JSON.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use duress_http::{Client, Method, Reply, RequestError, cut};
@@ -12,21 +14,30 @@ use crate::endpoint::Endpoint;
 use crate::op::{Op, Operation};
 use crate::service::{Answer, Service, Token, for_processes};
 
+/// What it can be asked.
+const OPERATIONS: [Operation; 3] = [
+    Operation::on_key("read"),
+    Operation::on_key("write"),
+    Operation::on_key("cas"),
+];
+
 /// What it says of itself.
-pub const KIND: ClientKind = ClientKind {
-    name: "specimen",
-    operations: &[
-        Operation::on_key("read"),
-        Operation::on_key("write"),
-        Operation::on_key("cas"),
-    ],
-    reads: &[ReadMode::Linearizable, ReadMode::Lease, ReadMode::Local],
-    reads_members: false,
-    make: |options| {
-        let client = Specimen::new(options.from, options.read, options.body_max)?;
-        Ok(Box::new(client))
-    },
-};
+pub fn kind() -> ClientKind {
+    ClientKind {
+        name: "specimen",
+        operations: Cow::Borrowed(&OPERATIONS),
+        reads: Cow::Borrowed(&[ReadMode::Linearizable, ReadMode::Lease, ReadMode::Local]),
+        reads_members: false,
+        sends_tokens: false,
+        make: Arc::new(|options| {
+            Ok(Box::new(Specimen::new(
+                options.from,
+                options.read,
+                options.body_max,
+            )?))
+        }),
+    }
+}
 
 /// A client of the specimen.
 #[derive(Debug)]
@@ -173,6 +184,7 @@ mod tests {
         let reply = Reply {
             status,
             retry_after: Some(Duration::from_secs(1)),
+            headers: duress_http::HeaderMap::new(),
             body: body.as_bytes().to_vec(),
         };
         interpret(op, &reply)

@@ -244,6 +244,10 @@ async fn only_nodes_of_the_cluster_are_asked_when_one_is_named() {
             retry_after: None,
         })
     };
+    let script = Script::new([named("127.0.0.2"), refused(), refused()]);
+    let apart = vec![endpoint("n1", 1), endpoint("n2", 2), endpoint("n3", 3)];
+    write_at(&apart, &script, &POLICY, None).await;
+    assert_eq!(script.asked()[1], "n2", "an address is as good as the name");
     let script = Script::new([named("n3"), named("127.0.0.1:2375"), named("elsewhere")]);
     let (completion, _) = write(&script, &POLICY, None).await;
     assert_eq!(completion.outcome, EventType::Fail);

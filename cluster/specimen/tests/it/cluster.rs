@@ -52,8 +52,7 @@ impl Cluster {
             process: None,
         });
         Self {
-            http: reqwest::Client::builder()
-                .no_proxy()
+            http: duress_http::plain()
                 .timeout(Duration::from_secs(5))
                 .build()
                 .unwrap(),

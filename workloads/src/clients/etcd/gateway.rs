@@ -186,6 +186,7 @@ mod tests {
         interpret(&Reply {
             status,
             retry_after: None,
+            headers: duress_http::HeaderMap::new(),
             body: body.as_bytes().to_vec(),
         })
     }

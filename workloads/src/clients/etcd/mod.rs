@@ -21,7 +21,9 @@ mod lock;
 pub mod member;
 mod pages;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,24 +36,30 @@ use crate::endpoint::Endpoint;
 use crate::op::{Op, Operation};
 use crate::service::{Answer, Service, Token};
 
+/// What it can be asked.
+const OPERATIONS: [Operation; 9] = [
+    Operation::on_key("read"),
+    Operation::on_key("write"),
+    Operation::on_key("cas"),
+    Operation::on_key("append"),
+    Operation::on_all("add"),
+    Operation::on_all("read"),
+    Operation::on_key("acquire"),
+    Operation::on_key("hold"),
+    Operation::on_key("release"),
+];
+
 /// What it says of itself.
-pub const KIND: ClientKind = ClientKind {
-    name: "etcd",
-    operations: &[
-        Operation::on_key("read"),
-        Operation::on_key("write"),
-        Operation::on_key("cas"),
-        Operation::on_key("append"),
-        Operation::on_all("add"),
-        Operation::on_all("read"),
-        Operation::on_key("acquire"),
-        Operation::on_key("hold"),
-        Operation::on_key("release"),
-    ],
-    reads: &[ReadMode::Linearizable, ReadMode::Local],
-    reads_members: true,
-    make: |options| Ok(Box::new(Etcd::new(options)?)),
-};
+pub fn kind() -> ClientKind {
+    ClientKind {
+        name: "etcd",
+        operations: Cow::Borrowed(&OPERATIONS),
+        reads: Cow::Borrowed(&[ReadMode::Linearizable, ReadMode::Local]),
+        reads_members: true,
+        sends_tokens: false,
+        make: Arc::new(|options| Ok(Box::new(Etcd::new(options)?))),
+    }
+}
 
 /// Where elements of the set workload live: `element/7`.
 const ELEMENTS: &str = "element/";

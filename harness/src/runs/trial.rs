@@ -1,0 +1,368 @@
+//! A trial: a system is brought up, each operation that its client has is asked by hand, and it is taken down. Nothing is
+//! broken and nothing is judged: what was asked and answered is shown to whoever writes the client.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use duress_cluster::{Cluster, Key, StatusProbe, System};
+use duress_http::{Exchange, overhear};
+use duress_results::rundir::RunDir;
+use duress_workloads::clients::{ClientKind, Options, ReadMode};
+use duress_workloads::{Answer, Endpoints, Op, Service, Token};
+use serde_json::{Value, json};
+
+use super::deploy::{self, Deployed, Environment};
+use super::drive::first_v4;
+use super::failure::Failure;
+use crate::address_book::AddressBook;
+use crate::interrupt::Interrupt;
+use crate::key;
+use crate::spec::ClusterSpec;
+
+/// What is tried.
+#[derive(Debug)]
+pub struct Trial {
+    /// Where and on how many nodes.
+    pub cluster: ClusterSpec,
+    /// What is deployed.
+    pub system: System,
+    /// How it is asked.
+    pub client: ClientKind,
+    /// How it reads.
+    pub read: ReadMode,
+}
+
+/// What happens in a trial.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// It goes on to this.
+    Phase(&'a str),
+    /// An operation is asked.
+    Asks {
+        /// Which.
+        op: &'a Op,
+    },
+    /// An attempt at it has ended.
+    Attempt {
+        /// The node that was asked.
+        node: &'a str,
+        /// What was sent and received.
+        exchanges: &'a [Exchange],
+        /// What that was taken for.
+        answer: &'a Answer,
+    },
+    /// The operation has ended.
+    Ends {
+        /// Whether as it must with one client and no faults.
+        expected: bool,
+        /// What it must end as; nothing is known of what depends on operations that the client lacks.
+        expects: &'a Expected,
+    },
+}
+
+/// What an operation must end as.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expected {
+    /// `ok` with this result.
+    Ok(Value),
+    /// `fail`.
+    Fail,
+}
+
+/// How a trial ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tried {
+    /// Operations that were asked.
+    pub asked: usize,
+    /// Those of them that ended as they must.
+    pub expected: usize,
+    /// Somebody wanted it to end.
+    pub interrupted: bool,
+}
+
+/// Attempts at one operation, as long as it is refused: a cluster may still be electing.
+const ATTEMPTS_MAX: usize = 20;
+/// The same once an operation was refused to the end: it is not the election.
+const ATTEMPTS_AFTER: usize = 2;
+/// Before an operation is asked again that was refused.
+const PAUSE: Duration = Duration::from_millis(250);
+/// What an attempt may take.
+const ATTEMPT_TIME: Duration = Duration::from_secs(5);
+/// For how long locks are lent in a trial.
+const LEASE: Duration = Duration::from_secs(5);
+/// The longest body of an answer, in bytes.
+const BODY_MAX: usize = 1 << 20;
+/// Between two looks at whether all nodes say that they are ready.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Does it. What the nodes leave is kept below `<root>/runs`. An error means that the trial could not be done; whatever is
+/// deployed is taken down again. Must be called before this process has any other threads, as [`super::one::run`].
+pub fn run(trial: &Trial, root: &Path, show: &mut dyn FnMut(News<'_>)) -> Result<Tried, Box<dyn Error>> {
+    let key = key::of_this_user().unwrap_or_else(|_| Key::of_this_process());
+    // Where it can't be raised the old limit stands, and nobody needs many here.
+    let _ = duress_cluster::raise_open_files();
+    let environment = Environment::prepare(&trial.cluster)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let interrupt = Interrupt::listen()?;
+    let started = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let dir = RunDir::create(root, &trial.system.name, &started, 0)?;
+    for node in trial.cluster.node_names() {
+        dir.create_node(&node)?;
+    }
+    interrupt.run_is_in(dir.path());
+    let tried = runtime.block_on(trial.on(environment, &dir, &key, &interrupt, show));
+    runtime.shutdown_background();
+    Ok(tried?)
+}
+
+impl Trial {
+    async fn on(
+        &self,
+        environment: Environment,
+        dir: &RunDir,
+        key: &Key,
+        interrupt: &Interrupt,
+        show: &mut dyn FnMut(News<'_>),
+    ) -> Result<Tried, Failure> {
+        show(News::Phase("deploy"));
+        let deploys = deploy::deploy(&self.cluster, &self.system, environment, dir, key);
+        let Some(deployed) = interrupt.unless(deploys).await else {
+            deploy::swept(&self.cluster, dir, key).await?;
+            return Ok(Tried {
+                interrupted: true,
+                ..Tried::default()
+            });
+        };
+        let deployed = deployed?;
+        let mut tried = Tried::default();
+        let asked = interrupt.unless(self.ask_all(&deployed, &mut tried, show)).await;
+        tried.interrupted = asked.is_none();
+        show(News::Phase("down"));
+        let down = deployed.cluster.down().await.map_err(Failure::from);
+        asked.unwrap_or(Ok(())).and(down)?;
+        Ok(tried)
+    }
+
+    async fn ask_all(
+        &self,
+        deployed: &Deployed,
+        tried: &mut Tried,
+        show: &mut dyn FnMut(News<'_>),
+    ) -> Result<(), Failure> {
+        let cluster = &deployed.cluster;
+        show(News::Phase("wait"));
+        self.ready(cluster).await?;
+        let endpoints = AddressBook::new(cluster.clone(), self.system.port);
+        let service = (self.client.make)(Options {
+            from: first_v4(&cluster.client_addresses()),
+            read: self.read,
+            lease: Some(LEASE),
+            long_writes: false,
+            body_max: BODY_MAX,
+        });
+        let service = service.map_err(|error| Failure::Other(format!("make an HTTP client: {error}")))?;
+        let mut hand = Hand {
+            service: &*service,
+            endpoints: &endpoints,
+            node: 0,
+            seq: 0,
+            attempts_max: ATTEMPTS_MAX,
+        };
+        show(News::Phase("ask"));
+        for (op, expects) in script(&self.client) {
+            show(News::Asks { op: &op });
+            let answer = hand.ask(&op, show).await;
+            if let Answer::Local { error } = answer {
+                return Err(Failure::Other(error));
+            }
+            let expected = expects.is_met(&op, &answer);
+            tried.asked += 1;
+            tried.expected += usize::from(expected);
+            show(News::Ends {
+                expected,
+                expects: &expects,
+            });
+        }
+        Ok(())
+    }
+
+    /// Waits until every node says that it is ready, where nodes say so.
+    async fn ready(&self, cluster: &Arc<dyn Cluster>) -> Result<(), Failure> {
+        let Some(request) = &self.system.status else {
+            return Ok(());
+        };
+        let local = cluster.observer_addresses().and_then(|list| first_v4(&list));
+        let probe = StatusProbe::new(request.clone(), self.system.port, local)?;
+        let all = async {
+            loop {
+                let said = probe.probe_all(cluster.nodes()).await;
+                if cluster
+                    .nodes()
+                    .iter()
+                    .all(|node| said.get(&node.name).is_some_and(|status| status.ready))
+                {
+                    return;
+                }
+                tokio::time::sleep(LOOK_INTERVAL).await;
+            }
+        };
+        let limit = self.cluster.ready_limit();
+        tokio::time::timeout(limit, all)
+            .await
+            .map_err(|_| Failure::NeverReady {
+                limit,
+                missing: "not every node says by [status] that it is ready".to_owned(),
+            })
+    }
+}
+
+/// Who asks, one operation at a time.
+struct Hand<'a> {
+    service: &'a dyn Service,
+    endpoints: &'a AddressBook,
+    /// To be asked next.
+    node: usize,
+    seq: u64,
+    attempts_max: usize,
+}
+
+impl Hand<'_> {
+    /// Until it is more than refused: by whom the answer names, or else by the next one.
+    async fn ask(&mut self, op: &Op, show: &mut dyn FnMut(News<'_>)) -> Answer {
+        self.seq += 1;
+        let token = Token {
+            client: "p0".to_owned(),
+            seq: self.seq,
+        };
+        let mut attempts = 1;
+        loop {
+            let endpoint = self.endpoints.endpoint(self.node);
+            let attempt = self.service.attempt(&endpoint, op, Some(&token));
+            let (answer, exchanges) = overhear(tokio::time::timeout(ATTEMPT_TIME, attempt)).await;
+            let answer = answer.unwrap_or_else(|_| Answer::Unknown {
+                error: format!("no answer within {ATTEMPT_TIME:?}"),
+            });
+            show(News::Attempt {
+                node: &endpoint.node,
+                exchanges: &exchanges,
+                answer: &answer,
+            });
+            let Answer::Refused { leader, .. } = &answer else {
+                return answer;
+            };
+            if attempts >= self.attempts_max {
+                self.attempts_max = ATTEMPTS_AFTER;
+                return answer;
+            }
+            attempts += 1;
+            let count = self.endpoints.count();
+            let named =
+                |leader: &String| (0..count).find(|node| self.endpoints.endpoint(*node).is_called(leader));
+            self.node = leader.as_ref().and_then(named).unwrap_or((self.node + 1) % count);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+impl Expected {
+    fn is_met(&self, op: &Op, answer: &Answer) -> bool {
+        match (self, answer) {
+            // A set has no order.
+            (Expected::Ok(Value::Array(wanted)), Answer::Ok(Value::Array(found))) if op.key.is_none() => {
+                wanted.len() == found.len() && wanted.iter().all(|element| found.contains(element))
+            }
+            (Expected::Ok(wanted), Answer::Ok(found)) => wanted == found,
+            (Expected::Fail, Answer::Failed { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What is asked, and what each must end as, of what the client has. A register, a list, a set and a lock that nobody else
+/// uses: what is there is known.
+fn script(client: &ClientKind) -> Vec<(Op, Expected)> {
+    let mut asks = Vec::new();
+    let mut ask = |f: &'static str, key: Option<&str>, value: Value, expected: Expected| {
+        let op = Op {
+            f,
+            key: key.map(|key| json!(key)),
+            value,
+            idempotent: false,
+        };
+        let mut known = client.operations.iter();
+        let has = known.any(|operation| operation.f == f && operation.keyed == op.key.is_some());
+        if has {
+            asks.push((op, expected));
+        }
+        has
+    };
+    let ok = |value: Value| (value.clone(), Expected::Ok(value));
+
+    let register = Some("try");
+    let mut now = Value::Null;
+    ask("read", register, Value::Null, Expected::Ok(Value::Null));
+    let changes = [
+        ("write", json!(1)),
+        ("cas", json!([1, 2])),
+        ("cas", json!([7, 3])),
+        ("write", Value::Null),
+        ("cas", json!([null, 4])),
+    ];
+    for (f, value) in changes {
+        let (old, new) = match f {
+            "cas" => (value[0].clone(), value[1].clone()),
+            _ => (now.clone(), value.clone()),
+        };
+        let holds = old == now;
+        let expected = if holds {
+            Expected::Ok(value.clone())
+        } else {
+            Expected::Fail
+        };
+        if ask(f, register, value, expected) {
+            if holds {
+                now = new;
+            }
+            ask("read", register, Value::Null, Expected::Ok(now.clone()));
+        }
+    }
+
+    let list = Some("try-list");
+    let mut elements = Vec::new();
+    for element in [json!(1), json!(2)] {
+        let (value, expected) = ok(element);
+        if ask("append", list, value.clone(), expected) {
+            elements.push(value);
+            ask("read", list, Value::Null, Expected::Ok(json!(elements)));
+        }
+    }
+
+    ask("read", None, Value::Null, Expected::Ok(json!([])));
+    let mut elements = Vec::new();
+    for element in [json!(1), json!(2)] {
+        let (value, expected) = ok(element);
+        if ask("add", None, value.clone(), expected) {
+            elements.push(value);
+            ask("read", None, Value::Null, Expected::Ok(json!(elements)));
+        }
+    }
+
+    let lock = Some("try-lock");
+    for (f, value) in [
+        ("acquire", json!(1)),
+        ("hold", json!({"holder": 1, "ms": 10})),
+        ("release", json!(1)),
+        ("acquire", json!(2)),
+    ] {
+        let (value, expected) = ok(value);
+        ask(f, lock, value, expected);
+        if f == "hold" {
+            ask("acquire", lock, json!(2), Expected::Fail);
+        }
+    }
+    let (value, expected) = ok(json!(2));
+    ask("release", lock, value, expected);
+    asks
+}

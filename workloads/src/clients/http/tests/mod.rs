@@ -1,0 +1,286 @@
+//! Templates against members of a few lines, which answer as they are told.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Mutex;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+mod etcd;
+mod mistakes;
+
+const REGISTER: &str = include_str!("../../../../../harness/tests/fixtures/register-http/system.toml");
+
+fn kind_of(text: &str) -> Result<ClientKind, Problem> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../harness/tests/fixtures/register-http");
+    super::kind(&Definition {
+        text,
+        folder: &folder,
+    })
+}
+
+fn options(read: ReadMode) -> Options {
+    Options {
+        from: None,
+        read,
+        lease: Some(Duration::from_secs(2)),
+        long_writes: false,
+        body_max: 1 << 20,
+    }
+}
+
+fn client(text: &str) -> Box<dyn Service> {
+    let kind = kind_of(text).unwrap_or_else(|problem| panic!("{problem}"));
+    (kind.make)(options(ReadMode::Linearizable)).expect("a client")
+}
+
+/// Status, headers and body. Status 0 breaks the connection.
+type Script = Vec<(u16, &'static str, String)>;
+
+fn said(status: u16, body: &Value) -> (u16, &'static str, String) {
+    (status, "", body.to_string())
+}
+
+/// A member that gives these answers in turn, one to a connection, and keeps what it was asked: the head, and the body.
+async fn member(script: Script) -> (Endpoint, Arc<Mutex<Vec<(String, String)>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let mut script = VecDeque::from(script);
+    tokio::spawn({
+        let asked = asked.clone();
+        async move {
+            while let Some((status, headers, body)) = script.pop_front() {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let mut bytes = Vec::new();
+                let request = loop {
+                    let read = stream.read_buf(&mut bytes).await.expect("a request");
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    if let Some((head, body)) = text.split_once("\r\n\r\n")
+                        && (read == 0 || body.len() >= length(head))
+                    {
+                        break (head.to_owned(), body.to_owned());
+                    }
+                };
+                asked.lock().expect("no panic").push(request);
+                if status == 0 {
+                    continue;
+                }
+                let answer = format!(
+                    "HTTP/1.1 {status} -\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                stream
+                    .write_all(answer.as_bytes())
+                    .await
+                    .expect("somebody listens");
+            }
+        }
+    });
+    let node = "n1".to_owned();
+    (Endpoint { node, address }, asked)
+}
+
+fn length(head: &str) -> usize {
+    let line = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    line.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+fn op(f: &'static str, key: Option<&str>, value: Value) -> Op {
+    Op {
+        f,
+        key: key.map(|key| json!(key)),
+        value,
+        idempotent: false,
+    }
+}
+
+/// What the client makes of these answers, and what it asked.
+async fn attempt(client: &dyn Service, op: &Op, script: Script) -> (Answer, Vec<(String, String)>) {
+    let (endpoint, asked) = member(script).await;
+    let token = Token {
+        client: "p7".to_owned(),
+        seq: 3,
+    };
+    let answer = client.attempt(&endpoint, op, Some(&token)).await;
+    let asked = asked.lock().expect("no panic").clone();
+    (answer, asked)
+}
+
+#[tokio::test]
+async fn a_register_is_asked_and_understood_as_its_templates_say() {
+    let register = client(REGISTER);
+    let read = op("read", Some("a/b c"), Value::Null);
+    let (answer, asked) = attempt(&*register, &read, vec![said(200, &json!({"value": [1, "x"]}))]).await;
+    assert_eq!(answer, Answer::Ok(json!([1, "x"])));
+    assert!(
+        asked[0].0.starts_with("GET /kv/a%2Fb%20c HTTP/1.1\r\n"),
+        "{}",
+        asked[0].0
+    );
+    let (answer, _) = attempt(&*register, &read, vec![said(404, &Value::Null)]).await;
+    assert_eq!(answer, Answer::Ok(Value::Null));
+
+    let write = op("write", Some("k"), json!(7));
+    let (answer, asked) = attempt(&*register, &write, vec![said(200, &json!({}))]).await;
+    assert_eq!(answer, Answer::Ok(json!(7)));
+    assert_eq!(asked[0].1, r#"{"value":7}"#);
+    for header in [
+        "content-type: application/json",
+        "x-request: p7/3",
+        "authorization: Basic ZHVyZXNzOnBhc3M6d29yZA==",
+    ] {
+        assert!(asked[0].0.contains(header), "{header} is not in {}", asked[0].0);
+    }
+
+    let cas = op("cas", Some("k"), json!([null, "a\"b{"]));
+    let (answer, asked) = attempt(&*register, &cas, vec![said(409, &json!({"swapped": false}))]).await;
+    let error = "mismatch".to_owned();
+    assert_eq!(answer, Answer::Failed { error });
+    assert_eq!(asked[0].1, r#"{"new":"a\"b{","old":null}"#);
+}
+
+#[tokio::test]
+async fn a_refusal_names_a_leader_that_the_session_looks_up() {
+    let register = client(REGISTER);
+    let write = op("write", Some("k"), json!(7));
+    let by_body = vec![(421, "retry-after: 2\r\n", json!({"leader": "n3"}).to_string())];
+    let (answer, _) = attempt(&*register, &write, by_body).await;
+    let refused = |leader: Option<&str>, after| Answer::Refused {
+        error: "not-leader".to_owned(),
+        leader: leader.map(str::to_owned),
+        retry_after: after,
+    };
+    assert_eq!(answer, refused(Some("n3"), Some(Duration::from_secs(2))));
+    let (answer, _) = attempt(&*register, &write, vec![said(421, &json!({}))]).await;
+    assert_eq!(answer, refused(None, None));
+    let location = "location: http://10.77.0.12:8080/kv/k\r\n";
+    let (answer, _) = attempt(&*register, &write, vec![(307, location, String::new())]).await;
+    assert_eq!(answer, refused(Some("10.77.0.12"), None));
+}
+
+#[test]
+fn an_address_names_its_host() {
+    for (named, expected) in [
+        ("n2", Some("n2")),
+        ("n2:8080", Some("n2")),
+        ("https://user@n2:8080/kv?x=1", Some("n2")),
+        ("10.0.0.1", Some("10.0.0.1")),
+        ("http://[fd00::1]:80/", Some("fd00::1")),
+        ("fd00::1", Some("fd00::1")),
+        ("", None),
+    ] {
+        assert_eq!(host(&json!(named)).as_deref(), expected, "{named}");
+    }
+    assert_eq!(host(&json!(7)), None);
+    assert!(host(&json!("n".repeat(100_000))).expect("a name").len() < 1100);
+}
+
+#[tokio::test]
+async fn whatever_no_case_maps_is_unknown_for_a_write_and_harmless_for_a_read() {
+    let register = client(REGISTER);
+    for (status, body) in [
+        (0, json!(null)),
+        (500, json!("x".repeat(1000))),
+        (200, json!("<html>")),
+        (301, json!({})),
+    ] {
+        let script = || vec![said(status, &body)];
+        let (answer, _) = attempt(&*register, &op("write", Some("k"), json!(7)), script()).await;
+        if status == 200 {
+            assert_eq!(
+                answer,
+                Answer::Ok(json!(7)),
+                "its template asks no more than the status"
+            );
+        } else {
+            assert!(matches!(answer, Answer::Unknown { .. }), "{status}: {answer:?}");
+        }
+        let (answer, _) = attempt(&*register, &op("read", Some("k"), Value::Null), script()).await;
+        assert!(matches!(answer, Answer::Refused { .. }), "{status}: {answer:?}");
+    }
+    let lacks = vec![said(200, &json!({"valeu": 7}))];
+    let (answer, _) = attempt(&*register, &op("read", Some("k"), Value::Null), lacks).await;
+    assert!(
+        matches!(&answer, Answer::Refused { error, .. } if error.contains("nothing at \"/value\"")),
+        "{answer:?}"
+    );
+    // Nobody listens there: it was never sent.
+    let nobody = Endpoint {
+        node: "n1".to_owned(),
+        address: ([127, 0, 0, 1], 1).into(),
+    };
+    let answer = register
+        .attempt(&nobody, &op("write", Some("k"), json!(7)), None)
+        .await;
+    assert!(
+        matches!(answer, Answer::Refused { .. }),
+        "without a token it can't be filled in: {answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn after_a_request_with_an_effect_nothing_is_refused_any_more() {
+    let two = |first: &str| {
+        let text = format!(
+            "client = 'http'\n[[http.write]]\nmethod = 'post'\npath = '/begin'\n{first}answer = [{{status = 200, next = {{id = '/id'}}}}]\n\
+             [[http.write]]\nmethod = 'post'\npath = '/commit/{{id}}'\nanswer = [{{status = 200, ok = true}}, {{status = 429, \
+             refused = 'busy'}}, {{status = 409, fail = 'conflict'}}]\n"
+        );
+        client(&text)
+    };
+    let write = op("write", Some("k"), json!(7));
+    let begun = || said(200, &json!({"id": 5}));
+    for status in [429, 409, 503, 0] {
+        let (answer, asked) = attempt(&*two(""), &write, vec![begun(), said(status, &json!({}))]).await;
+        assert!(matches!(answer, Answer::Unknown { .. }), "{status}: {answer:?}");
+        assert!(asked[1].0.starts_with("POST /commit/5 "), "{asked:?}");
+    }
+    for (status, known) in [(429, true), (409, true), (503, false)] {
+        let (answer, _) = attempt(
+            &*two("effect = false\n"),
+            &write,
+            vec![begun(), said(status, &json!({}))],
+        )
+        .await;
+        assert_eq!(
+            !matches!(answer, Answer::Unknown { .. }),
+            known,
+            "{status}: {answer:?}"
+        );
+    }
+    // Nothing was asked but what has no effect.
+    let (answer, _) = attempt(&*two("effect = false\n"), &write, vec![said(200, &json!({}))]).await;
+    assert!(
+        matches!(&answer, Answer::Refused { error, .. } if error.contains("nothing at \"/id\"")),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn the_examples_of_the_page_are_understood() {
+    let page = include_str!("../../../../../docs/http-client.md");
+    // The authorities of the page are those of the tests.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cluster/http/fixtures");
+    let examples = page
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let mut understood = 0;
+    for example in examples {
+        let read = "[http.read]\npath = '/'\nanswer = [{ status = 200, ok = '/value' }]\n";
+        let more = if example.contains("[http.read]") { "" } else { read };
+        let definition = Definition {
+            text: &format!("{example}{more}"),
+            folder: &folder,
+        };
+        super::kind(&definition).unwrap_or_else(|problem| panic!("{example}\n{problem}"));
+        understood += 1;
+    }
+    assert_eq!(understood, 3);
+}
