@@ -44,11 +44,12 @@ use self::case::{Good, Outcome};
 use self::source::Answered;
 use self::step::{Body, Step};
 use self::template::{Values, text};
-use self::templates::{HOLD, Templates};
+use self::templates::Templates;
 use super::kind::{ClientKind, Definition, Options, Problem, ReadMode};
 use crate::endpoint::Endpoint;
 use crate::op::Op;
 use crate::service::{Answer, Service, Token, for_processes};
+use crate::workload::HOLD;
 
 /// As the templates of a system have it.
 pub fn kind(definition: &Definition<'_>) -> Result<ClientKind, Problem> {

@@ -15,7 +15,7 @@ use super::step::{Headers, Step, Steps};
 use super::template::Place;
 use crate::clients::kind::{Mistake, Problem, ReadMode};
 use crate::op::{Op, Operation};
-use crate::workload::catalogue;
+use crate::workload::{HOLD, operations};
 
 /// Which of the templates of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,24 +60,6 @@ pub(super) struct Templates {
 const STEPS_MAX: usize = 8;
 /// Cases of one answer, at most.
 const CASES_MAX: usize = 50;
-
-/// Every operation that some workload has, by the name of its block. The holder of a lock asks nothing while it holds it.
-fn operations() -> impl Iterator<Item = (String, Operation)> {
-    let mut all: Vec<Operation> = Vec::new();
-    for operation in catalogue().into_iter().flat_map(|workload| workload.operations) {
-        if operation.f != HOLD && !all.contains(operation) {
-            all.push(*operation);
-        }
-    }
-    all.clone().into_iter().map(move |operation| {
-        let twice = !operation.keyed && all.contains(&Operation::on_key(operation.f));
-        let suffix = if twice { "-all" } else { "" };
-        (format!("{}{suffix}", operation.f), operation)
-    })
-}
-
-/// What a holder does between acquiring and releasing: nothing that the system sees.
-pub(super) const HOLD: &str = "hold";
 
 /// Every block that there may be.
 fn known() -> Vec<(String, Operation, Variant)> {
@@ -272,8 +254,11 @@ impl Templates {
             let mut blocks = self.blocks.iter().filter(|block| block.operation == *operation);
             blocks.any(|block| matches!(block.variant, Variant::Plain | Variant::Read(_)))
         };
-        let mut operations: Vec<Operation> =
-            operations().map(|(_, operation)| operation).filter(has).collect();
+        let mut operations: Vec<Operation> = operations()
+            .into_iter()
+            .map(|(_, operation)| operation)
+            .filter(has)
+            .collect();
         if operations.iter().any(|operation| operation.f == "acquire") {
             operations.push(Operation::on_key(HOLD));
         }
