@@ -6,6 +6,7 @@ mod compose;
 mod compose_heal;
 mod cut_off;
 mod evidence;
+mod exec;
 mod heal;
 mod histories;
 mod host;
