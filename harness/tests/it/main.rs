@@ -8,6 +8,7 @@ mod compose_heal;
 mod cut_off;
 mod doctor;
 mod evidence;
+mod exec;
 mod heal;
 mod histories;
 mod host;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounds::SpecError;
 use crate::generator::{CatalogueEntry, Workload, WorkloadParameters};
+use crate::op::Operation;
 
 /// Makes [`WorkloadSpec`] and [`bounds`] of the table: the name in a spec, in CamelCase, and the type of the parameters.
 macro_rules! workloads {
@@ -74,6 +75,26 @@ workloads! {
     Set(set::SetSpec);
     Append(append::AppendSpec);
     Lock(lock::LockSpec);
+}
+
+/// What the holder of a lock does between acquiring and releasing it: nothing that the system sees.
+pub const HOLD: &str = "hold";
+
+/// Every operation that some workload asks of a system, by the name that a `system.toml` has for it: `read` is of a key,
+/// `read-all` of everything.
+pub fn operations() -> Vec<(String, Operation)> {
+    let mut all: Vec<Operation> = Vec::new();
+    for operation in catalogue().into_iter().flat_map(|workload| workload.operations) {
+        if operation.f != HOLD && !all.contains(operation) {
+            all.push(*operation);
+        }
+    }
+    let named = |operation: &Operation| {
+        let twice = !operation.keyed && all.contains(&Operation::on_key(operation.f));
+        let suffix = if twice { "-all" } else { "" };
+        (format!("{}{suffix}", operation.f), *operation)
+    };
+    all.iter().map(named).collect()
 }
 
 impl WorkloadSpec {

@@ -44,7 +44,6 @@ use async_trait::async_trait;
 use duress_http::{Client, HeaderMap, HeaderValue, Reply, Request, RequestError, cut};
 use serde_json::{Value, json};
 
-use self::block::HOLD;
 use self::case::{Good, Outcome};
 use self::source::Answered;
 use self::step::{Body, Step};
@@ -54,6 +53,7 @@ use super::kind::{ClientKind, Definition, Options, Problem, ReadMode};
 use crate::endpoint::Endpoint;
 use crate::op::Op;
 use crate::service::{Answer, Service, Token, for_processes};
+use crate::workload::HOLD;
 
 /// As the templates of a system have it.
 pub fn kind(definition: &Definition<'_>) -> Result<ClientKind, Problem> {
