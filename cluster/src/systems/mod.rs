@@ -46,6 +46,9 @@ pub struct System {
     /// How the client `http` asks: for that client alone to understand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<Value>,
+    /// Which program the client `exec` runs: for that client alone to understand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exec: Option<Value>,
     /// How many nodes it usually has.
     #[serde(default = "three")]
     pub nodes_default: usize,

@@ -6,12 +6,20 @@ use duress_cluster::doctor::{Capability, examine};
 use duress_cluster::local;
 use duress_nemesis::kinds::TABLE;
 
-use crate::cli::ListArgs;
 use crate::commands::{print, print_json};
 use crate::machine;
 
+/// Say what this machine can do, and how to get what it can't
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example:\n  duress doctor --json")]
+pub struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Looks, and says. Exits 0 when local clusters can run here and every kind of fault can be done to them, 2 otherwise.
-pub fn main(args: ListArgs) -> ExitCode {
+pub fn main(args: &Args) -> ExitCode {
     // Before there are any threads: namespaces are entered by threads one by one.
     let isolation = local::isolate();
     let mut capabilities = examine(&isolation, &["/proc/self/exe".into(), "sandbox".into()]);

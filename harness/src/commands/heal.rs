@@ -1,6 +1,6 @@
 //! `duress heal`: heal what a dead run may have left broken. Runs that are alive are left alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use duress_cluster::compose::{self, Healed, Scope};
@@ -9,15 +9,35 @@ use duress_nemesis::heal_from_journal;
 use duress_results::rundir::RunDir;
 use serde::Serialize;
 
-use crate::cli::HealArgs;
 use crate::commands::{fail, print, print_json};
 use crate::exit;
 use crate::key;
 use crate::runs::socket;
 use crate::runs::store::{self, journal_path};
 
+/// Heal what a dead run may have left broken
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  duress heal              # every run below results/runs\n  duress heal results/runs/register/20260102T030405Z-7\n\n\
+                      A run whose controller is alive is left alone and named. Nothing is done on the word of a label or a journal\n\
+                      that does not prove, with the key in DURESS_STATE, /var/lib/duress or ~/.local/state/duress, that this user's\n\
+                      Duress wrote it.\n\n\
+                      Exit codes:\n  0   all that was found is healed, or belongs to a living run\n  3   something may still be broken, or a \
+                      run that was named is alive\n  64  there is no such run"
+)]
+pub struct Args {
+    /// Directories of runs; all of them when none is named
+    pub runs: Vec<PathBuf>,
+    /// Runs are kept below `runs` in this folder
+    #[arg(long, default_value = "results")]
+    pub out: PathBuf,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Heals the runs that are named, or all of them.
-pub fn main(args: &HealArgs) -> ExitCode {
+pub fn main(args: &Args) -> ExitCode {
     let mut dirs = Vec::new();
     for path in &args.runs {
         match RunDir::open(path) {
