@@ -13,6 +13,7 @@ mod heal;
 mod histories;
 mod host;
 mod logs;
+mod moved;
 mod proof;
 mod runs;
 mod signals;

@@ -81,10 +81,13 @@ impl ComposeCluster {
         override_file::text(&additions, &self.resolved, self.tool.generation)
     }
 
-    /// Name of the network that nodes are addressed by.
-    pub(super) fn shared_network(&self) -> Result<&str, ClusterError> {
-        self.resolved
-            .shared_network(&self.config.nodes, self.config.network.as_deref())
+    /// The engine's name of the network that nodes are addressed by.
+    pub(super) fn shared_network(&self) -> Result<String, ClusterError> {
+        let nodes = &self.config.nodes;
+        let key = self
+            .resolved
+            .shared_network(nodes, self.config.network.as_deref())?;
+        Ok(self.resolved.network_on_engine(key, &self.project.name))
     }
 
     fn container_of(&self, node: &str) -> Result<String, ClusterError> {
@@ -203,7 +206,7 @@ impl Cluster for ComposeCluster {
 impl NodeAddresses for ComposeCluster {
     async fn current(&self, node: &str) -> Result<Node, ClusterError> {
         let container = self.engine.container(&self.container_of(node)?).await?;
-        node_of(&container, node, self.shared_network()?, &self.project)
+        node_of(&container, node, &self.shared_network()?)
     }
 }
 

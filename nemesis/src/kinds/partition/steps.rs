@@ -106,16 +106,14 @@ impl PartitionSteps {
     }
 }
 
-/// What others reach the node by, whether or not it is up to say so itself.
+/// What others reach the node by: where it is now. What it had when the cluster came up may be another's by now, and
+/// counts only while nothing better is known.
 fn addresses(place: &Place, nodes: &[Node]) -> Vec<IpAddr> {
-    let mut all = place.addresses.clone();
-    let node = nodes.iter().find(|node| node.name == place.name);
-    for address in node.into_iter().flat_map(addresses_of) {
-        if !all.contains(&address) {
-            all.push(address);
-        }
+    if !place.addresses.is_empty() {
+        return place.addresses.clone();
     }
-    all
+    let node = nodes.iter().find(|node| node.name == place.name);
+    node.map(addresses_of).unwrap_or_default()
 }
 
 fn addresses_of(node: &Node) -> Vec<IpAddr> {
