@@ -4,6 +4,10 @@ while read -r line; do
     ask() { printf '%s' "$line" | jq -rc "$1"; }
     send() { curl -s -w '\n%{http_code}' -H 'content-type: application/json' "$@"; }
     id=$(ask .id)
+    if [ "$(ask .f)" = hello ]; then
+        printf '{"id":%s,"type":"ok"}\n' "$id"
+        continue
+    fi
     url="http://$(ask .address)/kv/$(ask .key)"
     case $(ask .f) in
     read) answer=$(send "$url?read=$(ask .read)") ;;

@@ -10,26 +10,26 @@
 //!
 //! Each process of the load has a program of its own at any time, which is asked one thing after the other. What it says
 //! ([`protocol`]) is believed; what it does not say is not known. One that ends, is silent for longer than an attempt may
-//! take, writes what can't be understood or answers something else is ended, and the attempt is unknown: the next one
-//! starts another. `docs/exec-client.md` has the protocol.
+//! take, writes what can't be understood or answers something else is ended, and the attempt is unknown. Another takes its
+//! place, and is asked once it has answered a greeting ([`pool`]). `docs/exec-client.md` has the protocol.
 
 mod definition;
+mod pool;
 mod protocol;
 mod worker;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use duress_checker::history::Content;
 use duress_http::{RequestError, cut};
 use serde_json::Value;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use self::definition::Program;
+use self::pool::{NoProgram, Pool};
 use self::protocol::{Question, Reply};
-use self::worker::Worker;
 use super::kind::{ClientKind, Definition, Options, Problem, ReadMode};
 use crate::endpoint::Endpoint;
 use crate::op::Op;
@@ -49,84 +49,38 @@ pub fn kind(definition: &Definition<'_>) -> Result<ClientKind, Problem> {
     })
 }
 
-/// Programs at one time, at most. Attempts beyond that wait.
-const PROGRAMS_MAX: usize = 256;
-
-/// After a program that ended without a single answer the next one is started no sooner.
-const START_PAUSE: Duration = Duration::from_millis(100);
-
 /// A client that asks by programs.
 #[derive(Debug)]
 struct Exec {
     program: Arc<Program>,
     read: ReadMode,
     answer_max: usize,
-    /// Programs that wait for a question.
-    idle: Mutex<Vec<Worker>>,
-    running: Semaphore,
-    /// No program is started before.
-    start_after: Mutex<Instant>,
+    pool: Arc<Pool>,
 }
 
 impl Exec {
     fn new(program: Arc<Program>, options: Options) -> Self {
         Exec {
-            program,
             read: options.read,
             answer_max: options.body_max,
-            idle: Mutex::default(),
-            running: Semaphore::new(PROGRAMS_MAX),
-            start_after: Mutex::new(Instant::now()),
+            pool: Pool::new(program.clone(), options.body_max),
+            program,
         }
     }
 
     /// Asks a program, and puts it back if it answered what it was asked. Dropped meanwhile, it ends the program.
     async fn ask(&self, question: impl FnOnce(u64) -> Vec<u8>) -> Result<Reply, Answer> {
-        let Ok(_running) = self.running.acquire().await else {
-            unreachable!("nobody closes it");
-        };
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut worker = match idle {
-            Some(worker) => worker,
-            None => self.start().await?,
-        };
-        worker.id += 1;
-        let (id, line) = (worker.id, question(worker.id));
-        let answer = worker.ask(&line, self.answer_max).await.map_err(|error| {
-            if id == 1 {
-                let mut start_after = self.start_after.lock().unwrap_or_else(PoisonError::into_inner);
-                *start_after = Instant::now() + START_PAUSE;
-            }
-            Answer::unknown(error)
+        let mut ready = self.pool.take().await.map_err(|none| match none {
+            NoProgram::Local(error) => Answer::Local { error },
+            NoProgram::NotYet(error) => Answer::refused(error),
         })?;
-        let reply: Reply = serde_json::from_slice(&answer).map_err(|error| {
-            let said = cut(String::from_utf8_lossy(&answer).trim().to_owned());
-            Answer::unknown(format!(
-                "the program's answer can't be understood ({error}): {said}"
-            ))
-        })?;
-        if reply.id != id {
-            let what = format!(
-                "the program answers question {} when it is asked {id}, and was ended",
-                reply.id
-            );
-            return Err(Answer::unknown(what));
-        }
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(worker);
+        ready.worker.id += 1;
+        let id = ready.worker.id;
+        let answer = ready.worker.ask(&question(id), self.answer_max).await;
+        let reply = answer.and_then(|answer| Reply::read(&answer, id));
+        let reply = reply.map_err(Answer::unknown)?;
+        self.pool.put_back(ready);
         Ok(reply)
-    }
-
-    /// Starts a program. What can't be started was never asked.
-    async fn start(&self) -> Result<Worker, Answer> {
-        let start_after = *self.start_after.lock().unwrap_or_else(PoisonError::into_inner);
-        sleep_until(start_after).await;
-        Worker::start(&self.program).map_err(|error| {
-            let error = format!("start {}: {error}", self.program.path.display());
-            Answer::Local { error }
-        })
     }
 }
 

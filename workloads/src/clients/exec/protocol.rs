@@ -1,6 +1,8 @@
 //! What a program and Duress say to each other: JSON, one object a line.
 //!
 //! ```text
+//! ▶ {"id":0,"f":"hello"}
+//! ◀ {"id":0,"type":"ok"}
 //! ▶ {"id":7,"f":"write","key":"k1","value":3,"node":"n2","address":"10.77.0.12:8080","read":"linearizable"}
 //! ◀ {"id":7,"type":"ok"}
 //! ▶ {"id":8,"f":"read","key":"k1","value":null,"node":"n2","address":"10.77.0.12:8080","read":"linearizable"}
@@ -10,6 +12,7 @@
 use std::time::Duration;
 
 use duress_checker::history::Content;
+use duress_http::cut;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,6 +20,9 @@ use crate::clients::kind::ReadMode;
 use crate::endpoint::Endpoint;
 use crate::op::Op;
 use crate::service::{Answer, Token};
+
+/// What every program is asked first. It says `ok` when it can be asked more.
+pub(super) const HELLO: &[u8] = b"{\"id\":0,\"f\":\"hello\"}\n";
 
 /// What the program is asked.
 #[derive(Debug, Serialize)]
@@ -74,7 +80,7 @@ impl<'a> Question<'a> {
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Reply {
     /// Of the question.
-    pub id: u64,
+    id: u64,
     #[serde(rename = "type")]
     kind: Kind,
     /// The result of what is `ok`; what was asked, if it says nothing.
@@ -103,6 +109,21 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Val
 }
 
 impl Reply {
+    /// Reads the answer to question `id`. The error says in words what came instead.
+    pub fn read(line: &[u8], id: u64) -> Result<Reply, String> {
+        let reply: Reply = serde_json::from_slice(line).map_err(|error| {
+            let said = cut(String::from_utf8_lossy(line).trim().to_owned());
+            format!("the program's answer can't be understood ({error}): {said}")
+        })?;
+        match reply.id == id {
+            true => Ok(reply),
+            false => Err(format!(
+                "the program answers question {} when it is asked {id}, and was ended",
+                reply.id
+            )),
+        }
+    }
+
     /// What it proves. A read without a value read nothing.
     pub fn answer(self, op: &Op) -> Answer {
         let error = self

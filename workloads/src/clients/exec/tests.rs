@@ -46,20 +46,30 @@ fn unknown(answer: Answer) -> String {
 }
 
 /// Answers each question by its number.
-const HONEST: &str = r#"n=0; while read -r line; do n=$((n+1)); echo "{\"id\":$n,\"type\":\"ok\"}"; done"#;
+const HONEST: &str = r#"n=0; while read -r line; do echo "{\"id\":$n,\"type\":\"ok\"}"; n=$((n+1)); done"#;
+
+/// Answers the greeting, and then does something else.
+fn greeted(then: &str) -> String {
+    format!("read -r line; echo '{{\"id\":0,\"type\":\"ok\"}}'; {then}")
+}
+
+/// Asks until a program is there.
+async fn ask_patiently(exec: &Exec) -> Answer {
+    loop {
+        match ask(exec).await {
+            Answer::Refused { error, .. } if error.contains("still starting") => {}
+            answer => return answer,
+        }
+    }
+}
 
 #[tokio::test]
 async fn one_program_answers_one_question_after_the_other() {
     let exec = exec(HONEST);
     for _ in 0..3 {
-        assert_eq!(ask(&exec).await, Answer::Ok(json!(4)));
+        assert_eq!(ask_patiently(&exec).await, Answer::Ok(json!(4)));
     }
-    let idle = exec.idle.lock().expect("no panic");
-    assert_eq!(
-        (idle.len(), idle[0].id),
-        (1, 3),
-        "the same program is asked again"
-    );
+    assert_eq!(exec.pool.idle(), [3], "the same program is asked again");
 }
 
 #[tokio::test]
@@ -78,11 +88,11 @@ async fn what_misbehaves_is_unknown_and_ended_and_the_next_one_is_another() {
         ),
         ("read -r line; kill -9 $$", "the program was ended"),
     ] {
-        let exec = exec(script);
+        let exec = exec(&greeted(script));
         for _ in 0..2 {
-            let error = unknown(ask(&exec).await);
+            let error = unknown(ask_patiently(&exec).await);
             assert!(error.contains(said), "{script}: {error}");
-            assert!(exec.idle.lock().expect("no panic").is_empty(), "{script}");
+            assert!(exec.pool.idle().is_empty(), "{script}");
         }
     }
 }
@@ -91,10 +101,10 @@ async fn what_misbehaves_is_unknown_and_ended_and_the_next_one_is_another() {
 async fn one_that_is_silent_is_ended_with_all_that_it_started() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pid");
-    let exec = exec(&format!(
-        "sleep 600 & echo $! > {}; read -r line; wait",
+    let exec = exec(&greeted(&format!(
+        "read -r line; sleep 600 & echo $! > {}; wait",
         file.display()
-    ));
+    )));
     let pid = async {
         loop {
             match std::fs::read_to_string(&file) {
@@ -104,7 +114,7 @@ async fn one_that_is_silent_is_ended_with_all_that_it_started() {
         }
     };
     let pid = tokio::select! {
-        answer = ask(&exec) => panic!("{answer:?}"),
+        answer = ask_patiently(&exec) => panic!("{answer:?}"),
         pid = pid => pid,
     };
     // The attempt was dropped, as by its time limit.
@@ -123,25 +133,39 @@ async fn one_that_is_silent_is_ended_with_all_that_it_started() {
 async fn an_answer_that_comes_late_is_no_answer_to_the_next_question() {
     // Answers twice what it is asked once.
     let exec = exec(
-        r#"n=0; while read -r line; do n=$((n+1)); echo "{\"id\":$n,\"type\":\"ok\"}"; echo "{\"id\":$n,\"type\":\"fail\"}"; done"#,
+        r#"n=0; while read -r line; do echo "{\"id\":$n,\"type\":\"ok\"}"; [ $n = 1 ] && echo "{\"id\":$n,\"type\":\"fail\"}"; n=$((n+1)); done"#,
     );
-    assert_eq!(ask(&exec).await, Answer::Ok(json!(4)));
-    let error = unknown(ask(&exec).await);
+    assert_eq!(ask_patiently(&exec).await, Answer::Ok(json!(4)));
+    let error = unknown(ask_patiently(&exec).await);
     assert!(error.contains("answers question 1 when it is asked 2"), "{error}");
-    assert_eq!(ask(&exec).await, Answer::Ok(json!(4)), "a new program");
+    assert_eq!(ask_patiently(&exec).await, Answer::Ok(json!(4)), "a new program");
 }
 
 #[tokio::test]
 async fn a_flood_takes_no_memory() {
-    // A hundred megabytes before the first question.
-    let exec = exec(&format!("head -c 100000000 /dev/zero; {HONEST}"));
-    let error = unknown(ask(&exec).await);
+    let exec = exec(&greeted("read -r line; head -c 100000000 /dev/zero; cat"));
+    let error = unknown(ask_patiently(&exec).await);
     assert!(error.contains("without an end of line"), "{error}");
-    let exec =
-        self::exec("head -c 100000000 /dev/zero >&2; read -r line; echo '{\"id\":1,\"type\":\"ok\"}'; cat");
+    let exec = self::exec(&format!("head -c 100000000 /dev/zero >&2; {HONEST}"));
     assert_eq!(
-        ask(&exec).await,
+        ask_patiently(&exec).await,
         Answer::Ok(json!(4)),
         "standard error is read and forgotten"
     );
+}
+
+#[tokio::test]
+async fn what_does_not_start_was_not_asked() {
+    for (script, said) in [
+        ("exit 3", "does not start: the program ended with exit status: 3"),
+        ("echo 'no such module' >&2; exit 1", "no such module"),
+        ("read -r line; echo hello", "can't be understood"),
+        ("head -c 100000 /dev/zero; cat", "without an end of line"),
+    ] {
+        let exec = exec(script);
+        let Answer::Refused { error, .. } = ask_patiently(&exec).await else {
+            panic!("{script}: nothing was sent");
+        };
+        assert!(error.contains(said), "{script}: {error}");
+    }
 }
