@@ -26,3 +26,8 @@ pub mod recorder;
 mod runs;
 pub mod spec;
 mod watchdog;
+
+/// The listings of `docs/extending.md` that stand for a user's own code.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/extending.md")]
+struct Extending;

@@ -63,7 +63,7 @@ impl<'a> Operation<'a> {
     }
 
     /// As part of a witness, with its result.
-    pub(crate) fn witness(&self, note: impl Into<String>) -> WitnessOp {
+    pub fn witness(&self, note: impl Into<String>) -> WitnessOp {
         WitnessOp {
             index: self.invoke.index,
             process: self.process,

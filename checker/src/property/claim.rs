@@ -70,15 +70,18 @@ pub struct About {
 }
 
 impl About {
-    pub(super) fn held(&self, detail: String) -> PropertyVerdict {
+    /// Nothing contradicts it. `detail` says in one line how that was decided.
+    pub fn held(&self, detail: String) -> PropertyVerdict {
         self.verdict(Verdict::Held, detail)
     }
 
-    pub(super) fn violated(&self, witness: Witness, detail: String) -> PropertyVerdict {
+    /// This proves the opposite.
+    pub fn violated(&self, witness: Witness, detail: String) -> PropertyVerdict {
         self.verdict(Verdict::Violated { witness }, detail)
     }
 
-    pub(super) fn inconclusive(&self, reason: impl Into<String>, detail: String) -> PropertyVerdict {
+    /// It could not be decided: `reason` says why.
+    pub fn inconclusive(&self, reason: impl Into<String>, detail: String) -> PropertyVerdict {
         let reason = reason.into();
         self.verdict(Verdict::Inconclusive { reason }, detail)
     }

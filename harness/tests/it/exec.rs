@@ -16,8 +16,8 @@ fn example(name: &str) -> PathBuf {
 
 fn spec(system: &Path, attempts: u32) -> String {
     format!(
-        "name = \"t\"\nproperties = [\"linearizable\"]\n[workload.register]\nkeys = 5\n[client]\nattempts = {attempts}\n[evidence]\nok = 100\n\
-         ok-of-each = 10\n[time]\nwarm-up = \"1s\"\nfaults = \"6s\"\n[cluster.local]\nnodes = 3\nsystem = {system:?}\n\
+        "name = \"t\"\nproperties = [\"linearizable\"]\n[workload.register]\nkeys = 5\n[load.closed]\nprocesses = 4\n\
+         [client]\nattempts = {attempts}\ntimeout = \"3s\"\n[evidence]\nok = 20\nok-of-each = 2\n[time]\nwarm-up = \"1s\"\nfaults = \"6s\"\n[cluster.local]\nnodes = 3\nsystem = {system:?}\n\
          [[faults.at]]\nat = \"500ms\"\nlength = \"4s\"\nkind = \"partition\"\nshape = \"leader\"\n"
     )
 }
@@ -97,7 +97,7 @@ fn programs_that_misbehave_make_a_run_poorer_and_not_wrong() {
             .map(|line| serde_json::from_str(line).expect("JSON"))
             .collect();
         let ok = events.iter().filter(|event| event["type"] == "ok").count();
-        assert!(ok > 100, "{name}: {ok} ok");
+        assert!(ok > 20, "{name}: {ok} ok");
         assert!(
             history.contains(said_of_it),
             "{name}: nobody saw that it {said_of_it}"

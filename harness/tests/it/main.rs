@@ -6,6 +6,7 @@ mod compose;
 mod compose_agent;
 mod compose_heal;
 mod cut_off;
+mod docs;
 mod doctor;
 mod evidence;
 mod exec;
