@@ -243,7 +243,7 @@ pub fn names() -> Vec<Row> {
             "[workload.register]\nkeys = 3",
             "[workload.set]",
             5,
-            "it knows no add of everything; it carries register",
+            "it knows no add of everything, no read of everything; it carries register",
         ),
         more(&kill("[]"), 9, "list is empty"),
         more(&kill("[\"n9\"]"), 9, "there are n1, n2, n3"),
