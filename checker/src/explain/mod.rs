@@ -19,16 +19,21 @@ use std::time::Duration;
 
 pub use self::broken::Broken;
 use self::minimise::minimise;
-use self::order::order;
+use self::order::{last, order, without_last};
 use self::proof::Proof;
 use crate::certify::{self, Path};
-use crate::model::{Model, Operation, Part, Shortcuts};
+use crate::history::NEVER;
+use crate::model::{Model, Operation, Part, Shortcuts, prefix};
 use crate::verdict::Witness;
 
-/// What it may take to have the operations that were found judged by another algorithm.
-const WHOLE_TIME_MAX: Duration = Duration::from_secs(1);
+/// What it may take to have all operations judged by another algorithm, up to those that are impossible together.
+const PREFIX_TIME_MAX: Duration = Duration::from_millis(500);
+/// And of memory.
+const PREFIX_BYTES_MAX: usize = 32 << 20;
+/// And those that were found.
+const FOUND_TIME_MAX: Duration = Duration::from_secs(1);
 /// And those that are left of them.
-const CONFIRM_TIME_MAX: Duration = Duration::from_secs(5);
+const SHOWN_TIME_MAX: Duration = Duration::from_secs(5);
 /// What it may take, on top of the check itself, to make a witness small. One that is not minimal says so.
 const TIME_MAX: Duration = Duration::from_secs(5);
 /// And to find out how far the history can be explained.
@@ -49,41 +54,52 @@ pub enum Judged {
 impl<M: Model> Broken<'_, M> {
     /// Has operations that are said to be impossible together judged by somebody else, and makes the smallest impossible
     /// sub-history of them. The time for that is its own, and not what is left of the budget.
+    ///
+    /// What a decision without search finds is impossible whatever else there was, so that is what has to be confirmed. A
+    /// search knows of a prefix that it is impossible, and only says which operations are to blame. If the prefix is too
+    /// much for anybody else, those have to do; if they are, those that are shown.
     pub fn judge(&self, mut core: Part<M::Op>, found_by: Path) -> Judged {
         core.sort_by_key(|operation| operation.invoke);
-        let confirmed = |proof: &[Operation<M::Op>], time_max: Duration| {
-            let limits = self.limits.anew(time_max, MEMORY_BYTES_MAX);
+        let confirmed = |proof: &[Operation<M::Op>], time_max: Duration, bytes_max: usize| {
+            let limits = self.limits.anew(time_max, bytes_max);
             certify::confirmed(self.model, proof, found_by, limits)
         };
         let limits = self.limits.anew(TIME_MAX, MEMORY_BYTES_MAX);
-        let proof = Proof::new(self.model, self.part, &core);
-        // The small object if it shows it, else the whole.
-        // Only what was decided without search promises that a smaller object shows it.
-        let focus = |core: &[Operation<M::Op>]| match found_by {
-            Path::Direct => self.model.shortcuts().focus(core),
-            Path::Reduced | Path::Search => None,
-        };
-        let impossible = |part: &Part<M::Op>| matches!(order(self.model, part, limits), Some(None));
-        let small = focus(&core).filter(impossible);
+        let possible =
+            |part: &[Operation<M::Op>]| order(self.model, part, limits).map(|order| order.is_some());
+        let focus = |core: &[Operation<M::Op>]| self.model.shortcuts().focus(core);
+        let prefix = prefix(self.part, last(&core).map_or(NEVER, |last| last.ret));
+        let mut proof = Proof::new(self.model, self.part, &core);
+        // The small object if it shows it, which is promised of what was decided without search.
+        let small = focus(&core).filter(|_| found_by == Path::Direct);
+        let small = small.filter(|small| possible(small) == Some(false));
         let focused = small.is_some();
-        // As they were found they stand for the whole. If they are too many to be judged, those that are shown have to.
-        let mut stands = confirmed(&small.unwrap_or_else(|| proof.of(&core)), WHOLE_TIME_MAX);
+        let of_prefix = (found_by != Path::Direct)
+            .then(|| confirmed(&prefix, PREFIX_TIME_MAX, PREFIX_BYTES_MAX))
+            .flatten();
+        let of_found = || {
+            let found = small.unwrap_or_else(|| proof.of(&core));
+            confirmed(&found, FOUND_TIME_MAX, MEMORY_BYTES_MAX)
+        };
+        let mut stands = of_prefix.or_else(of_found);
         if stands == Some(false) {
             return Judged::Possible;
+        }
+        // If they are impossible without the last, too, then it is by what is missing.
+        if found_by != Path::Direct && possible(&proof.of(&without_last(&core))) != Some(true) {
+            proof = Proof::new(self.model, self.part, &prefix);
+            core = prefix;
         }
         let minimal = minimise(self.model, &mut core, &proof, focused, limits);
         if stands.is_none() {
             let small = focus(&core).filter(|_| focused);
-            stands = confirmed(&small.unwrap_or_else(|| proof.of(&core)), CONFIRM_TIME_MAX);
+            let shown = small.unwrap_or_else(|| proof.of(&core));
+            stands = confirmed(&shown, SHOWN_TIME_MAX, MEMORY_BYTES_MAX);
         }
         let witness = || {
             let limits = self.limits.anew(REACHED_TIME_MAX, MEMORY_BYTES_MAX);
-            Box::new(words::witness(
-                self,
-                &core,
-                minimal,
-                reached::reached(self, &core, limits),
-            ))
+            let reached = reached::reached(self, &core, limits);
+            Box::new(words::witness(self, &core, minimal, reached))
         };
         match stands {
             Some(true) => Judged::Confirmed(witness()),
