@@ -26,12 +26,10 @@ use crate::history::NEVER;
 use crate::model::{Model, Operation, Part, Shortcuts, prefix};
 use crate::verdict::Witness;
 
-/// What it may take to have all operations judged by another algorithm, up to those that are impossible together.
-const PREFIX_TIME_MAX: Duration = Duration::from_millis(500);
-/// And of memory.
-const PREFIX_BYTES_MAX: usize = 32 << 20;
-/// And those that were found.
+/// What it may take to have the operations that were found judged by another algorithm.
 const FOUND_TIME_MAX: Duration = Duration::from_secs(1);
+/// And of memory: enough for some dozens, which is what most violations come down to at once.
+const FOUND_BYTES_MAX: usize = 16 << 20;
 /// And those that are left of them.
 const SHOWN_TIME_MAX: Duration = Duration::from_secs(5);
 /// What it may take, on top of the check itself, to make a witness small. One that is not minimal says so.
@@ -55,9 +53,10 @@ impl<M: Model> Broken<'_, M> {
     /// Has operations that are said to be impossible together judged by somebody else, and makes the smallest impossible
     /// sub-history of them. The time for that is its own, and not what is left of the budget.
     ///
-    /// What a decision without search finds is impossible whatever else there was, so that is what has to be confirmed. A
-    /// search knows of a prefix that it is impossible, and only says which operations are to blame. If the prefix is too
-    /// much for anybody else, those have to do; if they are, those that are shown.
+    /// What a decision without search finds is impossible whatever else there was, so that is what has to be confirmed. So
+    /// is what a search finds, if it is possible without the last of them: else it is impossible by what is missing in it,
+    /// and the whole prefix has to be confirmed. If that is too much for anybody else, those
+    /// that are shown have to do.
     pub fn judge(&self, mut core: Part<M::Op>, found_by: Path) -> Judged {
         core.sort_by_key(|operation| operation.invoke);
         let confirmed = |proof: &[Operation<M::Op>], time_max: Duration, bytes_max: usize| {
@@ -68,27 +67,21 @@ impl<M: Model> Broken<'_, M> {
         let possible =
             |part: &[Operation<M::Op>]| order(self.model, part, limits).map(|order| order.is_some());
         let focus = |core: &[Operation<M::Op>]| self.model.shortcuts().focus(core);
-        let prefix = prefix(self.part, last(&core).map_or(NEVER, |last| last.ret));
         let mut proof = Proof::new(self.model, self.part, &core);
+        let last_is_to_blame =
+            || possible(&without_last(&core)) == Some(true) && possible(&proof.of(&core)) == Some(false);
+        if found_by != Path::Direct && !last_is_to_blame() {
+            core = prefix(self.part, last(&core).map_or(NEVER, |last| last.ret));
+            proof = Proof::new(self.model, self.part, &core);
+        }
         // The small object if it shows it, which is promised of what was decided without search.
         let small = focus(&core).filter(|_| found_by == Path::Direct);
         let small = small.filter(|small| possible(small) == Some(false));
         let focused = small.is_some();
-        let of_prefix = (found_by != Path::Direct)
-            .then(|| confirmed(&prefix, PREFIX_TIME_MAX, PREFIX_BYTES_MAX))
-            .flatten();
-        let of_found = || {
-            let found = small.unwrap_or_else(|| proof.of(&core));
-            confirmed(&found, FOUND_TIME_MAX, MEMORY_BYTES_MAX)
-        };
-        let mut stands = of_prefix.or_else(of_found);
+        let found = small.unwrap_or_else(|| proof.of(&core));
+        let mut stands = confirmed(&found, FOUND_TIME_MAX, FOUND_BYTES_MAX);
         if stands == Some(false) {
             return Judged::Possible;
-        }
-        // If they are impossible without the last, too, then it is by what is missing.
-        if found_by != Path::Direct && possible(&proof.of(&without_last(&core))) != Some(true) {
-            proof = Proof::new(self.model, self.part, &prefix);
-            core = prefix;
         }
         let minimal = minimise(self.model, &mut core, &proof, focused, limits);
         if stands.is_none() {

@@ -4,7 +4,7 @@
 //! value by a write that stays, so it does not matter who else wrote. But an operation that [did not
 //! find](Words::denies) a value says that some other one was there, and that may be the doing of any operation that is
 //! left out. So whichever of those may have been the last before it stays in the proof as a write of [some other
-//! value](Words::other_value). If the operations are impossible even so, then so is the whole: take an order of the
+//! value](Words::bringing). If the operations are impossible even so, then so is the whole: take an order of the
 //! whole, and leave out everything that changes nothing for those that stay.
 
 use std::collections::HashSet;
@@ -28,7 +28,7 @@ impl<Op: Clone> Proof<Op> {
         let deniers: Vec<(&Operation<Op>, Val)> = (core.iter())
             .filter_map(|operation| Some((operation, denied(operation)?)))
             .collect();
-        let Some(other) = words.other_value().filter(|_| !deniers.is_empty()) else {
+        let Some(other) = words.bringing(Val::NONE).filter(|_| !deniers.is_empty()) else {
             return Proof { others };
         };
         let writes: Vec<&Operation<Op>> = (part.iter())
