@@ -28,8 +28,9 @@ use crate::verdict::Witness;
 
 /// What it may take to have the operations that were found judged by another algorithm.
 const FOUND_TIME_MAX: Duration = Duration::from_secs(1);
-/// And of memory: enough for some dozens, which is what most violations come down to at once.
-const FOUND_BYTES_MAX: usize = 16 << 20;
+/// And of memory, if a search found them, for then it is the plain algorithm that is asked: enough for some dozens, which is
+/// what most violations come down to at once.
+const FOUND_BYTES_MAX: usize = 4 << 20;
 /// And those that are left of them.
 const SHOWN_TIME_MAX: Duration = Duration::from_secs(5);
 /// What it may take, on top of the check itself, to make a witness small. One that is not minimal says so.
@@ -78,8 +79,12 @@ impl<M: Model> Broken<'_, M> {
         let small = focus(&core).filter(|_| found_by == Path::Direct);
         let small = small.filter(|small| possible(small) == Some(false));
         let focused = small.is_some();
+        let found_bytes_max = match found_by {
+            Path::Direct => MEMORY_BYTES_MAX,
+            Path::Reduced | Path::Search => FOUND_BYTES_MAX,
+        };
         let found = small.unwrap_or_else(|| proof.of(&core));
-        let mut stands = confirmed(&found, FOUND_TIME_MAX, FOUND_BYTES_MAX);
+        let mut stands = confirmed(&found, FOUND_TIME_MAX, found_bytes_max);
         if stands == Some(false) {
             return Judged::Possible;
         }
