@@ -133,3 +133,68 @@ impl Overwritten {
 pub(super) fn denied<M: Model>(model: &M, operation: &Operation<M::Op>) -> Option<Val> {
     model.words().denies(&operation.op)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certify::brute_force;
+    use crate::generate::{Random, small};
+    use crate::object::register::{Register, RegisterOp};
+
+    /// Some of the operations, and all that bring in what these need.
+    fn some(part: &Part<RegisterOp>, model: &Register, random: &mut Random) -> Part<RegisterOp> {
+        let mut stays: Vec<bool> = part.iter().map(|_| random.percent(40)).collect();
+        loop {
+            let needed: Vec<Val> = (part.iter().zip(&stays))
+                .filter(|(_, stays)| **stays)
+                .flat_map(|(operation, _)| model.words().needs(&operation.op).iter().copied())
+                .collect();
+            let brings = |operation: &Operation<RegisterOp>| {
+                let mut values = model.words().produces(&operation.op).iter();
+                values.any(|value| needed.contains(value))
+            };
+            let missing =
+                (part.iter().zip(&stays)).position(|(operation, stays)| !stays && brings(operation));
+            match missing {
+                Some(at) => stays[at] = true,
+                None => break,
+            }
+        }
+        let kept = part.iter().zip(stays).filter(|(_, stays)| *stays);
+        kept.map(|(operation, _)| operation.clone()).collect()
+    }
+
+    #[test]
+    fn what_is_possible_is_never_proven_impossible() {
+        let model = Register { cas: true };
+        let (mut proofs, mut with_others) = (0, 0);
+        for seed in 0..30_000 {
+            let mut random = Random::new(seed);
+            let info = [0, 25][random.below(2) as usize];
+            let part = small(&mut random, 6, 3, info, |random, unknown| {
+                let value = |random: &mut Random| match random.below(3) {
+                    0 => Val::NIL,
+                    number => Val(number as u32),
+                };
+                match random.below(5) {
+                    0 if !unknown => RegisterOp::Read(value(random)),
+                    1 | 2 if !unknown => RegisterOp::Mismatch(value(random)),
+                    3 => RegisterOp::Cas(value(random), value(random)),
+                    _ => RegisterOp::Write(value(random)),
+                }
+            });
+            if !brute_force(&model, &part) {
+                continue;
+            }
+            let some = some(&part, &model, &mut random);
+            let proof = Proof::new(&model, &part, &part).of(&some);
+            assert!(
+                brute_force(&model, &proof),
+                "seed {seed}: {proof:#?} of {some:#?} of {part:#?}"
+            );
+            proofs += 1;
+            with_others += u64::from(proof.len() > some.len());
+        }
+        assert!(proofs > 1000 && with_others > 300, "{with_others} of {proofs}");
+    }
+}
