@@ -161,7 +161,7 @@ mod tests {
             }
         }
         let kept = part.iter().zip(stays).filter(|(_, stays)| *stays);
-        kept.map(|(operation, _)| operation.clone()).collect()
+        kept.map(|(operation, _)| *operation).collect()
     }
 
     #[test]
