@@ -48,7 +48,7 @@ use crate::verdict::Budget;
 /// What is forgotten can't be replayed, and it takes all operations of an object to have them judged by a second
 /// algorithm.
 pub const UNCERTIFIED: &str =
-    "one search decided it, and no second algorithm certified that: check without --stream for that";
+    "decided by one search, which no second algorithm certified: check without --stream for that";
 
 /// After so many events it is looked at what memory their values take.
 const LOOK_AT_MEMORY: u32 = 256;

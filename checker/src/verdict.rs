@@ -184,7 +184,7 @@ pub struct WitnessOp {
     /// Its result, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
-    /// `ok` or `info`.
+    /// `ok`, `info`, or `fail` of one that was refused and so says what the object did not hold.
     pub outcome: EventType,
     /// Node that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]

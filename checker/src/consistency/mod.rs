@@ -133,7 +133,7 @@ pub fn weaker(history: &History, limits: Limits<'_>) -> Result<Weaker, CheckErro
 }
 
 /// What [`judged`] may take: nobody who asked something else is to wait for it.
-const TIME_MS_MAX: u64 = 100;
+const TIME_MS_MAX: u64 = 50;
 
 /// The verdict on linearizability, and where it is a violation by registers, which weaker promises are kept instead.
 ///

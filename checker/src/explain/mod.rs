@@ -19,16 +19,20 @@ use std::time::Duration;
 
 pub use self::broken::Broken;
 use self::minimise::minimise;
-use self::order::order;
+use self::order::{last, order, without_last};
 use self::proof::Proof;
 use crate::certify::{self, Path};
-use crate::model::{Model, Operation, Part, Shortcuts};
+use crate::history::NEVER;
+use crate::model::{Model, Operation, Part, Shortcuts, prefix};
 use crate::verdict::Witness;
 
 /// What it may take to have the operations that were found judged by another algorithm.
-const WHOLE_TIME_MAX: Duration = Duration::from_secs(1);
+const FOUND_TIME_MAX: Duration = Duration::from_secs(1);
+/// And of memory, if a search found them, for then it is the plain algorithm that is asked: enough for some dozens, which is
+/// what most violations come down to at once.
+const FOUND_BYTES_MAX: usize = 4 << 20;
 /// And those that are left of them.
-const CONFIRM_TIME_MAX: Duration = Duration::from_secs(5);
+const SHOWN_TIME_MAX: Duration = Duration::from_secs(5);
 /// What it may take, on top of the check itself, to make a witness small. One that is not minimal says so.
 const TIME_MAX: Duration = Duration::from_secs(5);
 /// And to find out how far the history can be explained.
@@ -49,41 +53,51 @@ pub enum Judged {
 impl<M: Model> Broken<'_, M> {
     /// Has operations that are said to be impossible together judged by somebody else, and makes the smallest impossible
     /// sub-history of them. The time for that is its own, and not what is left of the budget.
+    ///
+    /// What a decision without search finds is impossible whatever else there was, so that is what has to be confirmed. So
+    /// is what a search finds, if it is possible without the last of them: else it is impossible by what is missing in it,
+    /// and the whole prefix has to be confirmed. If that is too much for anybody else, those
+    /// that are shown have to do.
     pub fn judge(&self, mut core: Part<M::Op>, found_by: Path) -> Judged {
         core.sort_by_key(|operation| operation.invoke);
-        let confirmed = |proof: &[Operation<M::Op>], time_max: Duration| {
-            let limits = self.limits.anew(time_max, MEMORY_BYTES_MAX);
+        let confirmed = |proof: &[Operation<M::Op>], time_max: Duration, bytes_max: usize| {
+            let limits = self.limits.anew(time_max, bytes_max);
             certify::confirmed(self.model, proof, found_by, limits)
         };
         let limits = self.limits.anew(TIME_MAX, MEMORY_BYTES_MAX);
-        let proof = Proof::new(self.model, self.part, &core);
-        // The small object if it shows it, else the whole.
-        // Only what was decided without search promises that a smaller object shows it.
-        let focus = |core: &[Operation<M::Op>]| match found_by {
-            Path::Direct => self.model.shortcuts().focus(core),
-            Path::Reduced | Path::Search => None,
-        };
-        let impossible = |part: &Part<M::Op>| matches!(order(self.model, part, limits), Some(None));
-        let small = focus(&core).filter(impossible);
+        let possible =
+            |part: &[Operation<M::Op>]| order(self.model, part, limits).map(|order| order.is_some());
+        let focus = |core: &[Operation<M::Op>]| self.model.shortcuts().focus(core);
+        let mut proof = Proof::new(self.model, self.part, &core);
+        let last_is_to_blame =
+            || possible(&without_last(&core)) == Some(true) && possible(&proof.of(&core)) == Some(false);
+        if found_by != Path::Direct && !last_is_to_blame() {
+            core = prefix(self.part, last(&core).map_or(NEVER, |last| last.ret));
+            proof = Proof::new(self.model, self.part, &core);
+        }
+        // The small object if it shows it, which is promised of what was decided without search.
+        let small = focus(&core).filter(|_| found_by == Path::Direct);
+        let small = small.filter(|small| possible(small) == Some(false));
         let focused = small.is_some();
-        // As they were found they stand for the whole. If they are too many to be judged, those that are shown have to.
-        let mut stands = confirmed(&small.unwrap_or_else(|| proof.of(&core)), WHOLE_TIME_MAX);
+        let found_bytes_max = match found_by {
+            Path::Direct => MEMORY_BYTES_MAX,
+            Path::Reduced | Path::Search => FOUND_BYTES_MAX,
+        };
+        let found = small.unwrap_or_else(|| proof.of(&core));
+        let mut stands = confirmed(&found, FOUND_TIME_MAX, found_bytes_max);
         if stands == Some(false) {
             return Judged::Possible;
         }
         let minimal = minimise(self.model, &mut core, &proof, focused, limits);
         if stands.is_none() {
             let small = focus(&core).filter(|_| focused);
-            stands = confirmed(&small.unwrap_or_else(|| proof.of(&core)), CONFIRM_TIME_MAX);
+            let shown = small.unwrap_or_else(|| proof.of(&core));
+            stands = confirmed(&shown, SHOWN_TIME_MAX, MEMORY_BYTES_MAX);
         }
         let witness = || {
             let limits = self.limits.anew(REACHED_TIME_MAX, MEMORY_BYTES_MAX);
-            Box::new(words::witness(
-                self,
-                &core,
-                minimal,
-                reached::reached(self, &core, limits),
-            ))
+            let reached = reached::reached(self, &core, limits);
+            Box::new(words::witness(self, &core, minimal, reached))
         };
         match stands {
             Some(true) => Judged::Confirmed(witness()),

@@ -3,7 +3,7 @@
 use crate::certify;
 use crate::history::NEVER;
 use crate::limits::Limits;
-use crate::model::{Decision, Model, Operation, Shortcuts};
+use crate::model::{Decision, Model, Operation, Part, Shortcuts};
 use crate::search::{Outcome, jit, wgl};
 
 /// So few operations are judged sooner by the plain algorithm, which needs no preparation.
@@ -42,4 +42,11 @@ pub(super) fn order<M: Model>(
 pub(super) fn last<Op>(core: &[Operation<Op>]) -> Option<&Operation<Op>> {
     let known = core.iter().filter(|operation| operation.ret != NEVER);
     known.max_by_key(|operation| operation.ret)
+}
+
+/// All but the last one to complete.
+pub(super) fn without_last<Op: Clone>(core: &[Operation<Op>]) -> Part<Op> {
+    let row = last(core).map(|last| last.row);
+    let others = core.iter().filter(|operation| Some(operation.row) != row);
+    others.cloned().collect()
 }

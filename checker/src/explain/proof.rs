@@ -4,7 +4,7 @@
 //! value by a write that stays, so it does not matter who else wrote. But an operation that [did not
 //! find](Words::denies) a value says that some other one was there, and that may be the doing of any operation that is
 //! left out. So whichever of those may have been the last before it stays in the proof as a write of [some other
-//! value](Words::other_value). If the operations are impossible even so, then so is the whole: take an order of the
+//! value](Words::bringing). If the operations are impossible even so, then so is the whole: take an order of the
 //! whole, and leave out everything that changes nothing for those that stay.
 
 use std::collections::HashSet;
@@ -28,7 +28,7 @@ impl<Op: Clone> Proof<Op> {
         let deniers: Vec<(&Operation<Op>, Val)> = (core.iter())
             .filter_map(|operation| Some((operation, denied(operation)?)))
             .collect();
-        let Some(other) = words.other_value().filter(|_| !deniers.is_empty()) else {
+        let Some(other) = words.bringing(Val::NONE).filter(|_| !deniers.is_empty()) else {
             return Proof { others };
         };
         let writes: Vec<&Operation<Op>> = (part.iter())
@@ -132,4 +132,69 @@ impl Overwritten {
 /// The value that an operation did not find.
 pub(super) fn denied<M: Model>(model: &M, operation: &Operation<M::Op>) -> Option<Val> {
     model.words().denies(&operation.op)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certify::brute_force;
+    use crate::generate::{Random, small};
+    use crate::object::register::{Register, RegisterOp};
+
+    /// Some of the operations, and all that bring in what these need.
+    fn some(part: &Part<RegisterOp>, model: &Register, random: &mut Random) -> Part<RegisterOp> {
+        let mut stays: Vec<bool> = part.iter().map(|_| random.percent(40)).collect();
+        loop {
+            let needed: Vec<Val> = (part.iter().zip(&stays))
+                .filter(|(_, stays)| **stays)
+                .flat_map(|(operation, _)| model.words().needs(&operation.op).iter().copied())
+                .collect();
+            let brings = |operation: &Operation<RegisterOp>| {
+                let mut values = model.words().produces(&operation.op).iter();
+                values.any(|value| needed.contains(value))
+            };
+            let missing =
+                (part.iter().zip(&stays)).position(|(operation, stays)| !stays && brings(operation));
+            match missing {
+                Some(at) => stays[at] = true,
+                None => break,
+            }
+        }
+        let kept = part.iter().zip(stays).filter(|(_, stays)| *stays);
+        kept.map(|(operation, _)| *operation).collect()
+    }
+
+    #[test]
+    fn what_is_possible_is_never_proven_impossible() {
+        let model = Register { cas: true };
+        let (mut proofs, mut with_others) = (0, 0);
+        for seed in 0..30_000 {
+            let mut random = Random::new(seed);
+            let info = [0, 25][random.below(2) as usize];
+            let part = small(&mut random, 6, 3, info, |random, unknown| {
+                let value = |random: &mut Random| match random.below(3) {
+                    0 => Val::NIL,
+                    number => Val(number as u32),
+                };
+                match random.below(5) {
+                    0 if !unknown => RegisterOp::Read(value(random)),
+                    1 | 2 if !unknown => RegisterOp::Mismatch(value(random)),
+                    3 => RegisterOp::Cas(value(random), value(random)),
+                    _ => RegisterOp::Write(value(random)),
+                }
+            });
+            if !brute_force(&model, &part) {
+                continue;
+            }
+            let some = some(&part, &model, &mut random);
+            let proof = Proof::new(&model, &part, &part).of(&some);
+            assert!(
+                brute_force(&model, &proof),
+                "seed {seed}: {proof:#?} of {some:#?} of {part:#?}"
+            );
+            proofs += 1;
+            with_others += u64::from(proof.len() > some.len());
+        }
+        assert!(proofs > 1000 && with_others > 300, "{with_others} of {proofs}");
+    }
 }

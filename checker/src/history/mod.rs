@@ -9,7 +9,7 @@
 //! ```
 //!
 //! `time` is nanoseconds on one monotonic clock since the run began. Every `invoke` of a process is followed by at
-//! most one completion; a missing one means `info`. Events of the nemesis are steps of faults, with a [`FaultEvent`] as
+//! most one completion; a missing one means `info`. A `cas` that `fail`s with the error [`MISMATCH`] found another value. Events of the nemesis are steps of faults, with a [`FaultEvent`] as
 //! their value, or a [`Note`] of the harness. A [`Trace`] is a history with all of it paired and parsed.
 
 mod builder;

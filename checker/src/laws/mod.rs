@@ -14,7 +14,7 @@
 //!
 //! The laws are looked at in the states that the operations lead to, a few hundred of them.
 //!
-//! [Shortcuts](crate::model::Shortcuts) promise more: that a part is decided, divided, resolved and focused on rightly.
+//! [`Shortcuts`] promise more: that a part is decided, divided, resolved and focused on rightly.
 //! [`check_part`] compares all of that, and the searches with these hints, with trying all orders.
 
 mod parts;

@@ -61,7 +61,8 @@ fn wrong<T>(judge: &'static str, what: impl Into<String>, part: &impl Debug) -> 
     })
 }
 
-/// Has a handful of operations judged by everything that a model has, and compares with trying all orders.
+/// Has a handful of operations judged by everything that a model has, and compares with trying all orders. `values` are
+/// what their values stand for; without, it is not [resolved](Shortcuts::resolve).
 ///
 /// ```
 /// use duress_checker::generate::{Random, small};
@@ -80,7 +81,7 @@ fn wrong<T>(judge: &'static str, what: impl Into<String>, part: &impl Debug) -> 
 ///             _ => RegisterOp::Write(value),
 ///         }
 ///     });
-///     let looked = check_part(&Register { cas: false }, &part, &Values::default(), &mut random).unwrap();
+///     let looked = check_part(&Register { cas: false }, &part, Some(&Values::default()), &mut random).unwrap();
 ///     held += u64::from(looked.holds);
 /// }
 /// assert!(held > 10 && held < 90);
@@ -88,7 +89,7 @@ fn wrong<T>(judge: &'static str, what: impl Into<String>, part: &impl Debug) -> 
 pub fn check_part<M: Model>(
     model: &M,
     part: &Part<M::Op>,
-    values: &Values,
+    values: Option<&Values>,
     random: &mut Random,
 ) -> Result<Looked, Wrong> {
     let holds = brute_force(model, part);
@@ -99,7 +100,9 @@ pub fn check_part<M: Model>(
     };
     looked.divided = divided(model, part, holds, values, random)?;
     let mut resolved = part.clone();
-    model.shortcuts().resolve(&mut resolved, values);
+    if let Some(values) = values {
+        model.shortcuts().resolve(&mut resolved, values);
+    }
     looked.resolved = resolved != *part;
     if looked.resolved && brute_force(model, &resolved) != holds {
         return wrong("resolve", format!("that of {part:#?} differs"), &resolved);
@@ -177,7 +180,7 @@ fn divided<M: Model>(
     model: &M,
     part: &Part<M::Op>,
     holds: bool,
-    values: &Values,
+    values: Option<&Values>,
     random: &mut Random,
 ) -> Result<bool, Wrong> {
     let Some(parts) = model.shortcuts().divide(part) else {

@@ -70,8 +70,11 @@ pub(super) fn decide<M: Model>(
     };
     let mut whole = Finding {
         answer: Answer::Holds,
-        // Those that it leaves out were decided on the way.
-        decided_by: vec![Path::Direct],
+        // What it leaves out was decided on the way.
+        decided_by: match parts.iter().map(Vec::len).sum::<usize>() < part.len() {
+            true => vec![Path::Direct],
+            false => Vec::new(),
+        },
         refuted: Vec::new(),
     };
     for part in &parts {

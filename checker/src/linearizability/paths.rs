@@ -29,8 +29,14 @@ impl Paths {
     /// What a person has to be told: a checker that was wrong, even if another one put it right.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         self.each().filter(|by| by.refuted > 0).map(|by| {
-            let (refuted, path) = (by.refuted, by.path);
-            format!("{refuted} answers of the path {path:?} did not stand up to being checked: please report this history")
+            let answers = match by.refuted {
+                1 => "1 answer".to_owned(),
+                count => format!("{count} answers"),
+            };
+            let path = by.path;
+            format!(
+                "{answers} of the path {path:?} did not stand up to being checked: please report this history"
+            )
         })
     }
 

@@ -23,9 +23,9 @@ pub trait Words<Op, State: Debug> {
         None
     }
 
-    /// An operation that brings in a value that no other operation knows. A proof has it in the place of each operation
-    /// that it leaves out and that may be why a value was [not there](Words::denies).
-    fn other_value(&self) -> Option<Op> {
+    /// An operation that brings in this value whatever was there, of an object that holds one value at a time. A proof has
+    /// it in the place of one of which nothing else matters. [`Val::NONE`] is a value that no operation has.
+    fn bringing(&self, _value: Val) -> Option<Op> {
         None
     }
 

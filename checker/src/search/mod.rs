@@ -1,7 +1,7 @@
 //! The searches that decide what has no shortcut.
 //!
-//! [`jit`] is the one that is used. [`wgl`] is the plain algorithm (Wing and Gong 1993, Lowe 2017), kept as the oracle
-//! of the tests.
+//! [`jit`] is the one that decides. [`wgl`] is the plain algorithm (Wing and Gong 1993, Lowe 2017): it
+//! [confirms](crate::certify::confirmed) what others found impossible, and is an oracle of the tests.
 
 mod checkpoints;
 mod config;

@@ -13,8 +13,9 @@ pub fn suspects<M: Model>(model: &M, part: &[Operation<M::Op>], at: u32, since: 
 }
 
 /// What is left of operations that are impossible together whatever completed before a position: without that, but for
-/// the last that brought in each value, so that nobody has to wonder who wrote it. Unknown operations go that brought
-/// in what nobody asks for; without any unknown one, the rest is still impossible.
+/// the last that brought in each value, so that nobody has to wonder who wrote it. In which order these came, and what
+/// they found, does not matter: all of them are open until right before the position. Unknown operations go that brought in what nobody
+/// asks for; without any unknown one, the rest is still impossible.
 fn window<M: Model>(model: &M, part: Part<M::Op>, since: u32) -> Part<M::Op> {
     let words = model.words();
     let mut last: FastMap<Val, u32> = FastMap::default();
@@ -30,6 +31,14 @@ fn window<M: Model>(model: &M, part: Part<M::Op>, since: u32) -> Part<M::Op> {
     };
     let mut part = part;
     part.retain(|operation| operation.ret >= since || brings(operation));
+    for before in part.iter_mut().filter(|operation| operation.ret < since) {
+        before.ret = since - 1;
+        if let [value] = *words.produces(&before.op)
+            && let Some(op) = words.bringing(value)
+        {
+            before.op = op;
+        }
+    }
     loop {
         let before = part.len();
         let needed: HashSet<Val, FastBuild> = (part.iter())

@@ -181,6 +181,27 @@ fn a_lost_element_takes_two_operations() {
     assert_eq!(indices(&witness("set", &steps)), [60, 100]);
 }
 
+/// Values come again and again, so whoever is to blame is found by a search that begins in the middle. The compare-and-sets
+/// that brought in what was there then need nobody before them.
+#[test]
+fn a_value_that_was_brought_in_long_before_is_called_stale() {
+    let mut steps = Vec::new();
+    for _ in 0..100 {
+        steps.extend(done(0, "cas", json!([null, 1]), json!([null, 1])));
+        steps.extend(done(0, "cas", json!([1, 2]), json!([1, 2])));
+        steps.extend(done(0, "cas", json!([2, null]), json!([2, null])));
+    }
+    steps.extend(done(0, "write", json!(2), json!(2)));
+    steps.extend(done(0, "write", json!(3), json!(3)));
+    steps.extend(done(1, "read", json!(null), json!(2)));
+    let witness = witness("cas-register", &steps);
+    assert_eq!(
+        witness.summary,
+        "read of \"x\" returned 2 after the write of 3 had been acknowledged"
+    );
+    assert!(witness.operations.len() < 30, "{:?}", indices(&witness));
+}
+
 /// What is about reads of a whole set is no proof where elements are removed: who removed them may be left out.
 #[test]
 fn an_element_that_was_removed_is_not_called_lost() {

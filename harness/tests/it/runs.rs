@@ -134,7 +134,10 @@ fn a_history_is_judged_while_it_comes() {
     let stale = [event(4, "invoke", "read", "null"), event(5, "ok", "read", "null")].concat();
     let (code, said) = check_lines(&(write.clone() + &fresh));
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("4 events, line by line"), "{said}");
+    assert!(
+        said.contains("4 events, line by line") && said.contains("no second algorithm certified"),
+        "{said}"
+    );
     let (code, said) = check_lines(&(write.clone() + &fresh + &stale));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("began with the events 4"), "{said}");

@@ -138,8 +138,8 @@ impl Words<RegisterOp, Val> for Register {
         }
     }
 
-    fn other_value(&self) -> Option<RegisterOp> {
-        Some(RegisterOp::Write(Val::NONE))
+    fn bringing(&self, value: Val) -> Option<RegisterOp> {
+        Some(RegisterOp::Write(value))
     }
 }
 

@@ -134,10 +134,10 @@ impl Words<VersionedOp, (i64, Val)> for VersionedRegister {
         }
     }
 
-    fn other_value(&self) -> Option<VersionedOp> {
+    fn bringing(&self, value: Val) -> Option<VersionedOp> {
         Some(VersionedOp {
             version: None,
-            what: Versioned::Write(Val::NONE),
+            what: Versioned::Write(value),
         })
     }
 

@@ -40,19 +40,28 @@ pub fn value(random: &mut Random, bound: u64) -> Val {
 }
 
 /// Everything that judges the part says what trying all orders says.
-pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, seed: u64) -> Looked {
-    let looked = check_part(model, part, &Values::default(), &mut Random::new(!seed));
+pub fn agree<M: Model>(model: &M, part: &Part<M::Op>, values: Option<&Values>, seed: u64) -> Looked {
+    let looked = check_part(model, part, values, &mut Random::new(!seed));
     looked.unwrap_or_else(|wrong| panic!("{}, seed {seed}: {wrong}", model.name()))
 }
 
-pub fn fuzz<M: Model>(model: &M, mut op: impl FnMut(&mut Random, bool) -> M::Op) {
+pub fn fuzz<M: Model>(model: &M, op: impl FnMut(&mut Random, bool) -> M::Op) {
+    fuzz_with(model, Some(&Values::default()), op);
+}
+
+/// The same, of operations whose values are in this table; without, they are not resolved.
+pub fn fuzz_with<M: Model>(
+    model: &M,
+    values: Option<&Values>,
+    mut op: impl FnMut(&mut Random, bool) -> M::Op,
+) {
     let (mut held, mut broken) = (0, 0);
     for seed in 0..rounds() {
         let mut random = Random::new(seed);
         let (length, width) = (1 + random.below(8), 1 + random.below(5));
         let info = [0, 10, 30][random.below(3) as usize];
         let part = small(&mut random, length, width, info, &mut op);
-        if agree(model, &part, seed).holds {
+        if agree(model, &part, values, seed).holds {
             held += 1
         } else {
             broken += 1

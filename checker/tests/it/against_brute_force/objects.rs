@@ -18,7 +18,7 @@ use duress_checker::object::stack::Stack;
 use duress_checker::object::unordered_queue::UnorderedQueue;
 use duress_checker::object::versioned_register::{Versioned, VersionedOp, VersionedRegister};
 
-use super::{fuzz, value};
+use super::{fuzz, fuzz_with, value};
 
 #[test]
 fn cas_register() {
@@ -93,7 +93,7 @@ fn multi_register() {
 
 #[test]
 fn kv() {
-    fuzz(&Kv, |random, unknown| {
+    fuzz_with(&Kv, None, |random, unknown| {
         let text = ["a", "b", "aa", "ab"][random.below(4) as usize];
         let content = match random.below(6) {
             0 => Content::Absent,

@@ -8,7 +8,7 @@ mod reductions;
 mod texts;
 
 use duress_checker::generate::Random;
-use duress_checker::history::{NEVER, Val};
+use duress_checker::history::{NEVER, Val, Values};
 use duress_checker::laws::Looked;
 use duress_checker::model::{Model, Part};
 
@@ -49,6 +49,8 @@ fn simulate<Op>(
 /// So many in a hundred histories have an answer without search, and so many are divided, resolved or focused on.
 #[derive(Default)]
 struct AtLeast {
+    /// Those who make them have resolved them.
+    resolved_before: bool,
     decided: u64,
     divided: u64,
     resolved: u64,
@@ -68,7 +70,8 @@ fn looked_at<M: Model>(model: &M, at_least: &AtLeast, mut make: impl FnMut(&mut 
     let mut all = Vec::new();
     for seed in 0..rounds() {
         let part = make(&mut Random::new(seed));
-        all.push(agree(model, &part, seed));
+        let values = (!at_least.resolved_before).then(Values::default);
+        all.push(agree(model, &part, values.as_ref(), seed));
     }
     let count = |is: fn(&Looked) -> bool| all.iter().filter(|looked| is(looked)).count() as u64;
     let (total, held) = (rounds(), count(|looked| looked.holds));

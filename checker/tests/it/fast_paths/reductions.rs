@@ -224,7 +224,7 @@ fn what_is_reduced_wrongly_is_found_out() {
         let found = (0..2_000).find_map(|seed| {
             let mut random = Random::new(seed);
             let part = make(&mut random);
-            check_part(&wrong, &part, &Values::default(), &mut random).err()
+            check_part(&wrong, &part, Some(&Values::default()), &mut random).err()
         });
         assert_eq!(found.expect("nothing is wrong").judge, judge);
     }

@@ -1,20 +1,30 @@
 //! Maps of texts.
 
-use duress_checker::generate::small;
+use duress_checker::generate::{Random, small};
 use duress_checker::history::{Val, Values};
-use duress_checker::model::{Model, Shortcuts};
+use duress_checker::model::{Model, Part, Shortcuts};
 use duress_checker::object::kv::{Content, Kv, KvOp, Pieces, Print};
 
-use super::{int, paths, shape, simulate};
+use super::{AtLeast, int, looked_at, shape, simulate};
 
 /// A text as an operation has it.
 fn text(values: &mut Values, text: &str) -> (Content, Val) {
     (Content::Text(Print::of(text)), values.text(text))
 }
 
+/// Whoever makes the texts has their table.
+fn resolved_paths(decided_percent_min: u64, make: impl FnMut(&mut Random) -> Part<KvOp>) {
+    let at_least = AtLeast {
+        decided: decided_percent_min,
+        resolved_before: true,
+        ..AtLeast::default()
+    };
+    looked_at(&Kv, &at_least, make);
+}
+
 /// Puts and appends of different texts, and so many deletes of a hundred changes.
 fn different_texts(answered_percent_min: u64, deletes_percent: u64) {
-    paths(&Kv, answered_percent_min, |random| {
+    resolved_paths(answered_percent_min, |random| {
         let values = &mut Values::default();
         let (length, width, info) = shape(random);
         let mut fresh = 0;
@@ -75,7 +85,7 @@ fn texts_that_are_deleted() {
 /// Texts of which one is the beginning of another, or none at all, and numbers, some of them more than once.
 #[test]
 fn texts_that_may_be_told_apart() {
-    paths(&Kv, 20, |random| {
+    resolved_paths(20, |random| {
         let values = &mut Values::default();
         let (length, width, info) = shape(random);
         let texts = [
