@@ -197,7 +197,7 @@ pub struct TryArgs {
     #[arg(long)]
     pub file: Option<PathBuf>,
     /// Services of the compose file that are nodes, e.g. n1,n2,n3. By default n1 and so on, as many as there are nodes
-    #[arg(long, value_delimiter = ',', requires = "file")]
+    #[arg(long, value_delimiter = ',')]
     pub services: Vec<String>,
     /// Number of nodes. By default what the system says
     #[arg(long, value_parser = parse_nodes)]

@@ -10,7 +10,7 @@ use duress_workloads::{Answer, Op};
 use crate::cli::TryArgs;
 use crate::commands::{fail, print, usage_error};
 use crate::exit;
-use crate::runs::trial::{self, Expected, News, Trial};
+use crate::runs::trial::{self, Expected, News, Phase, Trial};
 use crate::spec::{ClusterSpec, ComposeSpec, Definition, LocalSpec, SpecError, SystemRef, deployable};
 
 /// Characters of a body that are shown.
@@ -80,7 +80,7 @@ fn plan(args: &TryArgs) -> Result<Trial, Refusal> {
     let system = &definition.system;
     let count = args.nodes.unwrap_or(system.nodes_default);
     let cluster = match &args.file {
-        None if !system.argv.is_empty() => {
+        None if !system.argv.is_empty() && args.services.is_empty() => {
             let local = LocalSpec {
                 nodes: count,
                 ..LocalSpec::of(named)
@@ -98,6 +98,10 @@ fn plan(args: &TryArgs) -> Result<Trial, Refusal> {
             } else {
                 args.services.clone()
             };
+            if let Some(twice) = (1..nodes.len()).find(|index| nodes[..*index].contains(&nodes[*index])) {
+                let what = format!("--services: {:?} is named twice", nodes[twice]);
+                return Err(Refusal::Arguments(what));
+            }
             compose::look(&file, &nodes).map_err(|problem| {
                 Refusal::Arguments(match problem {
                     FileProblem::File { .. } => format!("--file: {problem}"),
@@ -148,10 +152,9 @@ fn compose_file(named: &SystemRef) -> Result<PathBuf, Refusal> {
 
 fn show(news: News<'_>) {
     match news {
-        News::Phase("deploy") => print("deploying\n"),
-        News::Phase("wait") => print("waiting until all nodes are ready\n"),
-        News::Phase("down") => print("\ntaking it down\n"),
-        News::Phase(_) => {}
+        News::Phase(Phase::Deploy) => print("deploying\n"),
+        News::Phase(Phase::Wait) => print("waiting until all nodes are ready\n"),
+        News::Phase(Phase::Down) => print("\ntaking it down\n"),
         News::Asks { op } => print(format_args!("\n{}\n", asked(op))),
         News::Attempt {
             node,
