@@ -81,6 +81,10 @@ fn plan(args: &TryArgs) -> Result<Trial, Refusal> {
     let count = args.nodes.unwrap_or(system.nodes_default);
     let cluster = match &args.file {
         None if !system.argv.is_empty() && args.services.is_empty() => {
+            if args.version.is_some() {
+                let what = "--version is that of images; name a compose file with --file";
+                return Err(Refusal::Arguments(what.to_owned()));
+            }
             let local = LocalSpec {
                 nodes: count,
                 ..LocalSpec::of(named)

@@ -225,6 +225,25 @@ async fn whatever_no_case_maps_is_unknown_for_a_write_and_harmless_for_a_read() 
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_meets_no_condition_and_its_opposite_neither() {
+    for test in ["1", "{exists = false}", "[1, {exists = false}]"] {
+        let text = format!(
+            "[http.write]\nmethod = 'put'\npath = '/'\nanswer = [{{status = 200, where = {{'/n|number' = {test}}}, fail = 'x'}}, \
+             {{status = 200, ok = true}}]\n"
+        );
+        let write = op("write", Some("k"), json!(7));
+        let answered = |body: Value| vec![said(200, &body)];
+        let (answer, _) = attempt(&*client(&text), &write, answered(json!({"n": "many"}))).await;
+        assert!(
+            matches!(&answer, Answer::Unknown { error } if error.contains("no number")),
+            "{answer:?}"
+        );
+        let (answer, _) = attempt(&*client(&text), &write, answered(json!({"n": "2"}))).await;
+        assert_eq!(answer, Answer::Ok(json!(7)), "{test}");
+    }
+}
+
+#[tokio::test]
 async fn after_a_request_with_an_effect_nothing_is_refused_any_more() {
     let two = |first: &str| {
         let text = format!(
