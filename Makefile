@@ -1,5 +1,5 @@
 # make demo    see it work: a correct cluster under faults, then a defect found
-# make test    formatting, lints, unit, property, integration and end-to-end tests
+# make test    formatting, lints, unit, property, integration and end-to-end tests; those of containers on two engines
 # make bench   how fast the harness and the checkers are
 # make images  container images of the systems that ship with Duress
 # make calibrate   what is detected, how reliably: writes docs/calibration.md
@@ -10,10 +10,13 @@ DURESS = target/release/duress
 SPECIMEN = cluster/systems/specimen
 
 # nextest gives each test a process of its own and a time limit; without it `cargo test` runs the same tests.
+# The container tests are those that need a container engine: `profile.containers` in .config/nextest.toml.
 ifneq ($(shell $(CARGO) nextest --version 2>/dev/null),)
 TEST = $(CARGO) nextest run --workspace --no-fail-fast
+TEST_CONTAINERS = $(TEST) --profile containers
 else
 TEST = $(CARGO) test --workspace --no-fail-fast
+TEST_CONTAINERS = sh -ec '$(TEST) --test compose; $(TEST) --test it --test hostile -- compose containers_'
 endif
 
 .DEFAULT_GOAL := help
@@ -38,8 +41,9 @@ test:
 	@if docker version >/dev/null 2>&1; then $(MAKE) --no-print-directory images; fi
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(TEST)
+	scripts/tidy-images $(TEST)
 	$(CARGO) test --workspace --doc
+	scripts/engine26 run --or-skip $(IMAGES:%=--load %) scripts/tidy-images $(TEST_CONTAINERS)
 
 bench:
 	@scripts/setup build run

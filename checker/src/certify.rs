@@ -1,31 +1,64 @@
 //! Checks orders and cores without trusting whoever found them.
 //!
-//! What is certified: a part is only said to hold together with an order that [`order_holds`] has replayed, whether a
-//! shortcut or the search found it. A part is only said to be violated together with operations that
-//! [`impossible`] has found impossible too, by an algorithm that shares nothing with those that found them, as long as
-//! they are no more than [`CORE_MAX`]. What is not: a core that stays larger, which the search has judged twice, as part
-//! of the whole and by itself; and that the operations are those of the history, which is the reader's part.
-//! Models that divide their parts into objects are trusted to do so rightly.
+//! - *It holds*: only together with an order that [`order_holds`] has replayed, whoever found it, and that
+//!   [holds value by value](Model::holds_exactly) where states are fingerprints.
+//! - *It is violated*: only together with operations that an algorithm that did not find them has found impossible too
+//!   ([`confirmed`]). That is the plain one (Wing and Gong's) where it can, which shares nothing with any other.
+//!
+//! What is not certified: that the operations are those of the history, which is the reader's part; and that a model
+//! [divides](crate::model::Shortcuts::divide) and [resolves](crate::model::Shortcuts::resolve) its parts rightly, which
+//! [`crate::laws`] compares with trying all orders.
 
 use std::hash::Hash;
 
 use indexmap::IndexSet;
 
-use crate::history::NEVER;
 use crate::history::values::FastBuild;
+use crate::history::{NEVER, Values};
 use crate::limits::Limits;
 use crate::model::{Decision, Hints, Model, Operation, Shortcuts};
-use crate::search::{Outcome, wgl};
+use crate::search::{Outcome, jit, wgl};
 use crate::verdict::Budget;
 
-/// Cores of more operations are not judged by the plain algorithm.
+/// Of cores up to so many operations the plain algorithm is asked first; larger ones are others' before they are its.
 pub const CORE_MAX: usize = 32;
 /// How many states an order may lead to at once.
 pub const STATES_MAX: usize = 1 << 14;
-/// What it may spend on one.
+/// What the plain algorithm may spend on a core.
 const CORE_BYTES_MAX: usize = 64 << 20;
 
-/// Whether what a path without search found is an order that [explains](order_holds) the part.
+/// Who found an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Path {
+    /// A model's [decision without search](Shortcuts::decide).
+    Direct,
+    /// A model's [own search](Shortcuts::search).
+    Reduced,
+    /// The [general search](jit).
+    Search,
+}
+
+impl Path {
+    /// All of them.
+    pub const ALL: [Path; 3] = [Path::Direct, Path::Reduced, Path::Search];
+
+    /// As a verdict names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Path::Direct => "direct",
+            Path::Reduced => "reduced search",
+            Path::Search => "search",
+        }
+    }
+}
+
+/// Whether what was found is an order that explains the part, and does so value by value.
+pub fn holds<M: Model>(model: &M, part: &[Operation<M::Op>], found: &Decision, values: &Values) -> bool {
+    let order = found.order();
+    explains(model, part, found) && order.is_some_and(|order| model.holds_exactly(part, order, values))
+}
+
+/// Whether what was found is an order that [explains](order_holds) the part.
 pub fn explains<M: Model>(model: &M, part: &[Operation<M::Op>], found: &Decision) -> bool {
     match found {
         Decision::Order(order) => order_holds(model, part, order),
@@ -85,19 +118,47 @@ pub fn order_holds<M: Model>(model: &M, part: &[Operation<M::Op>], order: &[u32]
         .all(|(operation, taken)| *taken || operation.ret == NEVER)
 }
 
-/// Whether a few operations are impossible together, by the plain algorithm; `None` if they are too many for it.
+/// Whether some operations are impossible together, by an algorithm other than the one that found them; `None` if none
+/// could tell within its limits.
+pub fn confirmed<M: Model>(
+    model: &M,
+    core: &[Operation<M::Op>],
+    found_by: Path,
+    limits: Limits<'_>,
+) -> Option<bool> {
+    let small = core.len() <= CORE_MAX;
+    let plain_first = small.then(|| impossible(model, core, limits)).flatten();
+    let other = || match found_by {
+        Path::Direct => told(jit::search(model, core, limits)),
+        Path::Search => directly(model, core),
+        // It has parts of both.
+        Path::Reduced => None,
+    };
+    let plain_last = || (!small).then(|| impossible(model, core, limits)).flatten();
+    plain_first.or_else(other).or_else(plain_last)
+}
+
+/// Whether some operations are impossible together, by the plain algorithm; `None` if they are too many for it.
 pub fn impossible<M: Model>(model: &M, core: &[Operation<M::Op>], limits: Limits<'_>) -> Option<bool> {
-    if core.len() > CORE_MAX {
-        return None;
-    }
     let budget = Budget {
-        memory_bytes_max: CORE_BYTES_MAX,
+        memory_bytes_max: limits.budget.memory_bytes_max.min(CORE_BYTES_MAX),
         ..limits.budget
     };
-    match wgl::search(model, core, Limits { budget, ..limits }) {
+    told(wgl::search(model, core, Limits { budget, ..limits }))
+}
+
+fn told(outcome: Outcome) -> Option<bool> {
+    match outcome {
         Outcome::Impossible { .. } => Some(true),
         Outcome::Order(_) => Some(false),
         Outcome::Exhausted(_) => None,
+    }
+}
+
+fn directly<M: Model>(model: &M, core: &[Operation<M::Op>]) -> Option<bool> {
+    match model.shortcuts().decide(core)? {
+        Decision::Core(_) => Some(true),
+        found => explains(model, core, &found).then_some(false),
     }
 }
 

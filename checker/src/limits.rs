@@ -24,6 +24,15 @@ impl<'a> Limits<'a> {
         Limits { budget, elapsed }
     }
 
+    /// So much time from now on, whatever was spent before, and no more memory than this or the budget.
+    pub fn anew(self, time_max: Duration, memory_bytes_max: usize) -> Self {
+        let budget = Budget {
+            time_ms_max: time_max.as_millis() as u64,
+            memory_bytes_max: memory_bytes_max.min(self.budget.memory_bytes_max),
+        };
+        Limits::from_now(budget, self.elapsed)
+    }
+
     /// No more time than this from now on, and no more memory, within what there is.
     pub fn within(self, time_max: Duration, memory_bytes_max: usize) -> Self {
         let own = Budget {

@@ -5,7 +5,8 @@
 //! moment only, judged there, and forgotten. Unknown operations stay, for they may take effect at any later time.
 //!
 //! An operation that is open holds back judgement on its object until it completes or is known to be unknown; so memory
-//! is bounded by what happens on one object between two quiet moments. Values are kept by name: small integers for
+//! is bounded by what happens on one object between two quiet moments. For the same reason nothing of it is
+//! [certified](crate::certify), which a verdict on a stream has to [say](UNCERTIFIED). Values are kept by name: small integers for
 //! nothing, others once each.
 //!
 //! ```
@@ -41,6 +42,13 @@ use crate::model::{Call, CheckError, Hints, Model, Operation, Part};
 use crate::search::Outcome;
 use crate::search::jit::{self, Configuration};
 use crate::verdict::Budget;
+
+/// What a person should know of a verdict that a stream gives.
+///
+/// What is forgotten can't be replayed, and it takes all operations of an object to have them judged by a second
+/// algorithm.
+pub const UNCERTIFIED: &str =
+    "one search decided it, and no second algorithm certified that: check without --stream for that";
 
 /// After so many events it is looked at what memory their values take.
 const LOOK_AT_MEMORY: u32 = 256;

@@ -40,6 +40,27 @@ pub struct PropertyVerdict {
     /// One line about how it was decided, e.g. `10 of 10 keys, 23,114 operations, 12 ms`.
     #[serde(default)]
     pub detail: String,
+    /// Who decided it, where there are several ways.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decided_by: Vec<DecidedBy>,
+}
+
+/// One of the ways to decide a property, and what became of its answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DecidedBy {
+    /// Its name, e.g. `direct` or `search`.
+    pub path: String,
+    /// Of how many objects its answer was taken.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub objects: u64,
+    /// Of how many its answer did not stand up to being checked. That is a defect of the checker.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refuted: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A proof of a violation that a person can follow.

@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 
+use crate::logs::{FileEnd, LogFile};
 use crate::{ClusterError, Node};
 
 /// Nodes may come back at another address than they had.
@@ -18,4 +19,11 @@ pub trait ReplaceImage: Send + Sync {
     /// Stops a node and starts it again from another image, on the same data. Returns when it runs, not when it is ready.
     /// The image must be on the machine already.
     async fn replace_image(&self, node: &str, image: &str) -> Result<(), ClusterError>;
+}
+
+/// Files in nodes can be read, whether or not their programs run.
+#[async_trait]
+pub trait NodeFiles: Send + Sync {
+    /// The last `bytes_max` bytes of a regular file. Links are not followed out of the node.
+    async fn read_end(&self, node: &str, file: &LogFile, bytes_max: u64) -> Result<FileEnd, ClusterError>;
 }

@@ -1,4 +1,4 @@
-//! Who drives a run, so that whoever mends things later can tell whether it still does.
+//! The controller of a run, recorded so that a later `duress heal` can tell whether it is still alive.
 //!
 //! `4711/893344/4026531836/6d1c…`: process number, start time in clock ticks since boot, inode of its PID namespace, and the
 //! boot that all of these belong to. It stands in labels and in the first line of a journal. A controller never leaves its
@@ -94,7 +94,7 @@ impl FromStr for Controller {
             };
             parts.next().is_none().then_some(controller)
         };
-        parse().ok_or_else(|| format!("{text:?} is no controller: process/start time/namespace/boot"))
+        parse().ok_or_else(|| format!("{text:?} is not a controller: process/start time/namespace/boot"))
     }
 }
 

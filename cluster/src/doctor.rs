@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -39,22 +39,45 @@ pub struct Capability {
 }
 
 /// What a probe found, or why it failed.
-type Found = Result<String, String>;
+pub type Found = Result<String, String>;
 
-/// Tries everything. `isolation` is what [`crate::local::isolate`] said at the start of the program, and `sandbox_exe`
-/// the command line that leads to [`crate::local::sandbox::main`], as in [`crate::local::LocalSpec`].
-pub fn examine(isolation: &Result<Isolation, ClusterError>, sandbox_exe: &[OsString]) -> Vec<Capability> {
-    let mut report = Vec::new();
-    let mut add = |name: &str, found: Found, fix: &str| {
+/// Something that whoever uses a cluster needs of the machine, and how to find out whether it is there.
+#[derive(Debug)]
+pub struct Requirement {
+    /// E.g. `iptables`.
+    pub name: &'static str,
+    /// Tries it, on a thread in network and mount namespaces that nobody else is in.
+    pub probe: fn() -> Found,
+    /// What to do where it is not there.
+    pub fix: &'static str,
+}
+
+/// Tries one requirement, inside the isolation.
+pub fn probe(isolation: Isolation, requirement: &Requirement) -> Capability {
+    Capability::new(
+        requirement.name,
+        apart(isolation, requirement.probe),
+        requirement.fix,
+    )
+}
+
+impl Capability {
+    fn new(name: &str, found: Found, fix: &str) -> Self {
         let (ok, detail) = found.map_or_else(|why| (false, why), |detail| (true, detail));
-        let fix = if ok { String::new() } else { fix.to_owned() };
-        report.push(Capability {
+        Capability {
             name: name.into(),
             ok,
             detail,
-            fix,
-        });
-    };
+            fix: if ok { String::new() } else { fix.to_owned() },
+        }
+    }
+}
+
+/// Tries everything that a local cluster needs. `isolation` is what [`crate::local::isolate`] said at the start of the program, and `sandbox_exe`
+/// the command line that leads to [`crate::local::sandbox::main`], as in [`crate::local::LocalSpec`].
+pub fn examine(isolation: &Result<Isolation, ClusterError>, sandbox_exe: &[OsString]) -> Vec<Capability> {
+    let mut report = Vec::new();
+    let mut add = |name: &str, found: Found, fix: &str| report.push(Capability::new(name, found, fix));
     let iproute2 = "install the package iproute2";
     add("kernel", kernel(), "boot a kernel of this decade");
     add(
@@ -62,7 +85,7 @@ pub fn examine(isolation: &Result<Isolation, ClusterError>, sandbox_exe: &[OsStr
         cgroups(),
         "mount cgroups, version 2 if possible, at /sys/fs/cgroup",
     );
-    add("iproute2", version("ip", "-V"), iproute2);
+    add("iproute2", output_of("ip", &["-V"]), iproute2);
     // The error says itself what to do.
     add(
         "namespaces",
@@ -93,17 +116,6 @@ pub fn examine(isolation: &Result<Isolation, ClusterError>, sandbox_exe: &[OsStr
         "IPv6",
         apart(ipv6),
         "set net.ipv6.conf.default.disable_ipv6 to 0; without it nodes have IPv4 only",
-    );
-    let iptables = "install the package iptables; partitions need it";
-    add(
-        "iptables",
-        apart(|| firewall(["iptables", "iptables-legacy", "iptables-nft"], "192.0.2.1")),
-        iptables,
-    );
-    add(
-        "ip6tables",
-        apart(|| firewall(["ip6tables", "ip6tables-legacy", "ip6tables-nft"], "2001:db8::1")),
-        iptables,
     );
     report
 }
@@ -246,31 +258,8 @@ fn ip(lines: &str) -> Found {
     }
 }
 
-/// Tries the ways to the kernel's firewall one after the other, as a partition would use them.
-fn firewall(programs: [&str; 3], address: &str) -> Found {
-    let mut failures = Vec::new();
-    for program in programs {
-        let steps = [
-            vec!["-w", "-N", "duress-doctor"],
-            vec!["-w", "-A", "duress-doctor", "-s", address, "-j", "DROP"],
-            vec!["-w", "-I", "INPUT", "-j", "duress-doctor"],
-        ];
-        match steps
-            .iter()
-            .try_for_each(|arguments| run(program, arguments).map(drop))
-        {
-            Ok(()) => return version(program, "--version"),
-            Err(why) => failures.push(format!("{program}: {why}")),
-        }
-    }
-    Err(failures.join("; "))
-}
-
-fn version(program: &str, flag: &str) -> Found {
-    run(program, &[flag]).map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-fn run(program: &str, arguments: &[&str]) -> Result<Output, String> {
+/// Runs a program of one of the usual folders and gives what it wrote, or why it failed.
+pub fn output_of(program: &str, arguments: &[&str]) -> Found {
     let path = tools::find(program).ok_or("not installed")?;
     let output = Command::new(path)
         .args(arguments)
@@ -278,7 +267,7 @@ fn run(program: &str, arguments: &[&str]) -> Result<Output, String> {
         .output()
         .map_err(|error| error.to_string())?;
     if output.status.success() {
-        return Ok(output);
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     Err(format!(
         "{}: {}",

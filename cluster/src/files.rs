@@ -1,8 +1,10 @@
 //! Reads what nodes leave behind.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
+
+use crate::logs::FileEnd;
 
 /// Enough for some dozens of lines, little enough for a log of gigabytes.
 const TAIL_BYTES_MAX: u64 = 64 * 1024;
@@ -17,13 +19,17 @@ pub(crate) fn tail(path: &Path, lines_max: usize) -> String {
     lines[lines.len().saturating_sub(lines_max)..].join("\n")
 }
 
-fn last_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+fn last_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    Ok(end(File::open(path)?, TAIL_BYTES_MAX)?.bytes)
+}
+
+/// The last `bytes_max` bytes of a file, and its length.
+pub(crate) fn end(mut file: File, bytes_max: u64) -> io::Result<FileEnd> {
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES_MAX)))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(bytes_max)))?;
     let mut bytes = Vec::new();
-    file.take(TAIL_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    file.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(FileEnd { bytes, length })
 }
 
 #[cfg(test)]

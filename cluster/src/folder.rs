@@ -72,7 +72,9 @@ impl Folder {
             .map_err(failed("open", &path))?
             .into();
         if !file.metadata().map_err(failed("look at", &path))?.is_file() {
-            return Err(failed("open", &path)(io::Error::other("it is no plain file")));
+            return Err(failed("open", &path)(io::Error::other(
+                "it is not a regular file",
+            )));
         }
         Ok(file)
     }
@@ -92,6 +94,25 @@ impl Folder {
             let _ = unlinkat(&self.file, &temporary, AtFlags::empty());
         }
         written.map_err(failed("write", &path))
+    }
+
+    /// A regular file below it, to read; each part of the way is a folder, and no link.
+    pub fn read(&self, below: &str) -> Result<File, ClusterError> {
+        let path = self.path.join(below);
+        let (folders, name) = below.rsplit_once('/').unwrap_or(("", below));
+        let open = || -> io::Result<File> {
+            let mut here = self.file.try_clone()?;
+            for folder in folders.split('/').filter(|part| !part.is_empty()) {
+                here = openat(&here, folder, FOLDER, Mode::empty())?.into();
+            }
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+            let file: File = openat(&here, name, flags, Mode::empty())?.into();
+            match file.metadata()?.is_file() {
+                true => Ok(file),
+                false => Err(io::Error::other("it is not a regular file")),
+            }
+        };
+        open().map_err(failed("read", &path))
     }
 
     /// Its path, for messages.
@@ -186,5 +207,28 @@ mod tests {
         // What is named may be a link on the way, but not itself.
         symlink(&run, here.path().join("link")).unwrap();
         assert!(Folder::open(&here.path().join("link")).is_err());
+    }
+
+    #[test]
+    fn files_are_read_below_and_links_are_not_followed() {
+        use std::io::Read as _;
+        let here = tempfile::tempdir().unwrap();
+        let data = here.path().join("data");
+        std::fs::create_dir_all(data.join("a")).unwrap();
+        std::fs::write(data.join("a/raft.log"), "x").unwrap();
+        std::fs::write(here.path().join("secret"), "y").unwrap();
+        symlink(here.path().join("secret"), data.join("link")).unwrap();
+        symlink(here.path(), data.join("out")).unwrap();
+        let folder = Folder::open(&data).unwrap();
+        let mut text = String::new();
+        folder
+            .read("a/raft.log")
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(text, "x");
+        for bad in ["link", "out/secret", "a", "missing"] {
+            assert!(folder.read(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use duress_http::{Client, Method, Options, Reply, Trouble};
+use duress_http::{Client, Method, Options, Reply, RequestError};
 use serde_json::Value;
 
 use crate::ClusterError;
@@ -15,14 +15,14 @@ pub(crate) fn client(local: Option<IpAddr>, limit: Duration) -> Result<Client, C
         time: Some(limit),
         ..Options::default()
     };
-    Client::new(options).map_err(|trouble| ClusterError::Local {
+    Client::new(options).map_err(|error| ClusterError::Local {
         what: "make an HTTP client".into(),
-        why: trouble.to_string(),
+        why: error.to_string(),
     })
 }
 
-/// The body of a successful answer as JSON, if it is JSON. Anything but 2xx is no success, redirects included.
-pub(crate) async fn get(client: &Client, to: SocketAddr, path: &str) -> Result<Option<Value>, Trouble> {
+/// The body of a successful answer as JSON, if it is JSON. Anything but 2xx is not a success, redirects included.
+pub(crate) async fn get(client: &Client, to: SocketAddr, path: &str) -> Result<Option<Value>, RequestError> {
     success(
         client
             .call(Method::Get, &format!("http://{to}{path}"), None)
@@ -36,7 +36,7 @@ pub(crate) async fn post(
     to: SocketAddr,
     path: &str,
     body: &Value,
-) -> Result<Option<Value>, Trouble> {
+) -> Result<Option<Value>, RequestError> {
     success(
         client
             .call(Method::Post, &format!("http://{to}{path}"), Some(body))
@@ -44,10 +44,10 @@ pub(crate) async fn post(
     )
 }
 
-fn success(reply: Reply) -> Result<Option<Value>, Trouble> {
+fn success(reply: Reply) -> Result<Option<Value>, RequestError> {
     if reply.is_success() {
         Ok(reply.json())
     } else {
-        Err(Trouble::Broken(format!("HTTP status {}", reply.status)))
+        Err(RequestError::Broken(format!("HTTP status {}", reply.status)))
     }
 }

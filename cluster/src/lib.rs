@@ -14,6 +14,7 @@ mod http;
 pub mod key;
 mod limits;
 pub mod local;
+mod logs;
 pub mod procfs;
 mod program;
 mod readiness;
@@ -21,11 +22,12 @@ mod status;
 mod systems;
 mod tools;
 
-pub use abilities::{NodeAddresses, ReplaceImage};
+pub use abilities::{NodeAddresses, NodeFiles, ReplaceImage};
 pub use controller::Controller;
 pub use exec::{Ended, run_in};
 pub use key::{Key, KeyError};
 pub use limits::raise_open_files;
+pub use logs::{FileEnd, LogFile, LogPath, collect_logs};
 pub use program::{NodeProgram, TemplateValues};
 pub use readiness::{Readiness, bring_up, try_ready, wait_ready};
 pub use status::{Answer, Facts, Method, NodeStatus, Pointer, Role, Roles, StatusProbe, StatusRequest};
@@ -101,6 +103,11 @@ pub trait Cluster: Send + Sync {
 
     /// Gives nodes other images, where they have images.
     fn images(&self) -> Option<&dyn ReplaceImage> {
+        None
+    }
+
+    /// Reads files in nodes.
+    fn node_files(&self) -> Option<&dyn NodeFiles> {
         None
     }
 

@@ -9,7 +9,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use duress_http::{Client, Trouble, cut, local_cause};
+use duress_http::{Client, RequestError, cut, local_cause};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep, timeout};
@@ -161,11 +161,11 @@ enum Missed {
     Local(String),
 }
 
-impl From<Trouble> for Missed {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Local(why) => Missed::Local(why),
-            trouble => Missed::NotReady(trouble.to_string()),
+impl From<RequestError> for Missed {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Local(why) => Missed::Local(why),
+            error => Missed::NotReady(error.to_string()),
         }
     }
 }

@@ -15,16 +15,19 @@ etcd-3.5.1 := --build-arg ETCD=3.5.1
 # The specimen is of this very version: its image is made anew each time, from whatever the sources are now.
 SPECIMEN_IMAGE := duress/specimen:$(shell sed -n 's/^version = "\(.*\)"/\1/p' $(SYSTEMS)/../../Cargo.toml)
 
+# All of them, and the base that tests use as it is.
+IMAGES := debian:bookworm-slim $(SPECIMEN_IMAGE) $(ETCD_VERSIONS:%=duress/etcd:%)
+
 .PHONY: images image-base image-specimen $(ETCD_VERSIONS:%=image-etcd-%)
 
 images: image-specimen $(ETCD_VERSIONS:%=image-etcd-%)
 
 # A static program, so that nothing else has to be in the image.
 image-specimen:
-	@echo "image: building $(SPECIMEN_IMAGE)" >&2
+	@echo "image: compiling the specimen" >&2
 	cd $(SYSTEMS)/../.. && cargo rustc --quiet -p duress-specimen --bin duress-specimen --profile demo -- -C target-feature=+crt-static
 	@tar --create --directory $(SYSTEMS)/specimen/containers Dockerfile --directory $(or $(CARGO_TARGET_DIR),$(CURDIR)/$(SYSTEMS)/../../target)/demo duress-specimen \
-	  | docker build --quiet --tag $(SPECIMEN_IMAGE) - >/dev/null
+	  | $(SYSTEMS)/build-image.sh $(SPECIMEN_IMAGE) -
 
 image-base:
 	@FORCE=$(FORCE) $(SYSTEMS)/base/make-base.sh
@@ -33,6 +36,5 @@ $(ETCD_VERSIONS:%=image-etcd-%): image-etcd-%: image-base
 	@if [ -z "$(FORCE)" ] && docker image inspect duress/etcd:$* >/dev/null 2>&1; then \
 	  echo "image: duress/etcd:$* is there" >&2; \
 	else \
-	  echo "image: building duress/etcd:$*" >&2; \
-	  docker build --quiet --tag duress/etcd:$* $(etcd-$*) $(SYSTEMS)/etcd >/dev/null; \
+	  $(SYSTEMS)/build-image.sh duress/etcd:$* $(etcd-$*) $(SYSTEMS)/etcd; \
 	fi

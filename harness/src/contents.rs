@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use duress_checker::history::{Content, Contents, Member};
-use duress_workloads::{Endpoints, Service, Trouble};
+use duress_workloads::{Endpoints, RequestError, Service};
 use tokio::time::Instant;
 
 /// Members that are still catching up are asked again after this.
@@ -24,8 +24,8 @@ pub async fn read(
             let read = tokio::time::timeout_at(limit, service.content(&endpoint)).await;
             let (content, error) = match read {
                 Ok(Ok(content)) => (content, None),
-                Ok(Err(Trouble::Local(what))) => return Err(what),
-                Ok(Err(trouble)) => (Content::default(), Some(trouble.to_string())),
+                Ok(Err(RequestError::Local(what))) => return Err(what),
+                Ok(Err(error)) => (Content::default(), Some(error.to_string())),
                 Err(_) => (Content::default(), Some("no answer in time".to_owned())),
             };
             contents.members.push(Member {

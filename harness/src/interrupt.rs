@@ -111,7 +111,7 @@ impl Interrupt {
         self.ask.send_replace(true);
         output::briefly(|| {
             output::err(
-                "\nduress: interrupted: mends what is broken, takes the cluster down and judges what there is; again to quit \
+                "\nduress: interrupted: heals what is broken, takes the cluster down and judges what there is; again to quit \
                  at once\n",
             );
         });

@@ -6,7 +6,7 @@
 //! spec/    (nemesis)    runs/   recorder.rs       judge.rs        (results)
 //! ```
 
-mod addresses;
+mod address_book;
 pub mod cli;
 mod client;
 pub mod commands;
@@ -17,6 +17,7 @@ mod interrupt;
 mod judge;
 mod key;
 pub mod load;
+mod machine;
 mod observer;
 mod output;
 mod pacer;

@@ -1,7 +1,7 @@
 //! Clients under load: processes that ask, wait for the answer and record both.
 //!
-//! *Closed loop*: so many processes, each asking as soon as it has its answer. A slow system is asked less.
-//! *Open loop*: so many operations a second, whether answered or not. Latency counts from the moment at which an
+//! *Closed loop*: a fixed number of processes, each asking as soon as it has its answer. A slow system is asked less.
+//! *Open loop*: a fixed number of operations per second, whether answered or not. Latency counts from the moment at which an
 //! operation should have begun, so that a system which stands still can't hide it (Tene's coordinated omission).
 //!
 //! Clients have threads of their own, half as many as the machine has cores and at least one: whatever else the controller

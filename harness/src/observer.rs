@@ -1,4 +1,4 @@
-//! Watches the nodes while clients and faults are at them: who leads, who is up, how far the log is.
+//! Watches the nodes while clients and faults are at them: which leads, which are up, how far the log is.
 //!
 //! Every node is asked for its status all the time, or where the system has none, whether it is ready; from an address that
 //! no fault cuts. What it says goes into `nodes/<node>/probes.jsonl`, one [`Probe`] a line, and makes up the [`Roles`] by
@@ -13,9 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duress_cluster::{
-    Cluster, ClusterError, Node, NodeStatus, Readiness, Role, StatusProbe, System, try_ready,
+    Cluster, ClusterError, Node, NodeStatus, Readiness, Role, Roles, StatusProbe, System, try_ready,
 };
-use duress_nemesis::Roles;
 use duress_results::rundir::RunDir;
 use duress_results::verdict_file::Probe;
 use duress_workloads::Endpoints as _;
@@ -23,7 +22,7 @@ use duress_workloads::retry::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::addresses::Addresses;
+use crate::address_book::AddressBook;
 use crate::recorder::Recorder;
 
 /// Between two looks at a node.
@@ -39,7 +38,7 @@ type Statuses = BTreeMap<String, Option<NodeStatus>>;
 #[derive(Clone)]
 pub struct Look {
     cluster: Arc<dyn Cluster>,
-    addresses: Arc<Addresses>,
+    addresses: Arc<AddressBook>,
     status: Option<StatusProbe>,
     readiness: Readiness,
     leaders: bool,
@@ -49,7 +48,7 @@ impl Look {
     /// As this system is to be asked, from `local`.
     pub fn new(
         cluster: Arc<dyn Cluster>,
-        addresses: Arc<Addresses>,
+        addresses: Arc<AddressBook>,
         system: &System,
         local: Option<IpAddr>,
     ) -> Result<Self, ClusterError> {
@@ -170,7 +169,7 @@ impl Observer {
         })
     }
 
-    /// Who leads and who follows, as far as anybody says.
+    /// Which node leads and which follow, as far as any node says.
     pub fn roles(&self) -> watch::Receiver<Roles> {
         self.roles.clone()
     }
@@ -217,17 +216,13 @@ fn write_probe(file: &mut BufWriter<File>, time: u64, status: Option<&NodeStatus
     file.flush()
 }
 
-/// Who leads and who follows: nodes that say nothing do neither.
+/// Which node leads and which follow: nodes that say nothing do neither.
 fn roles_of(nodes: &[Node], statuses: &Statuses) -> Roles {
     let answered = statuses
         .iter()
         .filter_map(|(name, status)| Some((name.clone(), status.clone()?)))
         .collect();
-    let roles = duress_cluster::Roles::of(nodes, &answered);
-    Roles {
-        leader: roles.leader,
-        followers: roles.followers,
-    }
+    Roles::of(nodes, &answered)
 }
 
 /// Whether all are ready and, where there are leaders, take the same node for the leader in the same term.

@@ -79,7 +79,7 @@ pub fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Writes to standard output. A reader that has gone, as after `| head`, is no error.
+/// Writes to standard output. A reader that has gone, as after `| head`, is not an error.
 pub fn out(text: &str) {
     write_out(&escape(text));
 }

@@ -22,7 +22,7 @@ use crate::recorder::{Recorder, Tally};
 /// Between two looks on a terminal.
 const LIVE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Between two lines where output is no terminal.
+/// Between two lines where the output is not a terminal.
 const QUIET_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Shows how a run goes, on standard error and in `duress.log`.
@@ -122,11 +122,10 @@ impl Progress {
         }
         drop(state);
         let sentence = format!(
-            "fault {} ({kind} {}) {:?} {:?}: {}",
+            "fault {} ({kind} {}) {}: {}",
             fault.id,
             fault.targets.join(","),
-            fault.step,
-            fault.result,
+            ended(fault.step, fault.result),
             fault.detail
         );
         let as_planned = fault.result == StepResult::Installed;
@@ -176,6 +175,24 @@ impl Progress {
             true => output::err_over_line(&line.replace('\n', " ")),
             false => output::err(&format!("{line}\n")),
         }
+    }
+}
+
+/// How a step ended, e.g. `injected`, `verification skipped`.
+fn ended(step: FaultStep, result: StepResult) -> String {
+    let (done, name) = match step {
+        FaultStep::Prepare => ("prepared", "preparation"),
+        FaultStep::Inject => ("injected", "injection"),
+        FaultStep::Verify => ("verified", "verification"),
+        FaultStep::Recheck => ("still in force", "recheck"),
+        FaultStep::Heal => ("healed", "healing"),
+        FaultStep::VerifyHealed => ("verified healed", "verification of the healing"),
+        FaultStep::CleanUp => ("cleaned up", "clean-up"),
+    };
+    match result {
+        StepResult::Installed => done.to_owned(),
+        StepResult::Skipped => format!("{name} skipped"),
+        StepResult::Indeterminate => format!("{name} indeterminate"),
     }
 }
 

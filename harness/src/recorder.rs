@@ -66,7 +66,7 @@ struct Queue {
     waiting: Mutex<Waiting>,
     /// The writer is told here that the history ends, and that the queue is full.
     work: Condvar,
-    /// Who records is told here that there is room again.
+    /// Tells recording threads that there is room again.
     room: Condvar,
     /// Nothing can be written any more.
     broken: AtomicBool,
@@ -155,7 +155,7 @@ impl Recorder {
                 let result = write_events(&queue, BufWriter::with_capacity(1 << 16, file));
                 if result.is_err() {
                     queue.broken.store(true, Ordering::Release);
-                    // Who waits for room must not wait for ever.
+                    // Writers that wait for room must not wait for ever.
                     let _waiting = queue.lock();
                     queue.room.notify_all();
                 }
@@ -265,7 +265,7 @@ impl Recorder {
             .room
             .wait_while(queue.lock(), |waiting| waiting.is_full() && !queue.is_broken())
             .unwrap_or_else(PoisonError::into_inner);
-        // Who uses the recorder learns from `trouble` and `Writer::finish`.
+        // Users of the recorder learn from `trouble` and `Writer::finish`.
         if waiting.closed || queue.is_broken() {
             return;
         }

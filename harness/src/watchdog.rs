@@ -9,7 +9,7 @@
 //! for 60 s no beat   it says how to heal, and the program ends with exit code 3
 //! ```
 //!
-//! A laptop that slept, or a process that was stopped and goes on, is no dead controller: the watchdog was away, too. So it
+//! A laptop that slept, or a process that was stopped and goes on, does not mean a dead controller: the watchdog was away, too. So it
 //! counts only time that it was awake itself.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -170,7 +170,7 @@ fn lock(watched: &Watched) -> std::sync::MutexGuard<'_, Vec<(&'static str, Pulse
 mod tests {
     use super::*;
 
-    /// The news of a pulse that stands still for so many looks, each so long after the one before.
+    /// The news of a pulse that stands still for this many looks, each this long after the one before.
     fn stands_still(patient: &mut Patient, looks: u32, passed: Duration) -> Vec<News> {
         (0..looks).filter_map(|_| patient.look(1, passed)).collect()
     }

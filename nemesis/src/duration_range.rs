@@ -63,7 +63,7 @@ impl From<DurationRange> for String {
 pub(crate) fn parse_ms(text: &str) -> Result<u64, SpecError> {
     let duration = humantime::parse_duration(text.trim()).map_err(|error| {
         SpecError::here(format!(
-            "{text:?} is no duration ({error}); write \"500ms\", \"2s\" or \"1m\""
+            "{text:?} is not a duration ({error}); write \"500ms\", \"2s\" or \"1m\""
         ))
     })?;
     u64::try_from(duration.as_millis()).map_err(|_| SpecError::here(format!("{text:?} is too long")))

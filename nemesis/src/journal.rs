@@ -1,4 +1,4 @@
-//! What is, or may be, in force: written and synced before anything is broken, so that `duress heal` can mend it when
+//! What is, or may be, in force: written and synced before anything is broken, so that `duress heal` can undo it when
 //! controller and agent are both dead.
 //!
 //! `nemesis-journal.jsonl`, one object a line, appended only:
@@ -13,10 +13,11 @@
 //!
 //! Each line ends with a seal of this machine's [`Key`] over the seal before it and its own text, so that nobody else can write
 //! a line, change one, or put one from elsewhere in between. While the run lives its controller holds a lock on the file.
-//! How it is read back, and what healing does and doesn't touch, stands in [`heal`].
+//! How it is read back, and what healing does and doesn't touch, stands in [`crate::heal`].
 
-mod heal;
-mod read;
+mod entry;
+mod line;
+pub(crate) mod read;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -25,77 +26,17 @@ use std::sync::{Mutex, PoisonError};
 
 use duress_cluster::{Controller, Key, key};
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
-use serde::{Deserialize, Serialize};
 
-use crate::agent::protocol::{Hello, Identity, Mark, Process};
-use crate::kinds::KindRef;
+use crate::agent::protocol::{Hello, Mark};
 
-pub use self::heal::{HealReport, heal_from_journal};
+pub use entry::{Entry, JOURNAL_FORMAT, RunEntry};
+use line::{LINE_DOMAIN, sealed};
 
 /// Name of the journal in the directory of a run.
 pub const JOURNAL_FILE: &str = "nemesis-journal.jsonl";
 
-/// Version of the journal's format. Lines of version 1 had no seals.
-pub const JOURNAL_FORMAT: u32 = 2;
-
-/// The domains of the seals.
-const LINE_DOMAIN: &str = "journal";
+/// The domain of the seal that the mark is taken from.
 const MARK_DOMAIN: &str = "chains";
-
-/// One line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "kebab-case")]
-pub enum Entry {
-    /// First line.
-    Run(RunEntry),
-    /// A fault is about to be injected.
-    Open {
-        /// Its number.
-        fault: u64,
-        /// Its kind.
-        kind: KindRef,
-        /// Where it will act.
-        nodes: Vec<Identity>,
-    },
-    /// These processes were stopped.
-    Held {
-        /// The fault's number.
-        fault: u64,
-        /// All that it holds.
-        processes: Vec<Process>,
-    },
-    /// A node came back elsewhere, and the fault was put in force there.
-    Moved {
-        /// The fault's number.
-        fault: u64,
-        /// Where the node is now.
-        node: Identity,
-    },
-    /// Nothing of the fault is left.
-    Closed {
-        /// Its number.
-        fault: u64,
-    },
-}
-
-/// Whose journal it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunEntry {
-    /// [`JOURNAL_FORMAT`] of its writer.
-    pub format: u32,
-    /// Tells the run from all others.
-    pub id: String,
-    /// Who drives it.
-    pub controller: Controller,
-    /// Where the journal is.
-    pub directory: PathBuf,
-    /// What its chains in packet filters are named after.
-    pub mark: Mark,
-    /// Processes are only what they were within one boot.
-    pub boot: String,
-    /// The agent's process.
-    pub agent: u32,
-}
 
 /// Why the journal can't be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -135,10 +76,10 @@ pub struct Journal {
 
 /// Where the next line goes.
 #[derive(Debug)]
-struct Tail {
-    file: File,
+pub(crate) struct Tail {
+    pub file: File,
     /// Seal of the last line; empty before the first.
-    seal: String,
+    pub seal: String,
 }
 
 impl Journal {
@@ -176,7 +117,7 @@ impl Journal {
         &self.mark
     }
 
-    /// Writes the first line: whose journal it is, and who does the breaking.
+    /// Writes the first line: which run it belongs to, and which agent injects its faults.
     pub fn begin(&self, agent: &Hello) -> Result<(), JournalError> {
         let directory = directory_of(&self.path).map_err(io_error("find the folder of", &self.path))?;
         self.write(&Entry::Run(RunEntry {
@@ -199,17 +140,17 @@ impl Journal {
 }
 
 impl Tail {
-    fn write(&mut self, entry: &Entry, key: &Key) -> io::Result<()> {
+    pub fn write(&mut self, entry: &Entry, key: &Key) -> io::Result<()> {
         let body = serde_json::to_string(entry)?;
         let seal = key.seal(LINE_DOMAIN, &[&self.seal, &body]);
-        self.file.write_all(read::sealed(&body, &seal).as_bytes())?;
+        self.file.write_all(sealed(&body, &seal).as_bytes())?;
         self.file.sync_data()?;
         self.seal = seal;
         Ok(())
     }
 }
 
-fn io_error<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> JournalError + 'a {
+pub(crate) fn io_error<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> JournalError + 'a {
     move |source| JournalError::Io {
         what,
         path: path.to_owned(),
@@ -218,7 +159,7 @@ fn io_error<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Jou
 }
 
 /// The folder that the journal is in, by the one path that has no links in it.
-fn directory_of(journal: &Path) -> io::Result<PathBuf> {
+pub(crate) fn directory_of(journal: &Path) -> io::Result<PathBuf> {
     match journal.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.canonicalize(),
         _ => Path::new(".").canonicalize(),

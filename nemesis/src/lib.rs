@@ -10,13 +10,15 @@
 //! - [`targets`]: from parts in the cluster to nodes, pure.
 //! - `life`: a fault's life in steps. [`Nemesis`] runs a schedule.
 //! - [`agent`]: the process that acts on nodes, and the line to it.
-//! - [`journal`]: what `duress heal` works from.
+//! - `in_force`: what it takes to heal a fault; `heal`: how it is done; [`journal`]: the same on disk, for `duress heal`.
 //!
 //! Where nodes live is the cluster's business, what faults mean for a verdict the checker's.
 
 pub mod agent;
 mod dice;
 mod duration_range;
+mod heal;
+mod in_force;
 pub mod journal;
 pub mod kinds;
 mod life;
@@ -29,11 +31,11 @@ pub mod targets;
 pub use agent::client::AgentClient;
 pub use agent::ends::{AgentEnd, AgentError};
 pub use duration_range::DurationRange;
-pub use journal::{Journal, heal_from_journal};
+pub use heal::{HealReport, heal_from_journal};
+pub use journal::Journal;
 pub use kinds::catalogue;
-pub use life::shared::{EventSink, Readiness};
+pub use life::shared::{AwaitReady, EventSink};
 pub use nemesis::{Nemesis, NemesisError};
 pub use schedule::{Schedule, plan};
 pub use spec::FaultsSpec;
 pub use spec_error::{SpecError, Spot};
-pub use targets::Roles;

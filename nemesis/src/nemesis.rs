@@ -12,10 +12,10 @@ use crate::agent::client::AgentClient;
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::Command;
 use crate::journal::{Journal, JournalError};
-use crate::life::shared::{EventSink, Readiness, Shared};
+use crate::life::shared::{AwaitReady, EventSink, Shared};
 use crate::life::stage::{live, skip};
 use crate::schedule::Schedule;
-use crate::targets::Roles;
+use duress_cluster::Roles;
 
 /// Why the nemesis can't go on: failures of the harness, never of the system under test.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ struct Earlier {
     over: watch::Receiver<bool>,
 }
 
-/// What breaks the cluster of a run, on schedule, and mends it.
+/// Injects the faults of a run on schedule, and heals them.
 pub struct Nemesis {
     shared: Arc<Shared>,
 }
@@ -52,7 +52,7 @@ impl Nemesis {
         journal: Journal,
         sink: EventSink,
         roles: watch::Receiver<Roles>,
-        readiness: Arc<dyn Readiness>,
+        readiness: Arc<dyn AwaitReady>,
     ) -> Result<Nemesis, NemesisError> {
         journal.begin(agent.hello())?;
         let journal = Arc::new(journal);
@@ -84,7 +84,7 @@ impl Nemesis {
         let mut ended: Vec<Earlier> = Vec::new();
         for planned in schedule.faults.clone() {
             let before = ended.iter().filter(|other| other.ends_ms <= planned.at_ms);
-            // Who waits for one fault has waited for all that it waited for: of thousands in a row, only the last counts.
+            // Waiting for one fault includes waiting for all that it waited for: of thousands in a row, only the last counts.
             let latest_ms = before.clone().map(|other| other.at_ms).max().unwrap_or_default();
             let mut before: Vec<_> = before
                 .filter(|other| other.ends_ms > latest_ms)

@@ -5,7 +5,7 @@
 //!   {"id":0,"at_ms":1804,"length_ms":3120,"fault":{"kind":"pause","targets":"leader"},"choice_seed":9120037}]}
 //! ```
 //!
-//! Who leads is not known when a schedule is made. So targets by role are drawn when the fault is injected, from the
+//! Which node leads is not known when a schedule is made. So targets by role are drawn when the fault is injected, from the
 //! fault's own `choice_seed`: see [`crate::targets`].
 
 use std::time::Duration;

@@ -78,7 +78,7 @@ impl Default for FaultsSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawEntry", into = "RawEntry")]
 pub struct MixEntry {
-    /// What.
+    /// The fault, with its parameters.
     pub fault: Fault,
     /// How long, if not as long as others.
     pub length: Option<DurationRange>,
@@ -90,7 +90,7 @@ pub struct MixEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawEntry", into = "RawEntry")]
 pub struct AtEntry {
-    /// What.
+    /// The fault, with its parameters.
     pub fault: Fault,
     /// How long, if not as long as others.
     pub length: Option<DurationRange>,
@@ -115,7 +115,7 @@ struct RawEntry {
 
 impl RawEntry {
     fn fault(&self) -> Result<Fault, SpecError> {
-        Fault::written(self.kind, self.parameters.clone()).map_err(SpecError::here)
+        Fault::written(self.kind, self.parameters.clone()).map_err(|error| SpecError::here(error.what))
     }
 }
 
@@ -342,7 +342,7 @@ mod tests {
                 "single node",
             ),
             ("pause = \"3s..1s\"", "did you mean \"1s..3s\"?"),
-            ("pause = \"3 parsecs\"", "is no duration"),
+            ("pause = \"3 parsecs\"", "is not a duration"),
             ("paws = \"3s\"", "`pause`"),
         ] {
             let error = checked(text).unwrap_err();

@@ -13,7 +13,7 @@ pub struct SpecError {
 /// A value of the table `[faults]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spot {
-    /// What is being read: whoever reads knows where that is.
+    /// The value that is being read: the reader knows where that is.
     Here,
     /// All of it.
     Whole,

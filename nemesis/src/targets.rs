@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use duress_cluster::Roles;
 use serde::{Deserialize, Serialize};
 
 use crate::dice::Dice;
@@ -101,15 +102,6 @@ impl Selector {
     }
 }
 
-/// Who plays which part in the cluster at this moment, as far as is known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Roles {
-    /// The node that leads.
-    pub leader: Option<String>,
-    /// Nodes that follow.
-    pub followers: Vec<String>,
-}
-
 /// Why nobody, or nothing, can be hit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -184,6 +176,7 @@ mod tests {
         Roles {
             leader: Some("n2".to_owned()),
             followers: vec!["n1".to_owned(), "n3".to_owned()],
+            ..Roles::default()
         }
     }
 

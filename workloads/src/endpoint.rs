@@ -27,7 +27,7 @@ pub trait Endpoints: Send + Sync {
     /// Where this node, from 0, takes requests as far as is known now. Must not wait.
     fn endpoint(&self, node: usize) -> Arc<Endpoint>;
 
-    /// An attempt there brought no answer, so the node may have moved. Must not wait: whoever looks, looks aside.
+    /// An attempt there brought no answer, so the node may have moved. Must not wait: a look-up goes on in the background.
     fn doubt(&self, node: usize);
 }
 

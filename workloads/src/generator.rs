@@ -24,7 +24,7 @@ pub trait Workload: Send {
 }
 
 /// The parameters of one workload: the table `[workload.<name>]` of a spec, every key of which has a default.
-pub trait Parameters: Clone + Debug + PartialEq + Default + Serialize + DeserializeOwned {
+pub trait WorkloadParameters: Clone + Debug + PartialEq + Default + Serialize + DeserializeOwned {
     /// What there is to know of the workload.
     const ABOUT: CatalogueEntry;
 

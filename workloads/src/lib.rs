@@ -20,9 +20,9 @@ pub mod service;
 pub mod workload;
 
 pub use bounds::{Bound, SpecError};
-pub use duress_http::Trouble;
+pub use duress_http::RequestError;
 pub use endpoint::{Endpoint, Endpoints};
-pub use generator::{CatalogueEntry, Parameters, Workload};
+pub use generator::{CatalogueEntry, Workload, WorkloadParameters};
 pub use op::{Op, Operation};
 pub use service::{Answer, Service, Token};
 pub use workload::{WorkloadSpec, bounds, catalogue};

@@ -116,7 +116,7 @@ pub enum Routing {
     Any,
 }
 
-/// One process' way to the system. Remembers who answered last.
+/// One process' way to the system. Remembers which node answered last.
 pub struct Session<'a> {
     /// The system's client.
     pub service: &'a dyn Service,
@@ -271,7 +271,7 @@ impl Session<'_> {
         answer.with_short_error()
     }
 
-    /// Waits before the next attempt. False: there is no time for one, or no wish.
+    /// Waits before the next attempt. False: there is no time for one, or the load was stopped.
     async fn pause(&mut self, pause: Duration, deadline: Instant) -> bool {
         let until = after(pause);
         if !pause.is_zero() {
@@ -313,7 +313,7 @@ impl Session<'_> {
     }
 }
 
-/// The moment so long after now, or one that never comes.
+/// The moment this long after now, or one that never comes.
 fn after(duration: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(duration).unwrap_or_else(|| now + FAR)

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use duress_checker::history::Content;
 pub use duress_checker::history::Token;
-use duress_http::Trouble;
+use duress_http::RequestError;
 use serde_json::Value;
 
 use crate::endpoint::Endpoint;
@@ -98,13 +98,13 @@ impl Answer {
     }
 }
 
-impl From<Trouble> for Answer {
+impl From<RequestError> for Answer {
     /// For a request that may have an effect: only what was never sent can't have had any.
-    fn from(trouble: Trouble) -> Answer {
-        match trouble {
-            Trouble::NotSent(error) => Answer::refused(error),
-            Trouble::Local(error) => Answer::Local { error },
-            trouble => Answer::unknown(trouble.to_string()),
+    fn from(error: RequestError) -> Answer {
+        match error {
+            RequestError::NotSent(error) => Answer::refused(error),
+            RequestError::Local(error) => Answer::Local { error },
+            error => Answer::unknown(error.to_string()),
         }
     }
 }
@@ -131,9 +131,9 @@ pub trait Service: Send + Sync {
 
     /// Everything that one member has stored, by its own words, with the index of the log up to which it has applied it.
     /// The caller limits the time. Systems that don't tell are no good for the property `converged`.
-    async fn content(&self, _endpoint: &Endpoint) -> Result<Content, Trouble> {
+    async fn content(&self, _endpoint: &Endpoint) -> Result<Content, RequestError> {
         let why = "this system does not tell what a single member holds";
-        Err(Trouble::Broken(why.to_owned()))
+        Err(RequestError::Broken(why.to_owned()))
     }
 
     /// Whether the system executes a [`Token`] at most once, so that unknown attempts may be retried.

@@ -7,10 +7,23 @@ use crate::limits::Limits;
 /// The most operations for which causal order is computed: it takes their number times the number of sessions.
 const CAUSAL_CELLS_MAX: usize = 1 << 28;
 
+/// Between two looks at the clock. Each step takes time for every session.
+const STEPS_BETWEEN_CHECKS: u32 = 64;
+
 /// Causal consistency by vector clocks over sessions.
 pub(super) fn causal(object: &Object, limits: Limits<'_>) -> Kept {
     let sessions = &object.sessions;
     let total: usize = sessions.iter().map(Vec::len).sum();
+    let mut steps_left = STEPS_BETWEEN_CHECKS;
+    // Time is looked at now and then.
+    let mut spent = || {
+        steps_left -= 1;
+        if steps_left > 0 {
+            return None;
+        }
+        steps_left = STEPS_BETWEEN_CHECKS;
+        limits.exhausted(0).map(Kept::Unknown)
+    };
     if total.saturating_mul(sessions.len()) > CAUSAL_CELLS_MAX.min(limits.budget.memory_bytes_max / 4) {
         return Kept::Unknown(format!(
             "{total} operations of {} processes take too much memory",
@@ -35,6 +48,9 @@ pub(super) fn causal(object: &Object, limits: Limits<'_>) -> Kept {
         let mut moved = false;
         for session in 0..sessions.len() {
             while let Some(step) = sessions[session].get(clocks[session].len()) {
+                if let Some(unknown) = spent() {
+                    return unknown;
+                }
                 let seen = step.saw.and_then(|saw| made_at[saw]);
                 let mut clock = clocks[session]
                     .last()
@@ -71,6 +87,9 @@ pub(super) fn causal(object: &Object, limits: Limits<'_>) -> Kept {
     for (session, steps) in sessions.iter().enumerate() {
         // The latest write of each session before a step is the one most likely to have replaced the value.
         for (position, step) in steps.iter().enumerate() {
+            if let Some(unknown) = spent() {
+                return unknown;
+            }
             let Some(saw) = step.saw else { continue };
             let clock = past(session, position);
             for (other, others) in sessions.iter().enumerate() {

@@ -18,6 +18,9 @@ use crate::model::{Hints, Model, Operation, Shortcuts};
 use crate::object::register::{Register, RegisterOp};
 use crate::search::{Outcome, jit};
 
+/// How many places are looked at between two looks at the budget.
+const LOOKS_BETWEEN_CHECKS: u64 = 256;
+
 /// Where reads name their writes.
 pub(super) fn sequential(object: &Object) -> Kept {
     let count = object.writes.len();
@@ -88,16 +91,24 @@ pub(super) fn sequential_by_search(
         });
         sessions[session].push(operation);
     }
-    let possible = |op: &RegisterOp, state: Val| {
-        let mut next = Vec::new();
-        model.step(&state, op, &mut next);
-        !next.is_empty()
-    };
     let mut seen: FastMap<(Vec<u32>, Val), ()> = FastMap::default();
     let mut work = vec![(vec![0u32; sessions.len()], model.initial())];
     let mut bytes = 0;
     let mut next = Vec::new();
+    let mut reached = Vec::new();
+    let mut possible = |op: &RegisterOp, state: Val| {
+        reached.clear();
+        model.step(&state, op, &mut reached);
+        !reached.is_empty()
+    };
+    let mut looked = 0u64;
     while let Some((mut at, state)) = work.pop() {
+        looked += 1;
+        if looked.is_multiple_of(LOOKS_BETWEEN_CHECKS)
+            && let Some(reason) = limits.exhausted(bytes)
+        {
+            return Kept::Unknown(reason);
+        }
         // What observes the state is taken at once; it loses nothing.
         let mut moved = true;
         while moved {
@@ -123,11 +134,6 @@ pub(super) fn sequential_by_search(
             continue;
         }
         bytes += at.len() * 4 + 64;
-        if seen.len().is_multiple_of(1024)
-            && let Some(reason) = limits.exhausted(bytes)
-        {
-            return Kept::Unknown(reason);
-        }
         for (session, steps) in sessions.iter().enumerate() {
             let Some(step) = steps.get(at[session] as usize) else {
                 continue;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::order::{last, order};
+use super::proof::Proof;
 use crate::history::Val;
 use crate::limits::Limits;
 use crate::model::{Model, Operation, Part, Shortcuts, Words};
@@ -16,13 +17,14 @@ const QUESTION_BYTES_MAX: usize = 256 << 20;
 pub(super) fn minimise<M: Model>(
     model: &M,
     core: &mut Part<M::Op>,
+    proof: &Proof<M::Op>,
     focused: bool,
     limits: Limits<'_>,
 ) -> bool {
     let possible = |part: &[Operation<M::Op>]| {
         let limits = limits.within(QUESTION_TIME_MAX, QUESTION_BYTES_MAX);
         if !focused {
-            return order(model, part, limits).map(|order| order.is_some());
+            return order(model, &proof.of(part), limits).map(|order| order.is_some());
         }
         // What says nothing about a small object is no contradiction in it.
         let small = model.shortcuts().focus(part);

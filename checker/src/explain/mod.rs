@@ -11,6 +11,7 @@
 mod broken;
 mod minimise;
 mod order;
+mod proof;
 mod reached;
 mod words;
 
@@ -19,11 +20,15 @@ use std::time::Duration;
 pub use self::broken::Broken;
 use self::minimise::minimise;
 use self::order::order;
-use crate::certify;
+use self::proof::Proof;
+use crate::certify::{self, Path};
 use crate::model::{Model, Operation, Part, Shortcuts};
-use crate::search::{Outcome, jit};
 use crate::verdict::Witness;
 
+/// What it may take to have the operations that were found judged by another algorithm.
+const WHOLE_TIME_MAX: Duration = Duration::from_secs(1);
+/// And those that are left of them.
+const CONFIRM_TIME_MAX: Duration = Duration::from_secs(5);
 /// What it may take, on top of the check itself, to make a witness small. One that is not minimal says so.
 const TIME_MAX: Duration = Duration::from_secs(5);
 /// And to find out how far the history can be explained.
@@ -31,32 +36,59 @@ const REACHED_TIME_MAX: Duration = Duration::from_secs(1);
 /// What it may take of memory.
 const MEMORY_BYTES_MAX: usize = 256 << 20;
 
+/// What became of operations that are said to be impossible together.
+pub enum Judged {
+    /// They are, by another algorithm too; or a few of them are.
+    Confirmed(Box<Witness>),
+    /// Nobody else could tell in time.
+    Unconfirmed(Box<Witness>),
+    /// They are not.
+    Possible,
+}
+
 impl<M: Model> Broken<'_, M> {
-    /// The smallest impossible sub-history of operations that are impossible together; `None` if they are not.
-    pub fn witness(&self, mut core: Part<M::Op>) -> Option<Witness> {
+    /// Has operations that are said to be impossible together judged by somebody else, and makes the smallest impossible
+    /// sub-history of them. The time for that is its own, and not what is left of the budget.
+    pub fn judge(&self, mut core: Part<M::Op>, found_by: Path) -> Judged {
         core.sort_by_key(|operation| operation.invoke);
-        let limits = self.limits.within(TIME_MAX, MEMORY_BYTES_MAX);
-        let possible =
-            |part: &[Operation<M::Op>]| order(self.model, part, limits).map(|order| order.is_some());
-        // The small object if it shows it, else the whole.
-        let focused =
-            (self.model.shortcuts().focus(&core)).is_some_and(|small| possible(&small) == Some(false));
-        if !focused && possible(&core) == Some(true) {
-            return None;
-        }
-        let minimal = minimise(self.model, &mut core, focused, limits);
-        // Whoever suspected them: the plain algorithm has the last word, and the search where they are too many for it.
-        let small = if focused {
-            self.model.shortcuts().focus(&core)
-        } else {
-            None
+        let confirmed = |proof: &[Operation<M::Op>], time_max: Duration| {
+            let limits = self.limits.anew(time_max, MEMORY_BYTES_MAX);
+            certify::confirmed(self.model, proof, found_by, limits)
         };
-        let proof = small.as_ref().unwrap_or(&core);
-        let stands = certify::impossible(self.model, proof, limits)
-            .unwrap_or_else(|| !matches!(jit::search(self.model, proof, limits), Outcome::Order(_)));
-        stands.then(|| {
-            let limits = self.limits.within(REACHED_TIME_MAX, MEMORY_BYTES_MAX);
-            words::witness(self, &core, minimal, reached::reached(self, &core, limits))
-        })
+        let limits = self.limits.anew(TIME_MAX, MEMORY_BYTES_MAX);
+        let proof = Proof::new(self.model, self.part, &core);
+        // The small object if it shows it, else the whole.
+        // Only what was decided without search promises that a smaller object shows it.
+        let focus = |core: &[Operation<M::Op>]| match found_by {
+            Path::Direct => self.model.shortcuts().focus(core),
+            Path::Reduced | Path::Search => None,
+        };
+        let impossible = |part: &Part<M::Op>| matches!(order(self.model, part, limits), Some(None));
+        let small = focus(&core).filter(impossible);
+        let focused = small.is_some();
+        // As they were found they stand for the whole. If they are too many to be judged, those that are shown have to.
+        let mut stands = confirmed(&small.unwrap_or_else(|| proof.of(&core)), WHOLE_TIME_MAX);
+        if stands == Some(false) {
+            return Judged::Possible;
+        }
+        let minimal = minimise(self.model, &mut core, &proof, focused, limits);
+        if stands.is_none() {
+            let small = focus(&core).filter(|_| focused);
+            stands = confirmed(&small.unwrap_or_else(|| proof.of(&core)), CONFIRM_TIME_MAX);
+        }
+        let witness = || {
+            let limits = self.limits.anew(REACHED_TIME_MAX, MEMORY_BYTES_MAX);
+            Box::new(words::witness(
+                self,
+                &core,
+                minimal,
+                reached::reached(self, &core, limits),
+            ))
+        };
+        match stands {
+            Some(true) => Judged::Confirmed(witness()),
+            Some(false) => Judged::Possible,
+            None => Judged::Unconfirmed(witness()),
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::broken::Broken;
 use super::order::last;
+use super::proof::denied;
 use crate::history::{NEVER, Row, Val};
-use crate::model::{Call, Model, Operation, Words};
+use crate::model::{Call, Model, Operation, Telling, Words};
 use crate::verdict::{Reached, Witness};
 
 /// The witness that a core is.
@@ -116,9 +117,30 @@ fn summary<M: Model>(
     let Some(last) = last else {
         return format!("no order of these operations{object} explains their results");
     };
+    let telling = Telling {
+        core,
+        culprit: last,
+        part: broken.part,
+        history,
+    };
+    if let Some(told) = model.words().tell(&telling) {
+        return match broken.key {
+            Val::NONE => told,
+            key => format!("{}: {told}", history.values.json(key)),
+        };
+    }
     let shown = history.witness_op(last.row, String::new());
     let result = shown.result.unwrap_or(serde_json::Value::Null);
-    let claim = format!("{}{object} returned {result}", shown.f);
+    let claim = match denied(model, last) {
+        Some(value) => {
+            let value = history.values.json(value);
+            format!(
+                "{} {}{object} found another value than {value}",
+                shown.f, shown.value
+            )
+        }
+        None => format!("{}{object} returned {result}", shown.f),
+    };
     let wanted = model.words().needs(&last.op);
     if wanted.is_empty() {
         return format!("{claim}, {}", by_others(core.len() - 1));
@@ -163,8 +185,8 @@ fn summary<M: Model>(
 fn by_others(count: usize) -> String {
     match count {
         0 => "which nothing that had been asked for until then can lead to".to_owned(),
-        1 => "which one other operation makes impossible".to_owned(),
-        count => format!("which {count} other operations together make impossible"),
+        1 => "which no order with the other operation explains".to_owned(),
+        count => format!("which no order with the {count} other operations explains"),
     }
 }
 
@@ -187,7 +209,8 @@ fn nobody<M: Model>(broken: &Broken<'_, M>, wanted: &[Val]) -> String {
         broken.model.part(&call) == broken.key
             && matches!(op, Ok(Some(op)) if broken.model.words().produces(&op).iter().any(|value| wanted.contains(value)))
     };
-    match history.failures.iter().find(wrote) {
+    let refused = history.rows.iter().filter(|row| row.refused());
+    match history.failures.iter().chain(refused).find(wrote) {
         Some(row) => format!(
             "which only a {} that failed wrote",
             history.functions[row.f as usize]

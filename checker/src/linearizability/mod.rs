@@ -6,14 +6,16 @@
 
 mod decide;
 mod parts;
+mod paths;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use self::decide::{Finding, decide};
+use self::decide::{Answer, Finding, decide};
 use self::parts::completed;
 pub use self::parts::{Parts, split};
+use self::paths::Paths;
 use crate::history::{Event, History, Val};
 use crate::limits::Limits;
 pub use crate::model::CheckError;
@@ -171,12 +173,14 @@ fn combine(
     elapsed: Duration,
 ) -> PropertyVerdict {
     let (mut held, mut total, mut broken, mut undecided) = (0u64, 0u64, Vec::new(), Vec::new());
+    let mut paths = Paths::default();
     for (key, finding) in found {
         total += 1;
-        match finding {
-            Finding::Holds => held += 1,
-            Finding::Broken(witness) => broken.push(witness),
-            Finding::Undecided(reason) => undecided.push((key, reason)),
+        paths.count(&finding);
+        match finding.answer {
+            Answer::Holds => held += 1,
+            Answer::Broken(witness) => broken.push(witness),
+            Answer::Undecided(reason) => undecided.push((key, reason)),
         }
     }
     let unit = if total == 1 { "key" } else { "keys" };
@@ -188,7 +192,7 @@ fn combine(
         detail += &format!(", {} undecided: {reason}", undecided.len());
     }
     detail += &format!(", {} operations, {} ms", history.rows.len(), elapsed.as_millis());
-    for warning in history.remarks.warnings() {
+    for warning in history.remarks.warnings().into_iter().chain(paths.warnings()) {
         detail += &format!("; {warning}");
     }
     let verdict = match (broken.into_iter().next(), undecided.into_iter().next()) {
@@ -206,5 +210,6 @@ fn combine(
         property: PROPERTY.to_owned(),
         verdict,
         detail,
+        decided_by: paths.said(),
     }
 }

@@ -65,6 +65,7 @@ mod hints;
 mod operation;
 mod plain;
 mod shortcuts;
+mod telling;
 mod words;
 
 use std::fmt::Debug;
@@ -75,8 +76,9 @@ pub use self::hints::Hints;
 pub use self::operation::{Call, Operation, Part, prefix};
 pub use self::plain::Plain;
 pub use self::shortcuts::{Decision, Shortcuts};
+pub use self::telling::Telling;
 pub use self::words::Words;
-use crate::history::Val;
+use crate::history::{Val, Values};
 
 /// What a system would do with one client and no faults.
 pub trait Model: Sized + Sync {
@@ -110,6 +112,13 @@ pub trait Model: Sized + Sync {
     /// linearizable exactly if each of them is (Herlihy and Wing, TOPLAS 1990, theorem 1).
     fn part(&self, call: &Call<'_>) -> Val {
         call.key
+    }
+
+    /// Whether an order (positions in the part) that is possible state by state is so value by value too. For models
+    /// whose states are less than what the object holds, e.g. its fingerprint: two states may then be equal that should
+    /// not be.
+    fn holds_exactly(&self, _part: &[Operation<Self::Op>], _order: &[u32], _values: &Values) -> bool {
+        true
     }
 
     /// What spares a search work.

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use super::plain::Plain;
+use super::telling::Telling;
 use crate::history::{Val, Values};
 
 /// A model's words for explanations, each with a default.
@@ -25,6 +26,12 @@ pub trait Words<Op, State: Debug> {
     /// An operation that brings in a value that no other operation knows. A proof has it in the place of each operation
     /// that it leaves out and that may be why a value was [not there](Words::denies).
     fn other_value(&self) -> Option<Op> {
+        None
+    }
+
+    /// What happened, in the object's own words: `2 was taken before 1, which had been put in first`. `None` where none fit:
+    /// then it is told by the values that operations bring in and need.
+    fn tell(&self, _telling: &Telling<'_, Op>) -> Option<String> {
         None
     }
 

@@ -88,6 +88,7 @@ impl About {
             property: self.name.to_owned(),
             verdict,
             detail,
+            decided_by: Vec::new(),
         }
     }
 }

@@ -81,6 +81,7 @@ mod tests {
             property: name.to_owned(),
             verdict,
             detail: String::new(),
+            decided_by: Vec::new(),
         }
     }
 

@@ -1,11 +1,14 @@
 //! Weaker promises, each with a history that breaks it and one that keeps it.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use duress_checker::consistency::{Guarantee, Kept, guarantees, staleness};
+use duress_checker::consistency::{Guarantee, Kept, guarantees, judged, staleness};
+use duress_checker::generate::{self, Shape};
 use duress_checker::history::History;
 use duress_checker::limits::Limits;
-use duress_checker::verdict::Budget;
+use duress_checker::linearizability::check_history;
+use duress_checker::verdict::{Budget, Verdict};
 use serde_json::{Value, json};
 
 use crate::front_door::events;
@@ -79,6 +82,58 @@ fn each_promise_is_told_from_the_others() {
     ] {
         assert_eq!(broken(text), wanted, "{text}");
     }
+}
+
+/// A stale read among a thousand operations on few values: whether it is sequential takes a search without end.
+fn hard() -> History {
+    let shape = Shape {
+        length: 1000,
+        concurrency: 10,
+        info_percent: 3,
+        stale: true,
+        seed: 3,
+    };
+    generate::register(shape, Some(5))
+}
+
+#[test]
+fn weaker_promises_take_a_tenth_of_a_second() {
+    let history = hard();
+    // A millisecond each time that somebody looks.
+    let clock = Cell::new(0);
+    let elapsed = || {
+        clock.set(clock.get() + 1);
+        Duration::from_millis(clock.get())
+    };
+    let verdict = check_history(&history, "cas-register", Budget::default(), &elapsed).unwrap();
+    assert!(matches!(verdict.verdict, Verdict::Violated { .. }), "{verdict:?}");
+    let before = clock.get();
+    let verdict = judged(&history, "cas-register", verdict, Budget::default(), &elapsed);
+    let took = clock.get() - before;
+    assert!(took < 120, "{took} ms");
+    let Verdict::Violated { witness } = verdict.verdict else {
+        panic!("{verdict:?}");
+    };
+    let weaker = witness.weaker.unwrap();
+    assert!(!weaker.undecided.is_empty() && weaker.reads > 100, "{weaker:?}");
+}
+
+#[test]
+fn a_model_without_weaker_promises_has_none() {
+    let steps = [
+        (0, "invoke", "enqueue", json!(1)),
+        (0, "ok", "enqueue", json!(1)),
+        (0, "invoke", "dequeue", json!(null)),
+        (0, "ok", "dequeue", json!(null)),
+    ];
+    let history = History::from_events(&events(&steps)).unwrap();
+    let elapsed = || Duration::ZERO;
+    let verdict = check_history(&history, "queue", Budget::default(), &elapsed).unwrap();
+    let verdict = judged(&history, "queue", verdict, Budget::default(), &elapsed);
+    let Verdict::Violated { witness } = verdict.verdict else {
+        panic!("{verdict:?}");
+    };
+    assert_eq!(witness.weaker, None);
 }
 
 #[test]

@@ -181,6 +181,20 @@ fn a_lost_element_takes_two_operations() {
     assert_eq!(indices(&witness("set", &steps)), [60, 100]);
 }
 
+/// What is about reads of a whole set is no proof where elements are removed: who removed them may be left out.
+#[test]
+fn an_element_that_was_removed_is_not_called_lost() {
+    let mut steps = done(0, "add", json!(1), json!(1)).to_vec();
+    steps.extend(done(0, "remove", json!(1), json!(1)));
+    steps.extend(done(0, "add", json!(2), json!(2)));
+    for _ in 0..40 {
+        steps.extend(done(1, "read", json!(null), json!([2])));
+    }
+    steps.extend(done(1, "read", json!(null), json!([])));
+    let witness = witness("set", &steps);
+    assert_eq!(indices(&witness), [4, 86]);
+}
+
 #[test]
 fn two_holders_are_shown_without_those_before_them() {
     let mut steps = Vec::new();

@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use duress_checker::generate::{self, Shape};
-use duress_checker::history::{Event, NEVER, Val};
+use duress_checker::history::{Event, NEVER, Series, Trace, Val};
 use duress_checker::linearizability::{CheckError, check, check_history, check_parallel};
+use duress_checker::property::{Settings, named};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
 use serde_json::{Value, json};
 
@@ -19,7 +20,10 @@ pub fn events(steps: &[(u64, &str, &str, Value)]) -> Vec<Event> {
 }
 
 pub fn judge(steps: &[(u64, &str, &str, Value)], model: &str) -> PropertyVerdict {
-    check(&events(steps), model, Budget::default(), &|| Duration::ZERO).unwrap()
+    let verdict = check(&events(steps), model, Budget::default(), &|| Duration::ZERO).unwrap();
+    let refuted = verdict.decided_by.iter().find(|by| by.refuted > 0);
+    assert_eq!(refuted, None, "a path was wrong: {steps:?}");
+    verdict
 }
 
 #[test]
@@ -146,6 +150,31 @@ fn a_spent_budget_is_no_verdict() {
         "{verdict:?}"
     );
     assert!(verdict.detail.contains("1 undecided"), "{verdict:?}");
+}
+
+/// A run of any workload is judged by the model of its operations.
+#[test]
+fn the_property_judges_sets_as_sets() {
+    let judge = |found: Value| {
+        let steps = [
+            (0, "invoke", "add", json!(1)),
+            (0, "ok", "add", json!(1)),
+            (1, "invoke", "read", json!(null)),
+            (1, "ok", "read", found),
+        ];
+        let settings = Settings {
+            model: Some("set"),
+            budget: Budget::default(),
+            elapsed: &|| Duration::ZERO,
+            threads: NonZeroUsize::MIN,
+            cut_short: &|| None,
+        };
+        let events = events(&steps);
+        let trace = Trace::new(&events, Series::new());
+        named("linearizable").unwrap().judge(&trace, &settings).verdict
+    };
+    assert_eq!(judge(json!([1])), Verdict::Held);
+    assert!(matches!(judge(json!([])), Verdict::Violated { .. }));
 }
 
 #[test]

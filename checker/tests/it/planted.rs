@@ -38,7 +38,9 @@ fn found(model: &str, f: u16, witness_max: usize, info_percents: &[u64], make: f
             swap_answers(&mut history, f);
             let start = Instant::now();
             let checked = check_history(&history, model, Budget::default(), &|| start.elapsed());
-            let verdict = checked.expect("operations of the model").verdict;
+            let verdict = checked.expect("operations of the model");
+            assert!(verdict.decided_by.iter().all(|by| by.refuted == 0), "{verdict:?}");
+            let verdict = verdict.verdict;
             let Verdict::Violated { witness } = verdict else {
                 panic!("{model}, {info_percent} % info, seed {seed}: {verdict:?}");
             };

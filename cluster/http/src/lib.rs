@@ -5,9 +5,9 @@
 //! - follows no redirect: a 3xx is an answer like any other, and nothing is sent to where it points;
 //! - repeats nothing on its own: one call is one request;
 //! - reads no more than [`Options::body_max`] of a body, and no more than [`BODIES_AT_ONCE`] times that of all the bodies
-//!   that it reads at one time. What is cut is no answer, but [`Trouble::TooLarge`]. Heads of answers end at 100 headers and
+//!   that it reads at one time. What is cut is no answer, but [`RequestError::TooLarge`]. Heads of answers end at 100 headers and
 //!   some 400 KiB: that is `hyper`'s own limit;
-//! - says of each error what it proves, see [`Trouble`]: whether the request may have arrived, and whether this machine is
+//! - says of each error what it proves, see [`RequestError`]: whether the request may have arrived, and whether this machine is
 //!   to blame and not the node.
 //!
 //! ```text
@@ -21,9 +21,9 @@
 //! to: [`overhear`].
 
 mod overhear;
+mod request_error;
 mod retry_after;
 mod tls;
-mod trouble;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,13 +34,13 @@ pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 pub use overhear::{Exchange, overhear};
+pub use request_error::{RequestError, cut, local_cause};
 pub use tls::{Authorities, NoAuthorities};
-pub use trouble::{Trouble, cut, local_cause};
 
 /// What a body may be long unless somebody says otherwise, in bytes.
 pub const BODY_MAX: usize = 1 << 20;
 
-/// So many of the longest bodies may be in memory at one time.
+/// How many of the longest bodies may be in memory at one time.
 pub const BODIES_AT_ONCE: usize = 64;
 
 /// How a [`Client`] asks.
@@ -162,12 +162,12 @@ pub fn plain() -> reqwest::ClientBuilder {
 
 impl Client {
     /// For plain HTTP. Fails only where this machine has no resources left.
-    pub fn new(options: Options) -> Result<Client, Trouble> {
+    pub fn new(options: Options) -> Result<Client, RequestError> {
         Client::trusting(options, &Authorities::none())
     }
 
     /// The same for HTTPS too: nodes' certificates must be signed by one of these authorities.
-    pub fn trusting(options: Options, authorities: &Authorities) -> Result<Client, Trouble> {
+    pub fn trusting(options: Options, authorities: &Authorities) -> Result<Client, RequestError> {
         let mut http = builder(authorities)
             .local_address(options.local)
             .pool_max_idle_per_host(options.idle_max)
@@ -182,7 +182,7 @@ impl Client {
             http = http.timeout(time);
         }
         Ok(Client {
-            http: http.build().map_err(|error| trouble::of(&error))?,
+            http: http.build().map_err(|error| request_error::of(&error))?,
             body_max: options.body_max,
             in_memory: AtomicUsize::new(0),
             nodes,
@@ -195,7 +195,7 @@ impl Client {
     }
 
     /// One request with a JSON body, or with none, and its whole answer.
-    pub async fn call(&self, method: Method, url: &str, body: Option<&Value>) -> Result<Reply, Trouble> {
+    pub async fn call(&self, method: Method, url: &str, body: Option<&Value>) -> Result<Reply, RequestError> {
         let mut headers = HeaderMap::new();
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -210,14 +210,14 @@ impl Client {
     }
 
     /// One request and its whole answer.
-    pub async fn send(&self, request: Request) -> Result<Reply, Trouble> {
+    pub async fn send(&self, request: Request) -> Result<Reply, RequestError> {
         let heard = overhear::begin(&request);
         let answered = self.exchange(request).await;
         overhear::end(heard, &answered);
         answered
     }
 
-    async fn exchange(&self, request: Request) -> Result<Reply, Trouble> {
+    async fn exchange(&self, request: Request) -> Result<Reply, RequestError> {
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Put => reqwest::Method::PUT,
@@ -229,7 +229,7 @@ impl Client {
         if !request.body.is_empty() {
             asked = asked.body(request.body);
         }
-        let mut response = asked.send().await.map_err(|error| trouble::of(&error))?;
+        let mut response = asked.send().await.map_err(|error| request_error::of(&error))?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         let retry_after = (headers.get(RETRY_AFTER))
@@ -244,8 +244,8 @@ impl Client {
         })
     }
 
-    async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Trouble> {
-        let too_large = || Trouble::TooLarge { limit: self.body_max };
+    async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, RequestError> {
+        let too_large = || RequestError::TooLarge { limit: self.body_max };
         if response
             .content_length()
             .is_some_and(|length| length > self.body_max as u64)
@@ -257,12 +257,16 @@ impl Client {
             of: &self.in_memory,
             bytes: 0,
         };
-        while let Some(chunk) = response.chunk().await.map_err(|error| trouble::of(&error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| request_error::of(&error))?
+        {
             if chunk.len() > self.body_max - body.len() {
                 return Err(too_large());
             }
             if held.add(chunk.len()) > self.body_max.saturating_mul(BODIES_AT_ONCE) {
-                return Err(Trouble::TooMuch {
+                return Err(RequestError::TooMuch {
                     limit: self.body_max.saturating_mul(BODIES_AT_ONCE),
                 });
             }

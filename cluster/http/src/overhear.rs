@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use crate::{Reply, Request, Trouble};
+use crate::{Reply, Request, RequestError};
 
 /// A request, and what became of it.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub struct Exchange {
     /// What was sent, or was to be.
     pub request: Request,
     /// `None`: it was given up before there was an answer.
-    pub answered: Option<Result<Reply, Trouble>>,
+    pub answered: Option<Result<Reply, RequestError>>,
 }
 
 tokio::task_local! {
@@ -47,7 +47,7 @@ pub(crate) fn begin(request: &Request) -> Option<usize> {
 }
 
 /// Notes what became of it.
-pub(crate) fn end(number: Option<usize>, answered: &Result<Reply, Trouble>) {
+pub(crate) fn end(number: Option<usize>, answered: &Result<Reply, RequestError>) {
     let Some(number) = number else { return };
     let _ = HEARD.try_with(|heard| {
         if let Some(exchange) = heard.borrow_mut().get_mut(number) {

@@ -26,7 +26,7 @@ where
     address
 }
 
-async fn ask(options: Options, address: SocketAddr) -> Result<Reply, Trouble> {
+async fn ask(options: Options, address: SocketAddr) -> Result<Reply, RequestError> {
     // A client that does what it should not may have no end.
     let options = Options {
         time: options.time.or(Some(Duration::from_secs(10))),
@@ -86,7 +86,7 @@ async fn bodies_end_at_the_limit() {
         ..Options::default()
     };
     let chunk = format!("3e8\r\n{}\r\n", "x".repeat(1000));
-    let too_large = Err(Trouble::TooLarge { limit: 10_000 });
+    let too_large = Err(RequestError::TooLarge { limit: 10_000 });
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     assert_eq!(
         ask(options, endless(chunked, chunk.clone()).await).await,
@@ -136,7 +136,7 @@ async fn bodies_end_at_the_limit_of_all_together() {
         });
     }
     let first = calls.join_next().await.expect("a call").expect("no panic");
-    assert_eq!(first, Err(Trouble::TooMuch { limit: 64_000 }));
+    assert_eq!(first, Err(RequestError::TooMuch { limit: 64_000 }));
     calls.shutdown().await;
     assert_eq!(
         client.in_memory.load(Ordering::Relaxed),
@@ -149,13 +149,13 @@ async fn bodies_end_at_the_limit_of_all_together() {
 async fn heads_end_too() {
     let header = "x-filler: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n".to_owned();
     let answer = ask(Options::default(), endless("HTTP/1.1 200 OK\r\n", header).await).await;
-    assert!(matches!(answer, Err(Trouble::Broken(_))), "{answer:?}");
+    assert!(matches!(answer, Err(RequestError::Broken(_))), "{answer:?}");
     let long = ask(
         Options::default(),
         endless("HTTP/1.1 200 OK\r\nx: ", "y".repeat(1000)).await,
     )
     .await;
-    assert!(matches!(long, Err(Trouble::Broken(_))), "{long:?}");
+    assert!(matches!(long, Err(RequestError::Broken(_))), "{long:?}");
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn only_a_connection_that_was_never_made_proves_that_nothing_was_sent() {
         listener.local_addr().expect("an address")
     };
     let refused = ask(Options::default(), closed).await;
-    assert!(matches!(refused, Err(Trouble::NotSent(_))), "{refused:?}");
+    assert!(matches!(refused, Err(RequestError::NotSent(_))), "{refused:?}");
     for text in [
         "",
         "HTTP/1.1 200 OK\r\ncontent-le",
@@ -173,7 +173,10 @@ async fn only_a_connection_that_was_never_made_proves_that_nothing_was_sent() {
         "garbage\r\n\r\n",
     ] {
         let answer = ask(Options::default(), said(text).await).await;
-        assert!(matches!(answer, Err(Trouble::Broken(_))), "{text:?}: {answer:?}");
+        assert!(
+            matches!(answer, Err(RequestError::Broken(_))),
+            "{text:?}: {answer:?}"
+        );
     }
     let silent = serve(|stream| async move {
         std::future::pending::<()>().await;
@@ -186,7 +189,7 @@ async fn only_a_connection_that_was_never_made_proves_that_nothing_was_sent() {
     };
     assert_eq!(
         ask(limited, silent).await,
-        Err(Trouble::Broken("no answer in time".to_owned()))
+        Err(RequestError::Broken("no answer in time".to_owned()))
     );
 }
 
@@ -200,7 +203,7 @@ async fn an_address_that_is_not_ours_is_no_trouble_of_the_nodes() {
     };
     let answer = ask(options, address).await;
     assert!(
-        matches!(&answer, Err(Trouble::Local(text)) if text.contains("no port left")),
+        matches!(&answer, Err(RequestError::Local(text)) if text.contains("no port left")),
         "{answer:?}"
     );
 }
@@ -271,7 +274,10 @@ async fn a_certificate_has_the_nodes_name_and_is_signed_by_whom_we_trust() {
         (include_str!("../fixtures/n1.pem"), "n1"),
     ] {
         let answer = asked(authority, name).await;
-        assert!(matches!(answer, Err(Trouble::NotSent(_))), "{name}: {answer:?}");
+        assert!(
+            matches!(answer, Err(RequestError::NotSent(_))),
+            "{name}: {answer:?}"
+        );
     }
     let error = Authorities::from_pem(b"no certificate")
         .expect_err("nothing")

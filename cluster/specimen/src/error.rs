@@ -17,7 +17,7 @@ pub enum SpecimenError {
     /// A file in the data directory cannot be opened.
     #[error("open {}: {source}", path.display())]
     Open {
-        /// Which.
+        /// The path or address.
         path: PathBuf,
         /// Why not.
         source: Box<redb::Error>,
@@ -25,7 +25,7 @@ pub enum SpecimenError {
     /// The data directory belongs to another node.
     #[error("use data directory {}: it belongs to node {owner}; choose another with --data", path.display())]
     ForeignData {
-        /// Which.
+        /// The path or address.
         path: PathBuf,
         /// Whose.
         owner: String,
@@ -48,7 +48,7 @@ pub enum SpecimenError {
     /// The address cannot be listened on.
     #[error("listen on {address}: {source}; choose another with --listen")]
     Listen {
-        /// Which.
+        /// The path or address.
         address: String,
         /// Why not.
         source: io::Error,

@@ -87,7 +87,7 @@ async fn read(State(node): Node, Path(key): Path<String>, RawQuery(query): RawQu
     .await
 }
 
-/// Who asks, so that a retry is known as one. Both or neither.
+/// The client and its request, so that a retry is known as one. Both or neither.
 #[derive(Deserialize)]
 struct Sender {
     client: Option<String>,

@@ -23,7 +23,7 @@
 //! # Where things are
 //!
 //! ```text
-//! http ─▶ service ─▶ propose ─▶ openraft ─▶ log_store   (batches; synced before acknowledged)
+//! http ─▶ service ─▶ propose ─▶ openraft ─▶ log_store ─▶ log_file (batches; synced before acknowledged)
 //!            │   └─▶ read    ─▶    │   └──▶ machine     (state, snapshots)
 //!            └─────▶ lease ◀── network ◀──▶ peers
 //! ```
@@ -36,6 +36,7 @@ pub mod defect;
 mod error;
 mod http;
 pub mod lease;
+pub mod log_file;
 pub mod log_store;
 pub mod machine;
 mod members;

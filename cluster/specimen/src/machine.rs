@@ -15,7 +15,7 @@ use redb::{Database, ReadableDatabase, TableDefinition};
 use crate::SpecimenError;
 use crate::console::note;
 use crate::defect::{Defect, Defects};
-use crate::log_store::DurableSnapshot;
+use crate::log_file::DurableSnapshot;
 use crate::state::State;
 use crate::types::{
     LogPosition, Member, NodeId, Reply, SnapshotMeta, StorageError, StoredMembership, TypeConfig,

@@ -1,4 +1,4 @@
-//! Changing who belongs to the cluster, by joint consensus.
+//! Changing the members of the cluster, by joint consensus.
 //!
 //! ```json
 //! {"voters":["n1","n2","n6"],"learners":["n3"],"addresses":{"n6":"10.77.0.16:8080"}}

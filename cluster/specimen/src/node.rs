@@ -18,7 +18,8 @@ use crate::console::{name_lines, note};
 use crate::defect::Defects;
 use crate::http::router;
 use crate::lease::Lease;
-use crate::log_store::{DurableSnapshot, Identity, LogFile};
+use crate::log_file::{DurableSnapshot, Identity, LogFile};
+use crate::log_store::LogStore;
 use crate::machine::Machine;
 use crate::network::Network;
 use crate::service::Service;
@@ -65,7 +66,7 @@ async fn serve(args: Args, defects: Defects, stop: impl Future<Output = ()>) -> 
     let identity = identify(&args, &members, &mut file)?;
     let durable = DurableSnapshot::default();
     let machine = Machine::open(&args.data, identity.id, durable.clone(), defects.clone())?;
-    let log = file.start(identity.id, durable, &defects);
+    let log = LogStore::start(file, identity.id, durable, &defects);
 
     let lease = Arc::new(Lease::new(args.election_ms.max(), &defects));
     let network = Network::new(lease.clone()).map_err(SpecimenError::Http)?;

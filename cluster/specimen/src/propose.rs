@@ -128,7 +128,7 @@ async fn propose(
     }
 }
 
-/// A batch that has been proposed, and those who wait for it.
+/// A batch that has been proposed, and the clients that wait for it.
 struct Entry {
     answers: Vec<Option<oneshot::Sender<Answer>>>,
     /// By command: whether its answer is known before it has run.

@@ -6,7 +6,8 @@ use openraft::{RaftLogReader, RaftSnapshotBuilder};
 use tempfile::TempDir;
 
 use crate::defect::{Defect, Defects};
-use crate::log_store::{DurableSnapshot, LogFile, LogStore};
+use crate::log_file::{DurableSnapshot, LogFile};
+use crate::log_store::LogStore;
 use crate::machine::Machine;
 use crate::types::{Batch, Command, NodeId, Op, Scalar, StorageError, TypeConfig, Vote};
 
@@ -21,9 +22,8 @@ struct Stores {
 fn open(directory: &TempDir, defects: &Defects) -> Stores {
     let durable = DurableSnapshot::default();
     let machine = Machine::open(directory.path(), ME, durable.clone(), defects.clone()).unwrap();
-    let log = LogFile::open(directory.path())
-        .unwrap()
-        .start(ME, durable.clone(), defects);
+    let file = LogFile::open(directory.path()).unwrap();
+    let log = LogStore::start(file, ME, durable.clone(), defects);
     Stores {
         log,
         machine,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::sweep;
+use super::mark::project_name;
 use super::tool::Project;
 use crate::folder::check_name;
 use crate::{ClusterError, Key, Readiness};
@@ -97,7 +97,7 @@ impl ComposeConfig {
     /// As the tool is told about it, nothing added yet.
     pub(super) fn project(&self) -> Project {
         Project {
-            name: sweep::project_name(&self.run),
+            name: project_name(&self.run),
             file: self.file.clone(),
             additions: None,
             variables: self.variables.clone(),

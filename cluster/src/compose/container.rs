@@ -6,22 +6,17 @@ use std::str::FromStr;
 
 use bollard::models::{ContainerInspectResponse, ContainerState, EndpointSettings, RestartPolicyNameEnum};
 
-use super::tool::Project;
 use crate::{ClusterError, Node, ProgramState};
 
-/// A node, as a cluster knows it, from its container: by its addresses on the network that all nodes share.
-pub fn node_of(
-    container: &ContainerInspectResponse,
-    name: &str,
-    shared: &str,
-    project: &Project,
-) -> Result<Node, ClusterError> {
+/// A node, as a cluster knows it, from its container: by its addresses on the network that all nodes share,
+/// which the engine calls `shared`.
+pub fn node_of(container: &ContainerInspectResponse, name: &str, shared: &str) -> Result<Node, ClusterError> {
     let refuse = |why: String| ClusterError::Unsupported {
         what: format!("address {name}"),
         why,
     };
     let (_, endpoint) = endpoints(container)
-        .find(|(network, _)| is_network(network, shared, project))
+        .find(|(network, _)| *network == shared)
         .ok_or_else(|| refuse(format!("its container is not on the network {shared}")))?;
     let Some(ipv4) = parse(endpoint.ip_address.as_ref()) else {
         return Err(refuse(format!(
@@ -50,11 +45,6 @@ fn endpoints(container: &ContainerInspectResponse) -> impl Iterator<Item = (&Str
         .iter()
         .filter_map(|settings| settings.networks.as_ref())
         .flatten()
-}
-
-/// Whether the engine's name of a network is that of the file's network: ours, or an external one's own.
-fn is_network(on_engine: &str, in_file: &str, project: &Project) -> bool {
-    on_engine == format!("{}_{in_file}", project.name) || on_engine == in_file
 }
 
 /// Where there is no address the engine writes an empty one.

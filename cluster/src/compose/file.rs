@@ -37,7 +37,7 @@ pub fn look(file: &Path, nodes: &[String]) -> Result<(), FileProblem> {
     let unusable = |why: String| FileProblem::File { why };
     let text = read(file).map_err(|error| unusable(format!("read {}: {error}", file.display())))?;
     let document: Value = yaml_serde::from_str(&text)
-        .map_err(|error| unusable(format!("{} is no compose file: {error}", file.display())))?;
+        .map_err(|error| unusable(format!("{} is not a compose file: {error}", file.display())))?;
     if document.get("include").is_some() {
         // Services may come from other files, which only the tool finds.
         return Ok(());
@@ -76,7 +76,7 @@ fn read(file: &Path) -> std::io::Result<String> {
         .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
     let file = options.open(file)?;
     if !file.metadata()?.is_file() {
-        return Err(std::io::Error::other("it is no regular file"));
+        return Err(std::io::Error::other("it is not a regular file"));
     }
     let mut text = String::new();
     if file.take(BYTES_MAX + 1).read_to_string(&mut text)? as u64 > BYTES_MAX {
@@ -108,7 +108,7 @@ mod tests {
             assert!(error.contains(part), "{error}");
         };
         says("services: {n1: {image: a}}", "no service \"n2\"");
-        says("services: [", "is no compose file");
+        says("services: [", "is not a compose file");
         says("just text", "has no services");
         says(
             "services: {n1: {network_mode: host}, n2: {}}",

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::engine::Thing;
-use super::sweep::project_name;
 use crate::{Controller, Key};
 
 /// The run that something belongs to.
@@ -22,6 +21,11 @@ pub const NODE_LABEL: &str = "duress.node";
 
 /// The domain of the seal.
 const DOMAIN: &str = "labels";
+
+/// The project's name on the engine.
+pub(super) fn project_name(run: &str) -> String {
+    format!("duress-{run}")
+}
 
 /// The labels of one run, proven.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,7 +116,7 @@ impl Mark {
         &self.run
     }
 
-    /// Who drives it.
+    /// The controller that drives the run.
     pub fn controller(&self) -> &Controller {
         &self.controller
     }

@@ -12,7 +12,7 @@
 //! - Nodes' restart policy is overridden with `no`: a node that was killed stays down until Duress starts it. While the
 //!   cluster comes up, nodes whose file wants restarts are started again by Duress instead.
 //! - [`Cluster::down`](crate::Cluster::down), an error while deploying, a drop, and [`heal`] after a crash all remove in the same way.
-//! - [`ComposeCluster::start_helper`] runs this very program beside the nodes, for who is not root there. What it does
+//! - [`ComposeCluster::start_helper`] runs this very program next to the nodes, for users who are not root there. What it does
 //!   there, and all faults, are left to others.
 
 mod additions;
@@ -25,6 +25,7 @@ mod entries;
 mod file;
 mod helper;
 mod mark;
+mod override_file;
 mod pack;
 mod plan;
 mod resolved;

@@ -8,10 +8,10 @@ use super::additions::{Additions, DataFolder};
 use super::addresses::Addresses;
 use super::config::ComposeConfig;
 use super::engine::Engine;
-use super::mark::Mark;
+use super::mark::{Mark, project_name};
 use super::resolved::Resolved;
 use super::tool::{Project, Tool, UP_TIME_MAX};
-use super::{subnet, sweep};
+use super::{override_file, subnet};
 use crate::ClusterError;
 
 const CONFIG_TIME_MAX: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ pub async fn preview(config: &ComposeConfig) -> Result<String, ClusterError> {
     let tool = Tool::find().await?;
     let resolved = resolve(&tool, config).await?;
     let additions = plan(&engine, config, &resolved, 0).await?;
-    Ok(additions.to_yaml(&resolved, tool.generation))
+    Ok(override_file::text(&additions, &resolved, tool.generation))
 }
 
 /// Reads the file as the tool understands it, and makes sure that its nodes can be nodes.
@@ -73,7 +73,7 @@ pub async fn plan(
         }));
     }
     Ok(Additions {
-        project: sweep::project_name(&config.run),
+        project: project_name(&config.run),
         nodes: config.nodes.clone(),
         labels: Mark::new(&config.key, &config.run, &directory).labels(),
         addresses: Addresses::choose(resolved, &config.nodes, &taken, start)?,

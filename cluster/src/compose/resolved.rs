@@ -145,6 +145,19 @@ impl Resolved {
             },
         })
     }
+
+    /// The engine's name of a network of the file: one of the project, or the own name of an external one.
+    pub fn network_on_engine(&self, key: &str, project: &str) -> String {
+        let definition = self.network(key);
+        if !external(definition) {
+            return format!("{project}_{key}");
+        }
+        // Compose 1.29 leaves the name where older files have it.
+        let named = definition["name"]
+            .as_str()
+            .or(definition["external"]["name"].as_str());
+        named.unwrap_or(key).to_owned()
+    }
 }
 
 /// Whether a network or a volume is somebody else's.
@@ -191,6 +204,17 @@ mod tests {
         let said = said.expect_err("refused").to_string();
         assert!(said.contains("\"..\""), "{said}");
         assert!(resolved("services: {n1: {image: a}}").check_names().is_ok());
+    }
+
+    #[test]
+    fn external_networks_keep_their_own_names() {
+        let file = resolved(
+            "services: {n1: {image: a}}\nnetworks: {own: {name: mine}, plain: {external: true}, new: {external: true, name: x}, \
+             old: {external: {name: y}}}",
+        );
+        let names =
+            ["own", "plain", "new", "old", "default"].map(|key| file.network_on_engine(key, "duress-a"));
+        assert_eq!(names, ["duress-a_own", "plain", "x", "y", "duress-a_default"]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::engine::{Engine, Kind, Labels, Thing};
-use super::mark::{Mark, RUN_LABEL};
+use super::mark::{Mark, RUN_LABEL, project_name};
 use crate::folder::Folder;
 use crate::{ClusterError, Key};
 
@@ -169,11 +169,6 @@ async fn things_of(engine: &Engine, kind: Kind, mark: &Mark) -> Result<Vec<Thing
     things.sort_by(|a, b| a.id.cmp(&b.id));
     things.dedup_by(|a, b| a.id == b.id);
     Ok(things)
-}
-
-/// The project's name on the engine.
-pub(super) fn project_name(run: &str) -> String {
-    format!("duress-{run}")
 }
 
 /// Saves what containers wrote to `nodes/<service>/log` of the run's directory, as well as it can: a log that can't be

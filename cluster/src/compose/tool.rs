@@ -196,6 +196,12 @@ fn generation(version: &str) -> Option<Generation> {
 /// The end of what a failed call wrote: errors come last, after a line for each thing that went well.
 fn complaint(stderr: &str) -> String {
     const LINES_MAX: usize = 8;
+    // A part of what engines said of images until version 24.
+    if stderr.contains("KeyError: 'ContainerConfig'") {
+        return "docker-compose 1.29 can't recreate containers on engines from version 25 on; install Compose 2, \
+                package docker-compose-plugin"
+            .to_owned();
+    }
     let lines: Vec<&str> = stderr
         .lines()
         .map(str::trim)
@@ -251,6 +257,18 @@ mod tests {
         assert_eq!(generation("v2.27.0-desktop.2\n"), Some(Generation::V2));
         assert_eq!(generation("5.0.1"), Some(Generation::V2));
         assert_eq!(generation("docker: unknown command"), None);
+    }
+
+    #[test]
+    fn a_complaint_is_the_end_of_what_was_written_or_says_what_to_install() {
+        let written = (1..=10)
+            .map(|line| format!("  line {line}\n\n"))
+            .collect::<String>();
+        let end = "line 3; line 4; line 5; line 6; line 7; line 8; line 9; line 10";
+        assert_eq!(complaint(&written), end);
+        let traceback = "Traceback (most recent call last):\n    container.image_config['ContainerConfig'].get('Volumes') or \
+                         {}\nKeyError: 'ContainerConfig'\n";
+        assert!(complaint(traceback).contains("install Compose 2"));
     }
 
     #[test]

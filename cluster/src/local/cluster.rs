@@ -12,10 +12,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::isolation::Isolation;
-use super::keeper::{Heard, Keeper, Line, Seat};
+use super::keeper::{Heard, Keeper, Line, SandboxSpec};
 use super::network::{NODES_MAX, Network};
 use super::protocol::{Order, StartOrder};
-use crate::{Cluster, ClusterError, Node, NodeProgram, Place, ProgramState, files, limits};
+use crate::folder::Folder;
+use crate::{
+    Cluster, ClusterError, FileEnd, LogFile, LogPath, Node, NodeFiles, NodeProgram, Place, ProgramState,
+    files, limits,
+};
 
 /// For what takes milliseconds on an idle machine. A loaded one with fifty nodes may need seconds.
 const STEP_LIMIT: Duration = Duration::from_secs(20);
@@ -123,11 +127,11 @@ impl LocalCluster {
             spec.subnet,
         )?;
         let dir = prepare_folders(&spec.dir, &nodes)?;
-        let seats = nodes.iter().map(|node| Seat {
+        let sandboxes = nodes.iter().map(|node| SandboxSpec {
             name: node.name.clone(),
             log: dir.join(&node.name).join("log"),
         });
-        let keeper = Keeper::start(isolation, spec.sandbox_exe, seats.collect()).await?;
+        let keeper = Keeper::start(isolation, spec.sandbox_exe, sandboxes.collect()).await?;
         let cluster = LocalCluster {
             nodes,
             programs: spec.nodes,
@@ -268,6 +272,10 @@ impl Cluster for LocalCluster {
         Some(self.network.observer())
     }
 
+    fn node_files(&self) -> Option<&dyn NodeFiles> {
+        Some(self)
+    }
+
     async fn place(&self, node: &str) -> Result<Place, ClusterError> {
         let index = self.index(node)?;
         let pid = self.hear(index, "find the sandbox", |heard| heard.pid).await?;
@@ -337,5 +345,26 @@ impl Cluster for LocalCluster {
             .ip(self.network.lines_down(self.nodes.len()), true)
             .await;
         self.keeper.end(STEP_LIMIT).await
+    }
+}
+
+#[async_trait]
+impl NodeFiles for LocalCluster {
+    async fn read_end(&self, node: &str, file: &LogFile, bytes_max: u64) -> Result<FileEnd, ClusterError> {
+        self.index(node)?;
+        match file.path() {
+            LogPath::Data(below) => {
+                let opened = Folder::open(&self.dir.join(node).join("data"))?.read(below)?;
+                files::end(opened, bytes_max).map_err(|source| ClusterError::Io {
+                    what: format!("read {below} of {node}"),
+                    source,
+                })
+            }
+            LogPath::Root(path) => Err(ClusterError::Unsupported {
+                what: format!("read {path} of {node}"),
+                why: "a sandbox shares the files of this machine; only what is below {data} is its own"
+                    .to_owned(),
+            }),
+        }
     }
 }

@@ -58,7 +58,7 @@ impl Line {
 }
 
 /// A sandbox to start.
-pub(super) struct Seat {
+pub(super) struct SandboxSpec {
     pub name: String,
     /// Gets what the sandbox itself has to complain about.
     pub log: PathBuf,
@@ -88,7 +88,7 @@ impl Keeper {
     pub(super) async fn start(
         isolation: Isolation,
         exe: Vec<OsString>,
-        seats: Vec<Seat>,
+        sandboxes: Vec<SandboxSpec>,
     ) -> Result<Keeper, ClusterError> {
         let (tasks, inbox) = mpsc::channel();
         let (opened, lines) = oneshot::channel();
@@ -98,7 +98,7 @@ impl Keeper {
                 let mut children = Children(Vec::new());
                 let result = isolation
                     .check_this_thread()
-                    .and_then(|()| open_all(&exe, &seats, &mut children));
+                    .and_then(|()| open_all(&exe, &sandboxes, &mut children));
                 let failed = result.is_err();
                 if opened.send(result).is_err() || failed {
                     return;
@@ -183,7 +183,7 @@ impl Drop for Children {
 
 fn keep(inbox: &mpsc::Receiver<Task>, mut children: Children) {
     while let Ok(task) = inbox.recv() {
-        // Who asked may have lost patience: then nobody wants the answer.
+        // The caller may have given up: then nobody wants the answer.
         match task {
             Task::Ip { lines, force, done } => {
                 let _ = done.send(tools::ip_batch(&lines, force));
@@ -226,13 +226,20 @@ fn end_all(children: &mut Children, deadline: Instant) -> Result<(), usize> {
     Err(killed)
 }
 
-fn open_all(exe: &[OsString], seats: &[Seat], children: &mut Children) -> Result<Vec<Line>, ClusterError> {
-    seats.iter().map(|seat| open(exe, seat, children)).collect()
+fn open_all(
+    exe: &[OsString],
+    sandboxes: &[SandboxSpec],
+    children: &mut Children,
+) -> Result<Vec<Line>, ClusterError> {
+    sandboxes
+        .iter()
+        .map(|sandbox| open(exe, sandbox, children))
+        .collect()
 }
 
-fn open(exe: &[OsString], seat: &Seat, children: &mut Children) -> Result<Line, ClusterError> {
+fn open(exe: &[OsString], sandbox: &SandboxSpec, children: &mut Children) -> Result<Line, ClusterError> {
     let failed = |source| ClusterError::Io {
-        what: format!("start the sandbox of {}", seat.name),
+        what: format!("start the sandbox of {}", sandbox.name),
         source,
     };
     let (program, arguments) = exe
@@ -241,11 +248,11 @@ fn open(exe: &[OsString], seat: &Seat, children: &mut Children) -> Result<Line, 
     let log = OpenOptions::new()
         .create(true)
         .append(true)
-        .open(&seat.log)
+        .open(&sandbox.log)
         .map_err(failed)?;
     let mut child = Command::new(program)
         .args(arguments)
-        .arg(&seat.name)
+        .arg(&sandbox.name)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log)
@@ -269,7 +276,7 @@ fn open(exe: &[OsString], seat: &Seat, children: &mut Children) -> Result<Line, 
     };
     let (heard, watched) = watch::channel(first);
     thread::Builder::new()
-        .name(format!("duress-{}", seat.name))
+        .name(format!("duress-{}", sandbox.name))
         .spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 match serde_json::from_str(&line) {
@@ -277,7 +284,7 @@ fn open(exe: &[OsString], seat: &Seat, children: &mut Children) -> Result<Line, 
                     Err(error) => heard.send_modify(|state| {
                         state
                             .ended
-                            .get_or_insert(format!("it said {line:?}, which is no event: {error}"));
+                            .get_or_insert(format!("it said {line:?}, which is not an event: {error}"));
                     }),
                 }
             }

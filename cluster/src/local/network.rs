@@ -93,7 +93,7 @@ impl Network {
         for last in [CLIENTS, OBSERVER] {
             let _ = writeln!(lines, "addr add {}/24 dev {bridge}", self.ipv4(last));
             if let Some(address) = self.ipv6(last) {
-                // Deprecated, so that who doesn't bind an address is a client; with IPv4 the first address wins anyway.
+                // Deprecated, so that a program that binds no address counts as a client; with IPv4 the first address wins anyway.
                 let deprecated = if last == OBSERVER { " preferred_lft 0" } else { "" };
                 let _ = writeln!(lines, "addr add {address}/64 dev {bridge} nodad{deprecated}");
             }

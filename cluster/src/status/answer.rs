@@ -45,7 +45,7 @@ impl From<Pointer> for String {
 }
 
 impl Pointer {
-    /// What stands there. Null is as good as nothing.
+    /// What stands there. Null counts as nothing.
     fn of<'a>(&self, answer: &'a Value) -> Option<&'a Value> {
         answer.pointer(&self.0).filter(|value| !value.is_null())
     }
@@ -88,7 +88,7 @@ pub struct Answer {
 /// Which facts a status tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Who leads and who follows.
+    /// Whether roles are told: which node leads, and which follow.
     pub roles: bool,
     /// The term.
     pub term: bool,
@@ -159,7 +159,7 @@ impl Answer {
             .ok_or_else(|| absent("name of a member", pointer))
     }
 
-    /// The role in so many words; `None` where it has to follow from who leads.
+    /// The role, if the status names it; `None` where it has to follow from who leads.
     fn role(&self, answer: &Value) -> Result<Option<Role>, String> {
         let Some(pointer) = &self.role else {
             return Ok(None);

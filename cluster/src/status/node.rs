@@ -1,4 +1,4 @@
-//! What a node says of itself, and who leads by all their words.
+//! What a node says of itself, and which node leads, judged from what all of them say.
 //!
 //! ```json
 //! {"role":"leader","term":3,"leader":"n1","commit":120,"applied":120,"ready":true}
@@ -56,16 +56,16 @@ pub struct NodeStatus {
     pub ready: bool,
 }
 
-/// Who is what, by all statuses together.
+/// The role of every node, judged from all statuses together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roles {
-    /// Who claims to lead in the highest term that anyone leads in.
+    /// The node that claims to lead in the highest term that any node leads in.
     pub leader: Option<String>,
-    /// Who claims to lead, but in a lower term: an old leader that hasn't heard of its successor.
+    /// Nodes that claim to lead in a lower term: old leaders that haven't heard of their successor.
     pub stale_leaders: Vec<String>,
     /// Every other node that answered.
     pub followers: Vec<String>,
-    /// Who didn't answer.
+    /// Nodes that didn't answer.
     pub silent: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use duress_http::{Client, Trouble, cut};
+use duress_http::{Client, RequestError, cut};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ pub enum Method {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written", rename_all = "kebab-case")]
 pub struct StatusRequest {
-    /// How.
+    /// By GET or POST.
     pub method: Method,
     /// E.g. `/status`.
     pub path: String,
@@ -127,16 +127,16 @@ impl StatusProbe {
         })
     }
 
-    /// Asks one node. Takes 300 ms at most. [`ClusterError::Local`] is no answer of the node, and no silence either.
+    /// Asks one node. Takes 300 ms at most. [`ClusterError::Local`] is neither an answer of the node nor silence.
     pub async fn probe(&self, node: &Node) -> Result<NodeStatus, ClusterError> {
         let what = || format!("ask {} for its status", node.name);
         let failed = |why: String| ClusterError::Io {
             what: what(),
             source: std::io::Error::other(cut(why)),
         };
-        let unanswered = |trouble: Trouble| match trouble {
-            Trouble::Local(why) => ClusterError::Local { what: what(), why },
-            trouble => failed(trouble.to_string()),
+        let unanswered = |error: RequestError| match error {
+            RequestError::Local(why) => ClusterError::Local { what: what(), why },
+            error => failed(error.to_string()),
         };
         let to = SocketAddr::new(node.ipv4.into(), self.port);
         let path = &self.request.path;
@@ -155,7 +155,7 @@ impl StatusProbe {
             .map_err(failed)
     }
 
-    /// Asks all nodes at once. Who doesn't answer is missing.
+    /// Asks all nodes at once. Nodes that don't answer are missing from the result.
     pub async fn probe_all(&self, nodes: &[Node]) -> BTreeMap<String, NodeStatus> {
         let mut asked = tokio::task::JoinSet::new();
         for node in nodes.iter().cloned() {

@@ -17,6 +17,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::logs::{LogFile, log_files};
 use crate::status::{Facts, StatusRequest};
 use crate::{ClusterError, Node, NodeProgram, Readiness, TemplateValues};
 
@@ -45,6 +46,9 @@ pub struct System {
     /// How the client `http` asks: for that client alone to understand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<Value>,
+    /// Which program the client `exec` runs: for that client alone to understand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exec: Option<Value>,
     /// How many nodes it usually has.
     #[serde(default = "three")]
     pub nodes_default: usize,
@@ -62,6 +66,16 @@ pub struct System {
     /// What may be lost.
     #[serde(default)]
     pub durability: Durability,
+    /// Defects that are switched on by adding `--defect NAME` to `argv`; only systems made for calibration have some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defects: Vec<String>,
+    /// Files that nodes write, beside what they write to their output: kept at the end of a run.
+    #[serde(
+        default,
+        deserialize_with = "log_files",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub logs: Vec<LogFile>,
     /// How it runs in containers, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compose: Option<ComposeSystem>,

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Scope, heal};
+use duress_cluster::compose::{ComposeCluster, ComposeConfig, Scope, heal};
 use duress_cluster::{Cluster, Readiness};
 
 use crate::support;
@@ -28,12 +28,11 @@ async fn error_of(config: ComposeConfig) -> String {
 }
 
 fn simple(folder: &Path, nodes: &[&str]) -> ComposeConfig {
-    ComposeConfig::new(
+    support::config(
         &folder.join("compose.yaml"),
         nodes,
         &support::run_name("error"),
         &folder.join("results"),
-        support::key(),
     )
 }
 
@@ -119,7 +118,7 @@ async fn what_a_killed_controller_leaves_is_found_and_removed() {
     assert!(!support::leftovers(&run).is_empty());
 
     // As long as its controller lives, a run is left alone.
-    let healed = heal(Path::new(DEFAULT_SOCKET), &support::key(), &Scope::Dead)
+    let healed = heal(&support::socket(), &support::key(), &Scope::Dead)
         .await
         .expect("heals");
     let ours = healed
@@ -130,7 +129,7 @@ async fn what_a_killed_controller_leaves_is_found_and_removed() {
 
     controller.kill().expect("is killed");
     controller.wait().expect("is dead");
-    let healed = heal(Path::new(DEFAULT_SOCKET), &support::key(), &Scope::Dead)
+    let healed = heal(&support::socket(), &support::key(), &Scope::Dead)
         .await
         .expect("heals");
     let ours = healed
@@ -144,7 +143,7 @@ async fn what_a_killed_controller_leaves_is_found_and_removed() {
         "logs are saved even then"
     );
     assert!(
-        heal(Path::new(DEFAULT_SOCKET), &support::key(), &Scope::Run(run))
+        heal(&support::socket(), &support::key(), &Scope::Run(run))
             .await
             .expect("heals")
             .is_empty()
@@ -172,7 +171,8 @@ async fn labels_of_an_image_do_not_make_its_containers_another_runs() {
         return;
     }
     let run = support::run_name("labelled");
-    let image = format!("duress-test-{run}");
+    let image = format!("duress-{run}");
+    let _images = support::Images(image.clone());
     let made = support::docker(&["create", "debian:bookworm-slim"]);
     let labels = [
         "duress.run=another",
@@ -202,7 +202,6 @@ async fn labels_of_an_image_do_not_make_its_containers_another_runs() {
         Ok(cluster) => cluster.down().await,
         Err(error) => Err(error),
     };
-    support::docker(&["rmi", "--force", &image]);
     down.expect("deployed, and taken down");
     assert_eq!((ours.lines().count(), others.lines().count()), (2, 0));
     assert_eq!(support::leftovers(&run), Vec::<String>::new());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use duress_cluster::compose::ComposeConfig;
+use duress_cluster::compose::{ComposeConfig, DEFAULT_SOCKET};
 use duress_cluster::{Key, Readiness};
 
 /// Whether the tests can run here.
@@ -55,15 +55,23 @@ pub fn key() -> Key {
     Key::kept_in(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("state")).expect("a key")
 }
 
+/// The engine's socket, where `docker` looks for it too.
+pub fn socket() -> PathBuf {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+    host.strip_prefix("unix://").unwrap_or(DEFAULT_SOCKET).into()
+}
+
+/// These services, on the engine of the tests.
+pub fn config(file: &Path, nodes: &[&str], run: &str, directory: &Path) -> ComposeConfig {
+    let mut config = ComposeConfig::new(file, nodes, run, directory, key());
+    config.socket = socket();
+    config
+}
+
 /// Three members of etcd.
 pub fn etcd(run: &str, version: &str, directory: &Path) -> ComposeConfig {
-    let mut config = ComposeConfig::new(
-        &system_file("etcd/compose-3.yaml"),
-        &["n1", "n2", "n3"],
-        run,
-        directory,
-        key(),
-    );
+    let file = system_file("etcd/compose-3.yaml");
+    let mut config = config(&file, &["n1", "n2", "n3"], run, directory);
     config
         .variables
         .insert("ETCD_VERSION".to_owned(), version.to_owned());
@@ -101,4 +109,23 @@ pub fn leftovers(run: &str) -> Vec<String> {
         }
     }
     left
+}
+
+/// Images whose names begin like this: those that Compose built for a run begin with the name of its project.
+pub fn images(prefix: &str) -> Vec<String> {
+    let filter = format!("reference={prefix}*");
+    let format = "{{.Repository}}:{{.Tag}}";
+    let found = docker(&["image", "ls", "--filter", &filter, "--format", format]);
+    found.lines().map(str::to_owned).collect()
+}
+
+/// Removes [`images`] when it is dropped, so also when a test fails. It has to outlive the containers.
+pub struct Images(pub String);
+
+impl Drop for Images {
+    fn drop(&mut self) {
+        for image in images(&self.0) {
+            docker(&["image", "rm", &image]);
+        }
+    }
 }

@@ -51,12 +51,11 @@ fn config(folder: &Path, run: &str) -> ComposeConfig {
         "FROM debian:bookworm-slim\nLABEL duress.test=unseen\nCMD [\"sleep\", \"1000\"]\n",
     )
     .expect("written");
-    let mut config = ComposeConfig::new(
+    let mut config = support::config(
         &folder.join("compose.yaml"),
         &["alpha", "beta"],
         run,
         &folder.join("results"),
-        crate::support::key(),
     );
     config.data = Some("/state".to_owned());
     config
@@ -72,6 +71,7 @@ async fn a_file_never_seen_before_works_twice_at_once() {
         tempfile::tempdir().expect("a folder"),
     ];
     let runs = [support::run_name("unseen"), support::run_name("unseen")];
+    let built = (runs.each_ref()).map(|run| support::Images(format!("duress-{run}")));
     // Names that the file fixes don't make the two meet.
     let (one, other) = tokio::join!(
         ComposeCluster::deploy(config(folders[0].path(), &runs[0])),
@@ -128,6 +128,13 @@ async fn a_file_never_seen_before_works_twice_at_once() {
     );
     other.down().await.expect("goes down");
     assert_eq!(support::leftovers(&runs[1]), Vec::<String>::new());
+
+    for images in built {
+        let prefix = images.0.clone();
+        assert_eq!(support::images(&prefix).len(), 1, "of the service that is built");
+        drop(images);
+        assert_eq!(support::images(&prefix), Vec::<String>::new());
+    }
 }
 
 /// The run's name, out of the override file.

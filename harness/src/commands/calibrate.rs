@@ -12,7 +12,7 @@ use duress_checker::verdict::Verdict;
 use duress_results::verdict_file::{Overall, VerdictFile};
 use duress_specimen::Defect;
 
-use crate::cli::CalibrateArgs;
+use crate::commands::arguments::parse_jobs;
 use crate::commands::{fail, print};
 use crate::exit;
 use crate::runs::child::Children;
@@ -46,8 +46,40 @@ struct Series {
     runs: Vec<(u64, Result<VerdictFile, String>)>,
 }
 
+/// Runs of one spec: more would take months.
+const SEEDS_MAX: u64 = 1_000_000;
+
+/// Measure what is detected: correct specs over many seeds, and every planted defect
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example:\n  duress calibrate cluster/systems/specimen --out docs/calibration.md")]
+pub struct Args {
+    /// A folder with specs that must hold, and a folder `defects` with specs that must be violated
+    pub specs: PathBuf,
+    /// Seeds for each spec that must hold
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(..=SEEDS_MAX))]
+    pub seeds: u64,
+    /// Seeds for each defect
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=SEEDS_MAX))]
+    pub defect_seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=u64::MAX - SEEDS_MAX))]
+    pub first_seed: u64,
+    /// Only specs whose name contains this
+    #[arg(long)]
+    pub only: Option<String>,
+    /// Runs at a time
+    #[arg(long, default_value_t = 1, value_parser = parse_jobs)]
+    pub jobs: usize,
+    /// Write the table to this file as Markdown
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Runs are kept below `runs` in this folder
+    #[arg(long, default_value = "results")]
+    pub runs: PathBuf,
+}
+
 /// Runs everything, prints progress and a table, and writes it to a file where asked to.
-pub fn main(args: &CalibrateArgs) -> ExitCode {
+pub fn main(args: &Args) -> ExitCode {
     match calibrate(args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -56,7 +88,7 @@ pub fn main(args: &CalibrateArgs) -> ExitCode {
     }
 }
 
-fn calibrate(args: &CalibrateArgs) -> Result<bool, CalibrateError> {
+fn calibrate(args: &Args) -> Result<bool, CalibrateError> {
     let mut series = Vec::new();
     for (folder, defect) in [(args.specs.clone(), false), (args.specs.join("defects"), true)] {
         for path in specs_in(&folder)? {
@@ -206,7 +238,7 @@ fn seconds_to_violation(verdict: &VerdictFile) -> Option<f64> {
     Some(end.saturating_sub(start) as f64 / 1e9)
 }
 
-fn table(series: &[Series], args: &CalibrateArgs) -> String {
+fn table(series: &[Series], args: &Args) -> String {
     let mut text = String::from(
         "### Correct: must hold\n\n\
          | spec | runs | held | violated (false alarms) | inconclusive | harness failures | ok operations, median | faults verified, median |\n\
@@ -288,7 +320,7 @@ fn properties_violated(series: &Series) -> String {
     violated.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-fn page(table: &str, args: &CalibrateArgs) -> String {
+fn page(table: &str, args: &Args) -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     format!(
         "# Calibration\n\n\

@@ -6,6 +6,7 @@
 mod input;
 mod stream;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use duress_checker::formats::{self, Format};
@@ -15,16 +16,16 @@ use duress_checker::verdict::{Budget, PropertyVerdict, Verdict};
 use duress_results::rundir::RunDir;
 use duress_results::verdict_file::VerdictFile;
 
-use crate::cli::CheckArgs;
+use crate::commands::arguments::{parse_check_time, parse_memory, parse_property};
 use crate::commands::{colour, fail, print_json, print_painted};
-use crate::duration::Span;
+use crate::duration::SpecDuration;
 use crate::exit;
 use crate::judge;
 use crate::runs::judged::{Recorded, ReportError};
 use crate::spec::Claim;
 
 /// What may be spent on a history where the command line does not say; of a run its spec says it.
-const TIME: Span = Span::seconds(60);
+const TIME: SpecDuration = SpecDuration::seconds(60);
 const MEMORY_MIB: usize = 2048;
 
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +60,52 @@ enum CheckFailure {
     },
 }
 
+/// The example, and what each model takes.
+fn check_help() -> String {
+    let mut help =
+        "Example:\n  duress check results/runs/latest/history.jsonl --model cas-register\n\nModels:\n"
+            .to_owned();
+    for about in duress_checker::object::CATALOGUE {
+        help.push_str(&format!("  {:<19} {}\n", about.name, about.takes));
+    }
+    help.push_str("\nFormats: history.jsonl, Jepsen's EDN and JSON, logs of Jepsen tests.");
+    help
+}
+
+/// Judge a history from anywhere
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = check_help())]
+pub struct Args {
+    /// The history, or a run's directory; - is standard input. A history.jsonl, Jepsen's EDN or JSON, the log of a Jepsen test. A line that is
+    /// not understood is refused (exit code 64); events of the nemesis and other lines of a log are skipped and counted
+    pub history: PathBuf,
+    /// Judge line by line and forget what is settled, until the end or the first violation: for a history.jsonl that is
+    /// still being written, or too long for memory. Empty lines and a last line that is cut off are passed over
+    #[arg(long)]
+    pub stream: bool,
+    /// What is claimed of the history; `duress properties` lists what can be. Of a run's directory it is what its spec claims
+    #[arg(long, value_parser = parse_property, conflicts_with = "stream")]
+    pub property: Option<Claim>,
+    /// What the system would do with one client and no faults; `linearizable` needs it
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Time to spend, e.g. 5m. By default 60s; for a run's directory what its spec says
+    #[arg(long, value_parser = parse_check_time)]
+    pub time: Option<SpecDuration>,
+    /// Memory to spend, in MiB: for reading the history, and as much again for the search. By default 2048; for a run's
+    /// directory what its spec says
+    #[arg(long, value_parser = parse_memory)]
+    pub memory_mib: Option<usize>,
+    /// Print the verdict as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print nothing: the exit code says it
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
 /// Reads, judges, prints.
-pub fn main(args: &CheckArgs) -> ExitCode {
+pub fn main(args: &Args) -> ExitCode {
     if args.history.join("spec.toml").is_file() {
         return run(args);
     }
@@ -82,7 +127,7 @@ pub fn main(args: &CheckArgs) -> ExitCode {
 }
 
 /// Judges what the spec of a run claims, by the code that judged it when it ended, and writes nothing.
-fn run(args: &CheckArgs) -> ExitCode {
+fn run(args: &Args) -> ExitCode {
     if args.stream || args.property.is_some() || args.model.is_some() {
         return fail(&CheckFailure::OfRun, exit::USAGE);
     }
@@ -103,7 +148,7 @@ fn run(args: &CheckArgs) -> ExitCode {
     }
 }
 
-fn judged(dir: &RunDir, args: &CheckArgs) -> Result<VerdictFile, ReportError> {
+fn judged(dir: &RunDir, args: &Args) -> Result<VerdictFile, ReportError> {
     let mut recorded = Recorded::read(dir)?;
     let limits = recorded.limits();
     limits.time = args.time.unwrap_or(limits.time);
@@ -111,7 +156,7 @@ fn judged(dir: &RunDir, args: &CheckArgs) -> Result<VerdictFile, ReportError> {
     Ok(recorded.judge(dir, None))
 }
 
-fn check(args: &CheckArgs) -> Result<PropertyVerdict, CheckFailure> {
+fn check(args: &Args) -> Result<PropertyVerdict, CheckFailure> {
     let path = args.history.display().to_string();
     let mib = args.memory_mib.unwrap_or(MEMORY_MIB);
     let memory_bytes_max = mib

@@ -4,15 +4,31 @@ use std::process::ExitCode;
 
 use duress_cluster::doctor::{Capability, examine};
 use duress_cluster::local;
+use duress_nemesis::kinds::TABLE;
 
-use crate::cli::ListArgs;
 use crate::commands::{print, print_json};
+use crate::machine;
 
-/// Looks, and says. Exits 0 when local clusters can run here, 2 otherwise.
-pub fn main(args: ListArgs) -> ExitCode {
+/// Say what this machine can do, and how to get what it can't
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example:\n  duress doctor --json")]
+pub struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Looks, and says. Exits 0 when local clusters can run here and every kind of fault can be done to them, 2 otherwise.
+pub fn main(args: &Args) -> ExitCode {
     // Before there are any threads: namespaces are entered by threads one by one.
     let isolation = local::isolate();
-    let capabilities = examine(&isolation, &["/proc/self/exe".into(), "sandbox".into()]);
+    let mut capabilities = examine(&isolation, &["/proc/self/exe".into(), "sandbox".into()]);
+    // Where there is no isolation nothing can be tried, and that is said already.
+    if let Ok(isolation) = isolation {
+        let probed = machine::probe(isolation, &TABLE);
+        let faults = machine::faults(&probed);
+        capabilities.extend(probed.into_values().chain(faults));
+    }
     if args.json {
         print_json(&capabilities);
     } else {

@@ -1,6 +1,6 @@
-//! `duress heal`: mend what a dead run may have left broken. Runs that live are left alone.
+//! `duress heal`: heal what a dead run may have left broken. Runs that are alive are left alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use duress_cluster::compose::{self, Healed, Scope};
@@ -9,15 +9,35 @@ use duress_nemesis::heal_from_journal;
 use duress_results::rundir::RunDir;
 use serde::Serialize;
 
-use crate::cli::HealArgs;
 use crate::commands::{fail, print, print_json};
 use crate::exit;
 use crate::key;
 use crate::runs::socket;
 use crate::runs::store::{self, journal_path};
 
+/// Heal what a dead run may have left broken
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  duress heal              # every run below results/runs\n  duress heal results/runs/register/20260102T030405Z-7\n\n\
+                      A run whose controller is alive is left alone and named. Nothing is done on the word of a label or a journal\n\
+                      that does not prove, with the key in DURESS_STATE, /var/lib/duress or ~/.local/state/duress, that this user's\n\
+                      Duress wrote it.\n\n\
+                      Exit codes:\n  0   all that was found is healed, or belongs to a living run\n  3   something may still be broken, or a \
+                      run that was named is alive\n  64  there is no such run"
+)]
+pub struct Args {
+    /// Directories of runs; all of them when none is named
+    pub runs: Vec<PathBuf>,
+    /// Runs are kept below `runs` in this folder
+    #[arg(long, default_value = "results")]
+    pub out: PathBuf,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Heals the runs that are named, or all of them.
-pub fn main(args: &HealArgs) -> ExitCode {
+pub fn main(args: &Args) -> ExitCode {
     let mut dirs = Vec::new();
     for path in &args.runs {
         match RunDir::open(path) {
@@ -35,9 +55,9 @@ pub fn main(args: &HealArgs) -> ExitCode {
     };
     let mut code = ExitCode::SUCCESS;
     let mut all = Vec::new();
-    // First: with a container goes all that was in force in it, and who may talk to the engine may be no root here.
+    // First: with a container goes all that was in force in it, and a user who may talk to the engine may not be root here.
     match heal_engine(&key) {
-        Ok(healed) => all.extend(healed.into_iter().map(Mended::from)),
+        Ok(healed) => all.extend(healed.into_iter().map(HealedRun::from)),
         Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
     }
     for dir in dirs {
@@ -47,12 +67,12 @@ pub fn main(args: &HealArgs) -> ExitCode {
         }
         match heal_from_journal(&journal, &key) {
             Ok(report) => {
-                // Who names a run wants it healed; who names none wants what is dead to be.
+                // A run that is named must be healed; without names, only dead runs are.
                 let refused = report.spared.is_some() && !args.runs.is_empty();
                 if refused || !report.failed.is_empty() {
                     code = ExitCode::from(exit::HARNESS_FAILURE);
                 }
-                all.push(Mended {
+                all.push(HealedRun {
                     run: dir.path().display().to_string(),
                     done: report.done,
                     failed: report.failed,
@@ -66,7 +86,7 @@ pub fn main(args: &HealArgs) -> ExitCode {
         print_json(&all);
         return code;
     }
-    let lines: String = all.iter().map(Mended::lines).collect();
+    let lines: String = all.iter().map(HealedRun::lines).collect();
     print(if lines.is_empty() {
         "nothing to heal\n"
     } else {
@@ -77,10 +97,10 @@ pub fn main(args: &HealArgs) -> ExitCode {
 
 /// What was done about one run.
 #[derive(Serialize)]
-struct Mended {
+struct HealedRun {
     /// Its directory, or its name on the engine.
     run: String,
-    /// What was mended, or needed no mending.
+    /// What was healed, or needed no healing.
     done: Vec<String>,
     /// What may still be broken.
     failed: Vec<String>,
@@ -88,10 +108,10 @@ struct Mended {
     spared: Option<String>,
 }
 
-impl From<Healed> for Mended {
-    fn from(healed: Healed) -> Mended {
+impl From<Healed> for HealedRun {
+    fn from(healed: Healed) -> HealedRun {
         let removed = healed.removed.into_iter().map(|thing| format!("removed {thing}"));
-        Mended {
+        HealedRun {
             run: healed.run,
             done: removed.chain(healed.notes).collect(),
             failed: Vec::new(),
@@ -100,7 +120,7 @@ impl From<Healed> for Mended {
     }
 }
 
-impl Mended {
+impl HealedRun {
     fn lines(&self) -> String {
         let spared = self.spared.iter().map(|why| format!("left alone: {why}"));
         (self.done.iter().chain(&self.failed).cloned())

@@ -1,19 +1,72 @@
-//! One module for each command of the command line. Only these print and decide exit codes.
+//! The commands: a file each, with its arguments, its help and what it does, and a line of the table below. Only these
+//! print and decide exit codes.
 
+mod arguments;
 pub mod calibrate;
-pub mod catalogue;
 pub mod check;
+pub mod completions;
 pub mod doctor;
+pub mod faults;
 pub mod heal;
+mod inner;
+pub mod man;
+pub mod properties;
 pub mod report;
 pub mod run;
+pub mod systems;
 pub mod try_system;
+pub mod workloads;
 
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use clap::Subcommand;
+
 pub use crate::output::colour;
 use crate::{exit, output};
+
+/// Makes [`Command`] of the table: the name of each command, in CamelCase, and its module with `Args` and `main`.
+macro_rules! commands {
+    ($($name:ident($module:ident);)*) => {
+        /// Everything that `duress` does.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $(
+                #[allow(missing_docs)] // said at its arguments
+                $name($module::Args),
+            )*
+            #[command(flatten)]
+            #[allow(missing_docs)]
+            Inner(inner::Command),
+        }
+
+        impl Command {
+            /// Does it.
+            pub fn main(&self) -> ExitCode {
+                match self {
+                    $(Command::$name(args) => $module::main(args),)*
+                    Command::Inner(command) => command.main(),
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    Run(run);
+    Check(check);
+    Report(report);
+    Heal(heal);
+    Doctor(doctor);
+    Faults(faults);
+    Systems(systems);
+    Workloads(workloads);
+    Properties(properties);
+    Try(try_system);
+    Calibrate(calibrate);
+    Completions(completions);
+    Man(man);
+}
 
 /// Prints an error with its causes, and gives the exit code back.
 pub fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
@@ -33,7 +86,7 @@ pub fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
 /// Prints what clap says: help as it is, and what is wrong with arguments with these made harmless.
 pub fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        // A reader that has gone is no error.
+        // A reader that has gone is not an error.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
@@ -62,17 +115,5 @@ pub fn print_json<T: serde::Serialize>(value: &T) {
     match serde_json::to_string_pretty(value) {
         Ok(text) => output::out_json(&format!("{text}\n")),
         Err(error) => unreachable!("plain data has a JSON form: {error}"),
-    }
-}
-
-/// Runs one node of the specimen until it is told to stop.
-pub fn specimen(args: duress_specimen::Args) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error, crate::exit::HARNESS_FAILURE),
-    };
-    match runtime.block_on(duress_specimen::run(args)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, 1),
     }
 }

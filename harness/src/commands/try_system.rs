@@ -7,7 +7,7 @@ use duress_cluster::compose::{self, FileProblem};
 use duress_http::{Exchange, HeaderMap};
 use duress_workloads::{Answer, Op};
 
-use crate::cli::TryArgs;
+use crate::commands::arguments::{Read, parse_nodes, parse_read};
 use crate::commands::{fail, print, usage_error};
 use crate::exit;
 use crate::runs::trial::{self, Expected, News, Phase, Trial};
@@ -20,8 +20,40 @@ const HEADERS_SHOWN_MAX: usize = 30;
 /// Characters of a header that are shown.
 const HEADER_SHOWN_MAX: usize = 200;
 
+/// Deploy a system, ask each operation of its client once, and show what is sent, answered, and what that is taken for
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  duress try specimen\n  duress try ./mine --file ./mine/compose.yaml --services a,b,c\n  duress \
+                      try cluster/systems/etcd --file cluster/systems/etcd/compose-3.yaml\n\nCtrl-C takes the cluster down. What nodes \
+                      wrote is kept below try/runs in the folder of --out.\n\nExit codes:\n  0   every operation ended as it \
+                      must with one client and no faults\n  1   some did not: the client misunderstands the system, or is \
+                      misunderstood\n  3   harness failure, or interrupted\n  64  the command line or the system's definition is wrong"
+)]
+pub struct Args {
+    /// A system that ships, or a folder with a system.toml: with a slash, or a dot in front
+    pub system: String,
+    /// The compose file, of a system that comes in containers. By default compose.yaml in its folder
+    #[arg(long)]
+    pub file: Option<PathBuf>,
+    /// Services of the compose file that are nodes, e.g. n1,n2,n3. By default n1 and so on, as many as there are nodes
+    #[arg(long, value_delimiter = ',')]
+    pub services: Vec<String>,
+    /// Number of nodes. By default what the system says
+    #[arg(long, value_parser = parse_nodes)]
+    pub nodes: Option<usize>,
+    /// Version of the system, where its compose file takes one
+    #[arg(long)]
+    pub version: Option<String>,
+    /// How to read: linearizable, lease or local
+    #[arg(long, value_parser = parse_read, default_value = "linearizable")]
+    pub read: Read,
+    /// What nodes wrote is kept below `try/runs` in this folder
+    #[arg(long, default_value = "results")]
+    pub out: PathBuf,
+}
+
 /// Does all of it.
-pub fn main(args: &TryArgs) -> ExitCode {
+pub fn main(args: &Args) -> ExitCode {
     let trial = match plan(args) {
         Ok(trial) => trial,
         Err(Refusal::Spec(error)) => return fail(&error, exit::USAGE),
@@ -64,7 +96,7 @@ impl From<SpecError> for Refusal {
     }
 }
 
-fn plan(args: &TryArgs) -> Result<Trial, Refusal> {
+fn plan(args: &Args) -> Result<Trial, Refusal> {
     let named = SystemRef::new(&args.system);
     let definition = Definition::read(&named)?;
     let client = definition.client()?;

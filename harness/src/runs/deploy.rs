@@ -8,11 +8,13 @@ use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Sco
 use duress_cluster::local::{self, Isolation, LocalCluster};
 use duress_cluster::{Cluster, ClusterError, Key, System, bring_up};
 use duress_nemesis::agent::protocol::Mark;
+use duress_nemesis::kinds::Kind;
 use duress_nemesis::{AgentClient, AgentEnd, NemesisError};
 use duress_results::rundir::RunDir;
 use tokio::time::Instant;
 
 use super::failure::Failure;
+use crate::machine;
 use crate::spec::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 
 /// Where nodes live.
@@ -32,6 +34,15 @@ impl Environment {
             ClusterSpec::Compose(_) => Ok(Environment::Compose),
         }
     }
+
+    /// Refuses what can't be done here, before anything is deployed. What containers can is for the agent to say, which
+    /// may have to run next to them.
+    pub fn refuse(self, kinds: &[&'static dyn Kind]) -> Result<(), String> {
+        match self {
+            Environment::Local(isolation) => machine::refuse(isolation, kinds),
+            Environment::Compose => Ok(()),
+        }
+    }
 }
 
 /// A cluster that is up, and where to start an agent for it.
@@ -39,8 +50,8 @@ impl Environment {
 pub struct Deployed {
     /// Where nodes are.
     pub cluster: Arc<dyn Cluster>,
-    /// The same, where the agent has to run in a container beside the nodes. `None`: as a child.
-    beside: Option<Arc<ComposeCluster>>,
+    /// The same, where the agent has to run in a container next to the nodes. `None`: as a child.
+    agent_container: Option<Arc<ComposeCluster>>,
 }
 
 /// The agent is this very program.
@@ -49,7 +60,7 @@ const AGENT_ARGV: [&str; 2] = ["/proc/self/exe", "agent"];
 impl Deployed {
     /// Starts an agent where it can reach the nodes' processes, and greets it in the name of the run that has this mark.
     pub async fn start_agent(&self, mark: &Mark) -> Result<AgentClient, Failure> {
-        let greeted = match &self.beside {
+        let greeted = match &self.agent_container {
             None => AgentClient::spawn(&AGENT_ARGV.map(str::to_owned), mark).await,
             Some(compose) => {
                 let helper = compose.start_helper(&AGENT_ARGV[1..]).await?;
@@ -70,8 +81,8 @@ impl Deployed {
     }
 }
 
-/// Whether the agent has to run in a container beside the nodes. A child must be root among the nodes' processes.
-async fn beside(home: AgentHome, cluster: &ComposeCluster) -> Result<bool, ClusterError> {
+/// Whether the agent has to run in a container next to the nodes. A child must be root among the nodes' processes.
+async fn needs_container(home: AgentHome, cluster: &ComposeCluster) -> Result<bool, ClusterError> {
     Ok(match home {
         AgentHome::Child => false,
         AgentHome::Container => true,
@@ -91,15 +102,15 @@ pub async fn deploy(
         (Environment::Compose, ClusterSpec::Compose(compose)) => {
             let config = compose_config(compose, system, dir.path(), key.clone());
             let cluster = Arc::new(ComposeCluster::deploy(config).await?);
-            let beside = beside(compose.agent, &cluster).await?;
+            let contained = needs_container(compose.agent, &cluster).await?;
             Ok(Deployed {
                 cluster: cluster.clone(),
-                beside: beside.then_some(cluster),
+                agent_container: contained.then_some(cluster),
             })
         }
         (Environment::Local(isolation), ClusterSpec::Local(local)) => Ok(Deployed {
             cluster: sandboxes(local, system, isolation, dir).await?,
-            beside: None,
+            agent_container: None,
         }),
         _ => Err(Failure::Other(
             "the cluster that is asked for was not prepared".to_owned(),

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use duress_checker::history::{END_PHASE, FaultEvent, FinalOps, HarnessFailure, Note, PhaseNote, Recovery};
 use duress_checker::property::Source;
-use duress_cluster::{Cluster, Controller, Key};
+use duress_cluster::{Cluster, Controller, Key, collect_logs};
 use duress_nemesis::{EventSink, Journal, Nemesis, NemesisError};
 use duress_results::rundir::RunDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::addresses::Addresses;
+use crate::address_book::AddressBook;
 use crate::client;
 use crate::contents;
 use crate::interrupt::Interrupt;
@@ -59,6 +59,9 @@ const TROUBLE_INTERVAL: Duration = Duration::from_millis(100);
 /// What an operation may take beyond what its policy allows.
 const OPERATION_MARGIN: Duration = Duration::from_secs(30);
 
+/// What it may take to collect the log files of all nodes.
+const COLLECT_TIME_MAX: Duration = Duration::from_secs(60);
+
 /// How a run's waiting ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Waited {
@@ -77,6 +80,7 @@ impl Run<'_> {
             Some(Err(failure)) => Some(failure),
             Some(Ok(deployed)) => {
                 let result = self.on(&deployed).await;
+                self.collect_logs(&deployed).await;
                 self.progress.phase("down");
                 let down = deployed.cluster.down().await.map_err(Failure::from);
                 result.and(down).err()
@@ -93,6 +97,22 @@ impl Run<'_> {
                 self.recorder.note(&Note::HarnessFailure(HarnessFailure { what }));
             }
             None => self.phase(END_PHASE),
+        }
+    }
+
+    /// Keeps the log files of nodes. What can't be kept is told and changes no verdict.
+    async fn collect_logs(&self, deployed: &Deployed) {
+        let nodes = self.dir.nodes();
+        let collect = collect_logs(&*deployed.cluster, &nodes, &self.plan.system.logs);
+        let collect = tokio::time::timeout(COLLECT_TIME_MAX, collect);
+        match self.interrupt.grace(INTERRUPTED_GRACE, collect).await {
+            Some(Ok(notes)) => notes.iter().for_each(|note| self.progress.say(note)),
+            Some(Err(_)) => self.progress.say(&format!(
+                "log files of nodes: not all were kept within {COLLECT_TIME_MAX:?}"
+            )),
+            None => self
+                .progress
+                .say("log files of nodes: not all were kept, the run was interrupted"),
         }
     }
 
@@ -125,7 +145,7 @@ impl Run<'_> {
     async fn on(&self, deployed: &Deployed) -> Result<(), Failure> {
         let cluster = &deployed.cluster;
         let observer_address = cluster.observer_addresses().and_then(|list| first_v4(&list));
-        let addresses = Arc::new(Addresses::new(cluster.clone(), self.plan.system.port));
+        let addresses = Arc::new(AddressBook::new(cluster.clone(), self.plan.system.port));
         let look = Look::new(
             cluster.clone(),
             addresses.clone(),
@@ -289,7 +309,7 @@ impl Run<'_> {
         &self,
         deployed: &Deployed,
         observer: &Observer,
-        addresses: &Arc<Addresses>,
+        addresses: &Arc<AddressBook>,
     ) -> Result<Nemesis, Failure> {
         let journal = Journal::create(&journal_path(self.dir), &self.key, Controller::this());
         let journal = journal.map_err(NemesisError::from)?;
@@ -320,7 +340,7 @@ impl Run<'_> {
         )?)
     }
 
-    fn clients(&self, cluster: &dyn Cluster, addresses: Arc<Addresses>) -> Result<Clients, Failure> {
+    fn clients(&self, cluster: &dyn Cluster, addresses: Arc<AddressBook>) -> Result<Clients, Failure> {
         let from = first_v4(&cluster.client_addresses());
         let service = client::service(&self.plan.spec, &self.plan.client, from).map_err(Failure::Other)?;
         let workload = self

@@ -11,7 +11,7 @@ pub enum Failure {
     /// The cluster could not be brought up or reached.
     #[error("cluster: {0}")]
     Cluster(#[from] ClusterError),
-    /// The one that breaks died, or could not mend what it broke.
+    /// The nemesis died, or could not heal what it broke.
     #[error("nemesis: {0}")]
     Nemesis(#[from] NemesisError),
     /// Before any fault the nodes did not come to answer and, where there are leaders, to agree on one.

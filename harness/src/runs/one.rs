@@ -40,6 +40,7 @@ pub fn run(plan: Plan, root: &Path, quiet: bool) -> Result<Finished, Box<dyn Err
     // Where it can't be raised the old limit stands, and a run that hits it says so.
     let _ = duress_cluster::raise_open_files();
     let environment = Environment::prepare(&plan.spec.cluster)?;
+    environment.refuse(&plan.kinds()).map_err(Unprepared)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // From here on signals end the run in order; before, there is nothing to put in order.
     let interrupt = Interrupt::listen()?;

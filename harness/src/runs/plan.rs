@@ -4,10 +4,11 @@ use std::path::Path;
 
 use duress_cluster::System;
 use duress_cluster::compose::{self, FileProblem};
+use duress_nemesis::kinds::Kind;
 use duress_nemesis::{Schedule, plan};
 use duress_workloads::clients::ClientKind;
 
-use crate::duration::Span;
+use crate::duration::SpecDuration;
 use crate::spec::{ClusterSpec, KeyPath, Source, Spec, SpecError, about_faults};
 
 /// What a command line says in place of the spec.
@@ -16,7 +17,7 @@ pub struct Overrides {
     /// What everything random is drawn from.
     pub seed: Option<u64>,
     /// Length of the part under faults.
-    pub faults_time: Option<Span>,
+    pub faults_time: Option<SpecDuration>,
 }
 
 /// What a run does.
@@ -35,6 +36,18 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The kinds of faults that will be injected.
+    pub fn kinds(&self) -> Vec<&'static dyn Kind> {
+        let mut kinds: Vec<&'static dyn Kind> = Vec::new();
+        for planned in &self.schedule.faults {
+            let kind = planned.fault.kind().0;
+            if !kinds.iter().any(|other| other.name() == kind.name()) {
+                kinds.push(kind);
+            }
+        }
+        kinds
+    }
+
     /// Reads a spec and decides what it leaves open. Whatever is wrong with it is said with its place.
     pub fn read(path: &Path, overrides: Overrides) -> Result<Self, SpecError> {
         let source = Source::read(path)?;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duress_cluster::{Cluster, ClusterError, System, wait_ready};
-use duress_nemesis::Readiness;
+use duress_nemesis::AwaitReady;
 use tokio::time::Instant;
 
-use crate::addresses::Addresses;
+use crate::address_book::AddressBook;
 use crate::interrupt::Interrupt;
 use crate::recorder::Recorder;
 
@@ -17,7 +17,7 @@ pub(super) const INTERRUPTED_GRACE: Duration = Duration::from_secs(3);
 /// Tells the nemesis when a node that it started again is ready.
 pub(super) struct Ready {
     pub cluster: Arc<dyn Cluster>,
-    pub addresses: Arc<Addresses>,
+    pub addresses: Arc<AddressBook>,
     pub system: System,
     pub limit: Duration,
     pub interrupt: Interrupt,
@@ -25,7 +25,7 @@ pub(super) struct Ready {
 }
 
 #[async_trait::async_trait]
-impl Readiness for Ready {
+impl AwaitReady for Ready {
     async fn ready(&self, node: &str) -> Result<(), String> {
         let deadline = Instant::now() + self.limit;
         let ready = async {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::deploy::{self, Deployed, Environment};
 use super::drive::first_v4;
 use super::failure::Failure;
-use crate::addresses::Addresses;
+use crate::address_book::AddressBook;
 use crate::interrupt::Interrupt;
 use crate::key;
 use crate::spec::ClusterSpec;
@@ -167,7 +167,7 @@ impl Trial {
         let cluster = &deployed.cluster;
         show(News::Phase(Phase::Wait));
         self.ready(cluster).await?;
-        let endpoints = Addresses::new(cluster.clone(), self.system.port);
+        let endpoints = AddressBook::new(cluster.clone(), self.system.port);
         let service = (self.client.make)(Options {
             from: first_v4(&cluster.client_addresses()),
             read: self.read,
@@ -233,7 +233,7 @@ impl Trial {
 /// Who asks, one operation at a time.
 struct Hand<'a> {
     service: &'a dyn Service,
-    endpoints: &'a Addresses,
+    endpoints: &'a AddressBook,
     /// To be asked next.
     node: usize,
     seq: u64,

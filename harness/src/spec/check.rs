@@ -13,17 +13,20 @@ use duress_workloads::clients::ClientKind;
 
 use super::{ClusterSpec, Complaint, ComposeSpec, KeyPath, LoadSpec, LocalSpec, Spec};
 use crate::client;
-use crate::duration::Span;
+use crate::duration::SpecDuration;
 
 /// A number of which not even a bad value can come from a spec has no line here.
 mod bounds {
-    use super::{Bound, Span};
+    use super::{Bound, SpecDuration};
 
     const HOUR: u64 = 60 * 60;
     const DAY: u64 = 24 * HOUR;
 
-    const fn time(key: &'static str, least_ms: u64, most_s: u64, why: &'static str) -> Bound<Span> {
-        let (least, most) = (Span::milliseconds(least_ms), Span::seconds(most_s));
+    const fn time(key: &'static str, least_ms: u64, most_s: u64, why: &'static str) -> Bound<SpecDuration> {
+        let (least, most) = (
+            SpecDuration::milliseconds(least_ms),
+            SpecDuration::seconds(most_s),
+        );
         Bound {
             key,
             least,
@@ -56,13 +59,13 @@ mod bounds {
         200,
         "the addresses of a local cluster end there",
     );
-    pub const LOCAL_READY: Bound<Span> = time(
+    pub const LOCAL_READY: Bound<SpecDuration> = time(
         "cluster.local.ready",
         1,
         HOUR,
         "an hour; programs start in seconds",
     );
-    pub const COMPOSE_READY: Bound<Span> = time(
+    pub const COMPOSE_READY: Bound<SpecDuration> = time(
         "cluster.compose.ready",
         1,
         HOUR,
@@ -78,20 +81,20 @@ mod bounds {
         1e6,
         "one in a quarter of an hour, to more than one machine can ask",
     );
-    pub const TIMEOUT: Bound<Span> = time(
+    pub const TIMEOUT: Bound<SpecDuration> = time(
         "client.timeout",
         1,
         HOUR,
         "a run waits for operations that have begun",
     );
     pub const ATTEMPTS: Bound<u64> = count("client.attempts", 1, 1000, "each is kept in the history");
-    pub const BACKOFF: Bound<Span> = time(
+    pub const BACKOFF: Bound<SpecDuration> = time(
         "client.backoff",
         0,
         HOUR,
         "a run waits for operations that have begun",
     );
-    pub const BACKOFF_MAX: Bound<Span> = time(
+    pub const BACKOFF_MAX: Bound<SpecDuration> = time(
         "client.backoff-max",
         0,
         HOUR,
@@ -103,14 +106,14 @@ mod bounds {
         1000.0,
         "no operation has more attempts",
     );
-    pub const WARM_UP: Bound<Span> = time("time.warm-up", 0, DAY, "a day");
-    pub const FAULTS: Bound<Span> = time(
+    pub const WARM_UP: Bound<SpecDuration> = time("time.warm-up", 0, DAY, "a day");
+    pub const FAULTS: Bound<SpecDuration> = time(
         "time.faults",
         1,
         30 * DAY,
         "a month; what happened is judged as a whole",
     );
-    pub const RECOVERY: Bound<Span> = time(
+    pub const RECOVERY: Bound<SpecDuration> = time(
         "time.recovery",
         1000,
         DAY,
@@ -119,7 +122,7 @@ mod bounds {
     const EVIDENCE_WHY: &str = "more than any run can record";
     pub const EVIDENCE_OK: Bound<u64> = count("evidence.ok", 0, 1_000_000_000_000, EVIDENCE_WHY);
     pub const EVIDENCE_EACH: Bound<u64> = count("evidence.ok-of-each", 0, 1_000_000_000_000, EVIDENCE_WHY);
-    pub const CHECK_TIME: Bound<Span> = time("check.time", 1, 7 * DAY, "a week");
+    pub const CHECK_TIME: Bound<SpecDuration> = time("check.time", 1, 7 * DAY, "a week");
     pub const MEMORY: Bound<u64> = count("check.memory-mib", 1, 1 << 20, "a tebibyte");
 }
 
@@ -210,12 +213,12 @@ impl Spec {
 }
 
 /// What is wrong with a length of the part under faults, if anything is.
-pub fn faults_time(time: Span) -> Result<(), String> {
+pub fn faults_time(time: SpecDuration) -> Result<(), String> {
     bounds::FAULTS.check(time).map_err(|error| error.what)
 }
 
 /// What is wrong with the time for checkers, if anything is.
-pub fn check_time(time: Span) -> Result<(), String> {
+pub fn check_time(time: SpecDuration) -> Result<(), String> {
     bounds::CHECK_TIME.check(time).map_err(|error| error.what)
 }
 
@@ -229,11 +232,6 @@ fn check_local(local: &LocalSpec) -> Result<(), Complaint> {
     within(bounds::LOCAL_NODES, local.nodes as u64)?;
     within(bounds::LOCAL_READY, local.ready)?;
     words(&key("defects"), &local.defects)?;
-    for (index, defect) in local.defects.iter().enumerate() {
-        if let Err(error) = defect.parse::<duress_specimen::Defect>() {
-            return Err(key("defects").entry(index).complain(error.to_string()));
-        }
-    }
     distinct(&key("defects"), &local.defects)?;
     words(&key("args"), &local.args)
 }
@@ -253,7 +251,7 @@ fn check_compose(compose: &ComposeSpec) -> Result<(), Complaint> {
         let fits = (1..=NAME_MAX).contains(&node.len()) && !node.starts_with(['.', '-']);
         if !fits || !node.chars().all(service_ok) {
             let what = format!(
-                "{node:?} is no name of a service: up to {NAME_MAX} letters, digits, \"-\", \"_\" and \".\""
+                "{node:?} is not a valid service name: up to {NAME_MAX} letters, digits, \"-\", \"_\" and \".\""
             );
             return Err(key("nodes").entry(index).complain(what));
         }
@@ -275,7 +273,7 @@ fn check_compose(compose: &ComposeSpec) -> Result<(), Complaint> {
         let name_ok = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(name_ok) {
             let what =
-                format!("{name:?} is no name of a variable: letters, digits and \"_\", no digit first");
+                format!("{name:?} is not a valid variable name: letters, digits and \"_\", no digit first");
             return Err(key("variables").key(name).complain(what));
         }
         word(key("variables").key(name), value)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::SystemRef;
-use crate::duration::Span;
+use crate::duration::SpecDuration;
 
 /// What is deployed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ pub struct ComposeSpec {
     pub agent: AgentHome,
     /// How long the nodes may take to become ready.
     #[serde(default = "default_compose_ready")]
-    pub ready: Span,
+    pub ready: SpecDuration,
 }
 
 /// Where the agent of a compose cluster runs.
@@ -62,8 +62,8 @@ pub enum AgentHome {
     Container,
 }
 
-fn default_compose_ready() -> Span {
-    Span::seconds(60)
+fn default_compose_ready() -> SpecDuration {
+    SpecDuration::seconds(60)
 }
 
 /// A cluster of local sandboxes.
@@ -83,15 +83,15 @@ pub struct LocalSpec {
     pub args: Vec<String>,
     /// How long the nodes may take to become ready.
     #[serde(default = "default_ready")]
-    pub ready: Span,
+    pub ready: SpecDuration,
 }
 
 fn default_nodes() -> usize {
     5
 }
 
-fn default_ready() -> Span {
-    Span::seconds(20)
+fn default_ready() -> SpecDuration {
+    SpecDuration::seconds(20)
 }
 
 impl ClusterSpec {

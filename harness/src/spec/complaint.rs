@@ -130,7 +130,7 @@ struct Place {
 impl Marked {
     /// Finds the place in the text of the spec.
     pub fn new(complaint: Complaint, text: &str) -> Self {
-        // What no line says, the file as a whole lacks; its first line is as good as any.
+        // A key that is on no line is missing from the file as a whole, so point at the first line.
         let span = complaint.key.locate(text).unwrap_or(0..0);
         Marked {
             place: Place::of(span, text),

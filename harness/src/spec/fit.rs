@@ -36,10 +36,6 @@ pub fn deployable(cluster: &ClusterSpec, system: &System) -> Option<Complaint> {
             let what = format!("{name} doesn't come in containers; deploy it with [cluster.local]");
             Some(key("system").complain(what))
         }
-        ClusterSpec::Local(local) if !local.defects.is_empty() && name != "specimen" => {
-            let what = format!("{name} has no defects that can be switched on; the specimen has");
-            Some(key("defects").complain(what))
-        }
         ClusterSpec::Compose(compose) => {
             let chosen = system
                 .compose
@@ -50,7 +46,19 @@ pub fn deployable(cluster: &ClusterSpec, system: &System) -> Option<Complaint> {
                 key("version").complain(what)
             })
         }
-        ClusterSpec::Local(_) => None,
+        ClusterSpec::Local(local) => {
+            let unknown = |defect| !system.defects.contains(defect);
+            let at = local.defects.iter().position(unknown)?;
+            let what = match system.defects.is_empty() {
+                true => format!("{name} has no defects that can be switched on; the specimen has"),
+                false => format!(
+                    "no defect {:?}; there are {}",
+                    local.defects[at],
+                    system.defects.join(", ")
+                ),
+            };
+            Some(key("defects").entry(at).complain(what))
+        }
     }
 }
 
@@ -116,4 +124,16 @@ fn told(spec: &Spec, system: &System) -> Option<Complaint> {
         );
         Some(KeyPath::of(["properties"]).entry(index).complain(what))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use duress_cluster::System;
+    use duress_specimen::Defect;
+
+    #[test]
+    fn the_specimen_says_which_defects_it_has() {
+        let system = System::named("specimen").expect("it ships");
+        assert_eq!(system.defects, Defect::ALL.map(Defect::name));
+    }
 }

@@ -3,7 +3,7 @@
 use duress_checker::property::{self, About, Property, UnknownProperty};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::duration::Span;
+use crate::duration::SpecDuration;
 
 /// A property of the checker's table, as a spec names it.
 #[derive(Clone, Copy)]
@@ -89,7 +89,7 @@ impl Default for EvidenceSpec {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CheckSpec {
     /// Wall time.
-    pub time: Span,
+    pub time: SpecDuration,
     /// Memory, in MiB.
     pub memory_mib: usize,
 }
@@ -97,7 +97,7 @@ pub struct CheckSpec {
 impl Default for CheckSpec {
     fn default() -> Self {
         CheckSpec {
-            time: Span::seconds(60),
+            time: SpecDuration::seconds(60),
             memory_mib: 2048,
         }
     }

@@ -7,7 +7,7 @@ use duress_workloads::clients::ReadMode;
 use duress_workloads::retry::{RetryPolicy, Routing};
 use serde::{Deserialize, Serialize};
 
-use crate::duration::Span;
+use crate::duration::SpecDuration;
 use crate::load::Pace;
 
 /// How hard clients push.
@@ -16,7 +16,7 @@ use crate::load::Pace;
 pub enum LoadSpec {
     /// Each process asks as soon as it has its answer.
     Closed(ClosedSpec),
-    /// So many operations a second, answered or not.
+    /// A fixed number of operations per second, answered or not.
     Open(OpenSpec),
 }
 
@@ -64,7 +64,7 @@ impl LoadSpec {
     }
 }
 
-/// A mebibyte.
+/// One mebibyte, in KiB.
 const BODY_KIB: NonZeroU32 = NonZeroU32::new(1024).expect("it is not zero");
 
 /// How clients ask.
@@ -72,17 +72,17 @@ const BODY_KIB: NonZeroU32 = NonZeroU32::new(1024).expect("it is not zero");
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ClientSpec {
     /// Time limit of one attempt.
-    pub timeout: Span,
-    /// Time limit of one operation, with all its attempts and the waits between them. By default what so many attempts
+    pub timeout: SpecDuration,
+    /// Time limit of one operation, with all its attempts and the waits between them. By default as long as all attempts
     /// may take.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<Span>,
+    pub deadline: Option<SpecDuration>,
     /// Attempts an operation, the first included.
     pub attempts: u32,
     /// Mean wait before the second attempt; doubles with each further one.
-    pub backoff: Span,
+    pub backoff: SpecDuration,
     /// The longest mean wait.
-    pub backoff_max: Span,
+    pub backoff_max: SpecDuration,
     /// Retries allowed for each first attempt.
     pub retry_budget: f64,
     /// Whether to send idempotency tokens, and so to retry attempts whose outcome is unknown.
@@ -100,11 +100,11 @@ pub struct ClientSpec {
 impl Default for ClientSpec {
     fn default() -> Self {
         ClientSpec {
-            timeout: Span::milliseconds(500),
+            timeout: SpecDuration::milliseconds(500),
             deadline: None,
             attempts: 5,
-            backoff: Span::milliseconds(20),
-            backoff_max: Span::milliseconds(500),
+            backoff: SpecDuration::milliseconds(20),
+            backoff_max: SpecDuration::milliseconds(500),
             retry_budget: 2.0,
             tokens: true,
             read: ReadMode::Linearizable,
@@ -151,19 +151,19 @@ impl ClientSpec {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TimeSpec {
     /// Load without faults.
-    pub warm_up: Span,
+    pub warm_up: SpecDuration,
     /// Load under faults.
-    pub faults: Span,
+    pub faults: SpecDuration,
     /// How long the cluster may take to recover once all is healed.
-    pub recovery: Span,
+    pub recovery: SpecDuration,
 }
 
 impl Default for TimeSpec {
     fn default() -> Self {
         TimeSpec {
-            warm_up: Span::seconds(2),
-            faults: Span::seconds(30),
-            recovery: Span::seconds(20),
+            warm_up: SpecDuration::seconds(2),
+            faults: SpecDuration::seconds(30),
+            recovery: SpecDuration::seconds(20),
         }
     }
 }

@@ -158,7 +158,7 @@ fn read_text(path: &Path) -> std::io::Result<String> {
         let what = if kind.is_dir() {
             "a folder"
         } else {
-            "no regular file"
+            "not a regular file"
         };
         return refuse(format!("it is {what}; name a TOML file"));
     }

@@ -14,7 +14,7 @@ mod unknown;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use duress::cli::{Cli, Command};
+use duress::cli::Cli;
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
@@ -23,10 +23,7 @@ fn main() -> ExitCode {
         Some("specimen") => server::main(&args[1..]),
         Some("sandbox") => duress_cluster::local::sandbox::main(&args[1..]),
         Some("agent") => duress_nemesis::agent::main(),
-        Some("run") => match Cli::parse().command {
-            Command::Run(args) => duress::commands::run::main(&args),
-            _ => unreachable!("the command is `run`"),
-        },
+        Some("run") => Cli::parse().command.main(),
         _ => {
             let tests = [
                 sandboxes::tests(),

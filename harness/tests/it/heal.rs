@@ -1,4 +1,4 @@
-//! `duress heal` mends what dead runs left, and nothing else: not what living runs have in force, nor on a stranger's word.
+//! `duress heal` heals what dead runs left, and nothing else: not what living runs have in force, nor on a stranger's word.
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};

@@ -3,12 +3,17 @@
 mod bad_input;
 mod bad_specs;
 mod compose;
+mod compose_agent;
 mod compose_heal;
 mod cut_off;
+mod doctor;
 mod evidence;
+mod exec;
 mod heal;
 mod histories;
 mod host;
+mod logs;
+mod moved;
 mod proof;
 mod runs;
 mod signals;

@@ -98,7 +98,7 @@ fn a_correct_system_holds_under_faults_that_are_proven() {
     }
     let log = std::fs::read_to_string(bench.latest().join("duress.log")).expect("a log");
     assert!(
-        log.contains("phase recovery") && log.contains("VerifyHealed Installed"),
+        log.contains("phase recovery") && log.contains(" healed: ") && log.contains("verified healed: "),
         "{log}"
     );
     before.wait_until_back(&bench, Duration::from_secs(10));

@@ -139,11 +139,11 @@ impl Present {
     }
 
     /// `None` if there is nothing to remove.
-    pub fn script_to_remove(&self, names: &Names, fault: Option<u64>) -> Option<String> {
+    pub fn script_to_remove(&self, names: &Names, fault: u64) -> Option<String> {
         let main = names.main();
         let (gone, stay): (Vec<_>, Vec<_>) =
-            (self.chains.iter()).partition(|chain| names.is_of(chain, fault));
-        if gone.is_empty() && (fault.is_some() || !self.main) {
+            (self.chains.iter()).partition(|chain| names.is_of(chain, Some(fault)));
+        if gone.is_empty() {
             return None;
         }
         let mut script = format!("*filter\n:{main} - [0:0]\n");
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn removing_one_fault_leaves_the_other() {
         let script = Present::parse(&names(), SAVED)
-            .script_to_remove(&names(), Some(1))
+            .script_to_remove(&names(), 1)
             .unwrap();
         assert_eq!(
             script,
@@ -200,23 +200,24 @@ mod tests {
              -A DURESS-1f2e3d4c -j DURESS-1f2e3d4c-12\nCOMMIT\n"
         );
         assert_eq!(
-            Present::parse(&names(), SAVED).script_to_remove(&names(), Some(2)),
+            Present::parse(&names(), SAVED).script_to_remove(&names(), 2),
             None
         );
     }
 
     #[test]
-    fn removing_all_unhooks() {
-        let script = Present::parse(&names(), SAVED)
-            .script_to_remove(&names(), None)
+    fn removing_the_last_unhooks() {
+        let saved = "*filter\n:INPUT ACCEPT [9:99]\n:DURESS-1f2e3d4c - [0:0]\n:DURESS-1f2e3d4c-12 - [0:0]\n\
+            [7:70] -A INPUT -j DURESS-1f2e3d4c\n[0:0] -A DURESS-1f2e3d4c -j DURESS-1f2e3d4c-12\nCOMMIT\n";
+        let script = Present::parse(&names(), saved)
+            .script_to_remove(&names(), 12)
             .unwrap();
         assert!(
             script.contains("-D INPUT -j DURESS-1f2e3d4c\n-X DURESS-1f2e3d4c\n"),
             "{script}"
         );
         assert_eq!(
-            Present::parse(&names(), "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n")
-                .script_to_remove(&names(), None),
+            Present::parse(&names(), "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n").script_to_remove(&names(), 12),
             None
         );
     }

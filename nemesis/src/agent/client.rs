@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 
 use super::ends::{AgentEnd, AgentError};
 use super::procfs::stopped;
-use super::protocol::{Command, Hello, Mark, Outcome, PROTOCOL_VERSION, Reply, Request};
+use super::protocol::{Command, CommandResult, Hello, Identity, Mark, PROTOCOL_VERSION, Reply, Request};
 
-/// No command takes this long; an agent that doesn't answer in this time is as good as dead.
+/// No command takes this long; an agent that doesn't answer in this time counts as dead.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Between two questions whether the agent still answers at all.
@@ -35,7 +35,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long an agent that doesn't answer has to end once it is killed.
 const KILLED_WAIT_MAX: Duration = Duration::from_secs(2);
 
-type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Outcome>>>>;
+type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<CommandResult>>>>;
 
 type Input = Box<dyn AsyncWrite + Send + Unpin>;
 
@@ -164,7 +164,7 @@ impl AgentClient {
         })
     }
 
-    /// Who answered.
+    /// What the agent said of itself.
     pub fn hello(&self) -> &Hello {
         &self.hello
     }
@@ -180,15 +180,21 @@ impl AgentClient {
         self.call(Command::Can { kind, place }).await
     }
 
-    /// Does what the kind reads in `order`.
+    /// Does what the kind reads in `order`, at these nodes.
     pub async fn inject<T: DeserializeOwned>(
         &self,
         kind: &str,
         fault: u64,
+        nodes: &[Identity],
         order: &impl Serialize,
     ) -> Result<T, AgentError> {
-        let (kind, order) = (kind.to_owned(), serde_json::to_value(order)?);
-        self.call(Command::Inject { kind, fault, order }).await
+        let command = Command::Inject {
+            kind: kind.to_owned(),
+            fault,
+            nodes: nodes.to_vec(),
+            order: serde_json::to_value(order)?,
+        };
+        self.call(command).await
     }
 
     /// What is there of a fault.
@@ -207,8 +213,8 @@ impl AgentClient {
         self.call(Command::Ask { kind, question }).await
     }
 
-    /// Undoes a fault.
-    pub async fn heal<T: DeserializeOwned>(&self, kind: &str, fault: u64) -> Result<T, AgentError> {
+    /// Undoes a fault. Gives what the kind answers for each node where there was something to undo.
+    pub async fn heal<T: DeserializeOwned>(&self, kind: &str, fault: u64) -> Result<Vec<T>, AgentError> {
         let kind = kind.to_owned();
         self.call(Command::Heal { kind, fault }).await
     }
@@ -265,8 +271,8 @@ impl Line {
         };
         lock(&self.waiting).remove(&id);
         match outcome? {
-            Outcome::Ok(value) => Ok(serde_json::from_value::<T>(value)?),
-            Outcome::Error(why) => Err(AgentError::Refused(why)),
+            CommandResult::Ok(value) => Ok(serde_json::from_value::<T>(value)?),
+            CommandResult::Error(why) => Err(AgentError::Refused(why)),
         }
     }
 

@@ -172,9 +172,8 @@ impl Backend {
         Ok(all)
     }
 
-    /// Removes the chains of one fault, or of all. Returns how many packets they had dropped, or `None` if there were
-    /// none of them.
-    pub fn remove(&self, fault: Option<u64>) -> io::Result<Option<u64>> {
+    /// Removes the chain of a fault. Returns how many packets it had dropped, or `None` if it was not there.
+    pub fn remove(&self, fault: u64) -> io::Result<Option<u64>> {
         let mut dropped = None;
         for family in Family::ALL {
             let present = match self.read(family) {
@@ -192,7 +191,7 @@ impl Backend {
             let packets: u64 = present
                 .dropped
                 .iter()
-                .filter(|(chain, _)| self.names.is_of(chain, fault))
+                .filter(|(chain, _)| self.names.is_of(chain, Some(fault)))
                 .map(|(_, packets)| packets)
                 .sum();
             dropped = Some(dropped.unwrap_or(0) + packets);

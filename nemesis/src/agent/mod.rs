@@ -27,12 +27,15 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread;
 
+use duress_cluster::Place;
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::{Value, json};
 
-use crate::kinds;
+use crate::heal::{HealedNode, heal};
+use crate::in_force::InForce;
+use crate::kinds::{self, Healer};
 use part::AgentPart;
-use protocol::{Command, Hello, Mark, Outcome, PROTOCOL_VERSION, Reply, Request};
+use protocol::{Command, CommandResult, Hello, Identity, Mark, PROTOCOL_VERSION, Process, Reply, Request};
 
 /// The parts of the kinds of fault that do something here, and the run that they do it for.
 struct Parts {
@@ -53,6 +56,8 @@ impl Parts {
 struct Agent {
     /// Made when a controller says hello.
     parts: OnceLock<Parts>,
+    /// What is, or may be, in force, by the number of the fault. Taken after the lock of a part, never before.
+    in_force: Mutex<BTreeMap<u64, InForce>>,
     /// Held for reading by each command; taken for writing, and set, before everything is healed for good.
     closed: RwLock<bool>,
 }
@@ -99,7 +104,7 @@ pub fn main() -> ExitCode {
                     .and_then(|value| value["id"].as_u64());
                 say(&Reply {
                     id: id.unwrap_or(0),
-                    outcome: Outcome::Error(format!("read a command: {error}")),
+                    outcome: CommandResult::Error(format!("read a command: {error}")),
                 });
             }
         }
@@ -127,14 +132,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Agent {
     /// `None` once the agent is closed: nothing may be broken any more.
-    fn answer(&self, command: Command) -> Option<Outcome> {
+    fn answer(&self, command: Command) -> Option<CommandResult> {
         let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
         if *closed {
             return None;
         }
         Some(match self.run(command) {
-            Ok(value) => Outcome::Ok(value),
-            Err(error) => Outcome::Error(error.to_string()),
+            Ok(value) => CommandResult::Ok(value),
+            Err(error) => CommandResult::Error(error.to_string()),
         })
     }
 
@@ -165,17 +170,19 @@ impl Agent {
                 self.part(&kind)?.can(&place)?;
                 Value::Null
             }
-            Command::Inject { kind, fault, order } => self.part(&kind)?.inject(fault, order)?,
+            Command::Inject {
+                kind,
+                fault,
+                nodes,
+                order,
+            } => self.inject(&kind, fault, nodes, order)?,
             Command::Look { kind, fault } => self.part(&kind)?.look(fault)?,
             Command::Ask { kind, question } => self.part(&kind)?.ask(question)?,
-            Command::Heal { kind, fault } => self.part(&kind)?.heal(fault)?.answer,
-            Command::Follow { place } => {
-                let mut put_back = Vec::new();
-                for part in self.parts()?.of_kind.values() {
-                    put_back.extend(lock(part).follow(&place)?);
-                }
-                json!(put_back)
+            Command::Heal { kind, fault } => {
+                let mut part = self.part(&kind)?;
+                json!(self.heal(fault, &mut part)?.1)
             }
+            Command::Follow { place } => json!(self.follow(&place)?),
             Command::Processes { places } => json!(processes::list(&places)?),
             Command::Signal { signal, places } => json!(processes::end(signal, &places)?),
             Command::Alive { processes } => {
@@ -209,22 +216,94 @@ impl Agent {
             .ok_or_else(|| io::Error::other(format!("the kind of fault {kind:?} does nothing here")))
     }
 
+    fn inject(&self, kind: &str, fault: u64, nodes: Vec<Identity>, order: Value) -> io::Result<Value> {
+        let mut part = self.part(kind)?;
+        let kept = self.held_by_others(fault);
+        // Remembered first: whatever comes of it, part of it may be in force.
+        lock(&self.in_force).insert(fault, InForce::new(kind.to_owned(), nodes));
+        let injected = part.inject(fault, order, &kept)?;
+        if let Some(in_force) = lock(&self.in_force).get_mut(&fault) {
+            in_force.held = Some(injected.held);
+        }
+        Ok(injected.answer)
+    }
+
+    /// Processes that other faults than this one stopped.
+    fn held_by_others(&self, fault: u64) -> Vec<Process> {
+        let in_force = lock(&self.in_force);
+        let others = in_force.iter().filter(|(other, _)| **other != fault);
+        others
+            .filter_map(|(_, other)| other.held.as_ref())
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    /// Heals a fault at all its nodes. Where that fails it is still remembered. Returns what it did, in sentences, and what
+    /// the kind answers for each node.
+    fn heal(&self, fault: u64, part: &mut Box<dyn AgentPart>) -> io::Result<(Vec<String>, Vec<Value>)> {
+        let Some(mut in_force) = lock(&self.in_force).get(&fault).cloned() else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let kept = self.held_by_others(fault);
+        let healer = Healer {
+            mark: &self.parts()?.mark,
+            kept: &kept,
+            own_namespaces: true,
+        };
+        let (mut said, mut answers, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for HealedNode { node, result } in heal(&mut in_force, fault, healer) {
+            let what = format!("fault {fault} ({}) at {node}", in_force.kind);
+            match result {
+                Ok(healed) => {
+                    part.forget(fault, &node);
+                    said.push(format!("{what}: {}", healed.said));
+                    answers.extend(Some(healed.answer).filter(|answer| !answer.is_null()));
+                }
+                Err(error) => failed.push(format!("heal {what}: {error}")),
+            }
+        }
+        if failed.is_empty() {
+            lock(&self.in_force).remove(&fault);
+            return Ok((said, answers));
+        }
+        lock(&self.in_force).insert(fault, in_force);
+        Err(io::Error::other(failed.join("; ")))
+    }
+
+    /// Puts what was in force at a node in force where it is now. Returns the faults of which there was something.
+    fn follow(&self, place: &Place) -> io::Result<Vec<u64>> {
+        let mut put_back = Vec::new();
+        for part in self.parts()?.of_kind.values() {
+            let mut part = lock(part);
+            let followed = part.follow(place)?;
+            if followed.is_empty() {
+                continue;
+            }
+            let node = procfs::identify(place)?;
+            let mut in_force = lock(&self.in_force);
+            for fault in &followed {
+                if let Some(in_force) = in_force.get_mut(fault) {
+                    in_force.nodes.push(node.clone());
+                }
+            }
+            put_back.extend(followed);
+        }
+        Ok(put_back)
+    }
+
     /// Says what it did; goes on past what fails, and fails at the end.
     fn heal_all(&self) -> io::Result<Vec<String>> {
+        let faults: Vec<(u64, String)> = (lock(&self.in_force).iter())
+            .map(|(fault, in_force)| (*fault, in_force.kind.clone()))
+            .collect();
         let mut done = Vec::new();
         let mut failed = Vec::new();
-        for part in self
-            .parts
-            .get()
-            .into_iter()
-            .flat_map(|parts| parts.of_kind.values())
-        {
-            let mut part = lock(part);
-            for fault in part.in_force() {
-                match part.heal(fault) {
-                    Ok(healed) => done.push(healed.said),
-                    Err(error) => failed.push(error.to_string()),
-                }
+        for (fault, kind) in faults {
+            let healed = (self.part(&kind)).and_then(|mut part| self.heal(fault, &mut part));
+            match healed {
+                Ok((said, _)) => done.extend(said),
+                Err(error) => failed.push(error.to_string()),
             }
         }
         if failed.is_empty() {

@@ -1,7 +1,8 @@
 //! What a kind of fault does on the machine where nodes live.
 //!
-//! The agent knows no kinds: it hands commands on to the part of the kind that they name, and loops over all parts to heal, and to
-//! follow a node that came back. Orders, questions and answers are of types that only the two halves of a kind know.
+//! The agent knows no kinds: it hands commands on to the part of the kind that they name. What is needed to heal, the agent
+//! remembers by itself ([`crate::in_force`]); a part remembers what it takes to look, and to follow a node that came back.
+//! Orders, questions and answers are of types that only the two halves of a kind know.
 
 use std::io;
 
@@ -10,24 +11,28 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The agent's half of a kind of fault. It remembers what is in force.
+use super::protocol::Process;
+
+/// The agent's half of a kind of fault.
 pub trait AgentPart: Send {
     /// Fails, in words, where this machine can't do it to a node.
-    fn can(&mut self, place: &Place) -> io::Result<()>;
+    fn can(&mut self, _place: &Place) -> io::Result<()> {
+        Ok(())
+    }
 
-    /// Does it. When this fails, part of it may be in force, and is remembered: heal the fault.
-    fn inject(&mut self, fault: u64, order: Value) -> io::Result<Value>;
+    /// Does it. When this fails, part of it may be in force: the fault is healed all the same. Processes in `kept` are held
+    /// by other faults.
+    fn inject(&mut self, fault: u64, order: Value, kept: &[Process]) -> io::Result<Injected>;
 
     /// What is there of it, by looking at the nodes and not at what is remembered.
-    fn look(&mut self, fault: u64) -> io::Result<Value>;
+    fn look(&mut self, _fault: u64) -> io::Result<Value> {
+        Err(io::Error::other("this kind of fault has nothing to look at here"))
+    }
 
     /// Anything else that a kind wants to know of nodes.
     fn ask(&mut self, _question: Value) -> io::Result<Value> {
         Err(io::Error::other("this kind of fault answers no questions"))
     }
-
-    /// Undoes it everywhere. Safe to repeat; what can't be undone is still remembered.
-    fn heal(&mut self, fault: u64) -> io::Result<Healed>;
 
     /// A node is somewhere else now: puts there in force what was in force where it was. Returns the faults of which there
     /// was something to put back.
@@ -35,17 +40,17 @@ pub trait AgentPart: Send {
         Ok(Vec::new())
     }
 
-    /// The faults that are, or may be, in force.
-    fn in_force(&self) -> Vec<u64>;
+    /// The fault was healed at this node.
+    fn forget(&mut self, _fault: u64, _node: &str) {}
 }
 
-/// What was undone.
+/// What was done.
 #[derive(Clone, Debug)]
-pub struct Healed {
-    /// For a person: one sentence.
-    pub said: String,
+pub struct Injected {
     /// For the controller's half of the kind.
     pub answer: Value,
+    /// Every process that it stopped, by which it is healed.
+    pub held: Vec<Process>,
 }
 
 /// Reads an order or a question.

@@ -1,4 +1,4 @@
-//! Who hears whom: the true directed reachability of nodes, measured with packets.
+//! Which nodes hear which: the directed reachability of nodes, measured with packets.
 //!
 //! Each point gets a UDP socket for each family, opened inside its network namespace, so it works while the node's own
 //! program is dead or paused. In every round each point sends to each other; what arrives is counted. A link that is
@@ -24,7 +24,7 @@ const ROUNDS_MIN: u32 = 8;
 /// and the kernel waits a second before it asks again.
 const ROUNDS_MAX: u32 = 150;
 
-struct Ear {
+struct ProbeSocket {
     point: usize,
     family: Family,
     socket: UdpSocket,
@@ -42,17 +42,17 @@ pub fn probe(
 ) -> io::Result<Reachability> {
     let began = Instant::now();
     let mut unprobed = Vec::new();
-    let mut ears = Vec::new();
+    let mut sockets = Vec::new();
     for (index, point) in points.iter().enumerate() {
-        match netns_of(point).and_then(|netns| open_ears(index, point, netns.as_ref())) {
-            Ok(of_point) => ears.extend(of_point),
+        match netns_of(point).and_then(|netns| open_sockets(index, point, netns.as_ref())) {
+            Ok(of_point) => sockets.extend(of_point),
             Err(error) => unprobed.push((point.name.clone(), error.to_string())),
         }
     }
     let mut pairs = Vec::new();
     let mut links = Vec::new();
-    for (sender, from) in ears.iter().enumerate() {
-        for (receiver, to) in ears.iter().enumerate() {
+    for (sender, from) in sockets.iter().enumerate() {
+        for (receiver, to) in sockets.iter().enumerate() {
             if from.point != to.point && from.family == to.family && to.listens {
                 pairs.push((sender, receiver));
                 links.push(Link {
@@ -74,18 +74,18 @@ pub fn probe(
         let round_ends = Instant::now() + ROUND;
         for (number, (sender, receiver)) in pairs.iter().enumerate() {
             let packet = [session.to_be_bytes(), (number as u64).to_be_bytes()].concat();
-            if ears[*sender]
+            if sockets[*sender]
                 .socket
-                .send_to(&packet, ears[*receiver].address)
+                .send_to(&packet, sockets[*receiver].address)
                 .is_ok()
             {
                 links[number].sent += 1;
             }
         }
-        listen_until(round_ends, &ears, session, |number, receiver, source| {
+        listen_until(round_ends, &sockets, session, |number, receiver, source| {
             if let Some((from, to)) = pairs.get(number)
                 && *to == receiver
-                && ears[*from].address.ip() == source.ip()
+                && sockets[*from].address.ip() == source.ip()
             {
                 links[number].heard += 1;
             }
@@ -98,9 +98,9 @@ pub fn probe(
     })
 }
 
-fn open_ears(index: usize, point: &Point, netns: Option<&File>) -> io::Result<Vec<Ear>> {
+fn open_sockets(index: usize, point: &Point, netns: Option<&File>) -> io::Result<Vec<ProbeSocket>> {
     let open = || {
-        let mut ears = Vec::new();
+        let mut sockets = Vec::new();
         for family in Family::ALL {
             let Some(address) = point.addresses.iter().find(|address| family.has(address)) else {
                 continue;
@@ -110,7 +110,7 @@ fn open_ears(index: usize, point: &Point, netns: Option<&File>) -> io::Result<Ve
             })?;
             socket.set_nonblocking(true)?;
             let address = socket.local_addr()?;
-            ears.push(Ear {
+            sockets.push(ProbeSocket {
                 point: index,
                 family,
                 socket,
@@ -118,7 +118,7 @@ fn open_ears(index: usize, point: &Point, netns: Option<&File>) -> io::Result<Ve
                 listens: point.place.is_some(),
             });
         }
-        Ok(ears)
+        Ok(sockets)
     };
     match netns {
         Some(netns) => within(netns, open),
@@ -126,10 +126,10 @@ fn open_ears(index: usize, point: &Point, netns: Option<&File>) -> io::Result<Ve
     }
 }
 
-/// Calls `heard(number of the pair, receiving ear, source)` for each of our packets that arrives until then.
+/// Calls `heard(number of the pair, receiving socket, source)` for each of our packets that arrives until then.
 fn listen_until(
     end: Instant,
-    ears: &[Ear],
+    sockets: &[ProbeSocket],
     session: u64,
     mut heard: impl FnMut(usize, usize, SocketAddr),
 ) -> io::Result<()> {
@@ -138,9 +138,9 @@ fn listen_until(
         if left.is_zero() {
             return Ok(());
         }
-        let mut polled: Vec<PollFd<'_>> = ears
+        let mut polled: Vec<PollFd<'_>> = sockets
             .iter()
-            .map(|ear| PollFd::new(ear.socket.as_fd(), PollFlags::POLLIN))
+            .map(|socket| PollFd::new(socket.socket.as_fd(), PollFlags::POLLIN))
             .collect();
         // Rounded up: with a timeout of 0 this would spin through the last millisecond.
         let timeout = u16::try_from(left.as_millis() + 1).unwrap_or(u16::MAX);
@@ -148,9 +148,9 @@ fn listen_until(
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
-        for (receiver, ear) in ears.iter().enumerate() {
+        for (receiver, socket) in sockets.iter().enumerate() {
             let mut packet = [0; 16];
-            while let Ok((length, source)) = ear.socket.recv_from(&mut packet) {
+            while let Ok((length, source)) = socket.socket.recv_from(&mut packet) {
                 let (nonce, number) = packet.split_at(8);
                 if length == packet.len() && nonce == session.to_be_bytes() {
                     let number = number.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));

@@ -1,4 +1,4 @@
-//! What `/proc` says of the processes of a node: who they are, which of them are stopped.
+//! What `/proc` says of the processes of a node: which there are, and which of them are stopped.
 //!
 //! The processes of a node are all that live in the PID namespace of its place, but for the keeper. Where a node has
 //! no PID namespace of its own (a host), they are the program and its descendants.

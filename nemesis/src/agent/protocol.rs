@@ -1,9 +1,9 @@
 //! What controller and agent say to each other: one JSON object a line.
 //!
 //! ```json
-//! {"id":1,"do":"hello","version":4,"mark":"1f2e3d4c"}
-//! {"id":1,"ok":{"version":4,"pid":4242,"boot":"6d1c…"}}
-//! {"id":2,"do":"inject","kind":"partition","fault":3,"order":[{"place":{"name":"n1","pid":77,…},"drop_from":["10.9.0.2"]}]}
+//! {"id":1,"do":"hello","version":5,"mark":"1f2e3d4c"}
+//! {"id":1,"ok":{"version":5,"pid":4242,"boot":"6d1c…"}}
+//! {"id":2,"do":"inject","kind":"partition","fault":3,"nodes":[{"place":{"name":"n1",…},"started":88123,…}],"order":[{"place":{"name":"n1","pid":77,…},"drop_from":["10.9.0.2"]}]}
 //! {"id":2,"ok":{"micros":31000}}
 //! {"id":3,"do":"heal","kind":"partition","fault":3}
 //! {"id":3,"error":"remove the rules of fault 3 from n1: ip6tables-restore: exit status: 4: …"}
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Version of the protocol. Controller and agent must agree on it to the letter.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// One line to the agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,13 +39,13 @@ pub struct Reply {
     pub id: u64,
     /// What came of it.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: CommandResult,
 }
 
 /// How a command ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum CommandResult {
     /// Done; the value depends on the command.
     Ok(Value),
     /// Not done, or not all of it; says what was tried, on which node, and what the system said.
@@ -83,6 +83,8 @@ pub enum Command {
         kind: String,
         /// Number of the fault.
         fault: u64,
+        /// Where it will act: what it is healed by, as in the journal.
+        nodes: Vec<Identity>,
         /// What exactly, for the kind to read.
         order: Value,
     },
@@ -100,7 +102,7 @@ pub enum Command {
         /// For the kind to read.
         question: Value,
     },
-    /// Undoes a fault. Answer: the kind's.
+    /// Undoes a fault. Answer: a list of the kind's, one for each node where there was something to undo.
     Heal {
         /// Which kind.
         kind: String,
@@ -179,12 +181,12 @@ impl TryFrom<String> for Mark {
             return Ok(Mark(text));
         }
         Err(format!(
-            "{text:?} is no mark of a run: it has {MARK_DIGITS} hexadecimal digits"
+            "{text:?} is not the mark of a run, which has {MARK_DIGITS} hexadecimal digits"
         ))
     }
 }
 
-/// Who the agent is.
+/// The agent's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`PROTOCOL_VERSION`] of the agent.

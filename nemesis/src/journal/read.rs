@@ -5,43 +5,17 @@ use std::collections::BTreeMap;
 use duress_cluster::Key;
 use serde_json::Value;
 
-use super::{Entry, JOURNAL_FORMAT, LINE_DOMAIN, RunEntry};
-use crate::agent::protocol::{Identity, Process};
-use crate::kinds::KindRef;
-
-/// What stands between the body of a line and its seal, and after it.
-const BEFORE_SEAL: &str = ",\"seal\":\"";
-const AFTER_SEAL: &str = "\"}";
-const SEAL_DIGITS: usize = 64;
-
-/// A line, from the JSON object that is sealed.
-pub(super) fn sealed(body: &str, seal: &str) -> String {
-    let open = body.strip_suffix('}').unwrap_or(body);
-    format!("{open}{BEFORE_SEAL}{seal}{AFTER_SEAL}\n")
-}
-
-/// The JSON object that was sealed, and its seal.
-fn unsealed(line: &str) -> Option<(String, &str)> {
-    let rest = line.strip_suffix(AFTER_SEAL)?;
-    let (rest, seal) = rest.split_at_checked(rest.len().checked_sub(SEAL_DIGITS)?)?;
-    Some((rest.strip_suffix(BEFORE_SEAL)?.to_owned() + "}", seal))
-}
-
-/// A fault that was opened and not closed.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct OpenFault {
-    pub kind: KindRef,
-    pub nodes: Vec<Identity>,
-    pub held: Vec<Process>,
-}
+use super::entry::{Entry, JOURNAL_FORMAT, RunEntry};
+use super::line::{LINE_DOMAIN, unsealed};
+use crate::in_force::InForce;
 
 /// What a journal says, as far as it is genuine.
 #[derive(Debug, Default)]
-pub(super) struct Contents {
+pub(crate) struct Contents {
     /// Whose it is; `None` before its first line.
     pub run: Option<RunEntry>,
-    /// What is open, by number.
-    pub open: BTreeMap<u64, OpenFault>,
+    /// Faults that were opened and not closed, by number.
+    pub open: BTreeMap<u64, InForce>,
     /// Seal of the last genuine line.
     pub seal: String,
     /// Bytes of all genuine lines. Half a line at the end, cut off by a crash, was never acted on.
@@ -80,17 +54,10 @@ impl Contents {
     fn take(&mut self, entry: Entry) {
         match entry {
             Entry::Run(run) => self.run = Some(run),
-            Entry::Open { fault, kind, nodes } => {
-                let open = OpenFault {
-                    kind,
-                    nodes,
-                    held: Vec::new(),
-                };
-                self.open.insert(fault, open);
-            }
+            Entry::Open { fault, kind, nodes } => drop(self.open.insert(fault, InForce::new(kind, nodes))),
             Entry::Held { fault, processes } => {
                 if let Some(fault) = self.open.get_mut(&fault) {
-                    fault.held = processes;
+                    fault.held = Some(processes);
                 }
             }
             Entry::Moved { fault, node } => {
@@ -105,7 +72,7 @@ impl Contents {
 
 /// The faults that a journal which proves nothing says are in force in this boot: not to act on, only to tell. `None` if it
 /// can't be understood.
-pub(super) fn claims(text: &str, boot: &str) -> Option<Vec<u64>> {
+pub(crate) fn claims(text: &str, boot: &str) -> Option<Vec<u64>> {
     let mut of_boot = true;
     let mut open = Vec::new();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -127,6 +94,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::journal::line::sealed;
 
     fn line(key: &Key, before: &str, body: &str) -> (String, String) {
         let seal = key.seal(LINE_DOMAIN, &[before, body]);

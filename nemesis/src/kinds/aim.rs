@@ -1,4 +1,4 @@
-//! What faults of processes share: whom they hit, and waiting for an effect.
+//! What faults of processes share: choosing the nodes that they hit, and waiting for an effect.
 
 use std::time::{Duration, Instant};
 
@@ -6,35 +6,44 @@ use duress_cluster::Place;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::KindRef;
 use crate::agent::ends::AgentError;
-use crate::agent::protocol::{Command, Process, Processes};
+use crate::agent::protocol::{Command, Identity, Process, Processes};
 use crate::journal::Entry;
 use crate::life::shared::Shared;
-use crate::life::technique::Outcome;
+use crate::life::technique::StepOutcome;
 use crate::targets::{Selector, resolve};
 
 /// How often, and how long, to look whether a signal has had its effect.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 pub const EFFECT_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// Whom a fault hits.
+pub struct Aimed {
+    /// Where they are.
+    pub places: Vec<Place>,
+    /// As the journal has them.
+    pub nodes: Vec<Identity>,
+    /// Of the preparation.
+    pub outcome: StepOutcome,
+}
+
 /// Resolves targets to those that can be hurt, and writes the journal. `unhurt` says why a node that runs these processes
 /// can't be.
 pub async fn aim(
     shared: &Shared,
     fault: u64,
-    kind: KindRef,
+    kind: &str,
     selector: &Selector,
     seed: u64,
     unhurt: fn(&[Process]) -> Option<&'static str>,
-) -> Result<(Vec<Place>, Outcome), Outcome> {
+) -> Result<Aimed, StepOutcome> {
     let roles = shared.roles(selector.needs_leader()).await;
     let chosen = resolve(selector, &shared.names(), &roles, seed)
-        .map_err(|error| Outcome::skipped(error.to_string()))?;
+        .map_err(|error| StepOutcome::skipped(error.to_string()))?;
     let (mut places, mut absent) = shared.places().await;
     absent.retain(|line| chosen.iter().any(|name| line.starts_with(&format!("{name}: "))));
     places.retain(|place| chosen.contains(&place.name));
-    let skip = |error: AgentError| Outcome::skipped(error.to_string());
+    let skip = |error: AgentError| StepOutcome::skipped(error.to_string());
     let running: Vec<Processes> = shared
         .agent
         .call(Command::Processes {
@@ -50,19 +59,27 @@ pub async fn aim(
         }
     }
     if places.is_empty() {
-        return Err(Outcome::skipped(absent.join("; ")));
+        return Err(StepOutcome::skipped(absent.join("; ")));
     }
     let nodes = shared.identify(places.clone()).await.map_err(skip)?;
     shared
-        .note(Entry::Open { fault, kind, nodes })
+        .note(Entry::Open {
+            fault,
+            kind: kind.to_owned(),
+            nodes: nodes.clone(),
+        })
         .await
-        .map_err(|error| Outcome::skipped(error.to_string()))?;
+        .map_err(|error| StepOutcome::skipped(error.to_string()))?;
     let detail = if absent.is_empty() {
         String::new()
     } else {
         format!("left out: {}", absent.join("; "))
     };
-    Ok((places, Outcome::installed(detail, json!({"chosen": chosen}))))
+    Ok(Aimed {
+        places,
+        nodes,
+        outcome: StepOutcome::installed(detail, json!({"chosen": chosen})),
+    })
 }
 
 pub fn names(places: &[Place]) -> Vec<String> {

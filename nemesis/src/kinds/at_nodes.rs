@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Parameter, Parameters, json, typed};
+use super::kind::{Parameter, ParameterError, Parameters, json, typed};
 use crate::life::technique::Technique;
 use crate::targets::{SELECTORS, Selector};
 
@@ -36,7 +36,7 @@ pub fn parameter() -> Parameter {
 }
 
 /// Reads which nodes; `make` does the rest.
-pub fn read(parameters: Value, make: Make) -> Result<Arc<dyn Parameters>, String> {
+pub fn read(parameters: Value, make: Make) -> Result<Arc<dyn Parameters>, ParameterError> {
     let written = typed(parameters)?;
     Ok(Arc::new(AtNodes { written, make }))
 }

@@ -15,7 +15,7 @@ use crate::agent::ends::AgentError;
 use crate::agent::procfs;
 use crate::agent::protocol::{Command, Identity, Processes};
 use crate::journal::{Entry, Journal, JournalError};
-use crate::targets::Roles;
+use duress_cluster::Roles;
 
 /// A cluster between two leaders is left this long to find one before a fault that is about the leader is skipped.
 const LEADER_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ const READY_WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Whether a node's program, once started, does its work again.
 #[async_trait]
-pub trait Readiness: Send + Sync {
+pub trait AwaitReady: Send + Sync {
     /// Returns when the node is ready, or with the reason why it won't be. The nemesis bounds the waiting.
     async fn ready(&self, node: &str) -> Result<(), String>;
 }
@@ -40,7 +40,7 @@ pub struct Shared {
     pub sink: EventSink,
     pub journal: Arc<Journal>,
     pub roles: watch::Receiver<Roles>,
-    pub readiness: Arc<dyn Readiness>,
+    pub readiness: Arc<dyn AwaitReady>,
     /// Faults that are open in the journal.
     pub open: Mutex<BTreeSet<u64>>,
 }
@@ -67,7 +67,7 @@ impl Shared {
         (places, absent)
     }
 
-    /// Who leads and follows now; waits a moment for a leader, if one is needed.
+    /// Which node leads and which follow now; waits a moment for a leader, if one is needed.
     pub async fn roles(&self, with_leader: bool) -> Roles {
         let mut roles = self.roles.clone();
         if with_leader {

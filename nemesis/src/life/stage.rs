@@ -5,7 +5,7 @@
 //! it is healed:
 //!
 //! ```text
-//! Planned ─prepare─▶ Prepared ─inject─▶ Injected ─verify─▶ Verified ─recheck─▶ Rechecked ─heal─▶ Healed ─verify_healed─▶ Mended
+//! Planned ─prepare─▶ Prepared ─inject─▶ Injected ─verify─▶ Verified ─recheck─▶ Rechecked ─heal─▶ Healed ─verify_healed─▶ ProvenHealed
 //!     └─▶ skipped         └─ failed half-way ────────────────────────────────────────────heal──────┘              clean_up ─▶ ∎
 //! ```
 //!
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::shared::Shared;
-use super::technique::{Outcome, Technique};
+use super::technique::{StepOutcome, Technique};
 
 /// Between two looks at a fault that is in force. A look at a partition runs iptables-save at each node.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ struct Injected;
 struct Verified;
 struct Rechecked;
 struct Healed;
-struct Mended;
+struct ProvenHealed;
 
 /// States in which something may be in force, and nothing is left to be seen of it.
 trait ReadyToHeal {}
@@ -65,7 +65,7 @@ struct Stage<S> {
 }
 
 impl<S> Stage<S> {
-    fn become_<T>(self) -> Stage<T> {
+    fn into_state<T>(self) -> Stage<T> {
         Stage {
             id: self.id,
             kind: self.kind,
@@ -77,7 +77,7 @@ impl<S> Stage<S> {
     }
 
     /// Makes the event of a step, with how long it took.
-    fn report(&self, step: FaultStep, outcome: Outcome, began: Instant) -> StepResult {
+    fn report(&self, step: FaultStep, outcome: StepOutcome, began: Instant) -> StepResult {
         let mut evidence = outcome.evidence;
         if evidence.is_null() {
             evidence = json!({});
@@ -114,7 +114,7 @@ impl Stage<Planned> {
         let began = Instant::now();
         let outcome = self.technique.prepare(&self.shared).await;
         match self.report(FaultStep::Prepare, outcome, began) {
-            StepResult::Installed => Some(self.become_()),
+            StepResult::Installed => Some(self.into_state()),
             StepResult::Skipped | StepResult::Indeterminate => None,
         }
     }
@@ -125,7 +125,7 @@ impl Stage<Prepared> {
         let began = Instant::now();
         let outcome = self.technique.inject(&self.shared).await;
         match self.report(FaultStep::Inject, outcome, began) {
-            StepResult::Installed => Ok(self.become_()),
+            StepResult::Installed => Ok(self.into_state()),
             StepResult::Skipped | StepResult::Indeterminate => Err(self),
         }
     }
@@ -136,7 +136,7 @@ impl Stage<Injected> {
         let began = Instant::now();
         let outcome = self.technique.verify(&self.shared).await;
         self.report(FaultStep::Verify, outcome, began);
-        self.become_()
+        self.into_state()
     }
 }
 
@@ -169,10 +169,10 @@ impl Stage<Verified> {
         let outcome = if self.technique.lasts() {
             self.technique.recheck(&self.shared).await
         } else {
-            Outcome::installed("it happens at one moment, and is over", Value::Null)
+            StepOutcome::installed("it happens at one moment, and is over", Value::Null)
         };
         self.report(FaultStep::Recheck, outcome, began);
-        self.become_()
+        self.into_state()
     }
 }
 
@@ -181,31 +181,31 @@ impl<S: ReadyToHeal> Stage<S> {
         let began = Instant::now();
         let outcome = self.technique.heal(&self.shared).await;
         self.report(FaultStep::Heal, outcome, began);
-        self.become_()
+        self.into_state()
     }
 }
 
 impl Stage<Healed> {
-    async fn verify_healed(mut self) -> (Stage<Mended>, StepResult) {
+    async fn verify_healed(mut self) -> (Stage<ProvenHealed>, StepResult) {
         let began = Instant::now();
         let outcome = self.technique.verify_healed(&self.shared).await;
         let result = self.report(FaultStep::VerifyHealed, outcome, began);
-        (self.become_(), result)
+        (self.into_state(), result)
     }
 }
 
-impl Stage<Mended> {
+impl Stage<ProvenHealed> {
     /// Closes the journal's entry, unless something may still be in force.
     async fn clean_up(self, healed: StepResult) {
         let began = Instant::now();
         let outcome = match healed {
-            StepResult::Installed => Outcome::of(
+            StepResult::Installed => StepOutcome::of(
                 self.shared
                     .close_in_journal(self.id)
                     .await
-                    .map(|()| Outcome::installed("", Value::Null)),
+                    .map(|()| StepOutcome::installed("", Value::Null)),
             ),
-            StepResult::Skipped | StepResult::Indeterminate => Outcome::indeterminate(
+            StepResult::Skipped | StepResult::Indeterminate => StepOutcome::indeterminate(
                 "it isn't proven that the fault is gone; its journal entry stays open for `duress heal`",
                 Value::Null,
             ),
@@ -229,11 +229,11 @@ pub async fn live(fault: NewFault, shared: Arc<Shared>, length_over: impl Future
         }
         Err(half_way) => half_way.heal().await,
     };
-    let (mended, result) = healed.verify_healed().await;
-    mended.clean_up(result).await;
+    let (healed, result) = healed.verify_healed().await;
+    healed.clean_up(result).await;
 }
 
 /// Reports a fault that is not even begun.
 pub fn skip(fault: NewFault, shared: Arc<Shared>, why: &str) {
-    Stage::new(fault, shared).report(FaultStep::Prepare, Outcome::skipped(why), Instant::now());
+    Stage::new(fault, shared).report(FaultStep::Prepare, StepOutcome::skipped(why), Instant::now());
 }

@@ -7,31 +7,31 @@ use serde_json::Value;
 use super::shared::Shared;
 
 /// How a step ended, for a person and for a machine.
-pub struct Outcome {
+pub struct StepOutcome {
     pub result: StepResult,
     pub detail: String,
     pub evidence: Value,
 }
 
-impl Outcome {
-    pub fn installed(detail: impl Into<String>, evidence: Value) -> Outcome {
-        Outcome {
+impl StepOutcome {
+    pub fn installed(detail: impl Into<String>, evidence: Value) -> StepOutcome {
+        StepOutcome {
             result: StepResult::Installed,
             detail: detail.into(),
             evidence,
         }
     }
 
-    pub fn skipped(why: impl Into<String>) -> Outcome {
-        Outcome {
+    pub fn skipped(why: impl Into<String>) -> StepOutcome {
+        StepOutcome {
             result: StepResult::Skipped,
             detail: why.into(),
             evidence: Value::Null,
         }
     }
 
-    pub fn indeterminate(why: impl Into<String>, evidence: Value) -> Outcome {
-        Outcome {
+    pub fn indeterminate(why: impl Into<String>, evidence: Value) -> StepOutcome {
+        StepOutcome {
             result: StepResult::Indeterminate,
             detail: why.into(),
             evidence,
@@ -39,8 +39,8 @@ impl Outcome {
     }
 
     /// Done, or not, or half: an error of a step that acts leaves that open.
-    pub fn of<E: std::fmt::Display>(result: Result<Outcome, E>) -> Outcome {
-        result.unwrap_or_else(|error| Outcome::indeterminate(error.to_string(), Value::Null))
+    pub fn of<E: std::fmt::Display>(result: Result<StepOutcome, E>) -> StepOutcome {
+        result.unwrap_or_else(|error| StepOutcome::indeterminate(error.to_string(), Value::Null))
     }
 }
 
@@ -54,14 +54,14 @@ pub trait Technique: Send {
     fn lasts(&self) -> bool {
         true
     }
-    /// Finds out whom to hit, and writes the journal. `skipped` means that nothing will be done.
-    async fn prepare(&mut self, shared: &Shared) -> Outcome;
-    async fn inject(&mut self, shared: &Shared) -> Outcome;
-    async fn verify(&mut self, shared: &Shared) -> Outcome;
+    /// Chooses the nodes to hit, and writes the journal. `skipped` means that nothing will be done.
+    async fn prepare(&mut self, shared: &Shared) -> StepOutcome;
+    async fn inject(&mut self, shared: &Shared) -> StepOutcome;
+    async fn verify(&mut self, shared: &Shared) -> StepOutcome;
     /// Whether it is still in force: a cheap look, while it lasts.
-    async fn look(&mut self, shared: &Shared) -> Outcome;
+    async fn look(&mut self, shared: &Shared) -> StepOutcome;
     /// Whether it is still in force: as thorough as can be, right before it is healed.
-    async fn recheck(&mut self, shared: &Shared) -> Outcome;
-    async fn heal(&mut self, shared: &Shared) -> Outcome;
-    async fn verify_healed(&mut self, shared: &Shared) -> Outcome;
+    async fn recheck(&mut self, shared: &Shared) -> StepOutcome;
+    async fn heal(&mut self, shared: &Shared) -> StepOutcome;
+    async fn verify_healed(&mut self, shared: &Shared) -> StepOutcome;
 }

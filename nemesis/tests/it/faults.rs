@@ -163,7 +163,7 @@ async fn faults_overlap_and_heal_on_their_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_done_is_skipped_and_says_why() {
     let stage = Stage::new(2).await;
-    stage.roles.send_replace(duress_nemesis::Roles::default());
+    stage.roles.send_replace(duress_cluster::Roles::default());
     let run = stage.begin(&[
         (r#"{"kind":"pause","targets":"leader"}"#, 1),
         (r#"{"kind":"kill","targets":["n1"]}"#, LONG_MS),
@@ -264,7 +264,16 @@ async fn heal_all_heals_all() {
     run.abort();
     let _ = run.await;
     let done = stage.nemesis.heal_all().await.unwrap();
-    assert_eq!(done.len(), 3, "{done:?}");
+    // The pause at one node, the rules at both, and the program that was killed.
+    let begin = |sentence: &String| sentence.split(": ").next().map(str::to_owned);
+    let begins: Vec<String> = done.iter().filter_map(begin).collect();
+    let expected = [
+        "fault 1 (pause) at n2",
+        "fault 2 (partition) at n1",
+        "fault 2 (partition) at n2",
+        "started n1",
+    ];
+    assert_eq!(begins, expected, "{done:?}");
     let lab = &stage.cluster.lab;
     assert!(lab.hears(1, 2, false) && !lab.states(2).contains(&'T') && !lab.pids(1).is_empty());
     assert_eq!(stage.nemesis.heal_all().await.unwrap(), [""; 0]);

@@ -5,8 +5,6 @@ use duress_cluster::{Controller, Key, Place};
 use duress_nemesis::agent::protocol::{Command, Identity, Process};
 use duress_nemesis::heal_from_journal;
 use duress_nemesis::journal::{Entry, JOURNAL_FILE, Journal};
-use duress_nemesis::kinds::KindRef;
-use duress_nemesis::kinds::pause::Pause;
 
 use super::lab::{Lab, sh, wait_until};
 use super::stage::Stage;
@@ -104,7 +102,7 @@ async fn a_forged_journal_wakes_nobody() {
         journal
             .write(&Entry::Open {
                 fault: 1,
-                kind: KindRef(&Pause),
+                kind: "pause".to_owned(),
                 nodes: vec![node.clone()],
             })
             .unwrap();

@@ -4,12 +4,12 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Stdio};
 use std::time::{Duration, Instant};
 
 use duress_cluster::Place;
 use duress_nemesis::AgentClient;
-use duress_nemesis::agent::protocol::{Link, Mark, Point, Reachability};
+use duress_nemesis::agent::protocol::{Command, Identity, Link, Mark, Point, Reachability};
 
 /// Where clients' requests come from, on the hub.
 pub const CLIENTS: &str = "10.9.0.101";
@@ -19,6 +19,14 @@ pub const OBSERVERS: &str = "10.9.0.102";
 /// Of agents that no run has.
 pub fn mark() -> Mark {
     Mark::of_seal("0badcafe").expect("a mark")
+}
+
+/// What healing needs to know of nodes.
+pub async fn identify(agent: &AgentClient, places: Vec<Place>) -> Vec<Identity> {
+    agent
+        .call(Command::Identify { places })
+        .await
+        .expect("nodes that live")
 }
 
 pub struct Lab {
@@ -42,7 +50,7 @@ impl Drop for Lab {
 
 /// Runs a shell script and returns what it printed; a script that fails fails the test.
 pub fn sh(script: &str) -> String {
-    let output = Command::new("bash")
+    let output = process::Command::new("bash")
         .args(["-ec", script])
         .output()
         .expect("run bash");
@@ -67,7 +75,7 @@ pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 fn spawn_namespace(flags: &str) -> (Child, u32) {
     // The signal goes to unshare, and from there (--kill-child) to the first process of the namespace.
-    let child = Command::new("setpriv")
+    let child = process::Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "unshare"])
         .args(flags.split(' '))
         .args(["--fork", "--kill-child", "sleep", "infinity"])

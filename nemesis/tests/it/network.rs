@@ -1,12 +1,12 @@
 //! Cutting links: the agent's rules, its probes, and what they leave alone.
 
 use duress_cluster::Place;
-use duress_nemesis::AgentClient;
 use duress_nemesis::agent::protocol::{Command, Hello, Point, Reachability};
 use duress_nemesis::kinds::partition::order::{Dropped, Rule, Took};
+use duress_nemesis::{AgentClient, AgentError};
 use std::time::Instant;
 
-use super::lab::{CLIENTS, Lab, OBSERVERS, silent, wait_until};
+use super::lab::{CLIENTS, Lab, OBSERVERS, identify, silent, wait_until};
 
 fn rule(lab: &Lab, at: usize, from: &[usize]) -> Rule {
     let drop_from = from
@@ -20,10 +20,16 @@ fn rule(lab: &Lab, at: usize, from: &[usize]) -> Rule {
 }
 
 async fn cut(agent: &AgentClient, fault: u64, rules: Vec<Rule>) {
-    agent.inject::<Took>("partition", fault, &rules).await.unwrap();
+    inject(agent, fault, &rules).await.unwrap();
 }
 
-async fn mend(agent: &AgentClient, fault: u64) -> Vec<Dropped> {
+async fn inject(agent: &AgentClient, fault: u64, rules: &[Rule]) -> Result<Took, AgentError> {
+    let places = rules.iter().map(|rule| rule.place.clone()).collect();
+    let nodes = identify(agent, places).await;
+    agent.inject("partition", fault, &nodes, &rules).await
+}
+
+async fn heal(agent: &AgentClient, fault: u64) -> Vec<Dropped> {
     agent.heal("partition", fault).await.unwrap()
 }
 
@@ -65,7 +71,7 @@ async fn a_partition_of_five_is_cut_and_proven_in_half_a_second() {
         assert_eq!(lab.hears(from, to, false), heard, "n{from} to n{to}, IPv4");
         assert_eq!(lab.hears(from, to, true), heard, "n{from} to n{to}, IPv6");
     }
-    let dropped = mend(&agent, 1).await;
+    let dropped = heal(&agent, 1).await;
     assert_eq!(dropped.len(), 5);
     assert!(dropped.iter().all(|node| node.packets > 0), "{dropped:?}");
     let seen = probe(&lab, &agent).await;
@@ -107,10 +113,10 @@ async fn foreign_rules_survive_and_overlapping_faults_heal_on_their_own() {
         silent(&seen),
         ["n1>n3/4", "n1>n3/6", "n2>n1/4", "n2>n1/6", "n3>n1/4", "n3>n1/6"]
     );
-    mend(&agent, 1).await;
+    heal(&agent, 1).await;
     let seen = probe(&lab, &agent).await;
     assert_eq!(silent(&seen), ["n1>n3/4", "n1>n3/6", "n3>n1/4", "n3>n1/6"]);
-    mend(&agent, 12).await;
+    heal(&agent, 12).await;
     assert_eq!(lab.rules(1), before);
 }
 
@@ -148,7 +154,7 @@ async fn rules_removed_behind_its_back_are_noticed() {
         .filter(|link| link.cut && link.heard > 0)
         .collect();
     assert_eq!(lies.len(), 2, "{:?}", seen.links);
-    mend(&agent, 1).await;
+    heal(&agent, 1).await;
     assert!(!lab.rules(1).contains("DURESS"));
 }
 
@@ -194,7 +200,7 @@ async fn the_own_network_is_never_touched() {
         place: here,
         drop_from: vec![CLIENTS.parse().unwrap()],
     }];
-    let error = agent.inject::<Took>("partition", 1, &rules).await.unwrap_err();
+    let error = inject(&agent, 1, &rules).await.unwrap_err();
     assert!(error.to_string().contains("own network namespace"), "{error}");
 }
 
@@ -225,9 +231,9 @@ async fn a_node_that_comes_back_elsewhere_is_cut_there_again() {
         "it is there already"
     );
     assert!(!lab.hears(2, 3, false) && !lab.hears(2, 3, true));
-    mend(&agent, 4).await;
+    heal(&agent, 4).await;
     assert!(!lab.hears(2, 3, false));
-    mend(&agent, 5).await;
+    heal(&agent, 5).await;
     assert!(lab.hears(2, 3, false));
     assert!(!lab.rules(3).contains("DURESS"));
 }

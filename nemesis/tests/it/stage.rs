@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use duress_checker::history::{FaultEvent, FaultStep, StepResult, bit};
-use duress_cluster::{Cluster, ClusterError, Controller, Key, Node, Place, ProgramState};
-use duress_nemesis::journal::{HealReport, JOURNAL_FILE};
+use duress_cluster::{Cluster, ClusterError, Controller, Key, Node, Place, ProgramState, Roles};
+use duress_nemesis::journal::JOURNAL_FILE;
 use duress_nemesis::schedule::{PlannedFault, SCHEDULE_FORMAT};
-use duress_nemesis::{AgentClient, Journal, Nemesis, Readiness, Roles, Schedule, heal_from_journal};
+use duress_nemesis::{AgentClient, AwaitReady, HealReport, Journal, Nemesis, Schedule, heal_from_journal};
 use tokio::sync::watch;
 
 use super::lab::{CLIENTS, Lab, OBSERVERS, wait_until};
@@ -155,7 +155,7 @@ impl Cluster for LabCluster {
 struct AlwaysReady;
 
 #[async_trait]
-impl Readiness for AlwaysReady {
+impl AwaitReady for AlwaysReady {
     async fn ready(&self, _node: &str) -> Result<(), String> {
         Ok(())
     }
@@ -232,6 +232,7 @@ impl Stage {
         let (roles, roles_rx) = watch::channel(Roles {
             leader: Some("n2".to_owned()),
             followers: vec!["n1".to_owned(), "n3".to_owned()],
+            ..Roles::default()
         });
         let nemesis = Nemesis::new(
             cluster.clone(),

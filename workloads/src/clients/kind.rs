@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duress_http::Trouble;
+use duress_http::RequestError;
 use serde::{Deserialize, Serialize};
 
 use crate::generator::CatalogueEntry;
@@ -56,7 +56,7 @@ pub struct Options {
 }
 
 /// Makes a client. It is shared by all processes.
-pub type Make = Arc<dyn Fn(Options) -> Result<Box<dyn Service>, Trouble> + Send + Sync>;
+pub type Make = Arc<dyn Fn(Options) -> Result<Box<dyn Service>, RequestError> + Send + Sync>;
 
 /// A client, before it is made.
 #[derive(Clone)]

@@ -1,6 +1,7 @@
 //! The clients: a file or folder each, and a line of [`TABLE`]. `client = "…"` of a `system.toml` names one.
 
 pub mod etcd;
+pub mod exec;
 pub mod http;
 mod kind;
 pub mod specimen;
@@ -11,10 +12,11 @@ pub use kind::{ClientKind, Definition, Make, Mistake, Options, Problem, ReadMode
 type Of = fn(&Definition<'_>) -> Result<ClientKind, Problem>;
 
 /// Every client by its name. Those in Rust need nothing of the definition.
-static TABLE: [(&str, Of); 3] = [
+static TABLE: [(&str, Of); 4] = [
     ("specimen", |_| Ok(specimen::kind())),
     ("etcd", |_| Ok(etcd::kind())),
     ("http", http::kind),
+    ("exec", exec::kind),
 ];
 
 /// The client of this name, for the system that is defined there. An unknown name is refused with those that there are.
@@ -45,7 +47,10 @@ mod tests {
         assert_eq!(carried("specimen"), Ok(vec!["register"]));
         assert_eq!(carried("etcd"), Ok(vec!["register", "set", "append", "lock"]));
         let error = carried("oracle").unwrap_err().to_string();
-        assert_eq!(error, "no client \"oracle\"; there are specimen, etcd, http");
+        assert_eq!(
+            error,
+            "no client \"oracle\"; there are specimen, etcd, http, exec"
+        );
     }
 
     #[test]

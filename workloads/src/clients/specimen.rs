@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use duress_http::{Client, Method, Reply, Trouble, cut};
+use duress_http::{Client, Method, Reply, RequestError, cut};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ pub struct Specimen {
 impl Specimen {
     /// A client whose requests come from `local_address`. An answer with a body of more than `body_max` bytes proves
     /// nothing.
-    pub fn new(local_address: Option<IpAddr>, read: ReadMode, body_max: usize) -> Result<Self, Trouble> {
+    pub fn new(local_address: Option<IpAddr>, read: ReadMode, body_max: usize) -> Result<Self, RequestError> {
         let http = Client::new(for_processes(local_address, body_max))?;
         Ok(Specimen { http, read })
     }
@@ -111,7 +111,7 @@ impl Service for Specimen {
         });
         match self.http.call(method, &url, body.as_ref()).await {
             Ok(reply) => interpret(op, &reply),
-            Err(trouble) => trouble.into(),
+            Err(error) => error.into(),
         }
     }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::{Bound, SpecError, share};
-use crate::generator::{CatalogueEntry, Parameters, Workload};
+use crate::generator::{CatalogueEntry, Workload, WorkloadParameters};
 use crate::op::{Op, Operation};
 
 /// What a spec says of the append workload.
@@ -62,7 +62,7 @@ const LENGTH: Bound<u64> = Bound {
 };
 const READ: Bound<f64> = share("read");
 
-impl Parameters for AppendSpec {
+impl WorkloadParameters for AppendSpec {
     const ABOUT: CatalogueEntry = CatalogueEntry {
         name: "append",
         description: "appends to lists and reads them",

@@ -6,7 +6,7 @@
 //! {"process":3,"type":"ok","f":"release","key":"lock","value":3}
 //! ```
 //!
-//! The lock has a lease, and nothing fences off a holder who is late. Now and then a holder *stalls*, as a process does in
+//! The lock has a lease, and nothing fences off a holder that is late. Now and then a holder *stalls*, as a process does in
 //! a long garbage collection or on a machine that was suspended: it stands still past the end of its lease and goes on as
 //! if it held the lock. Then a second one does.
 
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::{Bound, SpecError, share};
-use crate::generator::{CatalogueEntry, Parameters, Workload};
+use crate::generator::{CatalogueEntry, Workload, WorkloadParameters};
 use crate::op::{Op, Operation};
 
 /// What a spec says of the lock workload.
@@ -81,7 +81,7 @@ const HOLD_MS: Bound<u64> = Bound {
 };
 const STALL: Bound<f64> = share("stall");
 
-impl Parameters for LockSpec {
+impl WorkloadParameters for LockSpec {
     const ABOUT: CatalogueEntry = CatalogueEntry {
         name: "lock",
         description: "a lock with a lease: acquire, work, release, without fencing; for the property mutual-exclusion",
@@ -194,7 +194,7 @@ mod tests {
             assert_eq!(lock.next(8, &mut rng).f, "acquire", "others are not affected");
             lock.observe(&op, &op.value);
         }
-        // Who does not get it tries again.
+        // A process that does not get it tries again.
         lock.stages.clear();
         assert_eq!(lock.next(7, &mut rng).f, "acquire");
         assert_eq!(lock.next(7, &mut rng).f, "acquire");

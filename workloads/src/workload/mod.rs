@@ -1,4 +1,4 @@
-//! The workloads: a file each, with its [`Parameters`] and its generator, and a line of the table below.
+//! The workloads: a file each, with its [`WorkloadParameters`] and its generator, and a line of the table below.
 //!
 //! From the table come `[workload.<name>]` of a spec with all its errors, `duress workloads`, and which clients can carry
 //! which workload. What is added needs a `mod` and a line here, and nothing elsewhere.
@@ -13,7 +13,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::SpecError;
-use crate::generator::{CatalogueEntry, Parameters, Workload};
+use crate::generator::{CatalogueEntry, Workload, WorkloadParameters};
+use crate::op::Operation;
 
 /// Makes [`WorkloadSpec`] and [`bounds`] of the table: the name in a spec, in CamelCase, and the type of the parameters.
 macro_rules! workloads {
@@ -32,7 +33,7 @@ macro_rules! workloads {
             /// What is said about it, its model and its properties among that.
             pub fn about(&self) -> &'static CatalogueEntry {
                 match self {
-                    $(WorkloadSpec::$name(_) => &<$parameters as Parameters>::ABOUT,)*
+                    $(WorkloadSpec::$name(_) => &<$parameters as WorkloadParameters>::ABOUT,)*
                 }
             }
 
@@ -59,12 +60,12 @@ macro_rules! workloads {
 
         /// Every workload.
         pub fn catalogue() -> Vec<CatalogueEntry> {
-            vec![$(<$parameters as Parameters>::ABOUT),*]
+            vec![$(<$parameters as WorkloadParameters>::ABOUT),*]
         }
 
         /// What the numbers of every workload may be: its name, and the rows of a Markdown table.
         pub fn bounds() -> Vec<(&'static str, Vec<String>)> {
-            vec![$((<$parameters as Parameters>::ABOUT.name, <$parameters as Parameters>::bounds())),*]
+            vec![$((<$parameters as WorkloadParameters>::ABOUT.name, <$parameters as WorkloadParameters>::bounds())),*]
         }
     };
 }
@@ -74,6 +75,26 @@ workloads! {
     Set(set::SetSpec);
     Append(append::AppendSpec);
     Lock(lock::LockSpec);
+}
+
+/// What the holder of a lock does between acquiring and releasing it: nothing that the system sees.
+pub const HOLD: &str = "hold";
+
+/// Every operation that some workload asks of a system, by the name that a `system.toml` has for it: `read` is of a key,
+/// `read-all` of everything.
+pub fn operations() -> Vec<(String, Operation)> {
+    let mut all: Vec<Operation> = Vec::new();
+    for operation in catalogue().into_iter().flat_map(|workload| workload.operations) {
+        if operation.f != HOLD && !all.contains(operation) {
+            all.push(*operation);
+        }
+    }
+    let named = |operation: &Operation| {
+        let twice = !operation.keyed && all.contains(&Operation::on_key(operation.f));
+        let suffix = if twice { "-all" } else { "" };
+        (format!("{}{suffix}", operation.f), *operation)
+    };
+    all.iter().map(named).collect()
 }
 
 impl WorkloadSpec {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::{Bound, SpecError, weight};
-use crate::generator::{CatalogueEntry, Parameters, Workload};
+use crate::generator::{CatalogueEntry, Workload, WorkloadParameters};
 use crate::op::{Op, Operation};
 
 /// What a spec says of the register workload.
@@ -87,7 +87,7 @@ pub struct Register {
     seen: Vec<Value>,
 }
 
-impl Parameters for RegisterSpec {
+impl WorkloadParameters for RegisterSpec {
     const ABOUT: CatalogueEntry = CatalogueEntry {
         name: "register",
         description: "reads, writes and compare-and-set over many keys",

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bounds::{Bound, SpecError, share};
-use crate::generator::{CatalogueEntry, Parameters, Workload};
+use crate::generator::{CatalogueEntry, Workload, WorkloadParameters};
 use crate::op::{Op, Operation};
 
 /// What a spec says of the set workload.
@@ -37,7 +37,7 @@ pub struct Set {
 
 const READ: Bound<f64> = share("read");
 
-impl Parameters for SetSpec {
+impl WorkloadParameters for SetSpec {
     const ABOUT: CatalogueEntry = CatalogueEntry {
         name: "set",
         description: "adds unique elements and reads them all; for the property nothing-lost",

@@ -7,7 +7,7 @@ mod op;
 
 pub use self::op::CounterOp;
 use crate::history::{Datum, Val};
-use crate::model::{Call, Decision, Hints, Model, Operation, Shortcuts};
+use crate::model::{Call, Decision, Hints, Model, Operation, Shortcuts, Telling, Words};
 
 /// A counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,10 @@ impl Model for Counter {
         self
     }
 
+    fn words(&self) -> &impl Words<CounterOp, i64> {
+        self
+    }
+
     fn shortcuts(&self) -> &impl Shortcuts<CounterOp> {
         self
     }
@@ -63,6 +67,36 @@ impl Model for Counter {
 impl Hints<CounterOp, i64> for Counter {
     fn observes_only(&self, op: &CounterOp) -> bool {
         matches!(op, CounterOp::Read(_) | CounterOp::Add(0))
+    }
+}
+
+impl Words<CounterOp, i64> for Counter {
+    /// `the read of process 2 returned 2, and what had been added by then is 3`; between two bounds, where some of it may
+    /// have come later.
+    fn tell(&self, telling: &Telling<'_, CounterOp>) -> Option<String> {
+        let read = telling.culprit;
+        let CounterOp::Read(found) = read.op else {
+            return None;
+        };
+        let (mut least, mut most) = (0_i64, 0_i64);
+        for other in telling.part.iter().filter(|other| other.invoke < read.ret) {
+            let CounterOp::Add(by) = other.op else {
+                continue;
+            };
+            match telling.before(other, read) {
+                true => (least, most) = (least.wrapping_add(by), most.wrapping_add(by)),
+                false if by < 0 => least = least.wrapping_add(by),
+                false => most = most.wrapping_add(by),
+            }
+        }
+        let who = telling.who(read);
+        let sum = match least == most {
+            true => least.to_string(),
+            false => format!("{least} at least and {most} at most"),
+        };
+        let outside = found < least || found > most;
+        outside
+            .then(|| format!("the read of {who} returned {found}, and what had been added by then is {sum}"))
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! `{"f":"append","key":"a","value":"x 0 1 y"}`. A key begins absent; `get` of an absent key is `null` or `""`, and
 //! appending to one is putting. Strings that are appended to grow long, and a search has many states in hand, so a
-//! state is not the string but its [`Print`].
+//! state is not the string but its [`Print`]. An order that holds by prints is replayed once with the strings themselves.
 
 mod as_register;
+mod exact;
 mod op;
 mod texts;
 
@@ -68,6 +69,10 @@ impl Model for Kv {
             (KvOp::Append(..), Content::Value(_)) => {}
             (KvOp::Delete, _) => next.push(Content::Absent),
         }
+    }
+
+    fn holds_exactly(&self, part: &[Operation<KvOp>], order: &[u32], values: &Values) -> bool {
+        exact::holds(part, order, values)
     }
 
     fn hints(&self) -> &impl Hints<KvOp, Content> {

@@ -10,10 +10,11 @@
 
 mod holds;
 mod op;
+mod words;
 
 pub use self::op::LockOp;
 use crate::history::{Val, Values};
-use crate::model::{Call, Decision, Hints, Model, Operation, Shortcuts, Words};
+use crate::model::{Call, Decision, Hints, Model, Operation, Shortcuts, Telling, Words};
 use crate::object::shared::balance::balance;
 
 /// What a lock looks at.
@@ -117,6 +118,10 @@ impl Hints<LockOp, Held> for Lock {
 impl Words<LockOp, Held> for Lock {
     fn show(&self, state: &Held, _values: &Values) -> String {
         if state.by.is_some() { "it held" } else { "it free" }.to_owned()
+    }
+
+    fn tell(&self, telling: &Telling<'_, LockOp>) -> Option<String> {
+        words::tell(telling)
     }
 }
 

@@ -4,10 +4,11 @@
 
 mod direct;
 mod op;
+mod words;
 
 pub use self::op::LogOp;
 use crate::history::{Val, Values};
-use crate::model::{Call, Decision, Hints, Model, Operation, Part, Shortcuts, Words};
+use crate::model::{Call, Decision, Hints, Model, Operation, Part, Shortcuts, Telling, Words};
 use crate::object::shared::lists::{SHOWN_MAX, show_end};
 use crate::object::shared::print::Print;
 
@@ -74,6 +75,18 @@ impl Model for Log {
         }
     }
 
+    /// Value by value, and not by the print.
+    fn holds_exactly(&self, part: &[Operation<LogOp>], order: &[u32], _values: &Values) -> bool {
+        let mut written: Vec<Val> = Vec::with_capacity(order.len());
+        order.iter().all(|&at| match &part[at as usize].op {
+            LogOp::Append(value, _) => {
+                written.push(*value);
+                true
+            }
+            LogOp::Read(found) => **found == *written,
+        })
+    }
+
     fn hints(&self) -> &impl Hints<LogOp, Written> {
         self
     }
@@ -114,6 +127,10 @@ impl Words<LogOp, Written> for Log {
         let count = state.print.len() as usize;
         let shown = &state.end[SHOWN_MAX - count.min(SHOWN_MAX)..];
         show_end(count - shown.len(), shown.iter().copied(), values)
+    }
+
+    fn tell(&self, telling: &Telling<'_, LogOp>) -> Option<String> {
+        words::tell(telling)
     }
 }
 

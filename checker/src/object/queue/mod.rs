@@ -4,12 +4,13 @@
 //! or nothing if there was none.
 
 mod direct;
+mod words;
 
 use std::collections::VecDeque;
 
 use crate::history::Val;
 use crate::model::{Call, Hints, Model, Shortcuts, Words};
-use crate::object::shared::element_op::{ElementOp, ElementShortcuts, ElementWords};
+use crate::object::shared::element_op::{ElementOp, ElementShortcuts};
 
 /// A queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Model for Queue {
     }
 
     fn words(&self) -> &impl Words<ElementOp, VecDeque<Val>> {
-        &ElementWords
+        &words::WORDS
     }
 
     fn shortcuts(&self) -> &impl Shortcuts<ElementOp> {

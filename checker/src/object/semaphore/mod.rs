@@ -7,7 +7,7 @@ mod op;
 
 pub use self::op::Permits;
 use crate::history::{Val, Values};
-use crate::model::{Call, Decision, Model, Operation, Shortcuts, Words};
+use crate::model::{Call, Decision, Model, Operation, Shortcuts, Telling, Words};
 use crate::object::shared::balance::balance;
 
 /// Permits that a semaphore may have.
@@ -80,6 +80,38 @@ impl Model for Semaphore {
 impl Words<Permits, i64> for Semaphore {
     fn show(&self, used: &i64, _values: &Values) -> String {
         format!("{used} of {} permits taken", self.permits)
+    }
+
+    /// `process 2 acquired 1 while 1 of 1 permits were taken for certain`, and the like of a release.
+    fn tell(&self, telling: &Telling<'_, Permits>) -> Option<String> {
+        let culprit = telling.culprit;
+        let others =
+            || (telling.part.iter()).filter(|other| other.row != culprit.row && other.invoke < culprit.ret);
+        // What counts for certain is over; what need not count is still open.
+        let sum = |counts: fn(i64) -> bool| -> i64 {
+            let over = others()
+                .filter(|other| telling.before(other, culprit))
+                .map(|other| other.op.0);
+            let open = others()
+                .filter(|other| !telling.before(other, culprit))
+                .map(|other| other.op.0);
+            over.sum::<i64>() + open.filter(|change| counts(*change)).sum::<i64>()
+        };
+        let (least, most) = (sum(|change| change < 0), sum(|change| change > 0));
+        let (who, count) = (telling.who(culprit), culprit.op.0);
+        if count > 0 && least + count > self.permits {
+            return Some(format!(
+                "{who} acquired {count} while {least} of {} permits were certainly taken",
+                self.permits
+            ));
+        }
+        (most + count < 0).then(|| {
+            let released = -count;
+            format!(
+                "{who} released {released} while no more than {} can have been taken",
+                most.max(0)
+            )
+        })
     }
 }
 

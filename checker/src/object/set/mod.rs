@@ -5,15 +5,19 @@
 mod elements;
 mod growing;
 mod op;
+mod words;
 
 use std::slice;
 use std::sync::Arc;
 
 pub use self::op::SetOp;
 use crate::history::{Val, Values};
-use crate::model::{Call, Decision, Hints, Model, Operation, Part, Shortcuts, Words};
+use crate::model::{Call, Decision, Hints, Model, Operation, Part, Shortcuts, Telling, Words};
 use crate::object::shared::element_op::single;
 use crate::object::shared::lists::show_list;
+
+/// So many elements of a read are worth being explained one by one.
+const FEW: usize = 8;
 
 /// A set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,8 +128,14 @@ impl Words<SetOp, Vec<Val>> for Set {
     fn needs<'op>(&self, op: &'op SetOp) -> &'op [Val] {
         match op {
             SetOp::Contains(value, true) => slice::from_ref(value),
+            // Of a long list most elements have nothing to do with what is wrong.
+            SetOp::Read(elements) if elements.len() <= FEW => elements,
             _ => &[],
         }
+    }
+
+    fn tell(&self, telling: &Telling<'_, SetOp>) -> Option<String> {
+        words::tell(telling)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::slice;
 
 use crate::history::{Datum, Val, Values};
-use crate::model::{Call, Decision, Operation, Shortcuts, Words};
+use crate::model::{Call, Decision, Operation, Shortcuts, Telling, Words};
 use crate::object::shared::lists::show_list;
 
 /// An operation on a collection that elements are put into and taken out of.
@@ -57,7 +57,94 @@ impl ElementOp {
 }
 
 /// The words of an object whose state is a list of its elements.
-pub(crate) struct ElementWords;
+pub(crate) struct ElementWords {
+    /// What became of an element that was taken.
+    pub taken: &'static str,
+    /// And of one that was put in.
+    pub put: &'static str,
+    /// What is wrong with the order in which elements were taken, if it is.
+    pub order: fn(&Telling<'_, ElementOp>, &ElementWords) -> Option<String>,
+}
+
+impl ElementWords {
+    /// What any such object may have done wrong with one element, or with none.
+    fn tell_of_one(&self, telling: &Telling<'_, ElementOp>) -> Option<String> {
+        let count = |op: ElementOp| telling.part.iter().filter(|other| other.op == op).count();
+        match telling.culprit.op {
+            ElementOp::Take(value) => {
+                let (takes, puts) = (count(ElementOp::Take(value)), count(ElementOp::Put(value)));
+                let (taken, put) = (self.taken, self.put);
+                let value = telling.value(value);
+                match (takes, puts) {
+                    (2, 1) => Some(format!("{value} was {taken} twice, and {put} once")),
+                    (3.., _) if takes > puts => Some(format!(
+                        "{value} was {taken} {takes} times, and {put} {puts} times"
+                    )),
+                    _ => None,
+                }
+            }
+            ElementOp::Empty => {
+                let taken = |value| may_be_taken(telling, value, telling.culprit.ret);
+                let left = telling.earlier().find_map(|other| match other.op {
+                    ElementOp::Put(value) if !taken(value) => Some((other, value)),
+                    _ => None,
+                });
+                let (put, value) = left?;
+                Some(format!(
+                    "{} found it empty, while {}, {} by {} before, had not been {}",
+                    telling.who(telling.culprit),
+                    telling.value(value),
+                    self.put,
+                    telling.who(put),
+                    self.taken
+                ))
+            }
+            ElementOp::Put(_) | ElementOp::TakeAny => None,
+        }
+    }
+}
+
+/// Whether somebody who asked before that event may have taken this element.
+pub(crate) fn may_be_taken(telling: &Telling<'_, ElementOp>, value: Val, before: u32) -> bool {
+    let took = |op| op == ElementOp::TakeAny || op == ElementOp::Take(value);
+    telling
+        .part
+        .iter()
+        .any(|other| took(other.op) && other.invoke < before)
+}
+
+/// Where an element was put in and where it was taken, of a proof that has each of it at most once.
+pub(crate) struct Stay<'a> {
+    pub value: Val,
+    pub put: &'a Operation<ElementOp>,
+    pub take: Option<&'a Operation<ElementOp>>,
+}
+
+/// The stays of all elements of a proof; `None` if one is put in or taken more than once.
+pub(crate) fn stays<'a>(telling: &Telling<'a, ElementOp>) -> Option<Vec<Stay<'a>>> {
+    let mut stays: Vec<Stay<'a>> = Vec::new();
+    for put in telling.core {
+        if let ElementOp::Put(value) = put.op {
+            if stays.iter().any(|stay| stay.value == value) {
+                return None;
+            }
+            stays.push(Stay {
+                value,
+                put,
+                take: None,
+            });
+        }
+    }
+    for take in telling.core {
+        if let ElementOp::Take(value) = take.op {
+            let stay = stays.iter_mut().find(|stay| stay.value == value)?;
+            if stay.take.replace(take).is_some() {
+                return None;
+            }
+        }
+    }
+    Some(stays)
+}
 
 impl<State: Debug> Words<ElementOp, State> for ElementWords
 where
@@ -73,6 +160,10 @@ where
 
     fn needs<'op>(&self, op: &'op ElementOp) -> &'op [Val] {
         op.taken()
+    }
+
+    fn tell(&self, telling: &Telling<'_, ElementOp>) -> Option<String> {
+        self.tell_of_one(telling).or_else(|| (self.order)(telling, self))
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! A search has many states in hand. Instead of a string or a list it holds the length and two fingerprints,
 //! polynomials modulo 2^61 - 1 at different points, from which that of any concatenation follows. Equal sequences have
-//! equal fingerprints; that two of `n` different ones of length up to `l` have, has a chance below `n^2 l / 2^121`.
+//! equal fingerprints, so what is impossible by fingerprints is impossible. That two of `n` different ones of length up to
+//! `l` have equal ones has a chance below `n^2 l / 2^121`, unless somebody looked for them: so an order that holds by
+//! fingerprints is no proof yet, and is [replayed](crate::model::Model::holds_exactly) with the sequences themselves.
 
 const PRIME: u64 = (1 << 61) - 1;
 const POINTS: [u64; 2] = [0x0C3A_5F1B_9D27_E411, 0x1B9E_03D7_64A8_F253];

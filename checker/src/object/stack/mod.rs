@@ -5,10 +5,11 @@
 
 mod direct;
 mod tree;
+mod words;
 
 use crate::history::Val;
 use crate::model::{Call, Hints, Model, Shortcuts, Words};
-use crate::object::shared::element_op::{ElementOp, ElementShortcuts, ElementWords};
+use crate::object::shared::element_op::{ElementOp, ElementShortcuts};
 
 /// A stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl Model for Stack {
     }
 
     fn words(&self) -> &impl Words<ElementOp, Vec<Val>> {
-        &ElementWords
+        &words::WORDS
     }
 
     fn shortcuts(&self) -> &impl Shortcuts<ElementOp> {

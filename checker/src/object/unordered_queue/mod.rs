@@ -18,6 +18,13 @@ fn put(state: &mut Vec<Val>, value: Val) {
     state.insert(at, value);
 }
 
+/// In any order: nothing can be wrong with that.
+const WORDS: ElementWords = ElementWords {
+    taken: "taken",
+    put: "put in",
+    order: |_, _| None,
+};
+
 impl Model for UnorderedQueue {
     type Op = ElementOp;
     /// Elements in order of their names.
@@ -64,7 +71,7 @@ impl Model for UnorderedQueue {
     }
 
     fn words(&self) -> &impl Words<ElementOp, Vec<Val>> {
-        &ElementWords
+        &WORDS
     }
 
     fn shortcuts(&self) -> &impl Shortcuts<ElementOp> {

@@ -4,12 +4,13 @@
 //! right is found here.
 
 mod objects;
+mod reductions;
 mod texts;
 
-use duress_checker::certify::explains;
 use duress_checker::generate::Random;
 use duress_checker::history::{NEVER, Val};
-use duress_checker::model::{Decision, Model, Part, Shortcuts};
+use duress_checker::laws::Looked;
+use duress_checker::model::{Model, Part};
 
 use crate::against_brute_force::{agree, rounds};
 
@@ -45,30 +46,47 @@ fn simulate<Op>(
     }
 }
 
-/// How many histories held, and for how many of all the path had an answer.
-fn paths<M: Model>(model: &M, answered_percent_min: u64, mut make: impl FnMut(&mut Random) -> Part<M::Op>) {
-    let (mut held, mut broken, mut answered) = (0, 0, 0);
+/// So many in a hundred histories have an answer without search, and so many are divided, resolved or focused on.
+#[derive(Default)]
+struct AtLeast {
+    decided: u64,
+    divided: u64,
+    resolved: u64,
+    focused: u64,
+}
+
+/// Everything agrees on these histories, of which enough hold and enough don't, and the path has an answer often enough.
+fn paths<M: Model>(model: &M, decided_percent_min: u64, make: impl FnMut(&mut Random) -> Part<M::Op>) {
+    let at_least = AtLeast {
+        decided: decided_percent_min,
+        ..AtLeast::default()
+    };
+    looked_at(model, &at_least, make);
+}
+
+fn looked_at<M: Model>(model: &M, at_least: &AtLeast, mut make: impl FnMut(&mut Random) -> Part<M::Op>) {
+    let mut all = Vec::new();
     for seed in 0..rounds() {
         let part = make(&mut Random::new(seed));
-        match agree(model, &part, seed) {
-            true => held += 1,
-            false => broken += 1,
-        }
-        answered += u64::from(match model.shortcuts().decide(&part) {
-            Some(Decision::Core(_)) => true,
-            Some(found) => explains(model, &part, &found),
-            None => false,
-        });
+        all.push(agree(model, &part, seed));
     }
-    let total = rounds();
+    let count = |is: fn(&Looked) -> bool| all.iter().filter(|looked| is(looked)).count() as u64;
+    let (total, held) = (rounds(), count(|looked| looked.holds));
     assert!(
-        held * 10 > total && broken * 20 > total,
-        "{held} held, {broken} broken"
+        held * 10 > total && (total - held) * 20 > total,
+        "{held} of {total} held"
     );
-    assert!(
-        answered * 100 >= total * answered_percent_min,
-        "{answered} of {total} answered"
-    );
+    for (what, found, percent_min) in [
+        ("decided", count(|looked| looked.decided), at_least.decided),
+        ("divided", count(|looked| looked.divided), at_least.divided),
+        ("resolved", count(|looked| looked.resolved), at_least.resolved),
+        ("focused", count(|looked| looked.focused), at_least.focused),
+    ] {
+        assert!(
+            found * 100 >= total * percent_min,
+            "{found} of {total} were {what}"
+        );
+    }
 }
 
 /// Shapes: how many operations, how many at a time, how many in a hundred unknown.

@@ -94,7 +94,7 @@ impl ComposeCluster {
     /// Learns addresses from the engine, and makes sure that the override did what it was for.
     async fn find_nodes(&mut self) -> Result<(), ClusterError> {
         self.find_containers().await?;
-        let shared = self.shared_network()?.to_owned();
+        let shared = self.shared_network()?;
         for name in &self.config.nodes {
             let container = self.engine.container(&self.container_of(name)?).await?;
             if let Some(policy) = restart_policy(&container) {
@@ -103,7 +103,7 @@ impl ComposeCluster {
                     why: format!("its container has restart policy {policy} in spite of the override"),
                 });
             }
-            let node = node_of(&container, name, &shared, &self.project)?;
+            let node = node_of(&container, name, &shared)?;
             for address in std::iter::once(node.ipv4.into()).chain(node.ipv6.map(IpAddr::from)) {
                 let source = source_address(address)?;
                 if !self.gateways.contains(&source) {

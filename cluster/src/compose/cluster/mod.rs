@@ -17,13 +17,17 @@ use super::config::ComposeConfig;
 use super::container::{addresses, data_on_host, node_of, program_state};
 use super::engine::Engine;
 use super::helper::{self, Helper};
-use super::mark::Mark;
+use super::mark::{Mark, project_name};
+use super::override_file;
 use super::plan::no_image;
 use super::resolved::Resolved;
 use super::sweep;
 use super::tool::{Project, Tool, UP_TIME_MAX};
 use crate::procfs::living;
-use crate::{Cluster, ClusterError, Node, NodeAddresses, Place, ProgramState, ReplaceImage};
+use crate::{
+    Cluster, ClusterError, FileEnd, LogFile, LogPath, Node, NodeAddresses, NodeFiles, Place, ProgramState,
+    ReplaceImage,
+};
 
 /// Until the engine has noticed that a container's program is dead.
 const NOTICE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -51,7 +55,7 @@ impl ComposeCluster {
     /// Runs this program with these arguments in a container of the run's, in the PID namespace of the machine that the
     /// engine runs on, as root. It goes down with the cluster.
     pub async fn start_helper(&self, arguments: &[&str]) -> Result<Helper, ClusterError> {
-        let name = format!("{}-agent", sweep::project_name(&self.config.run));
+        let name = format!("{}-agent", project_name(&self.config.run));
         let labels = self.mark.labels().into_iter().collect();
         helper::start(&self.engine, &name, labels, arguments).await
     }
@@ -74,13 +78,16 @@ impl ComposeCluster {
     /// The override file as it is now.
     pub fn override_yaml(&self) -> String {
         let additions = self.additions.lock().expect("no panic while it is held");
-        additions.to_yaml(&self.resolved, self.tool.generation)
+        override_file::text(&additions, &self.resolved, self.tool.generation)
     }
 
-    /// Name of the network that nodes are addressed by.
-    pub(super) fn shared_network(&self) -> Result<&str, ClusterError> {
-        self.resolved
-            .shared_network(&self.config.nodes, self.config.network.as_deref())
+    /// The engine's name of the network that nodes are addressed by.
+    pub(super) fn shared_network(&self) -> Result<String, ClusterError> {
+        let nodes = &self.config.nodes;
+        let key = self
+            .resolved
+            .shared_network(nodes, self.config.network.as_deref())?;
+        Ok(self.resolved.network_on_engine(key, &self.project.name))
     }
 
     fn container_of(&self, node: &str) -> Result<String, ClusterError> {
@@ -115,6 +122,10 @@ impl Cluster for ComposeCluster {
         Some(self)
     }
 
+    fn node_files(&self) -> Option<&dyn NodeFiles> {
+        Some(self)
+    }
+
     fn images(&self) -> Option<&dyn ReplaceImage> {
         Some(self)
     }
@@ -137,11 +148,14 @@ impl Cluster for ComposeCluster {
                 });
             }
         };
-        let data = self
-            .config
-            .data
-            .as_deref()
-            .map(|path| data_on_host(&container, path, pid));
+        // A folder of the run is named as itself: an engine with mounts of its own, as one without root has, mounts it
+        // where only the engine sees it.
+        let own = {
+            let additions = self.additions.lock().expect("no panic while it is held");
+            additions.data.get(node).map(|folder| folder.outside.clone())
+        };
+        let inside = self.config.data.as_deref();
+        let data = own.or_else(|| Some(data_on_host(&container, inside?, pid)));
         Ok(Place {
             name: node.to_owned(),
             pid,
@@ -192,7 +206,27 @@ impl Cluster for ComposeCluster {
 impl NodeAddresses for ComposeCluster {
     async fn current(&self, node: &str) -> Result<Node, ClusterError> {
         let container = self.engine.container(&self.container_of(node)?).await?;
-        node_of(&container, node, self.shared_network()?, &self.project)
+        node_of(&container, node, &self.shared_network()?)
+    }
+}
+
+#[async_trait]
+impl NodeFiles for ComposeCluster {
+    async fn read_end(&self, node: &str, file: &LogFile, bytes_max: u64) -> Result<FileEnd, ClusterError> {
+        let path = match (file.path(), self.config.data.as_deref()) {
+            (LogPath::Root(path), _) => path.to_owned(),
+            (LogPath::Data(below), Some(data)) => format!("{}/{below}", data.trim_end_matches('/')),
+            (LogPath::Data(below), None) => {
+                return Err(ClusterError::Invalid {
+                    what: format!("read {below} of {node}"),
+                    why: "the system has no data directory; name one with compose.data in system.toml"
+                        .to_owned(),
+                });
+            }
+        };
+        self.engine
+            .read_end(&self.container_of(node)?, &path, bytes_max)
+            .await
     }
 }
 

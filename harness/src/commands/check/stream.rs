@@ -11,7 +11,7 @@ use duress_checker::history::Remarks;
 use duress_checker::history::jsonl::{self, LINE_BYTES_MAX};
 use duress_checker::linearizability::{CheckError, PROPERTY, WithModel};
 use duress_checker::model::Model;
-use duress_checker::stream::{News, Stream};
+use duress_checker::stream::{News, Stream, UNCERTIFIED};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict, Witness};
 
 use super::{CheckFailure, tell_what_was_skipped};
@@ -115,7 +115,7 @@ fn about(key: &serde_json::Value, reason: &str) -> String {
 }
 
 fn verdict(verdict: Verdict, events: u64, remarks: Remarks) -> PropertyVerdict {
-    let mut detail = format!("{events} events, line by line");
+    let mut detail = format!("{events} events, line by line; {UNCERTIFIED}");
     // At a violation the rest is not read, so nothing is known of an end.
     if !matches!(verdict, Verdict::Violated { .. }) {
         for warning in remarks.warnings() {
@@ -126,6 +126,7 @@ fn verdict(verdict: Verdict, events: u64, remarks: Remarks) -> PropertyVerdict {
         property: PROPERTY.to_owned(),
         verdict,
         detail,
+        decided_by: Vec::new(),
     };
     tell_what_was_skipped(&mut verdict, &remarks);
     verdict

@@ -13,15 +13,23 @@ use std::sync::Arc;
 use duress_checker::history::Effect;
 use serde_json::Value;
 
-use super::{About, Kind, Left, Parameters, at_nodes};
+use super::at_nodes;
+use super::kind::{About, InForceAt, Kind, ParameterError, Parameters, Undone};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 
 pub(super) use steps::KillSteps;
 
-/// What `duress heal` can say of a program that was ended.
-pub(super) const NOTHING_LEFT: &str =
-    "its program was ended and may have to be started; nothing else is left of it";
+/// What can be said of a program that was ended.
+pub(super) fn nothing_left() -> Undone {
+    Undone {
+        said: "its program was ended and may have to be started; nothing else is left of it".to_owned(),
+        answer: Value::Null,
+    }
+}
+
+/// As in specs, schedules and histories.
+const NAME: &str = "kill";
 
 /// The kind.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +37,7 @@ pub struct Kill;
 
 impl Kind for Kill {
     fn name(&self) -> &'static str {
-        "kill"
+        NAME
     }
 
     fn effect(&self) -> Effect {
@@ -44,9 +52,9 @@ impl Kind for Kill {
         }
     }
 
-    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, ParameterError> {
         at_nodes::read(parameters, |id, targets, seed, _| {
-            Box::new(KillSteps::new(id, super::KindRef(&Kill), targets, seed, None))
+            Box::new(KillSteps::new(id, NAME, targets, seed, None))
         })
     }
 
@@ -55,7 +63,7 @@ impl Kind for Kill {
         None
     }
 
-    fn mend(&self, _left: &Left<'_>) -> io::Result<String> {
-        Ok(NOTHING_LEFT.to_owned())
+    fn heal(&self, _at: &InForceAt<'_>) -> io::Result<Undone> {
+        Ok(nothing_left())
     }
 }

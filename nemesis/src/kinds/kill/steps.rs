@@ -8,16 +8,15 @@ use serde_json::{Value, json};
 
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Command, Ending, Process, Processes};
-use crate::kinds::KindRef;
 use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
 use crate::life::shared::Shared;
-use crate::life::technique::{Outcome, Technique};
+use crate::life::technique::{StepOutcome, Technique};
 use crate::targets::Selector;
 
 /// Kills, and with patience restarts: those ask first, and start again at once.
 pub(crate) struct KillSteps {
     id: u64,
-    kind: KindRef,
+    kind: &'static str,
     selector: Selector,
     seed: u64,
     patience: Option<Duration>,
@@ -28,7 +27,7 @@ pub(crate) struct KillSteps {
 impl KillSteps {
     pub fn new(
         id: u64,
-        kind: KindRef,
+        kind: &'static str,
         selector: Selector,
         seed: u64,
         patience: Option<Duration>,
@@ -55,7 +54,7 @@ impl KillSteps {
             .is_empty())
     }
 
-    async fn end(&mut self, shared: &Shared) -> Result<Outcome, AgentError> {
+    async fn end(&mut self, shared: &Shared) -> Result<StepOutcome, AgentError> {
         let mut detail = "";
         if let Some(patience) = self.patience {
             detail = if self.ask_to_end(shared, patience).await? {
@@ -74,7 +73,7 @@ impl KillSteps {
         self.ended.sort_unstable();
         self.ended.dedup_by_key(|process| (process.pid, process.started));
         let pids: Vec<u32> = self.ended.iter().map(|process| process.pid).collect();
-        Ok(Outcome::installed(
+        Ok(StepOutcome::installed(
             format!("ended {} processes{detail}", pids.len()),
             json!({"pids": pids}),
         ))
@@ -91,40 +90,40 @@ impl Technique for KillSteps {
         self.patience.is_none()
     }
 
-    async fn prepare(&mut self, shared: &Shared) -> Outcome {
+    async fn prepare(&mut self, shared: &Shared) -> StepOutcome {
         match aim(shared, self.id, self.kind, &self.selector, self.seed, |_| None).await {
-            Ok((places, outcome)) => {
-                self.places = places;
-                outcome
+            Ok(aimed) => {
+                self.places = aimed.places;
+                aimed.outcome
             }
             Err(outcome) => outcome,
         }
     }
 
-    async fn inject(&mut self, shared: &Shared) -> Outcome {
-        Outcome::of(self.end(shared).await)
+    async fn inject(&mut self, shared: &Shared) -> StepOutcome {
+        StepOutcome::of(self.end(shared).await)
     }
 
-    async fn verify(&mut self, shared: &Shared) -> Outcome {
+    async fn verify(&mut self, shared: &Shared) -> StepOutcome {
         let alive = watch(shared, &self.ended, EFFECT_WAIT_MAX, <[Process]>::is_empty).await;
-        Outcome::of(alive.map(|alive| {
+        StepOutcome::of(alive.map(|alive| {
             if self.ended.is_empty() {
-                return Outcome::indeterminate("no process was there to be ended", Value::Null);
+                return StepOutcome::indeterminate("no process was there to be ended", Value::Null);
             }
             if alive.is_empty() {
-                return Outcome::installed(
+                return StepOutcome::installed(
                     format!("all {} processes are gone", self.ended.len()),
                     Value::Null,
                 );
             }
-            Outcome::indeterminate(
+            StepOutcome::indeterminate(
                 format!("{} processes live", alive.len()),
                 json!({"processes": alive}),
             )
         }))
     }
 
-    async fn look(&mut self, shared: &Shared) -> Outcome {
+    async fn look(&mut self, shared: &Shared) -> StepOutcome {
         let mut running = Vec::new();
         for place in &self.places {
             match runs_again(shared, &place.name).await {
@@ -134,16 +133,16 @@ impl Technique for KillSteps {
             }
         }
         if running.is_empty() {
-            return Outcome::installed("nothing runs there", Value::Null);
+            return StepOutcome::installed("nothing runs there", Value::Null);
         }
-        Outcome::indeterminate(running.join("; "), Value::Null)
+        StepOutcome::indeterminate(running.join("; "), Value::Null)
     }
 
-    async fn recheck(&mut self, shared: &Shared) -> Outcome {
+    async fn recheck(&mut self, shared: &Shared) -> StepOutcome {
         self.look(shared).await
     }
 
-    async fn heal(&mut self, shared: &Shared) -> Outcome {
+    async fn heal(&mut self, shared: &Shared) -> StepOutcome {
         let mut details = Vec::new();
         let mut failed = Vec::new();
         for place in &self.places {
@@ -154,12 +153,12 @@ impl Technique for KillSteps {
         }
         if !failed.is_empty() {
             failed.extend(details);
-            return Outcome::indeterminate(failed.join("; "), Value::Null);
+            return StepOutcome::indeterminate(failed.join("; "), Value::Null);
         }
-        Outcome::installed(details.join("; "), Value::Null)
+        StepOutcome::installed(details.join("; "), Value::Null)
     }
 
-    async fn verify_healed(&mut self, shared: &Shared) -> Outcome {
+    async fn verify_healed(&mut self, shared: &Shared) -> StepOutcome {
         let mut failed = Vec::new();
         for place in &self.places {
             let node = &place.name;
@@ -177,9 +176,9 @@ impl Technique for KillSteps {
             }
         }
         if failed.is_empty() {
-            return Outcome::installed("runs and is ready", Value::Null);
+            return StepOutcome::installed("runs and is ready", Value::Null);
         }
-        Outcome::indeterminate(failed.join("; "), Value::Null)
+        StepOutcome::indeterminate(failed.join("; "), Value::Null)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The agent's half of a partition: which rules are in force where, how they get there and go away.
 //!
-//! A namespace that has rules is kept open, so that they can be removed even if all its processes die before.
+//! A namespace that has rules is kept open, so that they can be looked at even if all its processes have died.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,13 +13,13 @@ use std::time::Instant;
 use duress_cluster::Place;
 use serde_json::Value;
 
-use super::order::{Dropped, DroppedFrom, Rule, RulesSeen, Took};
-use crate::agent::apart::check_apart;
+use super::order::{DroppedFrom, Rule, RulesSeen, Took};
 use crate::agent::firewall::{Backend, within};
-use crate::agent::part::{AgentPart, Healed, read, write};
-use crate::agent::protocol::{Identity, Link, Mark, Point, Reachability};
+use crate::agent::part::{AgentPart, Injected, read, write};
+use crate::agent::protocol::{Link, Mark, Point, Process, Reachability};
 use crate::agent::rules::Seen;
 use crate::agent::{outside, probe};
+use crate::kinds::kind::InForceAt;
 
 /// All that partitions did to networks.
 pub struct Network {
@@ -133,53 +133,6 @@ impl Network {
             node.faults.insert(fault, Cut::new(&rule.drop_from));
         }
         results.into_iter().collect()
-    }
-
-    /// Removes the rules of a fault everywhere. What can't be removed is still remembered.
-    fn mend(&mut self, fault: u64) -> io::Result<Vec<Dropped>> {
-        let Some(backend) = &self.backend else {
-            return Ok(Vec::new());
-        };
-        let broken: Vec<(u64, &Broken)> = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.faults.contains_key(&fault))
-            .map(|(id, node)| (*id, node))
-            .collect();
-        let results: Vec<(u64, String, io::Result<Option<u64>>)> = thread::scope(|scope| {
-            let workers: Vec<_> = broken
-                .iter()
-                .map(|(_, node)| scope.spawn(|| within(&node.netns, || backend.remove(Some(fault)))))
-                .collect();
-            let results = workers.into_iter().map(join);
-            broken
-                .iter()
-                .zip(results)
-                .map(|((inode, node), result)| (*inode, node.name.clone(), result))
-                .collect()
-        });
-        let mut dropped = Vec::new();
-        let mut failed = None;
-        for (inode, name, result) in results {
-            match result {
-                Ok(packets) => {
-                    dropped.push(Dropped {
-                        node: name,
-                        packets: packets.unwrap_or(0),
-                    });
-                    if let Some(node) = self.nodes.get_mut(&inode) {
-                        node.faults.remove(&fault);
-                    }
-                }
-                Err(error) => {
-                    failed = Some(io::Error::other(format!(
-                        "remove the rules of fault {fault} from {name}: {error}"
-                    )));
-                }
-            }
-        }
-        self.nodes.retain(|_, node| !node.faults.is_empty());
-        failed.map_or(Ok(dropped), Err)
     }
 
     /// Puts every rule of a node in force in the namespace where it is now, and forgets the one where it was.
@@ -313,12 +266,14 @@ impl AgentPart for Network {
         self.can_cut(place)
     }
 
-    fn inject(&mut self, fault: u64, order: Value) -> io::Result<Value> {
+    fn inject(&mut self, fault: u64, order: Value, _kept: &[Process]) -> io::Result<Injected> {
         let began = Instant::now();
         let rules: Vec<Rule> = read(order)?;
         self.cut(fault, &rules)?;
-        write(&Took {
-            micros: began.elapsed().as_micros() as u64,
+        let micros = began.elapsed().as_micros() as u64;
+        Ok(Injected {
+            answer: write(&Took { micros })?,
+            held: Vec::new(),
         })
     }
 
@@ -332,39 +287,27 @@ impl AgentPart for Network {
         write(&self.probe(&points)?)
     }
 
-    fn heal(&mut self, fault: u64) -> io::Result<Healed> {
-        let dropped = self.mend(fault)?;
-        Ok(Healed {
-            said: format!("removed the rules of fault {fault} from {} nodes", dropped.len()),
-            answer: write(&dropped)?,
-        })
-    }
-
     fn follow(&mut self, place: &Place) -> io::Result<Vec<u64>> {
         self.put_back(place)
     }
 
-    fn in_force(&self) -> Vec<u64> {
-        let mut faults: Vec<u64> = self
-            .nodes
-            .values()
-            .flat_map(|node| node.faults.keys().copied())
-            .collect();
-        faults.sort_unstable();
-        faults.dedup();
-        faults
+    fn forget(&mut self, fault: u64, node: &str) {
+        for broken in self.nodes.values_mut().filter(|broken| broken.name == node) {
+            broken.faults.remove(&fault);
+        }
+        self.nodes.retain(|_, broken| !broken.faults.is_empty());
     }
 }
 
-/// Removes every chain of a run from a node's network namespace. Returns the packets that they had dropped, `None` if
-/// there were none of them.
-pub fn remove_chains(node: &Identity, mark: &Mark) -> io::Result<Option<u64>> {
-    check_apart(node, "net", node.net)?;
-    let (inode, file) = open_netns(&node.place)?;
-    if inode != node.net {
+/// Removes the chain of a fault from a node's network namespace. Returns the packets that it had dropped, `None` if it was
+/// not there.
+pub fn remove_chain(at: &InForceAt<'_>) -> io::Result<Option<u64>> {
+    at.check_apart("net", at.node.net)?;
+    let (inode, netns) = open_netns(&at.node.place)?;
+    if inode != at.node.net {
         return Ok(None);
     }
-    within(&file, || Backend::find(mark.clone())?.remove(None))
+    within(&netns, || Backend::find(at.healer.mark.clone())?.remove(at.fault))
 }
 
 fn join<T>(worker: thread::ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::order::RulesSeen;
 use crate::agent::protocol::{Link, Reachability};
-use crate::life::technique::Outcome;
+use crate::life::technique::StepOutcome;
 
 /// Directed links, `(from, to)`, by the names of the points that were probed.
 pub type Links = BTreeSet<(String, String)>;
@@ -108,10 +108,10 @@ fn lost(seen: &Reachability) -> Vec<String> {
 
 /// What the probes say of a partition: every link that it cuts is silent, and no other but those of other faults. At least
 /// one of its links must be one that both ends could have used: `able` has the points that could.
-pub fn judge_cut(seen: &Reachability, links: &Links, able: &BTreeSet<String>) -> Outcome {
+pub fn judge_cut(seen: &Reachability, links: &Links, able: &BTreeSet<String>) -> StepOutcome {
     let probed = match silent(seen, links) {
         Ok(probed) => probed,
-        Err(why) => return Outcome::indeterminate(why, matrix(seen)),
+        Err(why) => return StepOutcome::indeterminate(why, matrix(seen)),
     };
     let useless = |(from, to): &&(String, String)| !(able.contains(from) && able.contains(to));
     let unused: Vec<String> = probed
@@ -124,7 +124,7 @@ pub fn judge_cut(seen: &Reachability, links: &Links, able: &BTreeSet<String>) ->
             "nobody was hurt: none of its links could have been used, since no process runs at one end: {}",
             unused.join(", ")
         );
-        return Outcome::indeterminate(why, matrix(seen));
+        return StepOutcome::indeterminate(why, matrix(seen));
     }
     let unused = match unused.as_slice() {
         [] => String::new(),
@@ -136,22 +136,22 @@ pub fn judge_cut(seen: &Reachability, links: &Links, able: &BTreeSet<String>) ->
         links.len(),
         gaps(seen, links, &probed)
     );
-    Outcome::installed(detail, matrix(seen))
+    StepOutcome::installed(detail, matrix(seen))
 }
 
 /// What the probes and the rules' counters say of a partition right before it is healed.
-pub fn judge_still_cut(seen: &Reachability, links: &Links, counters: &Counters) -> Outcome {
+pub fn judge_still_cut(seen: &Reachability, links: &Links, counters: &Counters) -> StepOutcome {
     let mut evidence = matrix(seen);
     evidence["dropped"] = counters.to_json();
     let probed = match silent(seen, links) {
         Ok(probed) => probed,
-        Err(why) => return Outcome::indeterminate(why, evidence),
+        Err(why) => return StepOutcome::indeterminate(why, evidence),
     };
     let (system, probes) = counters.dropped();
     if system == 0 {
         let why =
             format!("nobody was hurt: the rules dropped {probes} probes, and not one packet of the system");
-        return Outcome::indeterminate(why, evidence);
+        return StepOutcome::indeterminate(why, evidence);
     }
     let detail = format!(
         "{} of {} directed links are still cut; the rules dropped {system} packets of the system and {probes} probes{}",
@@ -159,7 +159,7 @@ pub fn judge_still_cut(seen: &Reachability, links: &Links, counters: &Counters) 
         links.len(),
         gaps(seen, links, &probed)
     );
-    Outcome::installed(detail, evidence)
+    StepOutcome::installed(detail, evidence)
 }
 
 /// The links of a partition that were probed, if each of them is silent and no other is but those of other faults.
@@ -205,18 +205,18 @@ fn gaps(seen: &Reachability, links: &Links, probed: &Links) -> String {
 }
 
 /// What the probes say once it is healed: all is heard but what other faults cut.
-pub fn judge_healed(seen: &Reachability, links: &Links) -> Outcome {
+pub fn judge_healed(seen: &Reachability, links: &Links) -> StepOutcome {
     let lost = lost(seen);
     if seen.links.is_empty() && !links.is_empty() {
-        return Outcome::indeterminate(
+        return StepOutcome::indeterminate(
             format!("no link could be probed: {}", reasons(seen)),
             matrix(seen),
         );
     }
     if lost.is_empty() {
-        return Outcome::installed("every link is heard that no other fault cuts", matrix(seen));
+        return StepOutcome::installed("every link is heard that no other fault cuts", matrix(seen));
     }
-    Outcome::indeterminate(format!("still silent: {}", lost.join(", ")), matrix(seen))
+    StepOutcome::indeterminate(format!("still silent: {}", lost.join(", ")), matrix(seen))
 }
 
 fn reasons(seen: &Reachability) -> String {
@@ -316,7 +316,7 @@ mod tests {
         }
     }
 
-    /// `10.0.0.2` lost these packets at node a, so many of them probes.
+    /// `10.0.0.2` lost these packets at node a, this many of them probes.
     fn rules(net: u64, missing: &[&str], packets: u64, probes: u64) -> RulesSeen {
         let from = IpAddr::from([10, 0, 0, 2]);
         RulesSeen {

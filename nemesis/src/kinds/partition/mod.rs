@@ -8,6 +8,7 @@
 
 mod agent;
 mod links;
+mod needs;
 pub mod order;
 mod shape;
 mod steps;
@@ -17,20 +18,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duress_checker::history::Effect;
+use duress_cluster::doctor::Requirement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{About, Kind, Left, Parameter, Parameters, json, typed};
+use super::kind::{About, InForceAt, Kind, Parameter, ParameterError, Parameters, Undone, json, typed};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 use crate::life::technique::Technique;
 use crate::targets::Selector;
 
-use agent::{Network, remove_chains};
+use agent::{Network, remove_chain};
+use order::Dropped;
 pub use shape::Shape;
-
-/// As in specs, schedules and histories.
-const NAME: &str = "partition";
 
 /// The kind.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,7 @@ struct PartitionParameters {
 
 impl Kind for Partition {
     fn name(&self) -> &'static str {
-        NAME
+        steps::KIND
     }
 
     fn effect(&self) -> Effect {
@@ -73,35 +73,52 @@ impl Kind for Partition {
         }
     }
 
-    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, ParameterError> {
         if parameters.get("shape").is_none() {
-            return Err(format!("a partition needs a shape: one of {}", shapes()));
+            let what = format!("a partition needs a shape: one of {}", shapes());
+            return Err(ParameterError::whole(what));
         }
         let parameters: PartitionParameters = typed(parameters)?;
         let shape = parameters.shape;
         let name = shape.name();
         if parameters.targets.is_some() && !shape.has_targets() {
-            return Err(format!(
+            let what = format!(
                 "shape {name:?} draws its own nodes; targets go with shapes one, one-way and clients"
-            ));
+            );
+            return Err(ParameterError::at("targets", what));
         }
         let single = parameters.targets.as_ref().is_none_or(Selector::is_single);
         if matches!(shape, Shape::One | Shape::OneWay) && !single {
-            return Err(format!(
+            let what = format!(
                 "shape {name:?} is about a single node: targets may be leader, follower, one, or a list of one name"
-            ));
+            );
+            return Err(ParameterError::at("targets", what));
         }
         Ok(Arc::new(parameters))
+    }
+
+    fn needs(&self) -> &'static [&'static Requirement] {
+        static NEEDS: [&Requirement; 2] = [&needs::IPTABLES, &needs::IP6TABLES];
+        &NEEDS
     }
 
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(Network::new(mark.clone())))
     }
 
-    fn mend(&self, left: &Left<'_>) -> io::Result<String> {
-        Ok(match remove_chains(left.node, left.mark)? {
-            Some(packets) => format!("removed the rules, which had dropped {packets} packets"),
-            None => "no rules were left".to_owned(),
+    fn heal(&self, at: &InForceAt<'_>) -> io::Result<Undone> {
+        let Some(packets) = remove_chain(at)? else {
+            return Ok(Undone {
+                said: "no rules were left".to_owned(),
+                answer: Value::Null,
+            });
+        };
+        Ok(Undone {
+            said: format!("removed the rules, which had dropped {packets} packets"),
+            answer: json(&Dropped {
+                node: at.node.place.name.clone(),
+                packets,
+            }),
         })
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use duress_cluster::Roles;
 use serde::{Deserialize, Serialize};
 
 use crate::dice::Dice;
-use crate::targets::{NoTarget, RoleSelector, Roles, Selector, resolve};
+use crate::targets::{NoTarget, RoleSelector, Selector, resolve};
 
 /// Which links a partition cuts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -222,6 +223,7 @@ mod tests {
         Roles {
             leader: Some("n2".to_owned()),
             followers: vec!["n1".to_owned(), "n3".to_owned()],
+            ..Roles::default()
         }
     }
 

@@ -10,14 +10,14 @@ use super::links::{Counters, Links, judge_cut, judge_healed, judge_still_cut, pa
 use super::order::{Dropped, Rule, RulesSeen, Took};
 use super::shape::{Cut, Shape, links};
 use crate::agent::ends::AgentError;
-use crate::agent::protocol::{Point, Reachability};
+use crate::agent::protocol::{Identity, Point, Reachability};
 use crate::journal::Entry;
-use crate::kinds::KindRef;
 use crate::life::shared::Shared;
-use crate::life::technique::{Outcome, Technique};
+use crate::life::technique::{StepOutcome, Technique};
 use crate::targets::Selector;
 
-const KIND: &str = super::NAME;
+/// As in specs, schedules and histories.
+pub const KIND: &str = "partition";
 
 /// What probes call the place where clients' requests come from. No cluster calls a node so: names of nodes are
 /// hostnames, and these have no space.
@@ -31,6 +31,7 @@ pub(crate) struct PartitionSteps {
     seed: u64,
     cut: Cut,
     rules: Vec<Rule>,
+    nodes: Vec<Identity>,
     counters: Counters,
 }
 
@@ -43,6 +44,7 @@ impl PartitionSteps {
             seed,
             cut: Cut::default(),
             rules: Vec::new(),
+            nodes: Vec::new(),
             counters: Counters::default(),
         }
     }
@@ -61,7 +63,7 @@ impl PartitionSteps {
         self.cut.links.iter().cloned().chain(clients).collect()
     }
 
-    async fn see_cut(&self, shared: &Shared) -> Result<Outcome, AgentError> {
+    async fn see_cut(&self, shared: &Shared) -> Result<StepOutcome, AgentError> {
         let (places, _) = shared.places().await;
         let mut able = shared.able(&places).await?;
         able.insert(CLIENTS.to_owned());
@@ -104,16 +106,14 @@ impl PartitionSteps {
     }
 }
 
-/// What others reach the node by, whether or not it is up to say so itself.
+/// What others reach the node by: where it is now. What it had when the cluster came up may be another's by now, and
+/// counts only while nothing better is known.
 fn addresses(place: &Place, nodes: &[Node]) -> Vec<IpAddr> {
-    let mut all = place.addresses.clone();
-    let node = nodes.iter().find(|node| node.name == place.name);
-    for address in node.into_iter().flat_map(addresses_of) {
-        if !all.contains(&address) {
-            all.push(address);
-        }
+    if !place.addresses.is_empty() {
+        return place.addresses.clone();
     }
-    all
+    let node = nodes.iter().find(|node| node.name == place.name);
+    node.map(addresses_of).unwrap_or_default()
 }
 
 fn addresses_of(node: &Node) -> Vec<IpAddr> {
@@ -129,7 +129,7 @@ impl Technique for PartitionSteps {
         self.cut.targets.clone()
     }
 
-    async fn prepare(&mut self, shared: &Shared) -> Outcome {
+    async fn prepare(&mut self, shared: &Shared) -> StepOutcome {
         let roles = shared.roles(self.needs_leader()).await;
         match links(
             self.shape,
@@ -139,16 +139,16 @@ impl Technique for PartitionSteps {
             self.seed,
         ) {
             Ok(cut) => self.cut = cut,
-            Err(error) => return Outcome::skipped(error.to_string()),
+            Err(error) => return StepOutcome::skipped(error.to_string()),
         }
         let clients = shared.cluster.client_addresses();
         if self.shape == Shape::Clients {
             let observers = shared.cluster.observer_addresses();
             if clients.is_empty() {
-                return Outcome::skipped("this cluster does not say where its clients are");
+                return StepOutcome::skipped("this cluster does not say where its clients are");
             }
             if observers.is_none() {
-                return Outcome::skipped(
+                return StepOutcome::skipped(
                     "clients and the harness look alike here: cutting one would blind the other",
                 );
             }
@@ -181,77 +181,81 @@ impl Technique for PartitionSteps {
             }
         }
         if self.rules.is_empty() {
-            return Outcome::skipped(format!(
+            return StepOutcome::skipped(format!(
                 "no node is there whose links could be cut; {}",
                 absent.join("; ")
             ));
         }
         if let Err(error) = shared.agent.can(KIND, &self.rules[0].place).await {
-            return Outcome::skipped(error.to_string());
+            return StepOutcome::skipped(error.to_string());
         }
         let at = self.rules.iter().map(|rule| rule.place.clone()).collect();
         let identified = shared.identify(at).await;
         let journaled = match identified {
-            Ok(nodes) => shared
-                .note(Entry::Open {
+            Ok(nodes) => {
+                self.nodes = nodes.clone();
+                let open = Entry::Open {
                     fault: self.id,
-                    kind: KindRef(&super::Partition),
+                    kind: KIND.to_owned(),
                     nodes,
-                })
-                .await
-                .map_err(|e| e.to_string()),
+                };
+                shared.note(open).await.map_err(|error| error.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         if let Err(why) = journaled {
-            return Outcome::skipped(why);
+            return StepOutcome::skipped(why);
         }
         let parameters = json!({"shape": self.shape, "links": pairs(&links), "absent": absent});
-        Outcome::installed(format!("{} directed links to cut", links.len()), parameters)
+        StepOutcome::installed(format!("{} directed links to cut", links.len()), parameters)
     }
 
-    async fn inject(&mut self, shared: &Shared) -> Outcome {
-        let took = shared.agent.inject::<Took>(KIND, self.id, &self.rules).await;
-        Outcome::of(took.map(|took| {
-            Outcome::installed(
+    async fn inject(&mut self, shared: &Shared) -> StepOutcome {
+        let took = shared
+            .agent
+            .inject::<Took>(KIND, self.id, &self.nodes, &self.rules)
+            .await;
+        StepOutcome::of(took.map(|took| {
+            StepOutcome::installed(
                 format!("rules are in force at {} nodes", self.rules.len()),
                 json!({"micros": took.micros}),
             )
         }))
     }
 
-    async fn verify(&mut self, shared: &Shared) -> Outcome {
-        Outcome::of(self.see_cut(shared).await)
+    async fn verify(&mut self, shared: &Shared) -> StepOutcome {
+        StepOutcome::of(self.see_cut(shared).await)
     }
 
-    async fn look(&mut self, shared: &Shared) -> Outcome {
+    async fn look(&mut self, shared: &Shared) -> StepOutcome {
         match self.count(shared).await {
-            Ok(()) => Outcome::installed("the rules are there", Value::Null),
-            Err(why) => Outcome::indeterminate(why, Value::Null),
+            Ok(()) => StepOutcome::installed("the rules are there", Value::Null),
+            Err(why) => StepOutcome::indeterminate(why, Value::Null),
         }
     }
 
-    async fn recheck(&mut self, shared: &Shared) -> Outcome {
+    async fn recheck(&mut self, shared: &Shared) -> StepOutcome {
         // Counters first: what the probes add to them is known, but proves nothing.
         if let Err(why) = self.count(shared).await {
-            return Outcome::indeterminate(why, Value::Null);
+            return StepOutcome::indeterminate(why, Value::Null);
         }
         let seen = self.probe(shared).await;
-        Outcome::of(seen.map(|seen| judge_still_cut(&seen, &self.links(), &self.counters)))
+        StepOutcome::of(seen.map(|seen| judge_still_cut(&seen, &self.links(), &self.counters)))
     }
 
-    async fn heal(&mut self, shared: &Shared) -> Outcome {
-        let dropped = shared.agent.heal::<Vec<Dropped>>(KIND, self.id).await;
-        Outcome::of(dropped.map(|nodes| {
+    async fn heal(&mut self, shared: &Shared) -> StepOutcome {
+        let dropped = shared.agent.heal::<Dropped>(KIND, self.id).await;
+        StepOutcome::of(dropped.map(|nodes| {
             let packets: u64 = nodes.iter().map(|node| node.packets).sum();
-            Outcome::installed(
+            StepOutcome::installed(
                 format!("the rules had dropped {packets} packets, probes included"),
                 json!({"dropped": nodes}),
             )
         }))
     }
 
-    async fn verify_healed(&mut self, shared: &Shared) -> Outcome {
-        Outcome::of(
+    async fn verify_healed(&mut self, shared: &Shared) -> StepOutcome {
+        StepOutcome::of(
             self.probe(shared)
                 .await
                 .map(|seen| judge_healed(&seen, &self.links())),

@@ -1,6 +1,5 @@
-//! The agent's half of a pause: which processes are stopped, and on behalf of which faults.
+//! The agent's half of a pause: how processes are stopped, and woken.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::thread;
 use std::time::Instant;
@@ -10,11 +9,11 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::agent::apart::check_apart;
-use crate::agent::part::{AgentPart, Healed, read, write};
+use crate::agent::part::{AgentPart, Injected, read, write};
 use crate::agent::processes::{CHASE_MAX, LOOK_AGAIN, same, signal};
 use crate::agent::procfs::{self, stopped};
-use crate::agent::protocol::{Identity, Process, Processes};
+use crate::agent::protocol::Process;
+use crate::kinds::kind::InForceAt;
 
 /// The processes that a pause holds at a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,100 +26,27 @@ pub struct Held {
     pub newly: usize,
 }
 
-/// All that pauses stopped.
-#[derive(Default)]
-pub struct Stopped {
-    faults: BTreeMap<u64, Vec<Held>>,
-}
+/// Stops processes. What it stopped, others remember.
+pub struct Stopper;
 
-impl Stopped {
-    /// Stops every process of the nodes, until none is left that runs. When it fails, some may be stopped: resume.
-    fn pause(&mut self, fault: u64, places: &[Place]) -> io::Result<Vec<Held>> {
-        let held_before: Vec<Process> = self
-            .faults
-            .values()
-            .flatten()
-            .flat_map(|node| node.processes.iter().copied())
-            .collect();
+impl AgentPart for Stopper {
+    /// Stops every process of the nodes, until none is left that runs.
+    fn inject(&mut self, _fault: u64, order: Value, kept: &[Process]) -> io::Result<Injected> {
+        let places: Vec<Place> = read(order)?;
+        let mut all = Vec::new();
         for place in places {
             let mut held = Held {
                 node: place.name.clone(),
                 processes: Vec::new(),
                 newly: 0,
             };
-            let result = stop_all(place, &held_before, &mut held);
-            // Remembered whatever came of it: what was stopped before the error must be woken.
-            self.faults.entry(fault).or_default().push(held);
-            result?;
+            stop_all(&place, kept, &mut held)?;
+            all.push(held);
         }
-        Ok(self.faults.get(&fault).cloned().unwrap_or_default())
-    }
-
-    /// Lets the processes of a fault go on, but for those that another fault holds.
-    fn resume(&mut self, fault: u64) -> io::Result<Vec<Processes>> {
-        let Some(held) = self.faults.get(&fault) else {
-            return Ok(Vec::new());
-        };
-        let held_by_others = |process: &Process| {
-            self.faults
-                .iter()
-                .filter(|(other, _)| **other != fault)
-                .any(|(_, nodes)| {
-                    nodes
-                        .iter()
-                        .flat_map(|node| &node.processes)
-                        .any(|other| same(other, process))
-                })
-        };
-        let mut resumed = Vec::new();
-        for node in held {
-            let mut processes = Vec::new();
-            for process in node.processes.iter().filter(|process| !held_by_others(process)) {
-                if signal(process, Signal::CONT)? {
-                    processes.push(*process);
-                }
-            }
-            resumed.push(Processes {
-                node: node.node.clone(),
-                processes,
-            });
-        }
-        self.faults.remove(&fault);
-        Ok(resumed)
-    }
-}
-
-impl AgentPart for Stopped {
-    fn can(&mut self, _place: &Place) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn inject(&mut self, fault: u64, order: Value) -> io::Result<Value> {
-        let places: Vec<Place> = read(order)?;
-        write(&self.pause(fault, &places)?)
-    }
-
-    /// The processes that it holds, as they are now.
-    fn look(&mut self, fault: u64) -> io::Result<Value> {
-        let held = self.faults.get(&fault).into_iter().flatten();
-        let now = held.map(|node| Processes {
-            node: node.node.clone(),
-            processes: node.processes.iter().filter_map(procfs::current).collect(),
-        });
-        write(&now.collect::<Vec<_>>())
-    }
-
-    fn heal(&mut self, fault: u64) -> io::Result<Healed> {
-        let nodes = self.resume(fault)?;
-        let count: usize = nodes.iter().map(|node| node.processes.len()).sum();
-        Ok(Healed {
-            said: format!("woke {count} processes of fault {fault}"),
-            answer: write(&nodes)?,
+        Ok(Injected {
+            answer: write(&all)?,
+            held: all.into_iter().flat_map(|held| held.processes).collect(),
         })
-    }
-
-    fn in_force(&self) -> Vec<u64> {
-        self.faults.keys().copied().collect()
     }
 }
 
@@ -171,29 +97,29 @@ fn stop_all(place: &Place, held_before: &[Process], held: &mut Held) -> io::Resu
     }
 }
 
-/// Wakes the stopped processes of a node but for those that were stopped before the fault, and any of `known` that is
-/// still in the node. Returns how many.
-pub fn wake(node: &Identity, known: &[Process]) -> io::Result<usize> {
-    check_apart(node, "pid", node.processes)?;
+/// Wakes the processes of a node that a pause stopped, but for those that others hold. Where the pause was cut off before it
+/// could say which it stopped, these are all that are stopped and were not before. Returns those that it woke.
+pub fn wake(at: &InForceAt<'_>) -> io::Result<Vec<Process>> {
+    let node = at.node;
+    at.check_apart("pid", node.processes)?;
     let in_node = |pid: u32| procfs::namespace(pid, "pid").is_ok_and(|inode| inode == node.processes);
     if !in_node(node.place.pid) {
-        return Ok(0);
+        return Ok(Vec::new());
     }
-    let was_stopped = |process: &Process| {
-        node.stopped
-            .iter()
-            .any(|other| (other.pid, other.started) == (process.pid, process.started))
+    let stopped_by_it = match at.held {
+        Some(held) => held.iter().filter_map(procfs::current).collect(),
+        None => {
+            let mut members = procfs::members(&node.place)?;
+            members.retain(|process| !node.stopped.iter().any(|other| same(other, process)));
+            members
+        }
     };
-    let mut all = procfs::members(&node.place).unwrap_or_default();
-    all.extend(known.iter().filter_map(procfs::current));
-    all.sort_unstable();
-    all.dedup_by_key(|process| (process.pid, process.started));
-    let mut woken = 0;
-    for process in all
-        .iter()
-        .filter(|process| procfs::stopped(process.state) && in_node(process.pid) && !was_stopped(process))
-    {
-        woken += usize::from(signal(process, Signal::CONT)?);
+    let mut woken = Vec::new();
+    for process in stopped_by_it {
+        let kept = at.healer.kept.iter().any(|other| same(other, &process));
+        if stopped(process.state) && !kept && in_node(process.pid) && signal(&process, Signal::CONT)? {
+            woken.push(process);
+        }
     }
     Ok(woken)
 }

@@ -14,15 +14,14 @@ use std::sync::Arc;
 use duress_checker::history::Effect;
 use serde_json::Value;
 
-use super::{About, Kind, Left, Parameters, at_nodes};
+use super::at_nodes;
+use super::kind::{About, InForceAt, Kind, ParameterError, Parameters, Undone, json};
 use crate::agent::part::AgentPart;
-use crate::agent::protocol::Mark;
+use crate::agent::protocol::{Mark, Processes};
 
 pub use agent::Held;
-use agent::{Stopped, wake};
-
-/// As in specs, schedules and histories.
-const NAME: &str = "pause";
+use agent::{Stopper, wake};
+use steps::NAME;
 
 /// The kind.
 #[derive(Clone, Copy, Debug)]
@@ -46,17 +45,24 @@ impl Kind for Pause {
         }
     }
 
-    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, ParameterError> {
         at_nodes::read(parameters, |id, targets, seed, _| {
             Box::new(steps::PauseSteps::new(id, targets, seed))
         })
     }
 
     fn agent(&self, _mark: &Mark) -> Option<Box<dyn AgentPart>> {
-        Some(Box::new(Stopped::default()))
+        Some(Box::new(Stopper))
     }
 
-    fn mend(&self, left: &Left<'_>) -> io::Result<String> {
-        Ok(format!("woke {} processes", wake(left.node, left.held)?))
+    fn heal(&self, at: &InForceAt<'_>) -> io::Result<Undone> {
+        let processes = wake(at)?;
+        Ok(Undone {
+            said: format!("woke {} processes", processes.len()),
+            answer: json(&Processes {
+                node: at.node.place.name.clone(),
+                processes,
+            }),
+        })
     }
 }

@@ -7,19 +7,22 @@ use serde_json::{Value, json};
 
 use super::agent::Held;
 use crate::agent::procfs;
-use crate::agent::protocol::{Command, Process, Processes};
+use crate::agent::protocol::{Command, Identity, Process, Processes};
 use crate::journal::Entry;
-use crate::kinds::KindRef;
 use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
 use crate::life::shared::Shared;
-use crate::life::technique::{Outcome, Technique};
+use crate::life::technique::{StepOutcome, Technique};
 use crate::targets::Selector;
+
+/// As in specs, schedules and histories.
+pub const NAME: &str = "pause";
 
 pub(crate) struct PauseSteps {
     id: u64,
     selector: Selector,
     seed: u64,
     places: Vec<Place>,
+    nodes: Vec<Identity>,
     /// Nodes at which it stopped nothing that had not been stopped before.
     unmoved: Vec<String>,
     woken: Vec<Process>,
@@ -32,6 +35,7 @@ impl PauseSteps {
             selector,
             seed,
             places: Vec::new(),
+            nodes: Vec::new(),
             unmoved: Vec::new(),
             woken: Vec::new(),
         }
@@ -44,33 +48,24 @@ impl Technique for PauseSteps {
         names(&self.places)
     }
 
-    async fn prepare(&mut self, shared: &Shared) -> Outcome {
-        match aim(
-            shared,
-            self.id,
-            KindRef(&super::Pause),
-            &self.selector,
-            self.seed,
-            stopped_already,
-        )
-        .await
-        {
-            Ok((places, outcome)) => {
-                self.places = places;
-                outcome
+    async fn prepare(&mut self, shared: &Shared) -> StepOutcome {
+        match aim(shared, self.id, NAME, &self.selector, self.seed, stopped_already).await {
+            Ok(aimed) => {
+                (self.places, self.nodes) = (aimed.places, aimed.nodes);
+                aimed.outcome
             }
             Err(outcome) => outcome,
         }
     }
 
-    async fn inject(&mut self, shared: &Shared) -> Outcome {
+    async fn inject(&mut self, shared: &Shared) -> StepOutcome {
         let held = match shared
             .agent
-            .inject::<Vec<Held>>(super::NAME, self.id, &self.places)
+            .inject::<Vec<Held>>(NAME, self.id, &self.nodes, &self.places)
             .await
         {
             Ok(held) => held,
-            Err(error) => return Outcome::indeterminate(error.to_string(), Value::Null),
+            Err(error) => return StepOutcome::indeterminate(error.to_string(), Value::Null),
         };
         let unmoved = held.iter().filter(|node| node.newly == 0);
         self.unmoved = unmoved.map(|node| node.node.clone()).collect();
@@ -85,49 +80,49 @@ impl Technique for PauseSteps {
                 processes,
             })
             .await;
-        Outcome::of(journaled.map(|()| {
-            Outcome::installed(
+        StepOutcome::of(journaled.map(|()| {
+            StepOutcome::installed(
                 format!("stopped {newly} processes"),
                 json!({"pids": pids(held.iter().map(|held| (&held.node, &held.processes)))}),
             )
         }))
     }
 
-    async fn verify(&mut self, shared: &Shared) -> Outcome {
+    async fn verify(&mut self, shared: &Shared) -> StepOutcome {
         let seen = self.look(shared).await;
         if seen.result == StepResult::Installed && !self.unmoved.is_empty() {
             let why = format!("stopped already before this pause: {}", self.unmoved.join(", "));
-            return Outcome::indeterminate(why, seen.evidence);
+            return StepOutcome::indeterminate(why, seen.evidence);
         }
         seen
     }
 
-    async fn look(&mut self, shared: &Shared) -> Outcome {
+    async fn look(&mut self, shared: &Shared) -> StepOutcome {
         let command = Command::Processes {
             places: self.places.clone(),
         };
         let nodes = shared.agent.call::<Vec<Processes>>(command).await;
-        Outcome::of(nodes.map(|nodes| judge_paused(&nodes)))
+        StepOutcome::of(nodes.map(|nodes| judge_paused(&nodes)))
     }
 
-    async fn recheck(&mut self, shared: &Shared) -> Outcome {
+    async fn recheck(&mut self, shared: &Shared) -> StepOutcome {
         self.look(shared).await
     }
 
-    async fn heal(&mut self, shared: &Shared) -> Outcome {
-        let resumed = shared.agent.heal::<Vec<Processes>>(super::NAME, self.id).await;
-        Outcome::of(resumed.map(|nodes| {
+    async fn heal(&mut self, shared: &Shared) -> StepOutcome {
+        let resumed = shared.agent.heal::<Processes>(NAME, self.id).await;
+        StepOutcome::of(resumed.map(|nodes| {
             self.woken = all(&nodes);
-            Outcome::installed(
+            StepOutcome::installed(
                 format!("woke {} processes", self.woken.len()),
                 json!({"pids": pids(nodes.iter().map(|node| (&node.node, &node.processes)))}),
             )
         }))
     }
 
-    async fn verify_healed(&mut self, shared: &Shared) -> Outcome {
+    async fn verify_healed(&mut self, shared: &Shared) -> StepOutcome {
         let is_awake = |alive: &[Process]| !alive.iter().any(|process| procfs::stopped(process.state));
-        Outcome::of(
+        StepOutcome::of(
             watch(shared, &self.woken, EFFECT_WAIT_MAX, is_awake)
                 .await
                 .map(|alive| {
@@ -138,9 +133,9 @@ impl Technique for PauseSteps {
                         } else {
                             format!("{gone} of them have ended since")
                         };
-                        return Outcome::installed(detail, json!({"awake": alive.len()}));
+                        return StepOutcome::installed(detail, json!({"awake": alive.len()}));
                     }
-                    Outcome::indeterminate(
+                    StepOutcome::indeterminate(
                         "some are still stopped, perhaps by another fault",
                         json!({"processes": alive}),
                     )
@@ -149,7 +144,7 @@ impl Technique for PauseSteps {
     }
 }
 
-/// Who stands still already can't be hurt by being stopped.
+/// Stopping a node that is stopped already has no effect.
 fn stopped_already(processes: &[Process]) -> Option<&'static str> {
     let mut processes = processes.iter();
     (processes.all(|process| procfs::stopped(process.state)))
@@ -166,7 +161,7 @@ fn pids<'a>(nodes: impl Iterator<Item = (&'a String, &'a Vec<Process>)>) -> Valu
 }
 
 /// Every process of each node is stopped, and there is one.
-fn judge_paused(nodes: &[Processes]) -> Outcome {
+fn judge_paused(nodes: &[Processes]) -> StepOutcome {
     let evidence = json!({"processes": nodes});
     for node in nodes {
         let running = node
@@ -180,11 +175,11 @@ fn judge_paused(nodes: &[Processes]) -> Outcome {
                 node.node,
                 node.processes.len()
             );
-            return Outcome::indeterminate(why, evidence);
+            return StepOutcome::indeterminate(why, evidence);
         }
     }
     let count: usize = nodes.iter().map(|node| node.processes.len()).sum();
-    Outcome::installed(format!("all {count} processes are stopped"), evidence)
+    StepOutcome::installed(format!("all {count} processes are stopped"), evidence)
 }
 
 #[cfg(test)]

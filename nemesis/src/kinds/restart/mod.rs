@@ -11,10 +11,14 @@ use std::sync::Arc;
 use duress_checker::history::Effect;
 use serde_json::Value;
 
-use super::kill::{KillSteps, NOTHING_LEFT};
-use super::{About, Kind, Left, Parameters, at_nodes};
+use super::at_nodes;
+use super::kill::{KillSteps, nothing_left};
+use super::kind::{About, InForceAt, Kind, ParameterError, Parameters, Undone};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
+
+/// As in specs, schedules and histories.
+const NAME: &str = "restart";
 
 /// The kind.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +26,7 @@ pub struct Restart;
 
 impl Kind for Restart {
     fn name(&self) -> &'static str {
-        "restart"
+        NAME
     }
 
     fn effect(&self) -> Effect {
@@ -38,15 +42,9 @@ impl Kind for Restart {
         }
     }
 
-    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, String> {
+    fn read(&self, parameters: Value) -> Result<Arc<dyn Parameters>, ParameterError> {
         at_nodes::read(parameters, |id, targets, seed, length| {
-            Box::new(KillSteps::new(
-                id,
-                super::KindRef(&Restart),
-                targets,
-                seed,
-                Some(length),
-            ))
+            Box::new(KillSteps::new(id, NAME, targets, seed, Some(length)))
         })
     }
 
@@ -55,7 +53,7 @@ impl Kind for Restart {
         None
     }
 
-    fn mend(&self, _left: &Left<'_>) -> io::Result<String> {
-        Ok(NOTHING_LEFT.to_owned())
+    fn heal(&self, _at: &InForceAt<'_>) -> io::Result<Undone> {
+        Ok(nothing_left())
     }
 }

@@ -27,10 +27,10 @@ pub struct Gateway {
 
 /// Why a call brought no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum CallError {
     /// There was no answer.
     #[error("{0}")]
-    Http(duress_http::Trouble),
+    Http(duress_http::RequestError),
     /// It was received, but what came back can't be understood or lacks what it must have.
     #[error("{0}")]
     NoAnswer(String),
@@ -60,13 +60,13 @@ const NOT_EXECUTED: [&str; 4] = [
     "etcdserver: requested lease not found",
 ];
 
-impl Trouble {
+impl CallError {
     /// Whether it proves that the request was not executed and never will be.
     pub fn proves_not_executed(&self) -> bool {
         match self {
-            Trouble::Http(trouble) => matches!(trouble, duress_http::Trouble::NotSent(_)),
-            Trouble::NoAnswer(_) => false,
-            Trouble::Answered { message, .. } => NOT_EXECUTED.contains(&message.as_str()),
+            CallError::Http(error) => matches!(error, duress_http::RequestError::NotSent(_)),
+            CallError::NoAnswer(_) => false,
+            CallError::Answered { message, .. } => NOT_EXECUTED.contains(&message.as_str()),
         }
     }
 }
@@ -74,49 +74,51 @@ impl Trouble {
 impl Gateway {
     /// A client whose requests come from `local_address`, and that reads bodies of at most `body_max` bytes. The caller
     /// limits the time of a call.
-    pub fn new(local_address: Option<IpAddr>, body_max: usize) -> Result<Self, duress_http::Trouble> {
+    pub fn new(local_address: Option<IpAddr>, body_max: usize) -> Result<Self, duress_http::RequestError> {
         Ok(Gateway {
             http: Client::new(for_processes(local_address, body_max))?,
         })
     }
 
     /// One call at one member.
-    pub async fn call(&self, member: SocketAddr, path: &str, body: &Value) -> Result<Value, Trouble> {
+    pub async fn call(&self, member: SocketAddr, path: &str, body: &Value) -> Result<Value, CallError> {
         let url = format!("http://{member}/v3/{path}");
         let reply = self.http.call(Method::Post, &url, Some(body)).await;
-        interpret(&reply.map_err(Trouble::Http)?)
+        interpret(&reply.map_err(CallError::Http)?)
     }
 }
 
 /// What an answer says. One that can't be understood, contradicts itself or lacks the header that all of etcd's have
 /// proves nothing.
-fn interpret(reply: &Reply) -> Result<Value, Trouble> {
+fn interpret(reply: &Reply) -> Result<Value, CallError> {
     let status = reply.status;
     let Some(answer @ Value::Object(_)) = reply.json() else {
-        return Err(Trouble::NoAnswer(format!("status {status}, and no JSON object")));
+        return Err(CallError::NoAnswer(format!(
+            "status {status}, and no JSON object"
+        )));
     };
     let text = |field: &str| answer.get(field).and_then(Value::as_str);
     // 3.4 and 3.5 say the same twice, 3.6 only the second.
     match (status, text("error"), text("message")) {
         (200, None, None) if answer.get("error").is_none() => {
             match number(answer.pointer("/header/revision")) {
-                0 => Err(Trouble::NoAnswer(
+                0 => Err(CallError::NoAnswer(
                     "the answer has no header with a revision".to_owned(),
                 )),
                 _ => Ok(answer),
             }
         }
-        (400.., Some(error), Some(message)) if error != message => Err(Trouble::NoAnswer(format!(
+        (400.., Some(error), Some(message)) if error != message => Err(CallError::NoAnswer(format!(
             "status {status}, and two errors: {error}; {message}"
         ))),
-        (400.., Some(message), _) | (400.., None, Some(message)) => Err(Trouble::Answered {
+        (400.., Some(message), _) | (400.., None, Some(message)) => Err(CallError::Answered {
             code: answer.get("code").and_then(Value::as_i64).unwrap_or_default(),
             message: message.to_owned(),
         }),
-        (_, Some(error), _) | (_, None, Some(error)) => Err(Trouble::NoAnswer(format!(
+        (_, Some(error), _) | (_, None, Some(error)) => Err(CallError::NoAnswer(format!(
             "status {status} with an error: {error}"
         ))),
-        _ => Err(Trouble::NoAnswer(format!("status {status}"))),
+        _ => Err(CallError::NoAnswer(format!("status {status}"))),
     }
 }
 
@@ -126,11 +128,11 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// Bytes as the gateway gives them; a field that is left out is empty.
-pub fn decode(field: Option<&Value>) -> Result<Vec<u8>, Trouble> {
+pub fn decode(field: Option<&Value>) -> Result<Vec<u8>, CallError> {
     let text = field.and_then(Value::as_str).unwrap_or_default();
     STANDARD
         .decode(text)
-        .map_err(|error| Trouble::NoAnswer(format!("the answer has broken base64: {error}")))
+        .map_err(|error| CallError::NoAnswer(format!("the answer has broken base64: {error}")))
 }
 
 /// A 64-bit number as the gateway gives it: a string, or nothing for zero.
@@ -148,8 +150,8 @@ mod tests {
 
     use super::*;
 
-    fn answered(message: &str) -> Trouble {
-        Trouble::Answered {
+    fn answered(message: &str) -> CallError {
+        CallError::Answered {
             code: 14,
             message: message.to_owned(),
         }
@@ -174,13 +176,13 @@ mod tests {
             assert!(!answered(message).proves_not_executed(), "{message}");
         }
         let refused = "connection refused".to_owned();
-        assert!(Trouble::Http(duress_http::Trouble::NotSent(refused)).proves_not_executed());
+        assert!(CallError::Http(duress_http::RequestError::NotSent(refused)).proves_not_executed());
         let reset = "connection reset".to_owned();
-        assert!(!Trouble::Http(duress_http::Trouble::Broken(reset)).proves_not_executed());
-        assert!(!Trouble::Http(duress_http::Trouble::TooLarge { limit: 1 }).proves_not_executed());
+        assert!(!CallError::Http(duress_http::RequestError::Broken(reset)).proves_not_executed());
+        assert!(!CallError::Http(duress_http::RequestError::TooLarge { limit: 1 }).proves_not_executed());
     }
 
-    fn interpreted(status: u16, body: &str) -> Result<Value, Trouble> {
+    fn interpreted(status: u16, body: &str) -> Result<Value, CallError> {
         interpret(&Reply {
             status,
             retry_after: None,
@@ -220,7 +222,7 @@ mod tests {
         ] {
             let interpreted = interpreted(status, body);
             assert!(
-                matches!(interpreted, Err(Trouble::NoAnswer(_))),
+                matches!(interpreted, Err(CallError::NoAnswer(_))),
                 "{status} {body}: {interpreted:?}"
             );
         }

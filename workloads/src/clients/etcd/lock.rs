@@ -1,4 +1,4 @@
-//! A lock as people build it on etcd: a key with a lease. Who creates the key holds the lock; when the lease runs out the
+//! A lock as people build it on etcd: a key with a lease. The client that creates the key holds the lock; when the lease runs out the
 //! key is gone, and the next one creates it, whether or not the first has noticed.
 
 use std::net::SocketAddr;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::gateway::{Trouble, encode, number};
+use super::gateway::{CallError, encode, number};
 use super::{Etcd, had_no_effect, stored, unless_proven};
 use crate::service::Answer;
 
-/// Those who find the lock taken look again after a while, and not at once.
+/// Clients that find the lock taken look again after a while, and not at once.
 const POLL: Duration = Duration::from_millis(20);
 
 impl Etcd {
@@ -21,7 +21,7 @@ impl Etcd {
             .call(member, "kv/range", &json!({"key": encode(key)}))
             .await
         {
-            Err(trouble) => return had_no_effect(trouble),
+            Err(error) => return had_no_effect(error),
             Ok(answer) if answer.get("kvs").is_some() => {
                 tokio::time::sleep(POLL).await;
                 return taken();
@@ -35,7 +35,7 @@ impl Etcd {
                 0 => return Answer::refused("the answer has no lease"),
                 lease => lease,
             },
-            Err(trouble) => return had_no_effect(trouble),
+            Err(error) => return had_no_effect(error),
         };
         let compare = json!({"key": encode(key), "target": "VERSION", "result": "EQUAL", "version": "0"});
         let put = json!({"request_put":
@@ -43,7 +43,7 @@ impl Etcd {
         match self.txn(member, compare, put).await {
             Ok(true) => Answer::Ok(holder.clone()),
             Ok(false) => taken(),
-            Err(trouble) => unless_proven(trouble),
+            Err(error) => unless_proven(error),
         }
     }
 
@@ -54,12 +54,12 @@ impl Etcd {
         let delete = json!({"request_delete_range": {"key": encode(key)}});
         match self.txn(member, compare, delete).await {
             Ok(_) => Answer::Ok(holder.clone()),
-            Err(trouble) => unless_proven(trouble),
+            Err(error) => unless_proven(error),
         }
     }
 
-    /// Who holds the lock now, by the member's own state. For tests and reports.
-    pub async fn holder(&self, member: SocketAddr, key: &str) -> Result<Value, Trouble> {
+    /// The holder of the lock now, by the member's own state. For tests and reports.
+    pub async fn holder(&self, member: SocketAddr, key: &str) -> Result<Value, CallError> {
         let answer = self
             .gateway
             .call(member, "kv/range", &json!({"key": encode(key)}))

@@ -11,7 +11,7 @@ use std::time::Duration;
 use duress_checker::history::{Content, Entry};
 use serde_json::{Value, json};
 
-use super::gateway::{Gateway, Trouble, number};
+use super::gateway::{CallError, Gateway, number};
 use super::pages;
 
 /// How often an unmoving state is looked for.
@@ -19,14 +19,14 @@ const TRIES_MAX: usize = 20;
 const TRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// The log index up to which a member has applied.
-pub async fn applied(gateway: &Gateway, member: SocketAddr) -> Result<u64, Trouble> {
+pub async fn applied(gateway: &Gateway, member: SocketAddr) -> Result<u64, CallError> {
     let status = gateway.call(member, "maintenance/status", &json!({})).await?;
     Ok(number(status.get("raftAppliedIndex")))
 }
 
 /// Reads everything that a member has stored, at an applied index that stood still meanwhile. An etcd without clients
 /// stands still but for its own housekeeping.
-pub async fn content(gateway: &Gateway, member: SocketAddr) -> Result<Content, Trouble> {
+pub async fn content(gateway: &Gateway, member: SocketAddr) -> Result<Content, CallError> {
     for _ in 0..TRIES_MAX {
         let before = applied(gateway, member).await?;
         let keys = everything(gateway, member).await?;
@@ -38,13 +38,13 @@ pub async fn content(gateway: &Gateway, member: SocketAddr) -> Result<Content, T
         }
         tokio::time::sleep(TRY_PAUSE).await;
     }
-    Err(Trouble::NoAnswer(
+    Err(CallError::NoAnswer(
         "its applied index would not stand still".to_owned(),
     ))
 }
 
 /// A zero byte as both ends means everything.
-async fn everything(gateway: &Gateway, member: SocketAddr) -> Result<BTreeMap<String, Entry>, Trouble> {
+async fn everything(gateway: &Gateway, member: SocketAddr) -> Result<BTreeMap<String, Entry>, CallError> {
     let entries = pages::range(gateway, member, &[0], &[0], true).await?;
     let keys = entries.into_iter().map(|entry| {
         let value = serde_json::from_slice(&entry.value)

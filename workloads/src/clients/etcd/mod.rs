@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use duress_checker::history::Content;
 use serde_json::{Value, json};
 
-use self::gateway::{Gateway, Trouble, decode, encode, number};
+use self::gateway::{CallError, Gateway, decode, encode, number};
 use super::kind::{ClientKind, Options, ReadMode};
 use crate::endpoint::Endpoint;
 use crate::op::{Op, Operation};
@@ -83,7 +83,7 @@ impl Etcd {
     /// With [`Options::long_writes`] every write of a register is a transaction that first looks at all keys. Its
     /// comparison always holds; it only keeps etcd busy between taking an entry from the log and writing it, where issue
     /// 13766 is at home.
-    pub fn new(options: Options) -> Result<Self, duress_http::Trouble> {
+    pub fn new(options: Options) -> Result<Self, duress_http::RequestError> {
         Ok(Etcd {
             gateway: Gateway::new(options.from, options.body_max)?,
             serializable: options.read == ReadMode::Local,
@@ -92,7 +92,7 @@ impl Etcd {
         })
     }
 
-    async fn read(&self, member: SocketAddr, key: &str) -> Result<Value, Trouble> {
+    async fn read(&self, member: SocketAddr, key: &str) -> Result<Value, CallError> {
         let answer = self
             .gateway
             .call(member, "kv/range", &range(key, self.serializable))
@@ -100,7 +100,7 @@ impl Etcd {
         Ok(stored(&answer)?.value)
     }
 
-    async fn elements(&self, member: SocketAddr) -> Result<Value, Trouble> {
+    async fn elements(&self, member: SocketAddr) -> Result<Value, CallError> {
         // The next character after the prefix' last one ends the range.
         let end = format!("{}0", ELEMENTS.trim_end_matches('/'));
         let (from, end) = (ELEMENTS.as_bytes(), end.as_bytes());
@@ -117,11 +117,11 @@ impl Etcd {
     async fn append(&self, member: SocketAddr, key: &str, value: &Value) -> Answer {
         let before = match self.gateway.call(member, "kv/range", &range(key, false)).await {
             Ok(answer) => stored(&answer),
-            Err(trouble) => Err(trouble),
+            Err(error) => Err(error),
         };
         let before = match before {
             Ok(before) => before,
-            Err(trouble) => return had_no_effect(trouble),
+            Err(error) => return had_no_effect(error),
         };
         let mut list = match before.value {
             Value::Null => Vec::new(),
@@ -138,12 +138,12 @@ impl Etcd {
             Ok(true) => Answer::Ok(value.clone()),
             // Somebody else was faster. Trying again with the new list may succeed.
             Ok(false) => Answer::refused("contended"),
-            Err(trouble) => unless_proven(trouble),
+            Err(error) => unless_proven(error),
         }
     }
 
     /// Whether the comparison held, and so the operation was executed.
-    async fn txn(&self, member: SocketAddr, compare: Value, success: Value) -> Result<bool, Trouble> {
+    async fn txn(&self, member: SocketAddr, compare: Value, success: Value) -> Result<bool, CallError> {
         let body = json!({"compare": [compare], "success": [success]});
         let answer = self.gateway.call(member, "kv/txn", &body).await?;
         succeeded(&answer)
@@ -182,7 +182,7 @@ impl Service for Etcd {
                     Ok(false) => Answer::Failed {
                         error: "mismatch".to_owned(),
                     },
-                    Err(trouble) => unless_proven(trouble),
+                    Err(error) => unless_proven(error),
                 }
             }
             ("append", Some(key)) => self.append(member, key, &op.value).await,
@@ -199,11 +199,11 @@ impl Service for Etcd {
         }
     }
 
-    async fn content(&self, endpoint: &Endpoint) -> Result<Content, duress_http::Trouble> {
+    async fn content(&self, endpoint: &Endpoint) -> Result<Content, duress_http::RequestError> {
         let content = member::content(&self.gateway, endpoint.address).await;
-        content.map_err(|trouble| match trouble {
-            Trouble::Http(trouble) => trouble,
-            trouble => duress_http::Trouble::Broken(duress_http::cut(trouble.to_string())),
+        content.map_err(|error| match error {
+            CallError::Http(error) => error,
+            error => duress_http::RequestError::Broken(duress_http::cut(error.to_string())),
         })
     }
 
@@ -220,7 +220,7 @@ struct Stored {
     revision: u64,
 }
 
-fn stored(answer: &Value) -> Result<Stored, Trouble> {
+fn stored(answer: &Value) -> Result<Stored, CallError> {
     match answer.pointer("/kvs/0") {
         None => Ok(Stored {
             value: Value::Null,
@@ -233,9 +233,9 @@ fn stored(answer: &Value) -> Result<Stored, Trouble> {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, Trouble> {
+fn parse(bytes: &[u8]) -> Result<Value, CallError> {
     serde_json::from_slice(bytes)
-        .map_err(|error| Trouble::NoAnswer(format!("a stored value is no JSON: {error}")))
+        .map_err(|error| CallError::NoAnswer(format!("a stored value is no JSON: {error}")))
 }
 
 fn range(key: &str, serializable: bool) -> Value {
@@ -267,46 +267,46 @@ fn cas(key: &str, old: &Value, new: &Value) -> (Value, Value) {
 }
 
 /// Whether a txn's comparison held. False is left out, and so are the results of the nothing that is done then.
-fn succeeded(answer: &Value) -> Result<bool, Trouble> {
+fn succeeded(answer: &Value) -> Result<bool, CallError> {
     let results = answer.get("responses").and_then(Value::as_array);
     match answer.get("succeeded") {
         Some(Value::Bool(true)) => Ok(true),
         None | Some(Value::Bool(false)) if results.is_none_or(Vec::is_empty) => Ok(false),
-        _ => Err(Trouble::NoAnswer(
+        _ => Err(CallError::NoAnswer(
             "the answer contradicts itself on whether the comparison held".to_owned(),
         )),
     }
 }
 
-fn answer_of_read(result: Result<Value, Trouble>) -> Answer {
+fn answer_of_read(result: Result<Value, CallError>) -> Answer {
     match result {
         Ok(value) => Answer::Ok(value),
-        Err(trouble) => had_no_effect(trouble),
+        Err(error) => had_no_effect(error),
     }
 }
 
-fn answer_of_write(op: &Op, result: Result<Value, Trouble>) -> Answer {
+fn answer_of_write(op: &Op, result: Result<Value, CallError>) -> Answer {
     match result {
         Ok(_) => Answer::Ok(op.value.clone()),
-        Err(trouble) => unless_proven(trouble),
+        Err(error) => unless_proven(error),
     }
 }
 
 /// A call that only looks had no effect, whatever became of it.
-fn had_no_effect(trouble: Trouble) -> Answer {
-    match trouble {
-        Trouble::Http(local @ duress_http::Trouble::Local(_)) => local.into(),
-        trouble => Answer::refused(trouble.to_string()),
+fn had_no_effect(error: CallError) -> Answer {
+    match error {
+        CallError::Http(local @ duress_http::RequestError::Local(_)) => local.into(),
+        error => Answer::refused(error.to_string()),
     }
 }
 
 /// A call that may have an effect had one, unless the opposite is proven.
-fn unless_proven(trouble: Trouble) -> Answer {
-    let proven = trouble.proves_not_executed();
-    match trouble {
-        Trouble::Http(trouble) => trouble.into(),
-        trouble if proven => Answer::refused(trouble.to_string()),
-        trouble => Answer::unknown(trouble.to_string()),
+fn unless_proven(error: CallError) -> Answer {
+    let proven = error.proves_not_executed();
+    match error {
+        CallError::Http(error) => error.into(),
+        error if proven => Answer::refused(error.to_string()),
+        error => Answer::unknown(error.to_string()),
     }
 }
 

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::gateway::{Gateway, Trouble, decode, encode, number};
+use super::gateway::{CallError, Gateway, decode, encode, number};
 
-/// Keys asked for at once. Halved where an answer with so many is longer than it may be.
+/// Keys asked for at once. Halved where an answer with that many is longer than it may be.
 const PAGE: usize = 2000;
 
 /// The longest range in memory: keys, values and what it takes to hold each, in bytes.
@@ -31,7 +31,7 @@ pub(super) async fn range(
     from: &[u8],
     end: &[u8],
     serializable: bool,
-) -> Result<Vec<KeyValue>, Trouble> {
+) -> Result<Vec<KeyValue>, CallError> {
     let (mut entries, mut size, mut page): (Vec<KeyValue>, usize, usize) = (Vec::new(), 0, PAGE);
     let (mut from, mut revision) = (from.to_vec(), 0);
     loop {
@@ -43,7 +43,7 @@ pub(super) async fn range(
             body["serializable"] = json!(true);
         }
         let answer = match gateway.call(member, "kv/range", &body).await {
-            Err(Trouble::Http(duress_http::Trouble::TooLarge { .. })) if page > 1 => {
+            Err(CallError::Http(duress_http::RequestError::TooLarge { .. })) if page > 1 => {
                 page /= 2;
                 continue;
             }
@@ -61,11 +61,11 @@ pub(super) async fn range(
             };
             // Else a member that always has more would be asked for ever.
             if entry.key < from {
-                return Err(Trouble::NoAnswer("its keys are out of order".to_owned()));
+                return Err(CallError::NoAnswer("its keys are out of order".to_owned()));
             }
             size += entry.key.len() + entry.value.len() + ENTRY_OVERHEAD;
             if size > RANGE_MAX {
-                return Err(Trouble::NoAnswer(format!(
+                return Err(CallError::NoAnswer(format!(
                     "it holds more than {} MiB, the rest was not read: use fewer or shorter keys and values",
                     RANGE_MAX >> 20
                 )));

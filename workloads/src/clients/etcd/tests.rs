@@ -251,7 +251,7 @@ async fn what_this_machine_lacks_is_no_answer_of_etcd() {
     }
     assert!(matches!(
         client.content(&endpoint).await,
-        Err(duress_http::Trouble::Local(_))
+        Err(duress_http::RequestError::Local(_))
     ));
 }
 
@@ -307,7 +307,7 @@ fn a_txn_held_or_did_not_or_says_nothing() {
 
 #[test]
 fn a_read_without_answer_is_refused_and_a_write_is_unknown() {
-    let timed_out = || Trouble::Answered {
+    let timed_out = || CallError::Answered {
         code: 14,
         message: "etcdserver: request timed out".to_owned(),
     };
@@ -322,7 +322,7 @@ fn a_read_without_answer_is_refused_and_a_write_is_unknown() {
         answer_of_write(&write, Err(timed_out())),
         Answer::Unknown { .. }
     ));
-    let dropped = Trouble::Answered {
+    let dropped = CallError::Answered {
         code: 2,
         message: "raft proposal dropped".to_owned(),
     };

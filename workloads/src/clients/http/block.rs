@@ -10,7 +10,7 @@
 use super::step::Steps;
 use crate::clients::kind::ReadMode;
 use crate::op::Operation;
-use crate::workload::catalogue;
+use crate::workload::operations;
 
 /// Which of the templates of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,24 +45,6 @@ impl Variant {
         }
     }
 }
-
-/// Every operation that some workload has, by the name of its block. The holder of a lock asks nothing while it holds it.
-pub(super) fn operations() -> impl Iterator<Item = (String, Operation)> {
-    let mut all: Vec<Operation> = Vec::new();
-    for operation in catalogue().into_iter().flat_map(|workload| workload.operations) {
-        if operation.f != HOLD && !all.contains(operation) {
-            all.push(*operation);
-        }
-    }
-    all.clone().into_iter().map(move |operation| {
-        let twice = !operation.keyed && all.contains(&Operation::on_key(operation.f));
-        let suffix = if twice { "-all" } else { "" };
-        (format!("{}{suffix}", operation.f), operation)
-    })
-}
-
-/// What a holder does between acquiring and releasing: nothing that the system sees.
-pub(super) const HOLD: &str = "hold";
 
 /// Every block that there may be.
 pub(super) fn known() -> Vec<(String, Operation, Variant)> {

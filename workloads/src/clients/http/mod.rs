@@ -41,10 +41,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use duress_http::{Client, HeaderMap, HeaderValue, Reply, Request, Trouble, cut};
+use duress_http::{Client, HeaderMap, HeaderValue, Reply, Request, RequestError, cut};
 use serde_json::{Value, json};
 
-use self::block::HOLD;
 use self::case::{Good, Outcome};
 use self::source::Answered;
 use self::step::{Body, Step};
@@ -54,6 +53,7 @@ use super::kind::{ClientKind, Definition, Options, Problem, ReadMode};
 use crate::endpoint::Endpoint;
 use crate::op::Op;
 use crate::service::{Answer, Service, Token, for_processes};
+use crate::workload::HOLD;
 
 /// As the templates of a system have it.
 pub fn kind(definition: &Definition<'_>) -> Result<ClientKind, Problem> {
@@ -78,7 +78,7 @@ struct Http {
 }
 
 impl Http {
-    fn new(templates: Arc<Templates>, options: Options) -> Result<Self, Trouble> {
+    fn new(templates: Arc<Templates>, options: Options) -> Result<Self, RequestError> {
         let how = for_processes(options.from, options.body_max);
         let client = match &templates.authorities {
             Some(authorities) => Client::trusting(how, authorities)?,
@@ -215,11 +215,11 @@ impl Effect {
         Effect { now, ..self }.unproven(why)
     }
 
-    fn of_trouble(self, trouble: Trouble) -> Answer {
-        match trouble {
-            Trouble::NotSent(why) => self.unsent(why),
-            Trouble::Local(error) => Answer::Local { error },
-            trouble => self.unproven(trouble.to_string()),
+    fn of_error(self, error: RequestError) -> Answer {
+        match error {
+            RequestError::NotSent(why) => self.unsent(why),
+            RequestError::Local(error) => Answer::Local { error },
+            error => self.unproven(error.to_string()),
         }
     }
 
@@ -262,7 +262,7 @@ impl Service for Http {
             };
             let reply = match self.client.send(request).await {
                 Ok(reply) => reply,
-                Err(trouble) => return effect.of_trouble(trouble),
+                Err(error) => return effect.of_error(error),
             };
             let (judged, pause) = match self.judge(block, step, &reply, &values) {
                 Ok(judged) => judged,

@@ -10,13 +10,14 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::block::{Block, HOLD, Variant, known, operations};
+use super::block::{Block, Variant, known};
 use super::case::Case;
 use super::check::check;
 use super::step::{Headers, Step};
 use super::template::Place;
 use crate::clients::kind::{Mistake, Problem, ReadMode};
 use crate::op::{Op, Operation};
+use crate::workload::{HOLD, operations};
 
 /// A system's templates.
 #[derive(Clone, Debug)]
@@ -207,8 +208,12 @@ impl Templates {
             let mut blocks = self.blocks.iter().filter(|block| block.operation == *operation);
             blocks.any(|block| matches!(block.variant, Variant::Plain | Variant::Read(_)))
         };
-        let mut operations: Vec<Operation> =
-            operations().map(|(_, operation)| operation).filter(has).collect();
+        let mut operations: Vec<Operation> = operations()
+            .into_iter()
+            .into_iter()
+            .map(|(_, operation)| operation)
+            .filter(has)
+            .collect();
         if operations.iter().any(|operation| operation.f == "acquire") {
             operations.push(Operation::on_key(HOLD));
         }

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 /// Why a call brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum RequestError {
     /// No connection could be made, so nothing was sent. The only one that proves that nothing happened.
     #[error("{0}")]
     NotSent(String),
@@ -23,7 +23,7 @@ pub enum Trouble {
         /// In bytes.
         limit: usize,
     },
-    /// The answer was not read to its end, since so many long ones came at once.
+    /// The answer was not read to its end, because too many long ones came at once.
     #[error("the answers of this moment are longer than {limit} bytes together, this one was not read")]
     TooMuch {
         /// In bytes.
@@ -46,18 +46,18 @@ pub fn cut(mut text: String) -> String {
 }
 
 /// What an error of `reqwest` proves.
-pub(crate) fn of(error: &reqwest::Error) -> Trouble {
+pub(crate) fn of(error: &reqwest::Error) -> RequestError {
     if let Some(local) = local_cause(error) {
-        return Trouble::Local(local);
+        return RequestError::Local(local);
     }
     let text = cut(root_cause(error));
     // Without redirects and retries there is one connection to a call.
     if error.is_connect() {
-        Trouble::NotSent(text)
+        RequestError::NotSent(text)
     } else if error.is_timeout() {
-        Trouble::Broken("no answer in time".to_owned())
+        RequestError::Broken("no answer in time".to_owned())
     } else {
-        Trouble::Broken(text)
+        RequestError::Broken(text)
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 const LOOK_UP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The addresses of all nodes of a cluster.
-pub struct Addresses {
+pub struct AddressBook {
     cluster: Arc<dyn Cluster>,
     /// On which look-ups run: that of the controller, which outlives the clients'.
     runtime: Handle,
@@ -49,7 +49,7 @@ impl Located {
     }
 }
 
-impl Addresses {
+impl AddressBook {
     /// Of the nodes of a cluster, which take requests at `port`. Must be called from within a runtime.
     pub fn new(cluster: Arc<dyn Cluster>, port: u16) -> Self {
         let known = |node: &Node| {
@@ -61,7 +61,7 @@ impl Addresses {
                 last_look_up: Mutex::new(None),
             })
         };
-        Addresses {
+        AddressBook {
             nodes: cluster.nodes().iter().map(known).collect(),
             runtime: Handle::current(),
             cluster,
@@ -106,7 +106,7 @@ impl Known {
     }
 }
 
-impl Endpoints for Addresses {
+impl Endpoints for AddressBook {
     fn count(&self) -> usize {
         self.nodes.len()
     }
@@ -247,7 +247,7 @@ mod tests {
         let listener = TcpListener::bind((NOW, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let cluster = Moved::new();
-        let addresses = Addresses::new(cluster.clone(), port);
+        let addresses = AddressBook::new(cluster.clone(), port);
         let service = Specimen::new(None, ReadMode::Linearizable, 1 << 20).expect("a client");
         let policy = RetryPolicy {
             timeout: Duration::from_secs(5),
@@ -297,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn a_node_that_was_started_again_is_looked_up_at_once() {
         let cluster = Moved::new();
-        let addresses = Addresses::new(cluster.clone(), 80);
+        let addresses = AddressBook::new(cluster.clone(), 80);
         assert_eq!(addresses.endpoint(0).address, (BEFORE, 80).into());
         addresses.look_up("n1").await;
         assert_eq!(addresses.endpoint(0).address, (NOW, 80).into());

@@ -13,10 +13,16 @@
 //! ```
 //!
 //! The laws are looked at in the states that the operations lead to, a few hundred of them.
+//!
+//! [Shortcuts](crate::model::Shortcuts) promise more: that a part is decided, divided, resolved and focused on rightly.
+//! [`check_part`] compares all of that, and the searches with these hints, with trying all orders.
+
+mod parts;
 
 use indexmap::IndexSet;
 use serde_json::{Value, json};
 
+pub use self::parts::{Looked, Wrong, check_part};
 use crate::history::values::FastBuild;
 use crate::history::{Val, Values};
 use crate::model::{Call, Hints, Model, Shortcuts, Words};
@@ -158,11 +164,9 @@ pub fn operations<M: Model>(model: &M, functions: &[&str]) -> Vec<M::Op> {
                     values: &values,
                 });
                 // What the model refuses is no operation.
-                ops.extend(
-                    calls
-                        .iter()
-                        .filter_map(|call| model.operation(call).ok().flatten()),
-                );
+                let read = calls.iter().map(|call| model.operation(call));
+                let refused = calls.iter().map(|call| model.refused(call));
+                ops.extend(read.chain(refused).filter_map(|op| op.ok().flatten()));
             }
         }
     }

@@ -2,23 +2,24 @@
 //!
 //! It acts on genuine lines only, in the boot that they were written in, when the controller is dead; and there only on nodes
 //! that are still the ones that were written down, by start time and by the namespaces that they lived in: removes chains
-//! with the run's mark, wakes processes that a pause stopped. What shares a namespace with the one who heals is never touched.
+//! with the run's mark, wakes processes that a pause stopped. What shares a namespace with the process that heals is never touched.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use duress_cluster::Key;
-use duress_cluster::procfs::living;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use serde::Serialize;
 
-use super::read::{Contents, OpenFault, claims};
-use super::{Entry, JournalError, RunEntry, Tail, directory_of, io_error};
+use super::{HealedNode, heal};
 use crate::agent::procfs;
-use crate::agent::protocol::Mark;
-use crate::kinds::Left;
+use crate::in_force::InForce;
+use crate::journal::read::{Contents, claims};
+use crate::journal::{Entry, JournalError, RunEntry, Tail, directory_of, io_error};
+use crate::kinds::Healer;
 
 /// No run writes more: that of a day with a fault a second has about half of it.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
@@ -26,7 +27,7 @@ const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 /// What [`heal_from_journal`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HealReport {
-    /// Sentences, one for each thing that was mended or needed no mending.
+    /// Sentences, one for each thing that was healed or needed no healing.
     pub done: Vec<String>,
     /// Sentences, one for each thing that may still be broken.
     pub failed: Vec<String>,
@@ -34,7 +35,7 @@ pub struct HealReport {
     pub spared: Option<String>,
 }
 
-/// Mends what an earlier run left in force. Safe to repeat; closes what it mended. Runs that live are left alone.
+/// Heals what an earlier run left in force. Safe to repeat; closes what it healed. Runs that are alive are left alone.
 pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalError> {
     let mut file = open(path)?;
     let text = read(&mut file).map_err(io_error("read", path))?;
@@ -78,7 +79,7 @@ pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalEr
         ));
         return Ok(report);
     }
-    let closed = mend(run, &contents, &boot, &mut report);
+    let closed = heal_open(run, &contents.open, &boot, &mut report);
     if contents.forged.is_none() {
         // Half a line, cut off by a crash, would spoil the one that follows.
         file.set_len(contents.bytes).map_err(io_error("write", path))?;
@@ -93,50 +94,35 @@ pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalEr
 }
 
 /// Returns the faults that are no longer in force.
-fn mend(run: &RunEntry, contents: &Contents, boot: &str, report: &mut HealReport) -> Vec<u64> {
+fn heal_open(run: &RunEntry, open: &BTreeMap<u64, InForce>, boot: &str, report: &mut HealReport) -> Vec<u64> {
+    let healer = Healer {
+        mark: &run.mark,
+        // All that is open is to be healed.
+        kept: &[],
+        own_namespaces: false,
+    };
     let mut closed = Vec::new();
-    for (number, fault) in &contents.open {
+    for (number, fault) in open {
         let failed_before = report.failed.len();
-        if run.boot == boot {
-            fault.heal(*number, &run.mark, report);
-        } else {
+        if run.boot != boot {
             report.done.push(format!(
                 "fault {number} ({}): the machine was restarted since",
-                fault.kind.name()
+                fault.kind
             ));
+        } else {
+            for HealedNode { node, result } in heal(&mut fault.clone(), *number, healer) {
+                let what = format!("fault {number} ({}) at {node}", fault.kind);
+                match result {
+                    Ok(healed) => report.done.push(format!("{what}: {}", healed.said)),
+                    Err(error) => report.failed.push(format!("{what}: {error}")),
+                }
+            }
         }
         if report.failed.len() == failed_before {
             closed.push(*number);
         }
     }
     closed
-}
-
-impl OpenFault {
-    fn heal(&self, number: u64, mark: &Mark, report: &mut HealReport) {
-        for node in &self.nodes {
-            let name = &node.place.name;
-            let what = format!("fault {number} ({}) at {name}", self.kind.name());
-            let lives = living(node.place.pid).is_some_and(|stat| stat.started == node.started);
-            if !lives {
-                report.done.push(format!(
-                    "{what}: process {} is gone, and what it lived in",
-                    node.place.pid
-                ));
-                continue;
-            }
-            let left = Left {
-                node,
-                held: &self.held,
-                mark,
-            };
-            let healed = self.kind.mend(&left);
-            match healed {
-                Ok(done) => report.done.push(format!("{what}: {done}")),
-                Err(error) => report.failed.push(format!("{what}: {error}")),
-            }
-        }
-    }
 }
 
 /// What to say of a journal that proves nothing, if there is anything to say.
@@ -165,7 +151,7 @@ fn open(path: &Path) -> Result<File, JournalError> {
     let found = file.metadata().map_err(io_error("look at", path))?;
     let user = rustix::process::geteuid().as_raw();
     let why = if !found.is_file() {
-        "is no plain file".to_owned()
+        "is not a regular file".to_owned()
     } else if found.uid() != user && found.uid() != 0 {
         format!("belongs to user {} and not to {user}", found.uid())
     } else if found.mode() & 0o022 != 0 {
@@ -193,11 +179,9 @@ mod tests {
 
     use duress_cluster::Controller;
 
-    use super::super::{JOURNAL_FILE, Journal};
     use super::*;
     use crate::agent::protocol::Hello;
-    use crate::kinds::KindRef;
-    use crate::kinds::pause::Pause;
+    use crate::journal::{JOURNAL_FILE, Journal};
 
     /// As if it were dead: of an earlier process with this one's number.
     fn dead() -> Controller {
@@ -221,7 +205,7 @@ mod tests {
 
     fn open_pauses(journal: &Journal) {
         for fault in [1, 2] {
-            let (kind, nodes) = (KindRef(&Pause), Vec::new());
+            let (kind, nodes) = ("pause".to_owned(), Vec::new());
             journal.write(&Entry::Open { fault, kind, nodes }).unwrap();
         }
         journal.write(&Entry::Closed { fault: 1 }).unwrap();

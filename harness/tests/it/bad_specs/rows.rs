@@ -1,15 +1,7 @@
-//! Specs that can't be run: each is refused with code 64, the line and what would be right, before anything is made.
-
-use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-
-use crate::host::{Bench, DURESS};
+//! The specs: in each one line is wrong.
 
 /// To this, lines are added from the seventh on.
-const LOCAL: &str = r#"name = "t"
+pub const LOCAL: &str = r#"name = "t"
 [cluster.local]
 system = "specimen"
 nodes = 3
@@ -26,17 +18,11 @@ nodes = ["n1", "n2"]
 [workload.register]
 "#;
 
-const COMPOSE_FILE: &str =
-    "services:\n  n1: {image: db}\n  n2: {image: db}\n  odd: {image: db, network_mode: host}\n";
-
-/// Refusing takes milliseconds; a loaded machine gets some more.
-const LIMIT: Duration = Duration::from_secs(20);
-
 /// A spec, the line that is wrong, and a part of what has to be said.
-struct Row {
-    spec: String,
-    line: usize,
-    says: &'static str,
+pub struct Row {
+    pub spec: String,
+    pub line: usize,
+    pub says: &'static str,
 }
 
 fn local(from: &str, to: &str, line: usize, says: &'static str) -> Row {
@@ -57,7 +43,7 @@ fn more(text: &str, line: usize, says: &'static str) -> Row {
 }
 
 /// Sizes and numbers.
-fn numbers() -> Vec<Row> {
+pub fn numbers() -> Vec<Row> {
     let crowd = "[[faults.at]]\nkind = \"kill\"\nat = \"1s\"\n".repeat(11);
     let many = "[[faults.mix]]\nkind = \"kill\"\n".repeat(101);
     let a_lot = "[faults]\npause = \"0s\"\nlength = \"100ms\"\n[[faults.mix]]\nkind = \"kill\"\n[time]\nfaults = \"2h\"";
@@ -141,7 +127,7 @@ fn numbers() -> Vec<Row> {
         more(
             "[faults]\npause = \"0s..18446744073709551615ms\"",
             8,
-            "is no duration",
+            "is not a duration",
         ),
         more(zero, 9, "from 100ms to 1day"),
         more(a_lot, 7, "more than 10000 faults"),
@@ -181,7 +167,7 @@ fn numbers() -> Vec<Row> {
 }
 
 /// Names, lists and what goes together.
-fn names() -> Vec<Row> {
+pub fn names() -> Vec<Row> {
     let long = format!("\"{}\"", "n".repeat(300));
     let kill = |targets: &str| format!("[[faults.mix]]\nkind = \"kill\"\ntargets = {targets}");
     let part = |shape: &str| format!("[[faults.mix]]\nkind = \"partition\"\nshape = {shape:?}");
@@ -257,7 +243,7 @@ fn names() -> Vec<Row> {
             "[workload.register]\nkeys = 3",
             "[workload.set]",
             5,
-            "it knows no add of everything; it carries register",
+            "it knows no add of everything, no read of everything; it carries register",
         ),
         more(&kill("[]"), 9, "list is empty"),
         more(&kill("[\"n9\"]"), 9, "there are n1, n2, n3"),
@@ -272,14 +258,14 @@ fn names() -> Vec<Row> {
         compose("\"etcd\"", "\"oracle\"", 3, "there are etcd, specimen"),
         compose("\"etcd\"", "\"./nowhere\"", 3, "a folder with a system.toml"),
         compose("\"compose.yaml\"", "\"missing.yaml\"", 4, "No such file"),
-        compose("\"compose.yaml\"", "\"bad.yaml\"", 4, "no compose file"),
-        compose("\"compose.yaml\"", "\".\"", 4, "no regular file"),
+        compose("\"compose.yaml\"", "\"bad.yaml\"", 4, "not a compose file"),
+        compose("\"compose.yaml\"", "\".\"", 4, "not a regular file"),
         compose("\"n2\"", "\"n3\"", 5, "there are n1, n2, odd"),
         compose("\"n2\"", "\"odd\"", 5, "network_mode: host"),
         compose("\"n2\"", "\"n1\"", 5, "twice"),
-        compose("\"n2\"", "\"..\"", 5, "no name of a service"),
-        compose("\"n2\"", "\"n2/../x\"", 5, "no name of a service"),
-        compose("\"n2\"", "\"\"", 5, "no name of a service"),
+        compose("\"n2\"", "\"..\"", 5, "not a valid service name"),
+        compose("\"n2\"", "\"n2/../x\"", 5, "not a valid service name"),
+        compose("\"n2\"", "\"\"", 5, "not a valid service name"),
         compose("[\"n1\", \"n2\"]", "[]", 5, "name 1 to 200"),
         compose("nodes =", "version = \"3 5\"\nnodes =", 5, "tag of an image"),
         compose("nodes =", "version = \"\"\nnodes =", 5, "tag of an image"),
@@ -288,7 +274,7 @@ fn names() -> Vec<Row> {
             "nodes =",
             "variables = { \"A=B\" = \"1\" }\nnodes =",
             5,
-            "no name of a variable",
+            "not a valid variable name",
         ),
         compose("nodes =", "variables = { A = \"a\\u0000\" }\nnodes =", 5, "NUL"),
         Row {
@@ -297,198 +283,4 @@ fn names() -> Vec<Row> {
             says: "no \"lease\" reads",
         },
     ]
-}
-
-/// What `duress run` says and exits with; an error when it is still at it after [`LIMIT`].
-fn run(bench: &Bench) -> Result<(Option<i32>, String), String> {
-    let mut child = bench
-        .run_command(1)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let stderr = child.stderr.take().expect("a pipe");
-    let reader = std::thread::spawn(move || std::io::read_to_string(stderr).unwrap_or_default());
-    let deadline = Instant::now() + LIMIT;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("a child") {
-            break status;
-        }
-        if Instant::now() >= deadline {
-            child.kill().expect("SIGKILL");
-            child.wait().expect("an end");
-            return Err(format!("still running after {LIMIT:?}"));
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    Ok((status.code(), reader.join().expect("what was said")))
-}
-
-/// What is wrong with how a row was answered.
-fn wrong(row: &Row) -> Option<String> {
-    let bench = Bench::new(&row.spec);
-    let beside = |name: &str, text: &str| {
-        std::fs::write(bench.spec().with_file_name(name), text).expect("a file");
-    };
-    beside("compose.yaml", COMPOSE_FILE);
-    beside("bad.yaml", "services: [");
-    let (code, said) = match run(&bench) {
-        Ok(ended) => ended,
-        Err(what) => return Some(what),
-    };
-    let line = format!("line {}, column ", row.line);
-    let mut faults = Vec::new();
-    if code != Some(64) {
-        faults.push(format!("exit code {code:?}"));
-    }
-    if bench.spec().with_file_name("runs").exists() {
-        faults.push("a run was made".to_owned());
-    }
-    if !said.contains(&line) {
-        faults.push(format!("no {line:?}"));
-    }
-    if !said.contains(row.says) {
-        faults.push(format!("no {:?}", row.says));
-    }
-    if !said.contains("spec.toml") || !said.contains('^') {
-        faults.push("no file, or no mark".to_owned());
-    }
-    (!faults.is_empty()).then(|| format!("{}; it said: {}", faults.join(", "), said.trim_end()))
-}
-
-fn assert_refused(rows: &[Row]) {
-    let failed: Vec<String> = rows
-        .iter()
-        .filter_map(|row| {
-            Some(format!(
-                "--- {}\n{}",
-                row.spec.lines().nth(row.line.saturating_sub(1)).unwrap_or(""),
-                wrong(row)?
-            ))
-        })
-        .collect();
-    assert!(
-        failed.is_empty(),
-        "{} of {} rows:\n{}",
-        failed.len(),
-        rows.len(),
-        failed.join("\n")
-    );
-}
-
-#[test]
-fn numbers_out_of_proportion_are_refused_at_their_line() {
-    let rows = numbers();
-    assert!(rows.len() >= 50);
-    assert_refused(&rows);
-}
-
-#[test]
-fn names_and_lists_that_make_no_sense_are_refused_at_their_line() {
-    let rows = names();
-    assert!(rows.len() >= 40);
-    assert_refused(&rows);
-}
-
-#[test]
-fn what_is_no_spec_is_refused_and_never_waited_for() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| dir.path().join(name);
-    std::fs::write(at("large.toml"), vec![b'#'; 2 << 20]).expect("a file");
-    std::fs::write(at("latin.toml"), b"name = \"t\"\n# caf\xe9\n").expect("a file");
-    let pipe = CString::new(at("pipe").as_os_str().as_bytes()).expect("a path");
-    nix::unistd::mkfifo(pipe.as_c_str(), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
-    for (path, says) in [
-        (at("missing.toml"), "No such file"),
-        (dir.path().to_owned(), "it is a folder"),
-        (at("pipe"), "no regular file"),
-        (Path::new("/dev/zero").to_owned(), "no regular file"),
-        (at("large.toml"), "larger than 1048576 bytes"),
-        (at("latin.toml"), "line 2 is not UTF-8"),
-    ] {
-        let mut child = Command::new(DURESS)
-            .arg("run")
-            .arg(&path)
-            .arg("--out")
-            .arg(dir.path())
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let deadline = Instant::now() + LIMIT;
-        while child.try_wait().expect("a child").is_none() {
-            if Instant::now() >= deadline {
-                child.kill().expect("SIGKILL");
-                panic!("{} is still read after {LIMIT:?}", path.display());
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let output = child.wait_with_output().expect("an end");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(64), "{said}");
-        assert!(said.contains(says), "{said}");
-        assert!(!at("runs").exists());
-    }
-}
-
-#[test]
-fn numbers_on_the_command_line_are_refused_by_their_name() {
-    let bench = Bench::new(LOCAL);
-    let spec = bench.spec().display().to_string();
-    for (args, names, says) in [
-        (&["run", &spec, "--time", "0s"][..], "--time", "use 1ms to 30days"),
-        (
-            &["run", &spec, "--time", "1000000h"],
-            "--time",
-            "use 1ms to 30days",
-        ),
-        (&["run", &spec, "--time", "soon"], "--time", "30s"),
-        (&["run", &spec, "--seed=-1"], "--seed", "-1"),
-        (
-            &["run", &spec, "--seed", "18446744073709551616"],
-            "--seed",
-            "18446744073709551616",
-        ),
-        (
-            &[
-                "check",
-                "x",
-                "--model",
-                "register",
-                "--memory-mib",
-                "17592186044416",
-            ],
-            "--memory-mib",
-            "use 1 to 1048576",
-        ),
-        (
-            &["check", "x", "--model", "register", "--time", "1000000000s"],
-            "--time",
-            "use 1ms to 7days",
-        ),
-        (
-            &["calibrate", "x", "--jobs", "1000000000"],
-            "--jobs",
-            "use 1 to 256",
-        ),
-        (
-            &["calibrate", "x", "--seeds", "18446744073709551615"],
-            "--seeds",
-            "1000000",
-        ),
-        (
-            &["calibrate", "x", "--first-seed", "18446744073709551615"],
-            "--first-seed",
-            "18446744073709551615",
-        ),
-    ] {
-        let output = Command::new(DURESS)
-            .args(args)
-            .output()
-            .expect("the binary starts");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(64), "{args:?}: {said}");
-        assert!(said.contains(names) && said.contains(says), "{args:?}: {said}");
-    }
-    assert!(!bench.spec().with_file_name("runs").exists());
 }

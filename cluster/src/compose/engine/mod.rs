@@ -1,0 +1,208 @@
+//! The container engine, over its unix socket: what is there, how it is, what it wrote.
+//!
+//! A thin layer over `bollard` that speaks this crate's words: containers are found by label, never by name, and every
+//! error says what was tried.
+
+mod archive;
+mod logs;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use bollard::Docker;
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
+};
+
+use crate::ClusterError;
+use crate::compose::subnet::Subnet;
+
+/// The engine's longest answer is the removal of a container whose program does not die.
+const CALL_SECONDS_MAX: u64 = 60;
+
+/// A connection to the engine.
+#[derive(Clone)]
+pub(in crate::compose) struct Engine {
+    docker: Docker,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+/// Labels of something the engine has.
+pub(in crate::compose) type Labels = HashMap<String, String>;
+
+/// Kinds of things that Compose makes on an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// With its anonymous volumes.
+    Container,
+    /// A network.
+    Network,
+    /// A named volume.
+    Volume,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Container => "container",
+            Kind::Network => "network",
+            Kind::Volume => "volume",
+        })
+    }
+}
+
+/// One container, network or volume.
+#[derive(Clone, Debug)]
+pub(in crate::compose) struct Thing {
+    pub kind: Kind,
+    pub id: String,
+    pub name: String,
+    pub labels: Labels,
+}
+
+impl Engine {
+    /// Connects, and agrees on a version of the interface.
+    pub async fn connect(socket: &Path) -> Result<Self, ClusterError> {
+        let missing = |error: bollard::errors::Error| ClusterError::Unsupported {
+            what: format!("talk to the container engine at {}", socket.display()),
+            why: format!("{error}; start the engine, or name its socket"),
+        };
+        let path = socket.to_str().unwrap_or_default();
+        let docker = Docker::connect_with_unix(path, CALL_SECONDS_MAX, bollard::API_DEFAULT_VERSION)
+            .map_err(missing)?
+            .negotiate_version()
+            .await
+            .map_err(missing)?;
+        Ok(Engine { docker })
+    }
+
+    /// The client itself, for what only the helper container needs.
+    pub fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// Everything of one kind that has this label: `key` or `key=value`.
+    pub async fn list(&self, kind: Kind, label: &str) -> Result<Vec<Thing>, ClusterError> {
+        let filters = HashMap::from([("label", vec![label])]);
+        let failed = |error| engine_error(format!("list the {kind}s with label {label}"), error);
+        let thing = |id: Option<String>, name: Option<String>, labels: Option<Labels>| Thing {
+            kind,
+            id: id.unwrap_or_default(),
+            name: name.unwrap_or_default(),
+            labels: labels.unwrap_or_default(),
+        };
+        Ok(match kind {
+            Kind::Container => {
+                let options = ListContainersOptionsBuilder::new()
+                    .all(true)
+                    .filters(&filters)
+                    .build();
+                let found = self.docker.list_containers(Some(options)).await.map_err(failed)?;
+                let name = |names: Option<Vec<String>>| {
+                    names.and_then(|names| Some(names.first()?.trim_start_matches('/').to_owned()))
+                };
+                (found.into_iter())
+                    .map(|one| thing(one.id, name(one.names), one.labels))
+                    .collect()
+            }
+            Kind::Network => {
+                let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
+                let found = self.docker.list_networks(Some(options)).await.map_err(failed)?;
+                found
+                    .into_iter()
+                    .map(|one| thing(one.id, one.name, one.labels))
+                    .collect()
+            }
+            Kind::Volume => {
+                let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+                let found = self.docker.list_volumes(Some(options)).await.map_err(failed)?;
+                (found.volumes.unwrap_or_default().into_iter())
+                    .map(|one| thing(Some(one.name.clone()), Some(one.name), Some(one.labels)))
+                    .collect()
+            }
+        })
+    }
+
+    /// Removes one thing; a container by force and with its anonymous volumes. What is gone already is not an error.
+    pub async fn remove(&self, thing: &Thing) -> Result<(), ClusterError> {
+        let removed = match thing.kind {
+            Kind::Container => {
+                let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+                self.docker.remove_container(&thing.id, Some(options)).await
+            }
+            Kind::Network => self.docker.remove_network(&thing.id).await,
+            Kind::Volume => {
+                let options = RemoveVolumeOptionsBuilder::new().force(true).build();
+                self.docker.remove_volume(&thing.id, Some(options)).await
+            }
+        };
+        match removed {
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+            removed => {
+                removed.map_err(|error| engine_error(format!("remove {} {}", thing.kind, thing.name), error))
+            }
+        }
+    }
+
+    /// Subnets of all networks of the engine, whoever made them.
+    pub async fn subnets(&self) -> Result<Vec<Subnet>, ClusterError> {
+        let failed = |error| engine_error("list the networks".to_owned(), error);
+        let networks = self.docker.list_networks(None).await.map_err(failed)?;
+        let entries = networks
+            .into_iter()
+            .filter_map(|network| network.ipam?.config)
+            .flatten();
+        Ok(entries.filter_map(|entry| entry.subnet?.parse().ok()).collect())
+    }
+
+    /// Whether the engine has an image.
+    pub async fn has_image(&self, image: &str) -> Result<bool, ClusterError> {
+        match self.docker.inspect_image(image).await {
+            Ok(_) => Ok(true),
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+            Err(error) => Err(engine_error(format!("look for image {image}"), error)),
+        }
+    }
+
+    /// A container as it is.
+    pub async fn container(&self, id: &str) -> Result<ContainerInspectResponse, ClusterError> {
+        let failed = |error| engine_error(format!("look at container {id}"), error);
+        self.docker.inspect_container(id, None).await.map_err(failed)
+    }
+
+    /// Starts a container; one that runs is left alone.
+    pub async fn start(&self, id: &str, node: &str) -> Result<(), ClusterError> {
+        let failed = |error| engine_error(format!("start the container of {node}"), error);
+        self.docker.start_container(id, None).await.map_err(failed)
+    }
+}
+
+/// What was tried, and what the engine said: all of it, as the client keeps the cause ("connection refused") in an error
+/// within an error.
+pub(in crate::compose) fn engine_error(what: String, error: bollard::errors::Error) -> ClusterError {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(source) = cause {
+        let source_said = source.to_string();
+        if !said.contains(&source_said) {
+            said = format!("{said}: {source_said}");
+        }
+        cause = source.source();
+    }
+    ClusterError::Io {
+        what,
+        source: io::Error::other(said),
+    }
+}
+
+#[cfg(test)]
+mod tests;

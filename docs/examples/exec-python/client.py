@@ -1,0 +1,43 @@
+"""A client of the specimen, by Python's own HTTP."""
+
+import http.client
+import json
+
+from duress_client import Failed, Refused, serve
+
+
+class Client:
+    def read(self, ask):
+        return self.call(ask, "GET", "?read=" + ask.read)["value"]
+
+    def write(self, ask):
+        if ask.value is None:
+            self.call(ask, "DELETE", "", {})
+        else:
+            self.call(ask, "PUT", "", {"value": ask.value})
+
+    def cas(self, ask):
+        old, new = ask.value
+        if not self.call(ask, "POST", "/cas", {"old": old, "new": new})["swapped"]:
+            raise Failed("mismatch")
+
+    def call(self, ask, method, path, body=None):
+        connection = http.client.HTTPConnection(ask.address)
+        try:
+            connection.connect()
+        except OSError as error:
+            raise Refused("not sent: %s" % error)  # whoever is not connected has sent nothing
+        if body is not None and ask.token is not None:
+            body.update(ask.token)
+        connection.request(method, "/kv/" + ask.key + path, body and json.dumps(body))
+        reply = connection.getresponse()
+        answer = json.loads(reply.read())
+        connection.close()
+        if reply.status == 200:
+            return answer
+        if answer.get("executed") == "no":
+            raise Refused(answer["error"], leader=answer.get("leader"))
+        raise RuntimeError("status %d: %s" % (reply.status, answer.get("error")))
+
+
+serve(Client())

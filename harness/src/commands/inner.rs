@@ -1,0 +1,50 @@
+//! Commands that Duress starts itself: parts of it that run elsewhere.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::fail;
+use crate::exit;
+
+/// Not for people.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The one that breaks: reads JSON lines, answers in JSON lines
+    #[command(hide = true)]
+    Agent,
+    /// The init process of a local sandbox
+    #[command(hide = true, disable_help_flag = true)]
+    Sandbox {
+        /// For the sandbox itself.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// One node of the specimen
+    #[command(hide = true)]
+    Specimen(duress_specimen::Args),
+}
+
+impl Command {
+    /// Does it.
+    pub fn main(&self) -> ExitCode {
+        match self {
+            Command::Agent => duress_nemesis::agent::main(),
+            Command::Sandbox { args } => duress_cluster::local::sandbox::main(args),
+            Command::Specimen(args) => specimen(args),
+        }
+    }
+}
+
+/// Runs one node of the specimen until it is told to stop.
+fn specimen(args: &duress_specimen::Args) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, exit::HARNESS_FAILURE),
+    };
+    match runtime.block_on(duress_specimen::run(args.clone())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
