@@ -10,7 +10,7 @@ use duress_workloads::{Answer, Op};
 use crate::commands::arguments::{Read, parse_nodes, parse_read};
 use crate::commands::{fail, print, usage_error};
 use crate::exit;
-use crate::runs::trial::{self, Expected, News, Trial};
+use crate::runs::trial::{self, Expected, News, Phase, Trial};
 use crate::spec::{ClusterSpec, ComposeSpec, Definition, LocalSpec, SpecError, SystemRef, deployable};
 
 /// Characters of a body that are shown.
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     pub file: Option<PathBuf>,
     /// Services of the compose file that are nodes, e.g. n1,n2,n3. By default n1 and so on, as many as there are nodes
-    #[arg(long, value_delimiter = ',', requires = "file")]
+    #[arg(long, value_delimiter = ',')]
     pub services: Vec<String>,
     /// Number of nodes. By default what the system says
     #[arg(long, value_parser = parse_nodes)]
@@ -112,7 +112,11 @@ fn plan(args: &Args) -> Result<Trial, Refusal> {
     let system = &definition.system;
     let count = args.nodes.unwrap_or(system.nodes_default);
     let cluster = match &args.file {
-        None if !system.argv.is_empty() => {
+        None if !system.argv.is_empty() && args.services.is_empty() => {
+            if args.version.is_some() {
+                let what = "--version is that of images; name a compose file with --file";
+                return Err(Refusal::Arguments(what.to_owned()));
+            }
             let local = LocalSpec {
                 nodes: count,
                 ..LocalSpec::of(named)
@@ -130,6 +134,10 @@ fn plan(args: &Args) -> Result<Trial, Refusal> {
             } else {
                 args.services.clone()
             };
+            if let Some(twice) = (1..nodes.len()).find(|index| nodes[..*index].contains(&nodes[*index])) {
+                let what = format!("--services: {:?} is named twice", nodes[twice]);
+                return Err(Refusal::Arguments(what));
+            }
             compose::look(&file, &nodes).map_err(|problem| {
                 Refusal::Arguments(match problem {
                     FileProblem::File { .. } => format!("--file: {problem}"),
@@ -180,10 +188,9 @@ fn compose_file(named: &SystemRef) -> Result<PathBuf, Refusal> {
 
 fn show(news: News<'_>) {
     match news {
-        News::Phase("deploy") => print("deploying\n"),
-        News::Phase("wait") => print("waiting until all nodes are ready\n"),
-        News::Phase("down") => print("\ntaking it down\n"),
-        News::Phase(_) => {}
+        News::Phase(Phase::Deploy) => print("deploying\n"),
+        News::Phase(Phase::Wait) => print("waiting until all nodes are ready\n"),
+        News::Phase(Phase::Down) => print("\ntaking it down\n"),
         News::Asks { op } => print(format_args!("\n{}\n", asked(op))),
         News::Attempt {
             node,

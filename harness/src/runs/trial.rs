@@ -38,7 +38,7 @@ pub struct Trial {
 #[derive(Debug)]
 pub enum News<'a> {
     /// It goes on to this.
-    Phase(&'a str),
+    Phase(Phase),
     /// An operation is asked.
     Asks {
         /// Which.
@@ -60,6 +60,17 @@ pub enum News<'a> {
         /// What it must end as; nothing is known of what depends on operations that the client lacks.
         expects: &'a Expected,
     },
+}
+
+/// A part of a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The cluster is brought up.
+    Deploy,
+    /// Its nodes are waited for.
+    Wait,
+    /// The cluster is taken down.
+    Down,
 }
 
 /// What an operation must end as.
@@ -111,6 +122,8 @@ pub fn run(trial: &Trial, root: &Path, show: &mut dyn FnMut(News<'_>)) -> Result
     for node in trial.cluster.node_names() {
         dir.create_node(&node)?;
     }
+    // A run without a history, by which `duress heal` knows it should this process be killed.
+    std::fs::File::create_new(dir.history())?;
     interrupt.run_is_in(dir.path());
     let tried = runtime.block_on(trial.on(environment, &dir, &key, &interrupt, show));
     runtime.shutdown_background();
@@ -126,7 +139,7 @@ impl Trial {
         interrupt: &Interrupt,
         show: &mut dyn FnMut(News<'_>),
     ) -> Result<Tried, Failure> {
-        show(News::Phase("deploy"));
+        show(News::Phase(Phase::Deploy));
         let deploys = deploy::deploy(&self.cluster, &self.system, environment, dir, key);
         let Some(deployed) = interrupt.unless(deploys).await else {
             deploy::swept(&self.cluster, dir, key).await?;
@@ -139,7 +152,7 @@ impl Trial {
         let mut tried = Tried::default();
         let asked = interrupt.unless(self.ask_all(&deployed, &mut tried, show)).await;
         tried.interrupted = asked.is_none();
-        show(News::Phase("down"));
+        show(News::Phase(Phase::Down));
         let down = deployed.cluster.down().await.map_err(Failure::from);
         asked.unwrap_or(Ok(())).and(down)?;
         Ok(tried)
@@ -152,7 +165,7 @@ impl Trial {
         show: &mut dyn FnMut(News<'_>),
     ) -> Result<(), Failure> {
         let cluster = &deployed.cluster;
-        show(News::Phase("wait"));
+        show(News::Phase(Phase::Wait));
         self.ready(cluster).await?;
         let endpoints = AddressBook::new(cluster.clone(), self.system.port);
         let service = (self.client.make)(Options {
@@ -170,7 +183,6 @@ impl Trial {
             seq: 0,
             attempts_max: ATTEMPTS_MAX,
         };
-        show(News::Phase("ask"));
         for (op, expects) in script(&self.client) {
             show(News::Asks { op: &op });
             let answer = hand.ask(&op, show).await;

@@ -25,7 +25,10 @@ fn listings_are_parts_of_the_files_that_they_name() {
         let text = fs::read_to_string(Path::new(ROOT).join(page)).expect(page);
         for (path, listing) in listings(&text) {
             let file = fs::read_to_string(Path::new(ROOT).join(&path)).expect(&path);
-            assert!(file.contains(&listing), "{page}: this is not in {path} any more:\n{listing}");
+            assert!(
+                file.contains(&listing),
+                "{page}: this is not in {path} any more:\n{listing}"
+            );
             seen += 1;
         }
     }
@@ -35,14 +38,23 @@ fn listings_are_parts_of_the_files_that_they_name() {
 #[test]
 fn the_ways_through_the_code_exist() {
     let text = fs::read_to_string(Path::new(ROOT).join("docs/architecture.md")).expect("the page");
-    let (_, ways) = text.split_once("## Two ways through the code").expect("the section");
+    let (_, ways) = text
+        .split_once("## Two ways through the code")
+        .expect("the section");
     let ways = ways.split("\n## ").next().unwrap_or_default();
     for way in ways.split("\n### ").skip(1) {
-        let steps: Vec<&str> = way.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).collect();
+        let steps: Vec<&str> = way
+            .lines()
+            .filter(|line| line.starts_with(|c: char| c.is_ascii_digit()))
+            .collect();
         assert!((3..=8).contains(&steps.len()), "{} files:\n{way}", steps.len());
         for step in steps {
             // `1. [path](../path): what is there, `item`.`
-            let path = step.split("](../").nth(1).and_then(|rest| rest.split(')').next()).expect(step);
+            let path = step
+                .split("](../")
+                .nth(1)
+                .and_then(|rest| rest.split(')').next())
+                .expect(step);
             let file = fs::read_to_string(Path::new(ROOT).join(path)).expect(path);
             let (_, said) = step.split_once("): ").expect(step);
             for item in said.split('`').skip(1).step_by(2) {

@@ -193,15 +193,15 @@ impl TryFrom<Written> for Case {
 }
 
 impl Case {
-    /// Whether the answer meets the condition. The error says what can't be filled in.
+    /// Whether the answer meets the condition. The error says what can't be read as it should be, or filled in: then nothing is
+    /// proven, not even that the condition is not met.
     pub fn matches(&self, answered: &Answered<'_>, values: &Values<'_>) -> Result<bool, String> {
         let status = answered.reply.status;
         if !self.statuses.is_empty() && !self.statuses.iter().any(|known| known.has(status)) {
             return Ok(false);
         }
         for (source, test) in &self.tests {
-            // What can't be read is not what is looked for.
-            let found = source.of(answered).ok().flatten();
+            let found = source.of(answered)?;
             if !test.holds(found.as_deref(), values)? {
                 return Ok(false);
             }

@@ -2,7 +2,7 @@
 
 use super::block::Block;
 use super::case::{Case, Good, Outcome};
-use super::step::Headers;
+use super::step::{Headers, Step};
 use super::template::Place;
 use crate::clients::kind::Mistake;
 use crate::op::Operation;
@@ -97,13 +97,19 @@ fn check_block(block: &Block) -> Result<(), Mistake> {
             let what = format!("{} changes something, and this is its last request", block.name);
             return Err(of_step(index).key("effect").saying(what));
         }
-        for case in &step.answer {
-            if let Outcome::Next(names) = &case.then {
-                bound.extend(names.iter().map(|(name, _)| name.as_str()));
-            }
-        }
+        bound.extend(binds(step));
     }
     Ok(())
+}
+
+/// What is bound whichever case goes on.
+fn binds(step: &Step) -> Vec<&str> {
+    let ways = step.answer.iter().filter_map(|case| match &case.then {
+        Outcome::Next(names) => Some(names.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>()),
+        _ => None,
+    });
+    ways.reduce(|all, way| all.into_iter().filter(|name| way.contains(name)).collect())
+        .unwrap_or_default()
 }
 
 /// What an answer can't mean for this operation, if it can't.

@@ -139,6 +139,7 @@ impl Http {
     /// The first case that matches, what it means, and how long to wait then. The error says why nothing is proven.
     fn judge<'a>(
         &'a self,
+        block: &str,
         step: &'a Step,
         reply: &Reply,
         values: &Values<'_>,
@@ -175,7 +176,7 @@ impl Http {
             return Ok((judged, case.pause));
         }
         Err(format!(
-            "status {}, which no case maps{}",
+            "status {}, which no case of [http.{block}] maps{}",
             reply.status,
             beginning(&reply.body)
         ))
@@ -241,7 +242,7 @@ impl Service for Http {
             tokio::time::sleep(Duration::from_millis(ms)).await;
             return Answer::Ok(op.value.clone());
         }
-        let (_, steps) = match self.templates.for_op(op, self.read) {
+        let (block, steps) = match self.templates.for_op(op, self.read) {
             Ok(found) => found,
             Err(error) => return Answer::Failed { error },
         };
@@ -263,7 +264,7 @@ impl Service for Http {
                 Ok(reply) => reply,
                 Err(error) => return effect.of_error(error),
             };
-            let (judged, pause) = match self.judge(step, &reply, &values) {
+            let (judged, pause) = match self.judge(block, step, &reply, &values) {
                 Ok(judged) => judged,
                 Err(why) => return effect.unproven(why),
             };

@@ -145,6 +145,11 @@ fn templates_that_make_no_sense_are_refused_where_they_stand() {
             "info = 'x'",
             "http.write.0.answer: no case goes on",
         ),
+        (
+            "{id = '/id'}}",
+            "{id = '/id'}}, {status = 201, next = {}}",
+            "http.write.1.path: write has no place {id}",
+        ),
         ("{id = '/id'}", "{Id = '/id'}", "nothing can be bound to \"Id\""),
         ("{id = '/id'}", "{key = '/id'}", "nothing can be bound to \"key\""),
     ] {
@@ -163,4 +168,56 @@ fn a_mistake_in_form_shows_its_line_and_has_a_mark() {
     );
     let error = wrong("[http.read]\npath = '/kv'\n[http.read.body]\na = 1\nb = ['x', '{key|jason}']\n");
     assert!(error.contains("line 5, column 11"), "{error}");
+}
+
+/// Pieces that make and break templates.
+const PIECES: [&str; 20] = [
+    "{",
+    "}",
+    "{{",
+    "|",
+    "{key}",
+    "{key|",
+    "|json",
+    "|or ",
+    "/",
+    "'",
+    "\"",
+    "[",
+    "]",
+    "=",
+    "\n",
+    "ok = true",
+    "next = {}",
+    "200",
+    "\u{0}",
+    "ä",
+];
+
+#[test]
+fn no_text_makes_the_reader_panic() {
+    use rand::{RngExt, SeedableRng};
+    let good = include_str!("../../../../../harness/tests/fixtures/etcd-http/system.toml");
+    let mut rng = rand_chacha::ChaCha12Rng::seed_from_u64(8);
+    let (mut refused, mut read) = (0, 0);
+    for _ in 0..1000 {
+        let mut text = good.to_owned();
+        for _ in 0..rng.random_range(1..4) {
+            let from = text.floor_char_boundary(rng.random_range(0..=text.len()));
+            let to = text.ceil_char_boundary((from + rng.random_range(0..3)).min(text.len()));
+            text.replace_range(from..to, PIECES[rng.random_range(0..PIECES.len())]);
+        }
+        match kind_of(&text) {
+            Ok(_) => read += 1,
+            Err(Problem::Form(error)) => {
+                assert!(error.to_string().contains(" at line "), "{text}\n{error}");
+                refused += 1;
+            }
+            Err(Problem::Meaning(mistake)) => {
+                assert!(!mistake.at.is_empty() && !mistake.what.is_empty(), "{text}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 300 && read > 10, "{refused} refused, {read} read");
 }

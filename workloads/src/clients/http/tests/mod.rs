@@ -225,6 +225,25 @@ async fn whatever_no_case_maps_is_unknown_for_a_write_and_harmless_for_a_read() 
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_meets_no_condition_and_its_opposite_neither() {
+    for test in ["1", "{exists = false}", "[1, {exists = false}]"] {
+        let text = format!(
+            "[http.write]\nmethod = 'put'\npath = '/'\nanswer = [{{status = 200, where = {{'/n|number' = {test}}}, fail = 'x'}}, \
+             {{status = 200, ok = true}}]\n"
+        );
+        let write = op("write", Some("k"), json!(7));
+        let answered = |body: Value| vec![said(200, &body)];
+        let (answer, _) = attempt(&*client(&text), &write, answered(json!({"n": "many"}))).await;
+        assert!(
+            matches!(&answer, Answer::Unknown { error } if error.contains("no number")),
+            "{answer:?}"
+        );
+        let (answer, _) = attempt(&*client(&text), &write, answered(json!({"n": "2"}))).await;
+        assert_eq!(answer, Answer::Ok(json!(7)), "{test}");
+    }
+}
+
+#[tokio::test]
 async fn after_a_request_with_an_effect_nothing_is_refused_any_more() {
     let two = |first: &str| {
         let text = format!(
@@ -260,6 +279,75 @@ async fn after_a_request_with_an_effect_nothing_is_refused_any_more() {
         matches!(&answer, Answer::Refused { error, .. } if error.contains("nothing at \"/id\"")),
         "{answer:?}"
     );
+}
+
+/// A node that speaks TLS by the name n1, and takes every write.
+async fn secure() -> std::net::SocketAddr {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let certificate = include_bytes!("../../../../../cluster/http/fixtures/n1.pem");
+    let key = include_bytes!("../../../../../cluster/http/fixtures/n1.key");
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from_pem_slice(certificate).expect("PEM")],
+                PrivateKeyDer::from_pem_slice(key).expect("PEM"),
+            )
+            .expect("a key for the certificate");
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // A client that does not trust us hangs up.
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                    .await;
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn nodes_are_asked_by_https_where_authorities_are_named() {
+    let write = "[http.write]\nmethod = 'put'\npath = '/{key}'\nanswer = [{status = 200, ok = true}]\n";
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cluster/http/fixtures");
+    let address = secure().await;
+    let asked = |tls: &'static str, node: &'static str| {
+        let definition = format!("{tls}{write}");
+        let definition = Definition {
+            text: &definition,
+            folder: &folder,
+        };
+        let kind = super::kind(&definition).expect("a client");
+        let client = (kind.make)(options(ReadMode::Linearizable)).expect("a client");
+        let node = node.to_owned();
+        async move {
+            let (endpoint, write) = (Endpoint { node, address }, op("write", Some("k"), json!(7)));
+            client.attempt(&endpoint, &write, None).await
+        }
+    };
+    let trusted = "[http]\ntls.ca = 'ca.pem'\n";
+    assert_eq!(asked(trusted, "n1").await, Answer::Ok(json!(7)));
+    let named = "[http]\ntls = {ca = 'ca.pem', server-name = 'n1'}\n";
+    assert_eq!(asked(named, "whatever").await, Answer::Ok(json!(7)));
+    // To anybody else nothing is sent.
+    for (tls, node) in [(trusted, "n2"), ("[http]\ntls.ca = 'n1.pem'\n", "n1")] {
+        let answer = asked(tls, node).await;
+        assert!(
+            matches!(answer, Answer::Refused { .. }),
+            "{tls}{node}: {answer:?}"
+        );
+    }
+    // Without authorities it is plain HTTP, which this node does not understand.
+    let answer = asked("", "n1").await;
+    assert!(matches!(answer, Answer::Unknown { .. }), "{answer:?}");
 }
 
 #[test]
