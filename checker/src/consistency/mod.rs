@@ -111,15 +111,20 @@ pub fn weaker(history: &History, limits: Limits<'_>) -> Result<Weaker, CheckErro
         }
     }
     if let [half, most, all] = staleness[..] {
-        let by = |stale: StaleBy| format!("{} and {} versions", shown(stale.nanos), stale.versions);
-        sentences.push(format!(
-            "{} of {} reads are certainly stale: half of these by up to {}, 99 % by up to {}, the worst by {}.",
-            stale.nanos.len(),
-            stale.reads,
-            by(half),
-            by(most),
-            by(all)
-        ));
+        let by = |stale: StaleBy| {
+            let plural = if stale.versions == 1 { "" } else { "s" };
+            format!("{} and {} version{plural}", shown(stale.nanos), stale.versions)
+        };
+        let (count, reads) = (stale.nanos.len(), stale.reads);
+        sentences.push(match count {
+            1 => format!("1 of {reads} reads is certainly stale, by {}.", by(all)),
+            _ => format!(
+                "{count} of {reads} reads are certainly stale: half of them by up to {}, 99 % by up to {}, the worst by {}.",
+                by(half),
+                by(most),
+                by(all)
+            ),
+        });
     }
     Ok(Weaker {
         kept,
@@ -159,7 +164,9 @@ pub fn judged(
     verdict
 }
 
-/// A duration as a person reads it.
+/// A duration as a person reads it: `488.0 ms`.
 fn shown(nanos: u64) -> String {
-    format!("{:.1?}", Duration::from_nanos(nanos))
+    let text = format!("{:.1?}", Duration::from_nanos(nanos));
+    let unit = text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len());
+    format!("{} {}", &text[..unit], &text[unit..])
 }

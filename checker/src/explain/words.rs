@@ -131,15 +131,19 @@ fn summary<M: Model>(
     }
     let shown = history.witness_op(last.row, String::new());
     let result = shown.result.unwrap_or(serde_json::Value::Null);
-    let claim = match denied(model, last) {
-        Some(value) => {
+    let claim = match (denied(model, last), model.words().found(&last.op)) {
+        (Some(value), _) => {
             let value = history.values.json(value);
             format!(
                 "{} {}{object} found another value than {value}",
                 shown.f, shown.value
             )
         }
-        None => format!("{}{object} returned {result}", shown.f),
+        (None, Some(value)) => {
+            let value = history.values.json(value);
+            format!("{} {}{object} found {value}", shown.f, shown.value)
+        }
+        (None, None) => format!("{}{object} returned {result}", shown.f),
     };
     let wanted = model.words().needs(&last.op);
     if wanted.is_empty() {

@@ -18,6 +18,11 @@ pub trait Words<Op, State: Debug> {
         &[]
     }
 
+    /// The value that the operation found there by succeeding, where that is not its result.
+    fn found(&self, _op: &Op) -> Option<Val> {
+        None
+    }
+
     /// The value that the operation found not to be there, of an object that holds one value at a time.
     fn denies(&self, _op: &Op) -> Option<Val> {
         None

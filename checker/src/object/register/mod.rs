@@ -131,6 +131,13 @@ impl Words<RegisterOp, Val> for Register {
         }
     }
 
+    fn found(&self, op: &RegisterOp) -> Option<Val> {
+        match *op {
+            RegisterOp::Cas(old, _) => Some(old),
+            _ => None,
+        }
+    }
+
     fn denies(&self, op: &RegisterOp) -> Option<Val> {
         match *op {
             RegisterOp::Mismatch(value) => Some(value),

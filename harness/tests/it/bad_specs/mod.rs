@@ -43,8 +43,8 @@ fn run(bench: &Bench) -> Result<(Option<i32>, String), String> {
     Ok((status.code(), reader.join().expect("what was said")))
 }
 
-/// What is wrong with how a row was answered.
-fn wrong(row: &Row) -> Option<String> {
+/// What a row was answered, and what is wrong with that.
+fn answered(row: &Row) -> (String, Vec<String>) {
     let bench = Bench::new(&row.spec);
     let beside = |name: &str, text: &str| {
         std::fs::write(bench.spec().with_file_name(name), text).expect("a file");
@@ -53,7 +53,7 @@ fn wrong(row: &Row) -> Option<String> {
     beside("bad.yaml", "services: [");
     let (code, said) = match run(&bench) {
         Ok(ended) => ended,
-        Err(what) => return Some(what),
+        Err(what) => return (String::new(), vec![what]),
     };
     let line = format!("line {}, column ", row.line);
     let mut faults = Vec::new();
@@ -72,20 +72,22 @@ fn wrong(row: &Row) -> Option<String> {
     if !said.contains("spec.toml") || !said.contains('^') {
         faults.push("no file, or no mark".to_owned());
     }
-    (!faults.is_empty()).then(|| format!("{}; it said: {}", faults.join(", "), said.trim_end()))
+    let folder = bench.spec().with_file_name("");
+    (said.replace(&*folder.to_string_lossy(), ""), faults)
 }
 
-fn assert_refused(rows: &[Row]) {
-    let failed: Vec<String> = rows
-        .iter()
-        .filter_map(|row| {
-            Some(format!(
-                "--- {}\n{}",
-                row.spec.lines().nth(row.line.saturating_sub(1)).unwrap_or(""),
-                wrong(row)?
-            ))
-        })
-        .collect();
+/// All that is said of some rows, as a person reads it.
+fn assert_refused(rows: &[Row]) -> String {
+    let mut complaints = String::new();
+    let mut failed = Vec::new();
+    for row in rows {
+        let (said, faults) = answered(row);
+        if !faults.is_empty() {
+            let line = row.spec.lines().nth(row.line.saturating_sub(1)).unwrap_or("");
+            failed.push(format!("--- {line}\n{}; it said: {said}", faults.join(", ")));
+        }
+        complaints += &format!("{}\n\n", said.trim_end());
+    }
     assert!(
         failed.is_empty(),
         "{} of {} rows:\n{}",
@@ -93,20 +95,21 @@ fn assert_refused(rows: &[Row]) {
         rows.len(),
         failed.join("\n")
     );
+    complaints
 }
 
 #[test]
 fn numbers_out_of_proportion_are_refused_at_their_line() {
     let rows = numbers();
     assert!(rows.len() >= 50);
-    assert_refused(&rows);
+    insta::assert_snapshot!("complaints_about_numbers", assert_refused(&rows));
 }
 
 #[test]
 fn names_and_lists_that_make_no_sense_are_refused_at_their_line() {
     let rows = names();
     assert!(rows.len() >= 40);
-    assert_refused(&rows);
+    insta::assert_snapshot!("complaints_about_names", assert_refused(&rows));
 }
 
 #[test]

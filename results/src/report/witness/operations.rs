@@ -123,8 +123,11 @@ fn table(witness: &Witness, culprit: Option<u64>) -> Markup {
 
 /// The operation that can't be fitted in: the last one that returned something. A guess for the eye, no verdict.
 fn culprit(witness: &Witness) -> Option<u64> {
-    let ended = || witness.operations.iter().filter(|op| op.outcome == EventType::Ok);
-    let returned = ended().filter(|op| op.result.as_ref().is_some_and(|result| !result.is_null()));
+    // A compare-and-set that was refused saw something, too.
+    let refused = |op: &&WitnessOp| op.outcome == EventType::Fail;
+    let ended = || (witness.operations.iter()).filter(|op| op.outcome == EventType::Ok || refused(op));
+    let returned =
+        ended().filter(|op| refused(op) || op.result.as_ref().is_some_and(|result| !result.is_null()));
     (returned.max_by_key(|op| op.invoked))
         .or_else(|| ended().max_by_key(|op| op.invoked))
         .map(|op| op.index)
