@@ -112,7 +112,7 @@ fn a_witness_has_all_that_might_have_been_there_instead() {
     let found = witness("0w7 0w1 1c12!");
     assert_eq!(
         found.summary,
-        "cas [1,2] of \"x\" found another value than 1, which one other operation makes impossible"
+        "cas [1,2] of \"x\" found another value than 1, which no order with the other operation explains"
     );
     let refused = &found.operations[1];
     assert_eq!((refused.outcome, &refused.result), (EventType::Fail, &None));
