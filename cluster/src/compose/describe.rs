@@ -74,26 +74,27 @@ pub async fn describe(compose_file: &Path, socket: &Path) -> Result<Description,
     let yaml = tool.run(&project, &["config"], CONFIG_TIME_MAX).await?;
     let resolved = Resolved::parse(&yaml).map_err(refuse)?;
     resolved.check_names()?;
-    let mut services: Vec<Service> = resolved
-        .services()
-        .map(|name| service(&resolved, name))
-        .collect();
-    let engine_silent = match Engine::connect(socket).await {
-        Ok(engine) => {
-            for (name, image) in resolved.images() {
-                let known = services.iter_mut().find(|service| service.name == name);
-                if let (Some(service), Some(config)) = (known, engine.image_config(image).await?) {
-                    add_image(service, config);
-                }
-            }
-            None
-        }
-        Err(error) => Some(error.to_string()),
-    };
+    let mut services: Vec<Service> = resolved.services().map(|name| service(&resolved, name)).collect();
+    let looked = look_at_images(&mut services, &resolved, socket).await;
     Ok(Description {
         services,
-        engine_silent,
+        engine_silent: looked.err().map(|error| error.to_string()),
     })
+}
+
+async fn look_at_images(
+    services: &mut [Service],
+    resolved: &Resolved,
+    socket: &Path,
+) -> Result<(), ClusterError> {
+    let engine = Engine::connect(socket).await?;
+    for (name, image) in resolved.images() {
+        let known = services.iter_mut().find(|service| service.name == name);
+        if let (Some(service), Some(config)) = (known, engine.image_config(image).await?) {
+            add_image(service, config);
+        }
+    }
+    Ok(())
 }
 
 fn join(names: &BTreeSet<String>) -> String {
@@ -209,9 +210,11 @@ fn volume(written: &Value) -> Option<(bool, String)> {
 /// What an image says, behind what the file says.
 fn add_image(service: &mut Service, image: bollard::models::ImageConfig) {
     let exposed = image.exposed_ports.unwrap_or_default();
-    service
-        .ports
-        .extend(exposed.iter().filter_map(|text| port(&Value::from(text.as_str()))));
+    service.ports.extend(
+        exposed
+            .iter()
+            .filter_map(|text| port(&Value::from(text.as_str()))),
+    );
     in_order(&mut service.ports);
     for folder in image.volumes.unwrap_or_default() {
         if !service.volumes.contains(&folder) {
@@ -219,10 +222,7 @@ fn add_image(service: &mut Service, image: bollard::models::ImageConfig) {
         }
     }
     if service.health.is_empty() {
-        service.health = image
-            .healthcheck
-            .and_then(|check| check.test)
-            .unwrap_or_default();
+        service.health = image.healthcheck.and_then(|check| check.test).unwrap_or_default();
     }
     if service.command.is_empty() {
         service.command = [image.entrypoint, image.cmd]
@@ -275,7 +275,10 @@ mod tests {
         };
         let mut plain = Service::default();
         add_image(&mut plain, image());
-        assert_eq!((plain.ports, plain.volumes), (vec![9000], vec!["/data".to_owned()]));
+        assert_eq!(
+            (plain.ports, plain.volumes),
+            (vec![9000], vec!["/data".to_owned()])
+        );
         assert_eq!(plain.command, ["kv"]);
         let mut told = Service {
             ports: vec![80, 9000],

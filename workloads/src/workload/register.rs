@@ -107,7 +107,10 @@ impl WorkloadParameters for RegisterSpec {
             ),
             ("read", "relative share of reads (5)"),
             ("write", "relative share of writes (3)"),
-            ("cas", "relative share of compare-and-set (2)"),
+            (
+                "cas",
+                "relative share of compare-and-set; 0 needs none of a client (2)",
+            ),
             ("delete", "relative share of deletes, i.e. writes of null (0)"),
         ],
     };
@@ -116,6 +119,12 @@ impl WorkloadParameters for RegisterSpec {
         let mut rows = vec![KEYS.row(), SKEW.row(), VALUES.row()];
         rows.extend(SHARES.iter().map(Bound::row));
         rows
+    }
+
+    /// Compare-and-set only where it has a share: many stores have none. Writes and reads are asked in any case.
+    fn operations(&self) -> Vec<Operation> {
+        let asked = |operation: &&Operation| operation.f != "cas" || self.cas > 0.0;
+        Self::ABOUT.operations.iter().filter(asked).copied().collect()
     }
 
     fn generator(&self) -> Result<Box<dyn Workload>, SpecError> {
