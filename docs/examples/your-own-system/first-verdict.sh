@@ -1,22 +1,24 @@
 #!/bin/sh
-# From a compose file to a first verdict under faults. What docs/your-own-system.md tells, in one go; the tests run it.
-# Run it in a copy of this folder: it writes a folder `duress`. Needs `duress` in PATH, and a container engine.
+# From a compose file to a first verdict under faults: what docs/your-own-system.md tells, in one go. The tests run it.
+# It writes a folder `duress` beside the compose file. Needs `duress` in PATH and a container engine.
 set -eu
+cd "$(dirname "$0")"
 
 duress init compose.yaml --yes
 
-# The edits. In an editor they are as many lines as here; the test counts them.
-edit() { sed -i "$@" duress/system.toml; }
-edit 's|^path = "/kv/{key}/cas".*|path = "/shelf/{key}"|'
-edit 's|^path = "/kv/{key}".*|path = "/shelf/{key}"|'
-edit 's|^method = "p.*" .*|method = "put"|'
+# The edits, as one would make them in an editor.
+edit() { sed -i "$1" duress/system.toml; }
+in_block() { sed -i "/^\[http.$1\]/,/^\$/ $2" duress/system.toml; }
+edit 's|^path = .*|path = "/shelf/{key}"|'
 edit 's|{ status = 200, ok = "/value" },.*|{ status = 200, ok = "text\|json" },|'
 edit 's|{ status = 404, ok = "absent" },.*|{ status = 404, ok = "absent" },|'
-edit 's|^body = { value = .*|text = "{value}"|'
-edit 's|{ status = \[200, 201, 204\], ok = true },.*|{ status = 204, ok = true },|'
-edit 's|^body = { old = .*|headers = { if-match = "{old}" }\ntext = "{new}"|'
-edit 's|{ status = \[200, 204\], ok = true },.*|{ status = 204, ok = true },|'
-edit 's|{ status = \[409, 412\], fail = "mismatch" },.*|{ status = 412, fail = "mismatch" },|'
+in_block write 's|^body = .*|text = "{value}"|'
+in_block write 's|{ status = .*|{ status = 204, ok = true },|'
+in_block cas 's|^method = .*|method = "put"|'
+in_block cas 's|^body = .*|headers = { if-match = "{old}" }\ntext = "{new}"|'
+in_block cas 's|{ status = .*, ok = .*|{ status = 204, ok = true },|'
+in_block cas 's|{ status = .*, fail = .*|{ status = 412, fail = "mismatch" },|'
+in_block create 's|^body = .*|text = "{new}"|'
 
 duress try ./duress --file compose.yaml --services amsterdam,bergen,cadiz
 duress run duress/spec.toml --seed 7

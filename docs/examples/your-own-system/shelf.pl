@@ -2,7 +2,9 @@
 # pass every request on to it.
 #
 #     GET /shelf/KEY                        200 with the value, or 404
-#     PUT /shelf/KEY                        204; with `If-Match: OLD` 204, or 412 if the value is not OLD
+#     PUT /shelf/KEY                        204; with `If-Match: OLD` 412 if the value is not OLD, with `If-None-Match: *` if
+#                                           there is one
+#     DELETE /shelf/KEY                     204
 use strict;
 use warnings;
 use Fcntl ':flock';
@@ -25,7 +27,7 @@ while (1) {
     close $client;
 }
 
-# A whole request or answer: its first line, what is of interest of its headers, its body.
+# A whole request or answer: its first line, its condition, its body.
 sub message {
     my ($from) = @_;
     my $line = <$from> // die 'closed';
@@ -33,7 +35,7 @@ sub message {
     while (my $header = <$from> // die 'closed') {
         last if $header =~ /^\r?\n$/;
         $length = $1 if $header =~ /^content-length:\s*(\d+)/i;
-        $match = $1 if $header =~ /^if-match:\s*(.*?)\s*$/i;
+        $match = "$1: $2" if $header =~ /^(if-match|if-none-match):\s*(.*?)\s*$/i;
     }
     my $body = '';
     while (length $body < $length) {
@@ -52,7 +54,7 @@ sub reply {
 sub serve {
     my ($client) = @_;
     my ($line, $match, $body) = message($client);
-    my ($method, $key) = $line =~ m{^(GET|PUT) /shelf/(\w+) } or return reply($client, 400, '');
+    my ($method, $key) = $line =~ m{^(GET|PUT|DELETE) /shelf/(\w+) } or return reply($client, 400, '');
     return reply($client, $keeper ? pass_on($line, $match, $body) : keep($method, $key, $match, $body));
 }
 
@@ -67,7 +69,12 @@ sub keep {
         $value = <$file>;
     }
     return defined $value ? (200, $value) : (404, '') if $method eq 'GET';
-    return (412, '') if defined $match && (!defined $value || $value ne $match);
+    my $old = defined $match ? $match =~ s/^if-match: //ir : '';
+    return (412, '') if defined $match && ($old eq $match ? defined $value : !defined $value || $value ne $old);
+    if ($method eq 'DELETE') {
+        unlink "$folder/$key.value";
+        return (204, '');
+    }
     open my $file, '>', "$folder/$key.new" or die $!;
     print $file $body or die $!;
     $file->flush && $file->sync or die $!;
@@ -80,7 +87,7 @@ sub keep {
 sub pass_on {
     my ($line, $match, $body) = @_;
     my $to = IO::Socket::INET->new(PeerAddr => $keeper, Timeout => 1) or return (503, 'the keeper is not there');
-    my $header = defined $match ? "If-Match: $match\r\n" : '';
+    my $header = defined $match ? "$match\r\n" : '';
     print $to $line, $header, 'Content-Length: ', length $body, "\r\n\r\n$body";
     $to->flush;
     my ($status, undef, $value) = eval { message($to) } or return (504, 'the keeper does not answer');

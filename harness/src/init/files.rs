@@ -110,51 +110,67 @@ const STATUS: &str = "
 
 /// The requests. Each guess is one line.
 fn requests() -> String {
-    let path = |what: &str, to: &str| marked(&format!("path = \"{to}\""), what);
+    let line = |line: &str, what: &str| marked(line, what);
     let case = |case: &str, what: &str| marked(&format!("    {case},"), what);
     [
-        "[http.read]\n".to_owned(),
-        path("the request that reads a key", "/kv/{key}"),
-        "answer = [\n".to_owned(),
-        case(
+        "[http.read]\n",
+        &line("path = \"/kv/{key}\"", "the path of a key"),
+        "answer = [\n",
+        &case(
             "{ status = 200, ok = \"/value\" }",
             "where the value stands: a JSON pointer, or \"text|json\" if it is the whole body",
         ),
-        case(
+        &case(
             "{ status = 404, ok = \"absent\" }",
-            "the answer for a key that was never written",
+            "the answer for a key that is absent",
         ),
-        "]\n\n[http.write]\n".to_owned(),
-        marked("method = \"put\"", "the request that writes a key: put, post or patch"),
-        path("its path", "/kv/{key}"),
-        marked(
+        "]\n\n[http.write]\nmethod = \"put\"\n",
+        &line("path = \"/kv/{key}\"", "the request that writes a key, its method too"),
+        &line(
             "body = { value = \"{value}\" }",
             "what is sent as JSON; or text = \"{value}\", which is sent as it is",
         ),
-        "answer = [\n".to_owned(),
-        case(
+        "answer = [\n",
+        &case(
             "{ status = [200, 201, 204], ok = true }",
             "the answers that say that it is written",
         ),
-        "]\n\n# Writes `new` if the key holds `old`. A system that has no such request: delete this, and write `cas = 0` in the spec.\n\
-         [http.cas]\n"
-            .to_owned(),
-        marked("method = \"post\"", "the request that compares and sets"),
-        path("its path", "/kv/{key}/cas"),
-        marked("body = { old = \"{old}\", new = \"{new}\" }", "what is sent"),
-        "answer = [\n".to_owned(),
-        case(
+        "]\n\n",
+        NULL,
+        "[http.delete]\nmethod = \"delete\"\n",
+        &line("path = \"/kv/{key}\"", "the request that makes a key absent"),
+        "answer = [{ status = [200, 204, 404], ok = true }]\n\n",
+        "# Writes `new` if the key holds `old`. If there is no such request, delete this and the next one, and write `cas = 0` in\n\
+         # the spec.\n[http.cas]\nmethod = \"post\"\n",
+        &line("path = \"/kv/{key}/cas\"", "the request that compares and sets, its method too"),
+        &line(
+            "body = { old = \"{old}\", new = \"{new}\" }",
+            "what is sent, headers too",
+        ),
+        "answer = [\n",
+        &case(
             "{ status = [200, 204], ok = true }",
             "the answers that say that it is swapped",
         ),
-        case(
+        &case(
             "{ status = [409, 412], fail = \"mismatch\" }",
             "the answers that say that the key holds another value",
         ),
-        "]\n".to_owned(),
+        "]\n\n# The same, if the key must be absent.\n[http.create]\nmethod = \"put\"\n",
+        &line(
+            "path = \"/kv/{key}\"",
+            "the request that writes a key only if it is absent, its method too",
+        ),
+        "headers = { if-none-match = \"*\" }\n",
+        &line("body = { value = \"{new}\" }", "what is sent, headers too"),
+        "answer = [\n    { status = [200, 201, 204], ok = true },\n    { status = [409, 412], fail = \"mismatch\" },\n]\n",
     ]
     .concat()
 }
+
+/// Without it, an absent key would be taken for one that holds null, and a system that refuses to swap it for wrong.
+const NULL: &str = "# Null stands for an absent key as long as there is one of [http.delete] and [http.create]: keep one of them if there is\n\
+                    # [http.cas]. What has no request here is not asked. Deletes are asked only if the spec says so: delete = 1.0\n";
 
 const REST: &str = "[workload.register]
 keys = 5
@@ -269,7 +285,7 @@ mod tests {
             };
             let client = clients::of("http", &definition).unwrap_or_else(|error| panic!("{error:?}"));
             assert_eq!(client.workloads(), ["register"]);
-            assert_eq!(text.matches(&format!("    {FILL_IN}")).count(), 12 + 1);
+            assert_eq!(text.matches(&format!("    {FILL_IN}")).count(), 13 + 1);
 
             let text = spec(&guess, "kv", "../com\"pose.yaml");
             let spec: Spec = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));

@@ -192,10 +192,10 @@ fn what_is_proposed_for_nine_shapes_is_accepted_once_it_is_filled_in() {
         let said = both(&output);
         assert_eq!(output.status.code(), Some(64), "{fixture}: {said}");
         for shown in [
-            "duress/spec.toml passes every check, but 12 lines are guesses",
+            "duress/spec.toml passes every check, but 13 lines are guesses",
             "duress/system.toml: line ",
-            "| path = \"/kv/{key}\"    # fill in: the request that reads a key",
-            "| ^^^^^^^^^^^^^^^^^^\nfill in: the request that reads a key",
+            "| path = \"/kv/{key}\"    # fill in: the path of a key",
+            "| ^^^^^^^^^^^^^^^^^^\nfill in: the path of a key",
         ] {
             assert!(said.contains(shown), "{fixture}: no {shown:?} in\n{said}");
         }
