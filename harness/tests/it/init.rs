@@ -101,70 +101,34 @@ impl Project {
     }
 }
 
-/// Ten files of the shapes that there are. What is proposed for each, by JSON pointers into spec and system.
-const SHAPES: [(&str, &[&str], &str, &str); 9] = [
-    (
-        "anchors",
-        &["amber", "beryl", "coral"],
-        r#"{"http":{"path":"/health","port":7100}}"#,
-        "/var/lib/kv",
-    ),
-    (
-        "profiles",
-        &["one", "three", "two"],
-        r#"{"tcp":{"port":7100}}"#,
-        "",
-    ),
-    (
-        "extends",
-        &["db-a", "db-b", "db-c"],
-        r#"{"tcp":{"port":7100}}"#,
-        "/data",
-    ),
-    (
-        "env-files",
-        &["kv1", "kv2", "kv3"],
-        r#"{"tcp":{"port":7100}}"#,
-        "",
-    ),
-    (
-        "networks",
-        &["left", "middle", "right"],
-        r#"{"tcp":{"port":7100}}"#,
-        "",
-    ),
-    (
-        "anonymous",
-        &["first", "second"],
-        r#"{"tcp":{"port":7100}}"#,
-        "/data",
-    ),
-    (
-        "published",
-        &["kv-1", "kv-2", "kv-3"],
-        r#"{"tcp":{"port":7100}}"#,
-        "",
-    ),
-    (
-        "configs",
-        &["east", "north", "west"],
-        r#"{"tcp":{"port":7100}}"#,
-        "/var/lib/kv",
-    ),
-    (
-        "single",
-        &["db"],
-        r#"{"command":{"argv":["db-isready","--port","7100"]}}"#,
-        "/var/lib/db",
-    ),
+/// Files of nine shapes; a tenth, the scaled service, has a test of its own. The nodes and the data directory that are
+/// proposed for each.
+const SHAPES: [(&str, &[&str], &str); 9] = [
+    ("anchors", &["amber", "beryl", "coral"], "/var/lib/kv"),
+    ("profiles", &["one", "three", "two"], ""),
+    ("extends", &["db-a", "db-b", "db-c"], "/data"),
+    ("env-files", &["kv1", "kv2", "kv3"], ""),
+    ("networks", &["left", "middle", "right"], ""),
+    ("anonymous", &["first", "second"], "/data"),
+    ("published", &["kv-1", "kv-2", "kv-3"], ""),
+    ("configs", &["east", "north", "west"], "/var/lib/kv"),
+    ("single", &["db"], "/var/lib/db"),
 ];
+
+fn readiness_of(fixture: &str) -> &'static str {
+    match fixture {
+        "anchors" => r#"{"http":{"path":"/health","port":7100}}"#,
+        "single" => r#"{"command":{"argv":["db-isready","--port","7100"]}}"#,
+        _ => r#"{"tcp":{"port":7100}}"#,
+    }
+}
 
 #[test]
 fn what_is_proposed_for_nine_shapes_is_accepted_once_it_is_filled_in() {
     if !compose_or_skip() {
         return;
     }
-    for (fixture, nodes, readiness, data) in SHAPES {
+    for (fixture, nodes, data) in SHAPES {
         let project = Project::of(fixture);
         let before = std::fs::read(project.path("compose.yaml")).expect("the fixture");
         let output = project.init(&[]);
@@ -180,7 +144,11 @@ fn what_is_proposed_for_nine_shapes_is_accepted_once_it_is_filled_in() {
         let (spec, system) = project.written();
         assert_eq!(spec["cluster"]["compose"]["nodes"], serde_json::json!(nodes));
         assert_eq!(system["port"], 7100, "{fixture}");
-        assert_eq!(system["readiness"].to_string(), readiness, "{fixture}");
+        assert_eq!(
+            system["readiness"].to_string(),
+            readiness_of(fixture),
+            "{fixture}"
+        );
         assert_eq!(
             system["compose"]["data"].as_str().unwrap_or_default(),
             data,
@@ -269,6 +237,27 @@ fn a_scaled_service_is_refused_with_the_reason_and_what_to_do() {
     assert!(!project.path("duress").exists(), "something was written");
     let output = project.init(&["--nodes", "proxy"]);
     assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+}
+
+#[test]
+fn a_store_without_compare_and_set_is_accepted_with_a_word_in_the_spec() {
+    if !compose_or_skip() {
+        return;
+    }
+    let project = Project::of("anonymous");
+    assert_eq!(project.init(&[]).status.code(), Some(0));
+    project.confirm();
+    let system = project.text("system.toml");
+    let (without, _) = system.split_once("[http.cas]").expect("the block");
+    std::fs::write(project.path("duress/system.toml"), without).expect("written");
+    let output = project.run();
+    let said = both(&output);
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert!(said.contains("it knows no cas of a key"), "{said}");
+    let spec = project.text("spec.toml").replace("# cas = 0 ", "cas = 0 ");
+    std::fs::write(project.path("duress/spec.toml"), spec).expect("written");
+    let output = project.run();
+    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
 }
 
 #[test]

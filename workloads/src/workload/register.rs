@@ -245,6 +245,27 @@ mod tests {
     }
 
     #[test]
+    fn without_a_share_of_cas_no_client_needs_one() {
+        let asked = |cas| {
+            let spec = RegisterSpec {
+                cas,
+                ..RegisterSpec::default()
+            };
+            let operations = spec.operations();
+            operations.iter().map(|operation| operation.f).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(2.0), ["read", "write", "cas"]);
+        assert_eq!(asked(0.0), ["read", "write"]);
+        let mut register = Register::new(&RegisterSpec {
+            cas: 0.0,
+            ..RegisterSpec::default()
+        })
+        .expect("a workload");
+        let mut rng = ChaCha12Rng::seed_from_u64(3);
+        assert!((0..1000).all(|_| register.next(0, &mut rng).f != "cas"));
+    }
+
+    #[test]
     fn the_same_seed_gives_the_same_operations() {
         let spec = RegisterSpec::default();
         assert_eq!(ops(&spec, 7, 500), ops(&spec, 7, 500));

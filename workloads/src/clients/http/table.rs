@@ -210,7 +210,6 @@ impl Templates {
         };
         let mut operations: Vec<Operation> = operations()
             .into_iter()
-            .into_iter()
             .map(|(_, operation)| operation)
             .filter(has)
             .collect();
