@@ -13,6 +13,7 @@ pub mod commands;
 mod contents;
 mod duration;
 pub mod exit;
+mod init;
 mod interrupt;
 mod judge;
 mod key;

@@ -34,6 +34,11 @@ pub trait WorkloadParameters: Clone + Debug + PartialEq + Default + Serialize + 
     /// A generator from the beginning. The error names the key of the table that makes no sense.
     fn generator(&self) -> Result<Box<dyn Workload>, SpecError>;
 
+    /// What it asks of a client with these parameters.
+    fn operations(&self) -> Vec<Operation> {
+        Self::ABOUT.operations.to_vec()
+    }
+
     /// For how long its locks are lent. `None`: it has no locks.
     fn lease(&self) -> Option<Duration> {
         None

@@ -1,6 +1,7 @@
 //! A compose file as it is written, before any tool or engine is asked: what is missing or misspelt there is the spec's
 //! mistake, and known without them.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -66,6 +67,17 @@ pub fn look(file: &Path, nodes: &[String]) -> Result<(), FileProblem> {
         }
     }
     Ok(())
+}
+
+/// The profiles that some service of the file is behind. The error says why the file can't be read.
+pub(super) fn profiles(file: &Path) -> Result<BTreeSet<String>, String> {
+    let text = read(file).map_err(|error| error.to_string())?;
+    let document: Value = yaml_serde::from_str(&text).map_err(|error| error.to_string())?;
+    let services = document.get("services").and_then(Value::as_mapping);
+    let profiles = (services.into_iter().flat_map(|services| services.values()))
+        .filter_map(|service| service.get("profiles")?.as_sequence())
+        .flatten();
+    Ok(profiles.filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
 fn read(file: &Path) -> std::io::Result<String> {

@@ -20,6 +20,7 @@ mod addresses;
 mod cluster;
 mod config;
 mod container;
+mod describe;
 mod engine;
 mod entries;
 mod file;
@@ -35,6 +36,7 @@ mod tool;
 
 pub use self::cluster::ComposeCluster;
 pub use self::config::{ComposeConfig, DEFAULT_SOCKET};
+pub use self::describe::{Description, PROFILES_VARIABLE, Service, describe};
 pub use self::file::{FileProblem, look};
 pub use self::helper::Helper;
 pub use self::plan::preview;

@@ -14,7 +14,8 @@ use super::tool::{Project, Tool, UP_TIME_MAX};
 use super::{override_file, subnet};
 use crate::ClusterError;
 
-const CONFIG_TIME_MAX: Duration = Duration::from_secs(60);
+/// `config` reads some files.
+pub(super) const CONFIG_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// The override file that a deployment would use now.
 pub async fn preview(config: &ComposeConfig) -> Result<String, ClusterError> {

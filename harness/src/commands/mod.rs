@@ -8,6 +8,7 @@ pub mod completions;
 pub mod doctor;
 pub mod faults;
 pub mod heal;
+pub mod init;
 mod inner;
 pub mod man;
 pub mod properties;
@@ -57,6 +58,7 @@ commands! {
     Check(check);
     Report(report);
     Heal(heal);
+    Init(init);
     Doctor(doctor);
     Faults(faults);
     Systems(systems);

@@ -69,6 +69,8 @@ impl Plan {
         }
         let schedule = plan(&spec.faults, &spec.cluster.node_names(), seed, spec.time.faults.0)
             .map_err(|error| source.invalid(about_faults(&error)))?;
+        // Last, so that who is told this knows that nothing else is wrong.
+        source.check_filled_in(&spec)?;
         Ok(Plan {
             spec,
             seed,

@@ -116,8 +116,9 @@ pub struct Marked {
     place: Place,
 }
 
+/// A place in the text of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+pub(super) struct Place {
     /// Line and column count from 1, columns in characters.
     line: usize,
     column: usize,
@@ -140,7 +141,8 @@ impl Marked {
 }
 
 impl Place {
-    fn of(span: Range<usize>, text: &str) -> Self {
+    /// Of these bytes of the text.
+    pub(super) fn of(span: Range<usize>, text: &str) -> Self {
         let start = text.floor_char_boundary(span.start.min(text.len()));
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line = text[line_start..].lines().next().unwrap_or_default();
@@ -171,17 +173,23 @@ impl Place {
 
 impl fmt::Display for Marked {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = &self.place;
-        let gutter = " ".repeat(place.line.to_string().len());
-        let indent = " ".repeat(place.indent);
-        let mark = "^".repeat(place.length);
-        writeln!(
+        let Marked { complaint, place } = self;
+        write!(
             formatter,
-            "TOML parse error at line {}, column {}",
-            place.line, place.column
-        )?;
-        writeln!(formatter, "{gutter} |\n{} | {}", place.line, place.excerpt)?;
-        writeln!(formatter, "{gutter} | {indent}{mark}")?;
-        write!(formatter, "{}: {}", self.complaint.key, self.complaint.what)
+            "TOML parse error at {place}{}: {}",
+            complaint.key, complaint.what
+        )
+    }
+}
+
+/// `line 6, column 9`, and the line with a mark below it.
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gutter = " ".repeat(self.line.to_string().len());
+        let indent = " ".repeat(self.indent);
+        let mark = "^".repeat(self.length);
+        writeln!(formatter, "line {}, column {}", self.line, self.column)?;
+        writeln!(formatter, "{gutter} |\n{} | {}", self.line, self.excerpt)?;
+        writeln!(formatter, "{gutter} | {indent}{mark}")
     }
 }

@@ -65,7 +65,7 @@ pub fn deployable(cluster: &ClusterSpec, system: &System) -> Option<Complaint> {
 /// Whether the client carries what is asked.
 fn carried(spec: &Spec, client: &ClientKind) -> Option<Complaint> {
     let name = spec.workload.name();
-    let lacking = client.lacks(spec.workload.about());
+    let lacking = client.lacks(&spec.workload.operations());
     if !lacking.is_empty() {
         let lacking: Vec<String> = lacking.iter().map(ToString::to_string).collect();
         let carried = client.workloads();

@@ -28,6 +28,7 @@
 mod check;
 mod cluster;
 mod complaint;
+mod fill_in;
 mod fit;
 mod judging;
 mod load;
@@ -41,6 +42,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{about_faults, check_memory, check_time, faults_time};
 pub use cluster::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 pub use complaint::{Complaint, KeyPath, Marked};
+pub use fill_in::FILL_IN;
 pub use fit::deployable;
 pub use judging::{CheckSpec, Claim, EvidenceSpec};
 pub use load::{ClientSpec, ClosedSpec, LoadSpec, OpenSpec, TimeSpec};

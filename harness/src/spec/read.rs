@@ -9,7 +9,7 @@ use duress_cluster::System;
 use duress_workloads::clients::ClientKind;
 
 use super::system::Definition;
-use super::{ClusterSpec, Complaint, Marked, Spec};
+use super::{ClusterSpec, Complaint, FILL_IN, Marked, Spec, fill_in};
 
 /// A spec is some dozens of lines, with a thousand faults some thousands.
 const BYTES_MAX: u64 = 1 << 20;
@@ -46,6 +46,19 @@ pub enum SpecError {
         path: PathBuf,
         /// Which, where it stands, and what would.
         what: Box<Marked>,
+    },
+    /// Nothing is wrong, but lines that `duress init` guessed are not confirmed.
+    #[error(
+        "{path} passes every check, but {count} lines are guesses that only you can confirm:\n\n{places}\n\nWrite what is true \
+         of your system and delete the mark \"{FILL_IN}\" of each line. `duress try` shows what the system answers"
+    )]
+    FillIn {
+        /// The spec.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+        /// Each with its place and what it is about.
+        places: String,
     },
 }
 
@@ -126,6 +139,11 @@ impl Source {
             path: self.path.clone(),
             source,
         }
+    }
+
+    /// Refuses it while it, or its system, has lines that `duress init` guessed and nobody has confirmed. `spec` is what it says.
+    pub fn check_filled_in(&self, spec: &Spec) -> Result<(), SpecError> {
+        fill_in::check(self, spec.cluster.system_ref().folder())
     }
 
     /// A complaint about it, with its place.

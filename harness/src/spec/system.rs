@@ -51,6 +51,13 @@ impl SystemRef {
     }
 }
 
+impl Source {
+    /// The definition in this folder.
+    pub(super) fn of_system(folder: &Path) -> Result<Source, SpecError> {
+        Source::read(&folder.join(SYSTEM_FILE))
+    }
+}
+
 /// A definition and where it is written, so that whatever is wrong with it can be shown.
 #[derive(Debug)]
 pub struct Definition {
@@ -85,8 +92,7 @@ impl Definition {
                 (None, Ok(_)) => unreachable!("what is named is among those that ship"),
             };
         };
-        let path = folder.join(SYSTEM_FILE);
-        let source = Source::read(&path)
+        let source = Source::of_system(folder)
             .map_err(|error| missing(format!("{error}; a system is a folder with a {SYSTEM_FILE}")))?;
         let system = source.parse_as(System::parse)?;
         Ok(Definition { system, source })

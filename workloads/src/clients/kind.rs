@@ -10,7 +10,6 @@ use std::time::Duration;
 use duress_http::RequestError;
 use serde::{Deserialize, Serialize};
 
-use crate::generator::CatalogueEntry;
 use crate::op::Operation;
 use crate::service::Service;
 use crate::workload::catalogue;
@@ -76,17 +75,17 @@ pub struct ClientKind {
 }
 
 impl ClientKind {
-    /// What a workload asks that this client does not carry.
-    pub fn lacks(&self, workload: &CatalogueEntry) -> Vec<Operation> {
+    /// Of what a workload asks, what this client does not carry.
+    pub fn lacks(&self, asked: &[Operation]) -> Vec<Operation> {
         let lacking = |operation: &&Operation| !self.operations.contains(operation);
-        workload.operations.iter().filter(lacking).copied().collect()
+        asked.iter().filter(lacking).copied().collect()
     }
 
     /// The workloads that it carries.
     pub fn workloads(&self) -> Vec<&'static str> {
         let carried = catalogue()
             .into_iter()
-            .filter(|workload| self.lacks(workload).is_empty());
+            .filter(|workload| self.lacks(workload.operations).is_empty());
         carried.map(|workload| workload.name).collect()
     }
 }

@@ -44,6 +44,13 @@ macro_rules! workloads {
                 }
             }
 
+            /// What it asks of a client with these parameters.
+            pub fn operations(&self) -> Vec<Operation> {
+                match self {
+                    $(WorkloadSpec::$name(parameters) => parameters.operations(),)*
+                }
+            }
+
             /// For how long its locks are lent. `None`: it has no locks.
             pub fn lease(&self) -> Option<Duration> {
                 match self {

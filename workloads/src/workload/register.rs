@@ -107,7 +107,10 @@ impl WorkloadParameters for RegisterSpec {
             ),
             ("read", "relative share of reads (5)"),
             ("write", "relative share of writes (3)"),
-            ("cas", "relative share of compare-and-set (2)"),
+            (
+                "cas",
+                "relative share of compare-and-set; 0 needs none of a client (2)",
+            ),
             ("delete", "relative share of deletes, i.e. writes of null (0)"),
         ],
     };
@@ -116,6 +119,12 @@ impl WorkloadParameters for RegisterSpec {
         let mut rows = vec![KEYS.row(), SKEW.row(), VALUES.row()];
         rows.extend(SHARES.iter().map(Bound::row));
         rows
+    }
+
+    /// Compare-and-set only where it has a share: many stores have none. Writes and reads are asked in any case.
+    fn operations(&self) -> Vec<Operation> {
+        let asked = |operation: &&Operation| operation.f != "cas" || self.cas > 0.0;
+        Self::ABOUT.operations.iter().filter(asked).copied().collect()
     }
 
     fn generator(&self) -> Result<Box<dyn Workload>, SpecError> {
@@ -233,6 +242,27 @@ mod tests {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         let mut register = Register::new(spec).expect("a valid spec");
         (0..count).map(|_| register.next(0, &mut rng)).collect()
+    }
+
+    #[test]
+    fn without_a_share_of_cas_no_client_needs_one() {
+        let asked = |cas| {
+            let spec = RegisterSpec {
+                cas,
+                ..RegisterSpec::default()
+            };
+            let operations = spec.operations();
+            operations.iter().map(|operation| operation.f).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(2.0), ["read", "write", "cas"]);
+        assert_eq!(asked(0.0), ["read", "write"]);
+        let mut register = Register::new(&RegisterSpec {
+            cas: 0.0,
+            ..RegisterSpec::default()
+        })
+        .expect("a workload");
+        let mut rng = ChaCha12Rng::seed_from_u64(3);
+        assert!((0..1000).all(|_| register.next(0, &mut rng).f != "cas"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::io;
 use std::path::Path;
 
 use bollard::Docker;
-use bollard::models::ContainerInspectResponse;
+use bollard::models::{ContainerInspectResponse, ImageConfig};
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
@@ -170,6 +170,15 @@ impl Engine {
             Ok(_) => Ok(true),
             Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
             Err(error) => Err(engine_error(format!("look for image {image}"), error)),
+        }
+    }
+
+    /// What an image says of the containers made of it. `None`: the engine does not have the image.
+    pub async fn image_config(&self, image: &str) -> Result<Option<ImageConfig>, ClusterError> {
+        match self.docker.inspect_image(image).await {
+            Ok(found) => Ok(found.config),
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(engine_error(format!("look at image {image}"), error)),
         }
     }
 
