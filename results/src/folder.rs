@@ -19,7 +19,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::rundir::RunDirError;
+use crate::rundir_error::RunDirError;
 
 /// Of two that write the same file at once, one may take what the other has just made for a dead writer's.
 const TRIES_MAX: u32 = 10;

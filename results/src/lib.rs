@@ -16,6 +16,7 @@ pub mod junit;
 pub mod plots;
 pub mod report;
 pub mod rundir;
+mod rundir_error;
 pub mod terminal;
 pub mod verdict_file;
 

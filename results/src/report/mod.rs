@@ -10,13 +10,15 @@
 
 mod evidence;
 mod faults;
+mod label;
 mod reproduce;
 mod state;
 mod timeline;
 mod verdict;
 mod witness;
 
-pub(crate) use witness::{held, label as operation_label, said};
+pub(crate) use label::label as operation_label;
+pub(crate) use witness::{held, said};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

@@ -10,7 +10,7 @@ use super::{Bar, Frame, Look, WIDTH};
 use crate::data::RunData;
 use crate::format::cut;
 use crate::plots::rows;
-use crate::report::witness::label;
+use crate::report::label::label;
 
 const LEFT: f64 = 92.0;
 const ROW: f64 = 30.0;

@@ -13,7 +13,7 @@ use super::{Axis, BAR, Bar, Frame, Look};
 use crate::data::RunData;
 use crate::format::{counted, cut};
 use crate::plots::escape;
-use crate::report::witness::label;
+use crate::report::label::label;
 
 /// What the list on the left takes.
 const LEFT: f64 = 310.0;

@@ -6,7 +6,6 @@ mod statuses;
 mod tenures;
 
 pub(crate) use contents::held;
-pub(crate) use operations::label;
 pub(crate) use statuses::said;
 
 use duress_checker::verdict::{Proof, Verdict, Witness};
