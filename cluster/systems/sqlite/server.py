@@ -12,6 +12,12 @@ import threading
 database = sqlite3.connect("/var/lib/sqlite/register.db", isolation_level=None, check_same_thread=False)
 database.execute("PRAGMA synchronous = " + os.environ["SYNCHRONOUS"])
 database.execute("CREATE TABLE IF NOT EXISTS register (key TEXT PRIMARY KEY, value TEXT)")
+
+# A key that is absent holds null.
+SWAP = """INSERT INTO register SELECT :key, :value
+WHERE coalesce((SELECT value FROM register WHERE key = :key), 'null') = :old
+ON CONFLICT (key) DO UPDATE SET value = :value RETURNING value"""
+
 one_at_a_time = threading.Lock()
 
 
@@ -19,10 +25,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self, statement, **values):
-        """Runs a statement with the key and these values; answers with its first row's value."""
+        """Runs a statement with the key and these values, and answers with the first value of its rows."""
         with one_at_a_time:
-            row = database.execute(statement, {"key": self.path, **values}).fetchone()
-        body = json.dumps({"found": row is not None, "value": row and json.loads(row[0])}).encode()
+            rows = database.execute(statement, {"key": self.path, **values}).fetchall()
+        body = json.dumps({"found": rows != [], "value": json.loads(rows[0][0]) if rows else None}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -40,7 +46,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.asked()
         new, old = json.dumps(body["new"]), json.dumps(body["old"])
-        self.answer("UPDATE register SET value = :value WHERE key = :key AND value = :old RETURNING value", value=new, old=old)
+        self.answer(SWAP, value=new, old=old)
 
 
 http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
