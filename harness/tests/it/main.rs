@@ -5,7 +5,7 @@ mod bad_specs;
 mod compose;
 mod compose_agent;
 mod compose_heal;
-mod compose_redis;
+mod compose_systems;
 mod cut_off;
 mod doctor;
 mod evidence;
