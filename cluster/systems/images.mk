@@ -12,15 +12,19 @@ etcd-3.4   := --file $(SYSTEMS)/etcd/Dockerfile.debian
 etcd-3.5.0 := --build-arg ETCD=3.5.0
 etcd-3.5.1 := --build-arg ETCD=3.5.1
 
+# Systems with one version, each from the Dockerfile in its folder.
+REDIS_IMAGE := duress/redis:7.0
+SQLITE_IMAGE := duress/sqlite:3.40
+
 # The specimen is of this very version: its image is made anew each time, from whatever the sources are now.
 SPECIMEN_IMAGE := duress/specimen:$(shell sed -n 's/^version = "\(.*\)"/\1/p' $(SYSTEMS)/../../Cargo.toml)
 
 # All of them, and the base that tests use as it is.
-IMAGES := debian:bookworm-slim $(SPECIMEN_IMAGE) $(ETCD_VERSIONS:%=duress/etcd:%)
+IMAGES := debian:bookworm-slim $(SPECIMEN_IMAGE) $(ETCD_VERSIONS:%=duress/etcd:%) $(REDIS_IMAGE) $(SQLITE_IMAGE)
 
-.PHONY: images image-base image-specimen $(ETCD_VERSIONS:%=image-etcd-%)
+.PHONY: images image-base image-specimen image-redis image-sqlite $(ETCD_VERSIONS:%=image-etcd-%)
 
-images: image-specimen $(ETCD_VERSIONS:%=image-etcd-%)
+images: image-specimen image-redis image-sqlite $(ETCD_VERSIONS:%=image-etcd-%)
 
 # A static program, so that nothing else has to be in the image.
 image-specimen:
@@ -31,6 +35,15 @@ image-specimen:
 
 image-base:
 	@FORCE=$(FORCE) $(SYSTEMS)/base/make-base.sh
+
+image-redis: image = $(REDIS_IMAGE)
+image-sqlite: image = $(SQLITE_IMAGE)
+image-redis image-sqlite: image-%: image-base
+	@if [ -z "$(FORCE)" ] && docker image inspect $(image) >/dev/null 2>&1; then \
+	  echo "image: $(image) is there" >&2; \
+	else \
+	  $(SYSTEMS)/build-image.sh $(image) $(SYSTEMS)/$*; \
+	fi
 
 $(ETCD_VERSIONS:%=image-etcd-%): image-etcd-%: image-base
 	@if [ -z "$(FORCE)" ] && docker image inspect duress/etcd:$* >/dev/null 2>&1; then \

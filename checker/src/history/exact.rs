@@ -22,6 +22,10 @@ pub(crate) fn lost<'v>(text: &[u8], values: impl Iterator<Item = &'v Value>) -> 
         return None;
     }
     numbers(text).find_map(|token| {
+        // An integer of 64 bits was kept as one, whatever float beside it has the same value.
+        if token.parse::<u64>().is_ok() || token.parse::<i64>().is_ok() {
+            return None;
+        }
         let float = token.parse::<f64>().ok()?;
         // Others on the line, e.g. in fields that nobody judges, may lose what they like.
         (floats.contains(&float.to_bits()) && !is_exact(token, float)).then(|| why(token))
@@ -128,6 +132,7 @@ mod tests {
             "5e-324",
             "1234567890123456e-3",
             r#"["a\"1", 2.5, {"18446744073709551616": 1}]"#,
+            "[1, 1.0, -1, -1.0]",
         ] {
             assert!(!lost_in(text), "{text}");
         }

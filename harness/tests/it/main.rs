@@ -6,6 +6,7 @@ mod compose;
 mod compose_agent;
 mod compose_heal;
 mod compose_init;
+mod compose_systems;
 mod cut_off;
 mod docs;
 mod doctor;
