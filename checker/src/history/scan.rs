@@ -1,12 +1,12 @@
 //! A scanner for the JSON of one line: strict about the grammar, quick about plain strings and small numbers.
 //!
-//! It reads the common case and reports [`Fault`] for everything else (escapes, floats where a number is wanted,
+//! It reads the common case and reports [`Unusual`] for everything else (escapes, floats where a number is wanted,
 //! errors); the caller then asks `serde_json`, which is slower and words the error. Being too strict here is only
 //! slow; being too lax would let a malformed line pass, so [`Scanner::skip_value`] knows the whole grammar.
 
 /// Not the common case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fault;
+pub(crate) struct Unusual;
 
 /// `serde_json` gives up at 128.
 const DEPTH_MAX: u32 = 100;
@@ -32,35 +32,35 @@ impl<'a> Scanner<'a> {
         None
     }
 
-    pub fn next(&mut self) -> Result<u8, Fault> {
-        let byte = self.peek().ok_or(Fault)?;
+    pub fn next(&mut self) -> Result<u8, Unusual> {
+        let byte = self.peek().ok_or(Unusual)?;
         self.at += 1;
         Ok(byte)
     }
 
-    pub fn open(&mut self, wanted: u8) -> Result<(), Fault> {
+    pub fn open(&mut self, wanted: u8) -> Result<(), Unusual> {
         if self.next()? == wanted {
             Ok(())
         } else {
-            Err(Fault)
+            Err(Unusual)
         }
     }
 
-    pub fn end(&mut self) -> Result<(), Fault> {
+    pub fn end(&mut self) -> Result<(), Unusual> {
         match self.peek() {
             None => Ok(()),
-            Some(_) => Err(Fault),
+            Some(_) => Err(Unusual),
         }
     }
 
     /// A string without escapes.
-    pub fn plain_string(&mut self) -> Result<&'a [u8], Fault> {
+    pub fn plain_string(&mut self) -> Result<&'a [u8], Unusual> {
         self.open(b'"')?;
         let start = self.at;
         loop {
-            match *self.text.get(self.at).ok_or(Fault)? {
+            match *self.text.get(self.at).ok_or(Unusual)? {
                 b'"' => break,
-                b'\\' | 0..0x20 => return Err(Fault),
+                b'\\' | 0..0x20 => return Err(Unusual),
                 _ => self.at += 1,
             }
         }
@@ -69,26 +69,26 @@ impl<'a> Scanner<'a> {
     }
 
     /// The same as text.
-    pub fn plain_str(&mut self) -> Result<&'a str, Fault> {
-        std::str::from_utf8(self.plain_string()?).map_err(|_| Fault)
+    pub fn plain_str(&mut self) -> Result<&'a str, Unusual> {
+        std::str::from_utf8(self.plain_string()?).map_err(|_| Unusual)
     }
 
     /// A non-negative integer.
-    pub fn number(&mut self) -> Result<u64, Fault> {
+    pub fn number(&mut self) -> Result<u64, Unusual> {
         self.peek();
         let start = self.at;
         let mut number = 0u64;
         while let Some(digit @ b'0'..=b'9') = self.text.get(self.at) {
             number = (number.checked_mul(10))
                 .and_then(|n| n.checked_add(u64::from(digit - b'0')))
-                .ok_or(Fault)?;
+                .ok_or(Unusual)?;
             self.at += 1;
         }
         let digits = self.at - start;
         let leading_zero = digits > 1 && self.text[start] == b'0';
         let goes_on = matches!(self.text.get(self.at), Some(b'.' | b'e' | b'E'));
         if digits == 0 || leading_zero || goes_on {
-            return Err(Fault);
+            return Err(Unusual);
         }
         Ok(number)
     }
@@ -144,7 +144,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The text of one value of any kind.
-    pub fn value(&mut self) -> Result<&'a [u8], Fault> {
+    pub fn value(&mut self) -> Result<&'a [u8], Unusual> {
         self.peek();
         let start = self.at;
         self.skip_value()?;
@@ -152,15 +152,15 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes over one value of any kind, checking its grammar.
-    pub fn skip_value(&mut self) -> Result<(), Fault> {
+    pub fn skip_value(&mut self) -> Result<(), Unusual> {
         self.skip(0)
     }
 
-    fn skip(&mut self, depth: u32) -> Result<(), Fault> {
+    fn skip(&mut self, depth: u32) -> Result<(), Unusual> {
         if depth > DEPTH_MAX {
-            return Err(Fault);
+            return Err(Unusual);
         }
-        match self.peek().ok_or(Fault)? {
+        match self.peek().ok_or(Unusual)? {
             b'"' => self.plain_str().map(|_| ()),
             b'{' => self.skip_items(depth, b'}', |scan| {
                 scan.plain_str()?;
@@ -172,7 +172,7 @@ impl<'a> Scanner<'a> {
             b'n' => self.word(b"null"),
             // Signs, fractions and exponents, and what is no value at all.
             b'0'..=b'9' => self.number().map(|_| ()),
-            _ => Err(Fault),
+            _ => Err(Unusual),
         }
     }
 
@@ -180,8 +180,8 @@ impl<'a> Scanner<'a> {
         &mut self,
         depth: u32,
         close: u8,
-        label: impl Fn(&mut Self) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        label: impl Fn(&mut Self) -> Result<(), Unusual>,
+    ) -> Result<(), Unusual> {
         self.at += 1;
         if self.peek() == Some(close) {
             self.at += 1;
@@ -193,14 +193,14 @@ impl<'a> Scanner<'a> {
             match self.next()? {
                 b',' => {}
                 byte if byte == close => return Ok(()),
-                _ => return Err(Fault),
+                _ => return Err(Unusual),
             }
         }
     }
 
-    fn word(&mut self, word: &[u8]) -> Result<(), Fault> {
+    fn word(&mut self, word: &[u8]) -> Result<(), Unusual> {
         if !self.text[self.at..].starts_with(word) {
-            return Err(Fault);
+            return Err(Unusual);
         }
         self.at += word.len();
         Ok(())

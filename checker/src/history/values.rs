@@ -63,7 +63,7 @@ impl std::fmt::Debug for Val {
 
 /// What a name stands for. Floats keep their text, so that equality is plain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Datum {
+enum Interned {
     Null,
     Bool(bool),
     Number(Number),
@@ -75,7 +75,7 @@ enum Datum {
 /// All values of one history, each stored once.
 #[derive(Clone, Debug)]
 pub struct Values {
-    data: Vec<Datum>,
+    data: Vec<Interned>,
     /// Open addressing: position in `data` plus one; 0 is free. Its length is a power of two.
     slots: Vec<u32>,
     bytes: usize,
@@ -88,7 +88,7 @@ impl Default for Values {
             slots: vec![0; 16],
             bytes: 0,
         };
-        values.add(Datum::Null);
+        values.add(Interned::Null);
         values
     }
 }
@@ -98,10 +98,10 @@ impl Values {
     pub fn intern(&mut self, value: &Value) -> Val {
         match value {
             Value::Null => Val::NIL,
-            Value::Bool(bool) => self.add(Datum::Bool(*bool)),
+            Value::Bool(bool) => self.add(Interned::Bool(*bool)),
             Value::Number(number) => match number.as_u64().and_then(Val::int) {
                 Some(small) => small,
-                None => self.add(Datum::Number(number.clone())),
+                None => self.add(Interned::Number(number.clone())),
             },
             Value::String(text) => self.text(text),
             Value::Array(items) => {
@@ -109,45 +109,45 @@ impl Values {
                 self.intern_list(&items)
             }
             // Rare as values, so the text of the object will do as its identity; serde_json sorts its fields.
-            Value::Object(_) => self.add(Datum::Object(value.to_string().into())),
+            Value::Object(_) => self.add(Interned::Object(value.to_string().into())),
         }
     }
 
     /// Names a string.
     pub fn text(&mut self, text: &str) -> Val {
-        self.add(Datum::Text(text.into()))
+        self.add(Interned::Text(text.into()))
     }
 
     /// Names an integer.
     pub fn integer(&mut self, number: i64) -> Val {
         match u64::try_from(number).ok().and_then(Val::int) {
             Some(small) => small,
-            None => self.add(Datum::Number(number.into())),
+            None => self.add(Interned::Number(number.into())),
         }
     }
 
     /// Names a list of values.
     pub fn intern_list(&mut self, items: &[Val]) -> Val {
-        self.add(Datum::List(items.into()))
+        self.add(Interned::List(items.into()))
     }
 
     /// The value that a name stands for. [`Val::NONE`] reads as `null`.
     pub fn json(&self, val: Val) -> Value {
         match self.datum(val) {
             None => val.as_small().map_or(Value::Null, Value::from),
-            Some(Datum::Null) => Value::Null,
-            Some(Datum::Bool(bool)) => Value::Bool(*bool),
-            Some(Datum::Number(number)) => Value::Number(number.clone()),
-            Some(Datum::Text(text)) => Value::String(text.to_string()),
-            Some(Datum::List(items)) => Value::Array(items.iter().map(|&item| self.json(item)).collect()),
-            Some(Datum::Object(text)) => serde_json::from_str(text).unwrap_or(Value::Object(Map::new())),
+            Some(Interned::Null) => Value::Null,
+            Some(Interned::Bool(bool)) => Value::Bool(*bool),
+            Some(Interned::Number(number)) => Value::Number(number.clone()),
+            Some(Interned::Text(text)) => Value::String(text.to_string()),
+            Some(Interned::List(items)) => Value::Array(items.iter().map(|&item| self.json(item)).collect()),
+            Some(Interned::Object(text)) => serde_json::from_str(text).unwrap_or(Value::Object(Map::new())),
         }
     }
 
     /// The elements, if the value is a list.
     pub fn list(&self, val: Val) -> Option<&[Val]> {
         match self.datum(val)? {
-            Datum::List(items) => Some(items),
+            Interned::List(items) => Some(items),
             _ => None,
         }
     }
@@ -155,7 +155,7 @@ impl Values {
     /// The text, if the value is a string.
     pub fn str(&self, val: Val) -> Option<&str> {
         match self.datum(val)? {
-            Datum::Text(text) => Some(text),
+            Interned::Text(text) => Some(text),
             _ => None,
         }
     }
@@ -163,7 +163,7 @@ impl Values {
     /// The boolean, if the value is one.
     pub fn bool(&self, val: Val) -> Option<bool> {
         match self.datum(val)? {
-            Datum::Bool(bool) => Some(*bool),
+            Interned::Bool(bool) => Some(*bool),
             _ => None,
         }
     }
@@ -172,7 +172,7 @@ impl Values {
     pub fn int(&self, val: Val) -> Option<i64> {
         match self.datum(val) {
             None => val.as_small().map(i64::from),
-            Some(Datum::Number(number)) => number.as_i64(),
+            Some(Interned::Number(number)) => number.as_i64(),
             _ => None,
         }
     }
@@ -182,11 +182,11 @@ impl Values {
         self.bytes + self.slots.len() * 4
     }
 
-    fn datum(&self, val: Val) -> Option<&Datum> {
+    fn datum(&self, val: Val) -> Option<&Interned> {
         self.data.get(val.0.checked_sub(TABLE)? as usize)
     }
 
-    fn add(&mut self, datum: Datum) -> Val {
+    fn add(&mut self, datum: Interned) -> Val {
         if self.data.len() * 2 >= self.slots.len() {
             self.grow();
         }
@@ -198,10 +198,10 @@ impl Values {
                 _ => at = (at + 1) & (self.slots.len() - 1),
             }
         }
-        self.bytes += size_of::<Datum>()
+        self.bytes += size_of::<Interned>()
             + match &datum {
-                Datum::Text(text) | Datum::Object(text) => text.len(),
-                Datum::List(items) => items.len() * 4,
+                Interned::Text(text) | Interned::Object(text) => text.len(),
+                Interned::List(items) => items.len() * 4,
                 _ => 0,
             };
         self.data.push(datum);
@@ -209,7 +209,7 @@ impl Values {
         Val(TABLE + self.data.len() as u32 - 1)
     }
 
-    fn slot(&self, datum: &Datum) -> usize {
+    fn slot(&self, datum: &Interned) -> usize {
         let mut hasher = FastHasher::default();
         datum.hash(&mut hasher);
         hasher.finish() as usize & (self.slots.len() - 1)

@@ -2,7 +2,7 @@
 
 use super::statuses::never_back;
 use crate::history::Trace;
-use crate::property::claim::{About, Kind, Property, Settings, Source};
+use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
 use crate::verdict::PropertyVerdict;
 
 /// A running member never takes back what it has applied, by what it says of itself.
@@ -11,7 +11,7 @@ pub struct AppliedNeverGoesBack;
 const ABOUT: About = About {
     name: "applied-never-goes-back",
     claim: "a running member never takes back what it has applied, by what it says of itself",
-    kind: Kind::Safety,
+    kind: PropertyKind::Safety,
     judges: Source::Statuses,
     parameters: &[],
 };

@@ -11,19 +11,19 @@ use crate::verdict::{Budget, PropertyVerdict, Verdict, Witness};
 /// Safety: nothing bad happens. Liveness: something good does, in the end (Lamport, IEEE TSE 1977).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum PropertyKind {
     /// Nothing bad ever happens.
     Safety,
     /// Something good happens in the end, once faults are healed.
     Liveness,
 }
 
-impl Kind {
+impl PropertyKind {
     /// In one word.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Safety => "safety",
-            Kind::Liveness => "liveness",
+            PropertyKind::Safety => "safety",
+            PropertyKind::Liveness => "liveness",
         }
     }
 }
@@ -62,7 +62,7 @@ pub struct About {
     /// What is claimed, in one sentence without its stop.
     pub claim: &'static str,
     /// Safety or liveness.
-    pub kind: Kind,
+    pub kind: PropertyKind,
     /// What it judges.
     pub judges: Source,
     /// What has to be given beside a history, and what it means.

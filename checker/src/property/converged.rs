@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::history::{Contents, Entry, Member, Operation, Trace};
-use crate::property::claim::{About, Kind, Property, Settings, Source};
+use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
 use crate::verdict::{ContentsProof, MemberProof, Proof, PropertyVerdict, Witness, WitnessOp};
 
 /// Members that have applied the same hold the same.
@@ -18,7 +18,7 @@ pub struct Converged;
 const ABOUT: About = About {
     name: "converged",
     claim: "members that applied the same log hold the same contents, once all is healed and nobody writes",
-    kind: Kind::Safety,
+    kind: PropertyKind::Safety,
     judges: Source::Contents,
     parameters: &[],
 };

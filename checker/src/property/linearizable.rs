@@ -4,7 +4,7 @@ use crate::consistency;
 use crate::history::{History, Trace};
 use crate::linearizability;
 use crate::model::CheckError;
-use crate::property::claim::{About, Kind, Property, Settings, Source};
+use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
 use crate::verdict::{PropertyVerdict, Verdict};
 
 /// Herlihy and Wing, Linearizability, ACM TOPLAS 1990.
@@ -13,7 +13,7 @@ pub struct Linearizable;
 const ABOUT: About = About {
     name: linearizability::PROPERTY,
     claim: "every operation takes effect at one point between its invocation and its completion",
-    kind: Kind::Safety,
+    kind: PropertyKind::Safety,
     judges: Source::Operations,
     parameters: &[("model", "what the system would do with one client and no faults")],
 };

@@ -18,7 +18,7 @@ mod recovers;
 mod statuses;
 mod terms_never_go_back;
 
-pub use self::claim::{About, Kind, Property, Settings, Source};
+pub use self::claim::{About, Property, PropertyKind, Settings, Source};
 
 use crate::history::Trace;
 use crate::verdict::{PropertyVerdict, Verdict};

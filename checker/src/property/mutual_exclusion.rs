@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::history::{Event, HistoryError, Operation, Trace};
-use crate::property::claim::{About, Kind, Property, Settings, Source};
+use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
 use crate::verdict::{Proof, PropertyVerdict, TenureProof, TenuresProof, Witness};
 
 /// No two hold a lock at once.
@@ -24,7 +24,7 @@ pub struct MutualExclusion;
 const ABOUT: About = About {
     name: "mutual-exclusion",
     claim: "of locks: nobody acquires a lock that somebody provably holds",
-    kind: Kind::Safety,
+    kind: PropertyKind::Safety,
     judges: Source::Operations,
     parameters: &[],
 };

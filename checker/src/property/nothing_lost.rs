@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::history::{Event, EventType, Operation, Trace};
-use crate::property::claim::{About, Kind, Property, Settings, Source};
+use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
 use crate::verdict::{PropertyVerdict, Witness, WitnessOp};
 
 /// What was acknowledged can be read, and nothing else.
@@ -24,7 +24,7 @@ pub struct NothingLost;
 const ABOUT: About = About {
     name: "nothing-lost",
     claim: "of sets: what was acknowledged can be read from then on, and nothing that was never added",
-    kind: Kind::Safety,
+    kind: PropertyKind::Safety,
     judges: Source::Operations,
     parameters: &[],
 };

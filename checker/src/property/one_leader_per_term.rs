@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::statuses::{samples, seconds, seen, spans};
 use crate::history::{Series, Trace};
-use crate::property::claim::{About, Kind, Property, Settings, Source};
+use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
 use crate::verdict::{PropertyVerdict, Witness};
 
 /// No two nodes lead in one term.
@@ -18,7 +18,7 @@ pub struct OneLeaderPerTerm;
 const ABOUT: About = About {
     name: "one-leader-per-term",
     claim: "no two members lead in one term, by what they say of themselves",
-    kind: Kind::Safety,
+    kind: PropertyKind::Safety,
     judges: Source::Statuses,
     parameters: &[],
 };

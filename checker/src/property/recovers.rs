@@ -5,7 +5,7 @@
 
 use super::statuses::spans;
 use crate::history::{FaultStep, Series, StepResult, Trace};
-use crate::property::claim::{About, Kind, Property, Settings, Source};
+use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
 use crate::verdict::{Proof, PropertyVerdict, Witness};
 
 /// The cluster comes back once its faults are healed.
@@ -14,7 +14,7 @@ pub struct Recovers;
 const ABOUT: About = About {
     name: "recovers",
     claim: "once every fault is proven to be healed, all nodes agree on a leader and answer, within `time.recovery`; of a system without leaders: every node answers",
-    kind: Kind::Liveness,
+    kind: PropertyKind::Liveness,
     judges: Source::Recovery,
     parameters: &[],
 };

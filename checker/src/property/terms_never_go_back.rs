@@ -2,7 +2,7 @@
 
 use super::statuses::never_back;
 use crate::history::Trace;
-use crate::property::claim::{About, Kind, Property, Settings, Source};
+use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
 use crate::verdict::PropertyVerdict;
 
 /// A running member's term never goes back, by what it says of itself.
@@ -11,7 +11,7 @@ pub struct TermsNeverGoBack;
 const ABOUT: About = About {
     name: "terms-never-go-back",
     claim: "a running member's term never goes back, by what it says of itself",
-    kind: Kind::Safety,
+    kind: PropertyKind::Safety,
     judges: Source::Statuses,
     parameters: &[],
 };

@@ -6,7 +6,7 @@ use duress_checker::history::{Event, FaultStep, FaultTrace, StepResult, record_s
 
 /// One fault, and what became of operations meanwhile.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
+pub struct FaultRecord {
     /// Its number in the schedule.
     pub id: u64,
     /// Its kind and its steps.
@@ -74,8 +74,8 @@ impl FaultsBuilder {
         });
     }
 
-    pub(super) fn finish(mut self) -> Vec<Fault> {
-        let fault = |(id, trace)| Fault {
+    pub(super) fn finish(mut self) -> Vec<FaultRecord> {
+        let fault = |(id, trace)| FaultRecord {
             id,
             trace,
             recovery: self.recoveries.remove(&id).unwrap_or_default(),

@@ -3,7 +3,7 @@
 //! ```text
 //! verdict.json ──▶ verdict                 schedule.json, spec.toml ──▶ as text
 //! history.jsonl ─▶ load: Series            operations by time: rates and latency quantiles
-//!              └─▶ faults: Vec<Fault>      each fault, its steps, and how long recovery took
+//!              └─▶ faults: Vec<FaultRecord> each fault, its steps, and how long recovery took
 //! nodes/*/probes.jsonl ─▶ nodes: Vec<NodeState>
 //! ```
 //!
@@ -24,8 +24,8 @@ use duress_checker::evidence::Outcomes;
 use duress_checker::history::{Event, EventType, Process};
 use serde::Deserialize;
 
-pub use faults::{Fault, Recovery};
-pub use nodes::{NodeState, Span};
+pub use faults::{FaultRecord, Recovery};
+pub use nodes::{NodeState, StatusStretch};
 pub use series::{Bin, Dot, Quantiles, Series};
 
 use crate::rundir::RunDir;
@@ -42,7 +42,7 @@ pub struct RunData {
     /// Operations by time.
     pub load: Series,
     /// Every fault that began, in order of its number.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<FaultRecord>,
     /// What each node said of itself, in order of name.
     pub nodes: Vec<NodeState>,
     /// Why operations did not end `ok`, and how many ended `fail` and `info` of that.

@@ -19,7 +19,7 @@ pub struct NodeState {
     /// Its name.
     pub name: String,
     /// Stretches of time with the same role and term, in order, each up to the beginning of the next.
-    pub spans: Vec<Span>,
+    pub spans: Vec<StatusStretch>,
     /// The last probe's time.
     pub end: u64,
     /// Time, and how many log entries it had not applied of what any node knew to be committed by then.
@@ -32,7 +32,7 @@ pub struct NodeState {
 
 /// A stretch of time in which a node said the same of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct StatusStretch {
     /// Its beginning, in nanoseconds since the run began.
     pub from: u64,
     /// Whether it answered.
@@ -120,7 +120,7 @@ fn node_state(name: &str, probes: &[Probe], frontier: &[(u64, u64)]) -> NodeStat
         }
         let span = span(probe);
         let same = (node.spans.last()).is_some_and(|last| {
-            Span {
+            StatusStretch {
                 from: last.from,
                 ..span.clone()
             } == *last
@@ -132,8 +132,8 @@ fn node_state(name: &str, probes: &[Probe], frontier: &[(u64, u64)]) -> NodeStat
     node
 }
 
-fn span(probe: &Probe) -> Span {
-    Span {
+fn span(probe: &Probe) -> StatusStretch {
+    StatusStretch {
         from: probe.time,
         up: probe.up,
         // What a node said last is not what it is when it is down.

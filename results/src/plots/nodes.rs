@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::bands;
 use super::frame::{BOTTOM, Frame, LEFT, RIGHT, WIDTH, escape, open, text_width};
 use super::{Legend, Plot, legend};
-use crate::data::{NodeState, RunData, Span};
+use crate::data::{NodeState, RunData, StatusStretch};
 use crate::format::{count, cut, moment};
 
 const LANE_HEIGHT: u32 = 26;
@@ -47,7 +47,7 @@ fn roles(run: &RunData) -> Plot {
     }
 }
 
-fn draw_span(svg: &mut String, frame: Frame, node: &NodeState, span: &Span, until: u64, top: u32) {
+fn draw_span(svg: &mut String, frame: Frame, node: &NodeState, span: &StatusStretch, until: u64, top: u32) {
     let (left, right) = (frame.x(span.from), frame.x(until));
     let width = (right - left).max(1.0);
     let role = span
@@ -84,7 +84,7 @@ fn draw_span(svg: &mut String, frame: Frame, node: &NodeState, span: &Span, unti
     svg.push_str("</g>");
 }
 
-fn role_class(span: &Span) -> &'static str {
+fn role_class(span: &StatusStretch) -> &'static str {
     match (span.up, span.role.as_deref()) {
         (false, _) => "down",
         (true, Some("leader")) => "leader",

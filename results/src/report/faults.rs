@@ -4,7 +4,7 @@ use duress_checker::history::{FaultStep, FaultTrace, StepResult, TimedStep};
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::data::{Fault, Recovery, RunData};
+use crate::data::{FaultRecord, Recovery, RunData};
 use crate::format::{counted, cut, duration, moment};
 
 /// What a machine's evidence may take up on the page.
@@ -38,7 +38,7 @@ pub(super) fn section(run: &RunData) -> Markup {
     }
 }
 
-fn row(fault: &Fault) -> Markup {
+fn row(fault: &FaultRecord) -> Markup {
     html! {
         tr {
             td.number data-label="#" { (fault.id) }

@@ -13,7 +13,7 @@ mod quick;
 use std::io::{self, Write};
 
 use self::quick::{Seen, quick};
-use super::scan::Fault;
+use super::scan::Unusual;
 use super::{Builder, Event, History, HistoryError, exact};
 
 /// Bytes that a line may have: reading one takes up to thirty times as much memory, for a moment. A set that is read
@@ -124,13 +124,13 @@ pub fn read_history_within(bytes: &[u8], memory_bytes_max: usize) -> Result<Hist
     for line in lines(bytes) {
         let seen = match line.text.len() {
             0..=LINE_BYTES_MAX => quick(line.text, &mut builder),
-            _ => Err(Fault),
+            _ => Err(Unusual),
         };
         let added = match seen {
             Ok(Seen::Client(raw)) => builder.add(raw),
             Ok(Seen::Nemesis { index, time }) => builder.skip(index, time),
             // Odd but perhaps right, or wrong: the slow reader knows, and can say why.
-            Err(Fault) => match parse_line(line.text) {
+            Err(Unusual) => match parse_line(line.text) {
                 Ok(event) => builder.event(&event),
                 Err(error) if error.cut && line.open && builder.any() => {
                     builder.history.remarks.cut = true;

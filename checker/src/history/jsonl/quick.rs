@@ -1,7 +1,7 @@
 //! The usual line, read without building a JSON tree.
 
 use crate::history::event::is_mismatch;
-use crate::history::scan::{Fault, Scanner};
+use crate::history::scan::{Scanner, Unusual};
 use crate::history::values::{Val, Values};
 use crate::history::{Builder, Datum, EventType, Raw};
 
@@ -11,8 +11,8 @@ pub(super) enum Seen {
     Nemesis { index: u64, time: u64 },
 }
 
-/// Reads the usual line: [`Fault`] for whatever is not usual.
-pub(super) fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
+/// Reads the usual line: [`Unusual`] for whatever is not usual.
+pub(super) fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Unusual> {
     let mut scan = Scanner::new(line);
     let (mut index, mut time, mut process, mut kind, mut f) = (None, None, None, None, None);
     let (mut node, mut key, mut value, mut error) = (0, Val::NONE, Datum::NIL, None);
@@ -22,7 +22,7 @@ pub(super) fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
     let mut once = |bit: u8| {
         let fresh = seen & (1 << bit) == 0;
         seen |= 1 << bit;
-        if fresh { Ok(()) } else { Err(Fault) }
+        if fresh { Ok(()) } else { Err(Unusual) }
     };
     scan.open(b'{')?;
     loop {
@@ -35,7 +35,7 @@ pub(super) fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
                 once(2)?;
                 match scan.peek() {
                     Some(b'"') if scan.plain_string()? == b"nemesis" => nemesis = true,
-                    Some(b'"') => return Err(Fault),
+                    Some(b'"') => return Err(Unusual),
                     _ => process = Some(scan.number()?),
                 }
             }
@@ -46,7 +46,7 @@ pub(super) fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
                     b"ok" => EventType::Ok,
                     b"fail" => EventType::Fail,
                     b"info" => EventType::Info,
-                    _ => return Err(Fault),
+                    _ => return Err(Unusual),
                 });
             }
             b"f" => (once(4)?, f = Some(scan.plain_str()?)).1,
@@ -70,7 +70,7 @@ pub(super) fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
             // Their inside has a type of its own, which only the slow reader checks; most are empty.
             b"attempts" => {
                 if !scan.empty_list() {
-                    return Err(Fault);
+                    return Err(Unusual);
                 }
             }
             b"error" => {
@@ -79,31 +79,33 @@ pub(super) fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
                 }
             }
             _ => {
-                std::str::from_utf8(name).map_err(|_| Fault)?;
+                std::str::from_utf8(name).map_err(|_| Unusual)?;
                 scan.skip_value()?;
             }
         }
         match scan.next()? {
             b',' => {}
             b'}' => break,
-            _ => return Err(Fault),
+            _ => return Err(Unusual),
         }
     }
     scan.end()?;
     let (Some(index), Some(time), Some(kind), Some(f)) = (index, time, kind, f) else {
-        return Err(Fault);
+        return Err(Unusual);
     };
     if nemesis {
         // What these say is rare, and the slow reader's to look at.
         return if matches!(f, "run" | "phase") {
-            Err(Fault)
+            Err(Unusual)
         } else {
             Ok(Seen::Nemesis { index, time })
         };
     }
-    let Some(process) = process else { return Err(Fault) };
+    let Some(process) = process else {
+        return Err(Unusual);
+    };
     let mismatch = kind == EventType::Fail && is_mismatch(f, error);
-    let f = builder.function(f).map_err(|_| Fault)?;
+    let f = builder.function(f).map_err(|_| Unusual)?;
     Ok(Seen::Client(Raw {
         index,
         time,
@@ -117,20 +119,20 @@ pub(super) fn quick(line: &[u8], builder: &mut Builder) -> Result<Seen, Fault> {
     }))
 }
 
-fn val(scan: &mut Scanner<'_>, values: &mut Values) -> Result<Val, Fault> {
+fn val(scan: &mut Scanner<'_>, values: &mut Values) -> Result<Val, Unusual> {
     if let Some(small) = scan.small() {
         return Ok(Val(small));
     }
     match scan.peek() {
         Some(b'"') => Ok(values.text(scan.plain_str()?)),
         _ => {
-            let value = serde_json::from_slice(scan.value()?).map_err(|_| Fault)?;
+            let value = serde_json::from_slice(scan.value()?).map_err(|_| Unusual)?;
             Ok(values.intern(&value))
         }
     }
 }
 
-fn datum(scan: &mut Scanner<'_>, values: &mut Values) -> Result<Datum, Fault> {
+fn datum(scan: &mut Scanner<'_>, values: &mut Values) -> Result<Datum, Unusual> {
     if scan.null() {
         return Ok(Datum::NIL);
     }
@@ -142,7 +144,7 @@ fn datum(scan: &mut Scanner<'_>, values: &mut Values) -> Result<Datum, Fault> {
     }
     match scan.peek() {
         Some(b'[') => {
-            let value = serde_json::from_slice(scan.value()?).map_err(|_| Fault)?;
+            let value = serde_json::from_slice(scan.value()?).map_err(|_| Unusual)?;
             Ok(values.datum_of(&value))
         }
         _ => Ok(Datum::one(val(scan, values)?)),

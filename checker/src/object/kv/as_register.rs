@@ -14,7 +14,7 @@
 
 use std::collections::HashSet;
 
-use super::op::{Content, KvOp, Pieces};
+use super::op::{KvOp, Pieces, Stored};
 use crate::history::values::FastMap;
 use crate::history::{NEVER, Val};
 use crate::limits::Limits;
@@ -151,7 +151,7 @@ fn versions(part: &[Operation<KvOp>]) -> Option<Result<Versions, Vec<u32>>> {
         KvOp::Get(..) | KvOp::Delete => None,
     };
     // What stands behind a number is none of the chains: nobody knows what appending to one is.
-    let is_number = |operation: &Operation<KvOp>| matches!(operation.op, KvOp::Put(Content::Value(_), _));
+    let is_number = |operation: &Operation<KvOp>| matches!(operation.op, KvOp::Put(Stored::Value(_), _));
     let is_append = |operation: &Operation<KvOp>| matches!(operation.op, KvOp::Append(..));
     if part.iter().any(is_number) && part.iter().any(is_append) {
         return None;
@@ -159,9 +159,9 @@ fn versions(part: &[Operation<KvOp>]) -> Option<Result<Versions, Vec<u32>>> {
     let mut writer_of = Lookup::new(part.iter().filter_map(written), part.len());
     for (position, operation) in part.iter().enumerate() {
         let value = match operation.op {
-            KvOp::Put(Content::Absent, _) => return None,
+            KvOp::Put(Stored::Absent, _) => return None,
             // It looks like the key without anything in it.
-            KvOp::Put(Content::Text(text), _) | KvOp::Append(text, _) if text.is_empty() => return None,
+            KvOp::Put(Stored::Text(text), _) | KvOp::Append(text, _) if text.is_empty() => return None,
             KvOp::Put(_, value) | KvOp::Append(_, value) => value,
             KvOp::Get(..) | KvOp::Delete => continue,
         };
@@ -188,8 +188,8 @@ fn versions(part: &[Operation<KvOp>]) -> Option<Result<Versions, Vec<u32>>> {
             continue;
         }
         let version = match (content, pieces) {
-            (Content::Absent, _) => ROOT,
-            (Content::Text(text), _) if text.is_empty() => ROOT,
+            (Stored::Absent, _) => ROOT,
+            (Stored::Text(text), _) if text.is_empty() => ROOT,
             (_, Pieces::Unknown) => return None,
             (_, Pieces::Foreign) => return Some(Err(vec![at])),
             (_, Pieces::Of(pieces)) => match of_text.get(value) {

@@ -1,6 +1,6 @@
 //! Whether an order explains a key by the texts themselves.
 
-use super::op::{Content, KvOp};
+use super::op::{KvOp, Stored};
 use crate::history::{Val, Values};
 use crate::model::Operation;
 
@@ -24,9 +24,9 @@ pub(super) fn holds(part: &[Operation<KvOp>], order: &[u32], values: &Values) ->
 fn put_into_effect(op: &KvOp, held: &mut Held, values: &Values) -> Option<()> {
     match op {
         KvOp::Delete => *held = Held::Absent,
-        KvOp::Put(Content::Absent, _) => *held = Held::Absent,
-        KvOp::Put(Content::Value(value), _) => *held = Held::Value(*value),
-        KvOp::Put(Content::Text(_), text) => *held = Held::Text(values.str(*text)?.to_owned()),
+        KvOp::Put(Stored::Absent, _) => *held = Held::Absent,
+        KvOp::Put(Stored::Value(value), _) => *held = Held::Value(*value),
+        KvOp::Put(Stored::Text(_), text) => *held = Held::Text(values.str(*text)?.to_owned()),
         KvOp::Append(_, more) => {
             let more = values.str(*more)?;
             match held {
@@ -37,11 +37,11 @@ fn put_into_effect(op: &KvOp, held: &mut Held, values: &Values) -> Option<()> {
         }
         KvOp::Get(content, found, _) => {
             let same = match (content, &*held) {
-                (Content::Absent, Held::Absent) => true,
-                (Content::Value(value), Held::Value(held)) => value == held,
-                (Content::Text(_), Held::Text(text)) => values.str(*found)? == text,
+                (Stored::Absent, Held::Absent) => true,
+                (Stored::Value(value), Held::Value(held)) => value == held,
+                (Stored::Text(_), Held::Text(text)) => values.str(*found)? == text,
                 // An absent key reads as "" too.
-                (Content::Text(_), Held::Absent) => values.str(*found)?.is_empty(),
+                (Stored::Text(_), Held::Absent) => values.str(*found)?.is_empty(),
                 _ => false,
             };
             return same.then_some(());

@@ -11,7 +11,7 @@ mod texts;
 
 use std::slice;
 
-pub use self::op::{Content, KvOp, Pieces};
+pub use self::op::{KvOp, Pieces, Stored};
 use crate::history::{Datum, Val, Values};
 use crate::limits::Limits;
 use crate::model::{Call, Decision, Hints, Model, Operation, Part, Shortcuts, Words};
@@ -23,7 +23,7 @@ pub struct Kv;
 
 impl Model for Kv {
     type Op = KvOp;
-    type State = Content;
+    type State = Stored;
 
     fn name(&self) -> &'static str {
         "kv"
@@ -44,7 +44,7 @@ impl Model for Kv {
                 Ok(Some(KvOp::Put(content, call.argument.first)))
             }
             "append" => match content(call.argument, call.values)? {
-                Content::Text(print) => Ok(Some(KvOp::Append(print, call.argument.first))),
+                Stored::Text(print) => Ok(Some(KvOp::Append(print, call.argument.first))),
                 _ => Err("append takes a string".to_owned()),
             },
             "delete" => Ok(Some(KvOp::Delete)),
@@ -52,22 +52,22 @@ impl Model for Kv {
         }
     }
 
-    fn initial(&self) -> Content {
-        Content::Absent
+    fn initial(&self) -> Stored {
+        Stored::Absent
     }
 
-    fn step(&self, state: &Content, op: &KvOp, next: &mut Vec<Content>) {
+    fn step(&self, state: &Stored, op: &KvOp, next: &mut Vec<Stored>) {
         match (op, state) {
             (KvOp::Get(seen, ..), state) if seen == state => next.push(*state),
             // Porcupine's maps begin with "" everywhere.
-            (KvOp::Get(Content::Text(seen), ..), Content::Absent) if seen.is_empty() => next.push(*state),
+            (KvOp::Get(Stored::Text(seen), ..), Stored::Absent) if seen.is_empty() => next.push(*state),
             (KvOp::Get(..), _) => {}
             (KvOp::Put(new, _), _) => next.push(*new),
-            (KvOp::Append(more, _), Content::Text(text)) => next.push(Content::Text(text.then(more))),
-            (KvOp::Append(more, _), Content::Absent) => next.push(Content::Text(*more)),
+            (KvOp::Append(more, _), Stored::Text(text)) => next.push(Stored::Text(text.then(more))),
+            (KvOp::Append(more, _), Stored::Absent) => next.push(Stored::Text(*more)),
             // Nobody knows what appending to a number is.
-            (KvOp::Append(..), Content::Value(_)) => {}
-            (KvOp::Delete, _) => next.push(Content::Absent),
+            (KvOp::Append(..), Stored::Value(_)) => {}
+            (KvOp::Delete, _) => next.push(Stored::Absent),
         }
     }
 
@@ -75,11 +75,11 @@ impl Model for Kv {
         exact::holds(part, order, values)
     }
 
-    fn hints(&self) -> &impl Hints<KvOp, Content> {
+    fn hints(&self) -> &impl Hints<KvOp, Stored> {
         self
     }
 
-    fn words(&self) -> &impl Words<KvOp, Content> {
+    fn words(&self) -> &impl Words<KvOp, Stored> {
         self
     }
 
@@ -88,7 +88,7 @@ impl Model for Kv {
     }
 }
 
-impl Hints<KvOp, Content> for Kv {
+impl Hints<KvOp, Stored> for Kv {
     fn observes_only(&self, op: &KvOp) -> bool {
         matches!(op, KvOp::Get(..))
     }
@@ -97,22 +97,22 @@ impl Hints<KvOp, Content> for Kv {
         matches!(op, KvOp::Put(..) | KvOp::Delete)
     }
 
-    fn only_in(&self, op: &KvOp) -> Option<Content> {
+    fn only_in(&self, op: &KvOp) -> Option<Stored> {
         match op {
             // That is also what an absent key shows.
-            KvOp::Get(Content::Text(seen), ..) if seen.is_empty() => None,
+            KvOp::Get(Stored::Text(seen), ..) if seen.is_empty() => None,
             KvOp::Get(seen, ..) => Some(*seen),
             KvOp::Put(..) | KvOp::Append(..) | KvOp::Delete => None,
         }
     }
 }
 
-impl Words<KvOp, Content> for Kv {
-    fn show(&self, state: &Content, values: &Values) -> String {
+impl Words<KvOp, Stored> for Kv {
+    fn show(&self, state: &Stored, values: &Values) -> String {
         match state {
-            Content::Absent => "nothing".to_owned(),
-            Content::Value(value) => values.json(*value).to_string(),
-            Content::Text(text) => format!("a text of {} bytes", text.len()),
+            Stored::Absent => "nothing".to_owned(),
+            Stored::Value(value) => values.json(*value).to_string(),
+            Stored::Text(text) => format!("a text of {} bytes", text.len()),
         }
     }
 
@@ -146,13 +146,13 @@ impl Shortcuts<KvOp> for Kv {
     }
 }
 
-fn content(datum: Datum, values: &Values) -> Result<Content, String> {
+fn content(datum: Datum, values: &Values) -> Result<Stored, String> {
     let Some(value) = datum.single() else {
         return Err("a kv holds strings and numbers, not pairs".to_owned());
     };
     Ok(match values.str(value) {
-        Some(text) => Content::Text(Print::of(text)),
-        None if value.is_nil() => Content::Absent,
-        None => Content::Value(value),
+        Some(text) => Stored::Text(Print::of(text)),
+        None if value.is_nil() => Stored::Absent,
+        None => Stored::Value(value),
     })
 }

@@ -7,7 +7,7 @@ use crate::object::shared::print::Print;
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Content {
+pub enum Stored {
     /// Nothing.
     Absent,
     /// Something that is no string.
@@ -32,9 +32,9 @@ pub enum Pieces {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum KvOp {
     /// Found this, which somebody put together from these pieces.
-    Get(Content, Val, Pieces),
+    Get(Stored, Val, Pieces),
     /// Set this.
-    Put(Content, Val),
+    Put(Stored, Val),
     /// Added this at the end.
     Append(Print, Val),
     /// Removed it.

@@ -3,7 +3,7 @@
 //! Where no text that was put or appended is the beginning of another, a longer text is the concatenation of at most
 //! one sequence of them.
 
-use super::op::{Content, KvOp, Pieces};
+use super::op::{KvOp, Pieces, Stored};
 use crate::history::values::FastMap;
 use crate::history::{Val, Values};
 use crate::model::Operation;
@@ -11,7 +11,7 @@ use crate::model::Operation;
 /// Says of each text that was found which texts it was put together from, if they can be told apart.
 pub fn resolve(part: &mut [Operation<KvOp>], values: &Values) {
     let written = part.iter().filter_map(|operation| match operation.op {
-        KvOp::Put(Content::Text(_), value) | KvOp::Append(_, value) => Some((values.str(value)?, value)),
+        KvOp::Put(Stored::Text(_), value) | KvOp::Append(_, value) => Some((values.str(value)?, value)),
         _ => None,
     });
     let mut written: Vec<(&str, Val)> = written.collect();
@@ -25,9 +25,9 @@ pub fn resolve(part: &mut [Operation<KvOp>], values: &Values) {
     for operation in part {
         if let KvOp::Get(content, value, pieces) = &mut operation.op {
             *pieces = match content {
-                Content::Absent => continue,
-                Content::Value(_) => Pieces::Of([*value].into()),
-                Content::Text(_) => {
+                Stored::Absent => continue,
+                Stored::Value(_) => Pieces::Of([*value].into()),
+                Stored::Text(_) => {
                     let take_apart = || {
                         values
                             .str(*value)

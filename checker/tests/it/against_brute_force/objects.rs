@@ -5,7 +5,7 @@ use std::sync::Arc;
 use duress_checker::generate::Random;
 use duress_checker::history::Val;
 use duress_checker::object::counter::{Counter, CounterOp};
-use duress_checker::object::kv::{Content, Kv, KvOp, Pieces, Print};
+use duress_checker::object::kv::{Kv, KvOp, Pieces, Print, Stored};
 use duress_checker::object::lock::{Lock, LockOp};
 use duress_checker::object::log::{Log, LogOp};
 use duress_checker::object::multi_register::{Micro, MultiRegister};
@@ -96,8 +96,8 @@ fn kv() {
     fuzz_with(&Kv, None, |random, unknown| {
         let text = ["a", "b", "aa", "ab"][random.below(4) as usize];
         let content = match random.below(6) {
-            0 => Content::Absent,
-            _ => Content::Text(Print::of(text)),
+            0 => Stored::Absent,
+            _ => Stored::Text(Print::of(text)),
         };
         match random.below(6) {
             0..=2 if !unknown => KvOp::Get(content, Val::NIL, Pieces::Unknown),

@@ -3,13 +3,13 @@
 use duress_checker::generate::{Random, small};
 use duress_checker::history::{Val, Values};
 use duress_checker::model::{Model, Part, Shortcuts};
-use duress_checker::object::kv::{Content, Kv, KvOp, Pieces, Print};
+use duress_checker::object::kv::{Kv, KvOp, Pieces, Print, Stored};
 
 use super::{AtLeast, int, looked_at, shape, simulate};
 
 /// A text as an operation has it.
-fn text(values: &mut Values, text: &str) -> (Content, Val) {
-    (Content::Text(Print::of(text)), values.text(text))
+fn text(values: &mut Values, text: &str) -> (Stored, Val) {
+    (Stored::Text(Print::of(text)), values.text(text))
 }
 
 /// Whoever makes the texts has their table.
@@ -35,9 +35,9 @@ fn different_texts(answered_percent_min: u64, deletes_percent: u64) {
                 return KvOp::Delete;
             }
             match (random.below(6), content) {
-                (0..=2, _) if !unknown => KvOp::Get(Content::Absent, Val::NIL, Pieces::Unknown),
+                (0..=2, _) if !unknown => KvOp::Get(Stored::Absent, Val::NIL, Pieces::Unknown),
                 (3, _) => KvOp::Put(content, value),
-                (_, Content::Text(print)) => KvOp::Append(print, value),
+                (_, Stored::Text(print)) => KvOp::Append(print, value),
                 _ => KvOp::Delete,
             }
         });
@@ -99,10 +99,10 @@ fn texts_that_may_be_told_apart() {
             fresh += u64::from(random.percent(90));
             let (content, value) = text(values, texts[(fresh % texts.len() as u64) as usize]);
             match (random.below(8), content) {
-                (0..=3, _) if !unknown => KvOp::Get(Content::Absent, Val::NIL, Pieces::Unknown),
-                (4, _) => KvOp::Put(Content::Value(int(fresh % 5)), int(fresh % 5)),
+                (0..=3, _) if !unknown => KvOp::Get(Stored::Absent, Val::NIL, Pieces::Unknown),
+                (4, _) => KvOp::Put(Stored::Value(int(fresh % 5)), int(fresh % 5)),
                 (5, _) => KvOp::Put(content, value),
-                (_, Content::Text(print)) => KvOp::Append(print, value),
+                (_, Stored::Text(print)) => KvOp::Append(print, value),
                 _ => KvOp::Delete,
             }
         });
@@ -112,12 +112,12 @@ fn texts_that_may_be_told_apart() {
                 (*content, *value) = match (number, random.below(12)) {
                     (_, 0) => text(values, &before),
                     (_, 1) if random.percent(30) => text(values, "?"),
-                    (_, 1) => (Content::Value(int(fresh % 5)), int(fresh % 5)),
-                    (Some(number), _) => (Content::Value(number), number),
+                    (_, 1) => (Stored::Value(int(fresh % 5)), int(fresh % 5)),
+                    (Some(number), _) => (Stored::Value(number), number),
                     (None, _) => text(values, &held),
                 };
             }
-            KvOp::Put(Content::Value(value), _) => number = Some(*value),
+            KvOp::Put(Stored::Value(value), _) => number = Some(*value),
             KvOp::Put(_, value) => {
                 number = None;
                 before = std::mem::take(&mut held);

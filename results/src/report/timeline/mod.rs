@@ -17,7 +17,7 @@ use duress_checker::history::EventType;
 use duress_checker::verdict::WitnessOp;
 use maud::PreEscaped;
 
-use crate::data::{Fault, RunData};
+use crate::data::{FaultRecord, RunData};
 use crate::format::{count, cut, duration, moment};
 use crate::plots::escape;
 
@@ -32,7 +32,7 @@ const FAULT: f64 = 18.0;
 /// Where the time runs, and what stands behind.
 struct Frame<'a> {
     axis: Axis,
-    faults: Vec<(&'a Fault, (u64, u64))>,
+    faults: Vec<(&'a FaultRecord, (u64, u64))>,
 }
 
 impl<'a> Frame<'a> {
@@ -186,7 +186,14 @@ impl Bar {
     }
 }
 
-fn draw_fault(svg: &mut String, axis: &Axis, fault: &Fault, (from, to): (u64, u64), y: f64, bottom: f64) {
+fn draw_fault(
+    svg: &mut String,
+    axis: &Axis,
+    fault: &FaultRecord,
+    (from, to): (u64, u64),
+    y: f64,
+    bottom: f64,
+) {
     let left = if from < axis.first() {
         axis.left - 12.0
     } else {

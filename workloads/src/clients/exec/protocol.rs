@@ -82,7 +82,7 @@ pub(super) struct Reply {
     /// Of the question.
     id: u64,
     #[serde(rename = "type")]
-    kind: Kind,
+    kind: ReplyType,
     /// The result of what is `ok`; what was asked, if it says nothing.
     #[serde(default, deserialize_with = "given")]
     value: Option<Value>,
@@ -96,7 +96,7 @@ pub(super) struct Reply {
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+enum ReplyType {
     Ok,
     Fail,
     Refused,
@@ -130,31 +130,31 @@ impl Reply {
             .error
             .unwrap_or_else(|| "the program gave no reason".to_owned());
         match (self.kind, self.value) {
-            (Kind::Ok, Some(value)) => Answer::Ok(value),
-            (Kind::Ok, None) if op.f == "read" => {
+            (ReplyType::Ok, Some(value)) => Answer::Ok(value),
+            (ReplyType::Ok, None) if op.f == "read" => {
                 Answer::unknown("the program's answer to a read has no value")
             }
-            (Kind::Ok, None) => Answer::Ok(op.value.clone()),
-            (Kind::Fail, _) => Answer::Failed { error },
-            (Kind::Refused, _) => Answer::Refused {
+            (ReplyType::Ok, None) => Answer::Ok(op.value.clone()),
+            (ReplyType::Fail, _) => Answer::Failed { error },
+            (ReplyType::Refused, _) => Answer::Refused {
                 error,
                 leader: self.leader,
                 retry_after: self.retry_after_ms.map(Duration::from_millis),
             },
-            (Kind::Info, _) => Answer::unknown(error),
+            (ReplyType::Info, _) => Answer::unknown(error),
         }
     }
 
     /// What a member holds, if it answers that.
     pub fn content(self) -> Result<Content, String> {
         match (self.kind, self.value) {
-            (Kind::Ok, Some(value @ Value::Object(_))) => {
+            (ReplyType::Ok, Some(value @ Value::Object(_))) => {
                 serde_json::from_value(value).map_err(|error| format!("the program's contents: {error}"))
             }
-            (Kind::Ok, Some(_)) => Err(
+            (ReplyType::Ok, Some(_)) => Err(
                 "the program's contents are not {\"applied\": N, \"keys\": {KEY: {\"revision\": N, \"value\": V}}}".to_owned(),
             ),
-            (Kind::Ok, None) => Err("the program's answer has no value".to_owned()),
+            (ReplyType::Ok, None) => Err("the program's answer has no value".to_owned()),
             _ => Err(self.error.unwrap_or_else(|| "the program gave no reason".to_owned())),
         }
     }

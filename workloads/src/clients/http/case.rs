@@ -27,14 +27,14 @@ pub(super) struct Case {
     /// Empty: any.
     statuses: Vec<Status>,
     tests: Vec<(Source, Test)>,
-    pub then: Outcome,
+    pub then: Meaning,
     /// Before the attempt ends.
     pub pause: Duration,
 }
 
 /// What an answer means.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Outcome {
+pub(super) enum Meaning {
     /// It happened.
     Ok(Good),
     /// It did not happen and never will; asking again is pointless.
@@ -163,11 +163,11 @@ impl TryFrom<Written> for Case {
             None => None,
         };
         let outcomes = [
-            written.ok.map(Outcome::Ok),
-            written.fail.map(Outcome::Fail),
-            written.refused.map(|why| Outcome::Refused { why, leader }),
-            written.info.map(Outcome::Info),
-            next.map(Outcome::Next),
+            written.ok.map(Meaning::Ok),
+            written.fail.map(Meaning::Fail),
+            written.refused.map(|why| Meaning::Refused { why, leader }),
+            written.info.map(Meaning::Info),
+            next.map(Meaning::Next),
         ];
         let mut outcomes = outcomes.into_iter().flatten();
         let (Some(then), None) = (outcomes.next(), outcomes.next()) else {
@@ -180,7 +180,7 @@ impl TryFrom<Written> for Case {
             .map(parsed)
             .collect::<Result<_, String>>()?;
         let statuses = written.status.0;
-        if statuses.is_empty() && tests.is_empty() && !matches!(then, Outcome::Info(_)) {
+        if statuses.is_empty() && tests.is_empty() && !matches!(then, Meaning::Info(_)) {
             return Err("it would hold for any answer; say for which, e.g. status = 200".to_owned());
         }
         Ok(Case {

@@ -1,7 +1,7 @@
 //! Whether templates make sense together: places that are there, steps that lead on, answers that can be.
 
 use super::block::Block;
-use super::case::{Case, Good, Outcome};
+use super::case::{Case, Good, Meaning};
 use super::step::{Headers, Step};
 use super::template::Place;
 use crate::clients::kind::Mistake;
@@ -22,7 +22,7 @@ pub(super) fn check(headers: &Headers, common: &[Case], blocks: &[Block]) -> Res
     }
     for (index, case) in common.iter().enumerate() {
         let at = || Mistake::at(["http", "answer"], "").entry(index);
-        if let Outcome::Ok(_) | Outcome::Next(_) = case.then {
+        if let Meaning::Ok(_) | Meaning::Next(_) = case.then {
             return Err(at().saying(
                 "it is looked at for every answer: what an answer to one request means is said there",
             ));
@@ -82,8 +82,8 @@ fn check_block(block: &Block) -> Result<(), Mistake> {
                 return Err(of_step(index).key("answer").entry(number).saying(what));
             }
         }
-        let goes_on = |case: &Case| matches!(case.then, Outcome::Next(_));
-        let happens = |case: &Case| matches!(case.then, Outcome::Ok(_));
+        let goes_on = |case: &Case| matches!(case.then, Meaning::Next(_));
+        let happens = |case: &Case| matches!(case.then, Meaning::Ok(_));
         if last && !step.answer.iter().any(happens) {
             let what = "no case says ok, so nothing would ever be known to have happened";
             return Err(of_step(index).key("answer").saying(what));
@@ -105,7 +105,7 @@ fn check_block(block: &Block) -> Result<(), Mistake> {
 /// What is bound whichever case goes on.
 fn binds(step: &Step) -> Vec<&str> {
     let ways = step.answer.iter().filter_map(|case| match &case.then {
-        Outcome::Next(names) => Some(names.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>()),
+        Meaning::Next(names) => Some(names.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>()),
         _ => None,
     });
     ways.reduce(|all, way| all.into_iter().filter(|name| way.contains(name)).collect())
@@ -113,15 +113,15 @@ fn binds(step: &Step) -> Vec<&str> {
 }
 
 /// What an answer can't mean for this operation, if it can't.
-fn misfit(block: &Block, outcome: &Outcome, last: bool) -> Option<&'static str> {
+fn misfit(block: &Block, outcome: &Meaning, last: bool) -> Option<&'static str> {
     match outcome {
-        Outcome::Ok(Good::Done) if returns(block.operation) => {
+        Meaning::Ok(Good::Done) if returns(block.operation) => {
             Some("a read has a result: say where in the answer it stands, e.g. ok = \"/value\"")
         }
-        Outcome::Ok(Good::At(_)) if !returns(block.operation) => {
+        Meaning::Ok(Good::At(_)) if !returns(block.operation) => {
             Some("its result is what was asked for: say ok = true")
         }
-        Outcome::Next(_) if last => Some("there is no request after this one"),
+        Meaning::Next(_) if last => Some("there is no request after this one"),
         _ => None,
     }
 }

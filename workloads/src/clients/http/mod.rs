@@ -44,7 +44,7 @@ use async_trait::async_trait;
 use duress_http::{Client, HeaderMap, HeaderValue, Reply, Request, RequestError, cut};
 use serde_json::{Value, json};
 
-use self::case::{Good, Outcome};
+use self::case::{Good, Meaning};
 use self::source::Answered;
 use self::step::{Body, Step};
 use self::table::Templates;
@@ -150,23 +150,23 @@ impl Http {
                 continue;
             }
             let judged = match &case.then {
-                Outcome::Ok(Good::Done) => Judged::Ends(Answer::Ok(values.op.value.clone())),
-                Outcome::Ok(Good::At(source)) => {
+                Meaning::Ok(Good::Done) => Judged::Ends(Answer::Ok(values.op.value.clone())),
+                Meaning::Ok(Good::At(source)) => {
                     let found = source.need(&answered)?;
                     Judged::Ends(Answer::Ok(result(values.op, &found)?))
                 }
-                Outcome::Fail(why) => Judged::Ends(Answer::Failed {
+                Meaning::Fail(why) => Judged::Ends(Answer::Failed {
                     error: why.said(&answered),
                 }),
-                Outcome::Refused { why, leader } => Judged::Ends(Answer::Refused {
+                Meaning::Refused { why, leader } => Judged::Ends(Answer::Refused {
                     error: why.said(&answered),
                     leader: leader
                         .as_ref()
                         .and_then(|leader| host(leader.of(&answered).ok()??.as_ref())),
                     retry_after: reply.retry_after,
                 }),
-                Outcome::Info(why) => return Err(why.said(&answered)),
-                Outcome::Next(sources) => {
+                Meaning::Info(why) => return Err(why.said(&answered)),
+                Meaning::Next(sources) => {
                     let bind = |(name, source): &'a (String, source::Source)| {
                         Ok((name.as_str(), source.need(&answered)?.into_owned()))
                     };
