@@ -87,6 +87,7 @@ pub fn members(place: &Place) -> io::Result<Vec<Process>> {
             pid: *pid,
             started: stat.started,
             state: stat.state,
+            entered: !descends(&all, *pid, place.pid),
         })
         .collect())
 }
@@ -117,7 +118,8 @@ mod tests {
             current(&Process {
                 pid,
                 started,
-                state: 'S'
+                state: 'S',
+                entered: false,
             })
             .is_some()
         );
@@ -125,7 +127,8 @@ mod tests {
             current(&Process {
                 pid,
                 started: started + 1,
-                state: 'S'
+                state: 'S',
+                entered: false,
             }),
             None
         );

@@ -260,6 +260,10 @@ pub struct Process {
     pub started: u64,
     /// Its state as in `/proc/PID/stat`: `R`, `S`, `D`, `T`…
     pub state: char,
+    /// Whether it came into the node from outside, as an engine's health check or `docker exec` does, and is no child of
+    /// the node's program.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub entered: bool,
 }
 
 /// The processes of a node.

@@ -87,6 +87,7 @@ async fn a_forged_journal_wakes_nobody() {
         pid,
         started: node.started,
         state: 'T',
+        entered: false,
     }];
     let dead = Controller {
         started: 1,

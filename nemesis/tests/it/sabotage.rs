@@ -243,6 +243,7 @@ async fn a_pause_that_stops_nothing() {
                 pid: 1,
                 started: 1,
                 state: 'T',
+                entered: false,
             }],
             newly: 1,
         };

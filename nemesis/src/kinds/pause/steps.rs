@@ -6,6 +6,7 @@ use duress_cluster::Place;
 use serde_json::{Value, json};
 
 use super::agent::Held;
+use crate::agent::processes::same;
 use crate::agent::procfs;
 use crate::agent::protocol::{Command, Identity, Process, Processes};
 use crate::journal::Entry;
@@ -23,6 +24,8 @@ pub(crate) struct PauseSteps {
     seed: u64,
     places: Vec<Place>,
     nodes: Vec<Identity>,
+    /// What it stopped.
+    held: Vec<Process>,
     /// Nodes at which it stopped nothing that had not been stopped before.
     unmoved: Vec<String>,
     woken: Vec<Process>,
@@ -36,6 +39,7 @@ impl PauseSteps {
             seed,
             places: Vec::new(),
             nodes: Vec::new(),
+            held: Vec::new(),
             unmoved: Vec::new(),
             woken: Vec::new(),
         }
@@ -70,14 +74,14 @@ impl Technique for PauseSteps {
         let unmoved = held.iter().filter(|node| node.newly == 0);
         self.unmoved = unmoved.map(|node| node.node.clone()).collect();
         let newly: usize = held.iter().map(|node| node.newly).sum();
-        let processes = held
+        self.held = held
             .iter()
             .flat_map(|node| node.processes.iter().copied())
             .collect();
         let journaled = shared
             .note(Entry::Held {
                 fault: self.id,
-                processes,
+                processes: self.held.clone(),
             })
             .await;
         StepOutcome::of(journaled.map(|()| {
@@ -102,7 +106,7 @@ impl Technique for PauseSteps {
             places: self.places.clone(),
         };
         let nodes = shared.agent.call::<Vec<Processes>>(command).await;
-        StepOutcome::of(nodes.map(|nodes| judge_paused(&nodes)))
+        StepOutcome::of(nodes.map(|nodes| judge_paused(&nodes, &self.held)))
     }
 
     async fn recheck(&mut self, shared: &Shared) -> StepOutcome {
@@ -160,25 +164,24 @@ fn pids<'a>(nodes: impl Iterator<Item = (&'a String, &'a Vec<Process>)>) -> Valu
         .into()
 }
 
-/// Every process of each node is stopped, and there is one.
-fn judge_paused(nodes: &[Processes]) -> StepOutcome {
+/// Every process of each node is stopped, and there is one. What came into a node from outside since then, as the health
+/// check of an engine does, is none of its program: that is stopped, and starts nothing.
+fn judge_paused(nodes: &[Processes], held: &[Process]) -> StepOutcome {
     let evidence = json!({"processes": nodes});
+    let visits = |process: &Process| process.entered && !held.iter().any(|other| same(other, process));
+    let mut count = 0;
     for node in nodes {
-        let running = node
-            .processes
-            .iter()
+        let of_node = || node.processes.iter().filter(|process| !visits(process));
+        let running = of_node()
             .filter(|process| !procfs::stopped(process.state))
             .count();
-        if node.processes.is_empty() || running > 0 {
-            let why = format!(
-                "{}: {running} of {} processes run",
-                node.node,
-                node.processes.len()
-            );
+        let all = of_node().count();
+        if all == 0 || running > 0 {
+            let why = format!("{}: {running} of {all} processes run", node.node);
             return StepOutcome::indeterminate(why, evidence);
         }
+        count += all;
     }
-    let count: usize = nodes.iter().map(|node| node.processes.len()).sum();
     StepOutcome::installed(format!("all {count} processes are stopped"), evidence)
 }
 
@@ -186,30 +189,37 @@ fn judge_paused(nodes: &[Processes]) -> StepOutcome {
 mod tests {
     use super::*;
 
+    /// A process a letter, which is its state; a capital says that it came from outside.
+    fn node(states: &str) -> Processes {
+        let process = |(pid, letter): (u32, char)| Process {
+            pid,
+            started: 1,
+            state: letter.to_ascii_uppercase(),
+            entered: letter.is_ascii_uppercase(),
+        };
+        Processes {
+            node: "n1".to_owned(),
+            processes: (1..).zip(states.chars()).map(process).collect(),
+        }
+    }
+
     #[test]
     fn a_pause_is_installed_only_if_all_are_stopped_and_there_are_some() {
-        let node = |states: &str| Processes {
-            node: "n1".to_owned(),
-            processes: states
-                .chars()
-                .map(|state| Process {
-                    pid: 1,
-                    started: 1,
-                    state,
-                })
-                .collect(),
-        };
-        assert_eq!(
-            judge_paused(&[node("TT"), node("T")]).result,
-            StepResult::Installed
-        );
-        assert_eq!(
-            judge_paused(&[node("TT"), node("TS")]).result,
-            StepResult::Indeterminate
-        );
-        assert_eq!(
-            judge_paused(&[node("TT"), node("")]).result,
-            StepResult::Indeterminate
-        );
+        let judged = |nodes: &[Processes]| judge_paused(nodes, &[]).result;
+        assert_eq!(judged(&[node("tt"), node("t")]), StepResult::Installed);
+        assert_eq!(judged(&[node("tt"), node("ts")]), StepResult::Indeterminate);
+        assert_eq!(judged(&[node("tt"), node("")]), StepResult::Indeterminate);
+    }
+
+    #[test]
+    fn a_health_check_in_a_paused_node_is_not_its_program() {
+        let judged = |states: &str, held: &str| judge_paused(&[node(states)], &node(held).processes).result;
+        assert_eq!(judged("ttS", "tt"), StepResult::Installed);
+        // One that was there when the pause began was stopped, and has been woken since.
+        assert_eq!(judged("ttS", "ttT"), StepResult::Indeterminate);
+        // What the program started itself is its own.
+        assert_eq!(judged("tts", "tt"), StepResult::Indeterminate);
+        // Visitors alone are no node that stands still.
+        assert_eq!(judged("S", ""), StepResult::Indeterminate);
     }
 }
