@@ -109,6 +109,13 @@ impl From<RequestError> for Answer {
     }
 }
 
+/// Holds a lock for as long as the operation says. Nobody is asked.
+pub(crate) async fn hold(op: &Op) -> Answer {
+    let ms = op.value.get("ms").and_then(Value::as_u64).unwrap_or_default();
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+    Answer::Ok(op.value.clone())
+}
+
 /// Idle connections kept for each node: enough for every process of a closed loop.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 

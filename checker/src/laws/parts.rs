@@ -12,20 +12,6 @@ use crate::search::jit::{self, Pace};
 use crate::search::{Outcome, wgl};
 use crate::verdict::Budget;
 
-/// So narrow that it has to go back, to widen and to prove dead ends even on a handful of operations.
-const NARROWEST: Pace = Pace {
-    width: 1,
-    work: 1,
-    layers_between_checkpoints: 1,
-    layers_back: Some(1),
-};
-
-/// Never goes back far enough, so that it ends with a look at everything.
-const STUCK: Pace = Pace {
-    layers_back: Some(0),
-    ..NARROWEST
-};
-
 /// What was looked at besides the searches, and what is true.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Looked {
@@ -141,10 +127,13 @@ fn searches<M: Model>(model: &M, part: &Part<M::Op>, holds: bool) -> Result<(), 
     for (judge, outcome) in [
         ("plain search", wgl::search(model, part, limits())),
         ("search", jit::search(model, part, limits())),
-        ("narrow search", jit::search_at(model, part, limits(), NARROWEST)),
+        (
+            "narrow search",
+            jit::search_at(model, part, limits(), Pace::NARROWEST),
+        ),
         (
             "search that is stuck",
-            jit::search_at(model, part, limits(), STUCK),
+            jit::search_at(model, part, limits(), Pace::STUCK),
         ),
     ] {
         match outcome {

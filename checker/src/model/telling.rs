@@ -26,11 +26,6 @@ impl<'a, Op> Telling<'a, Op> {
         format!("process {}", self.history.rows[operation.row as usize].process)
     }
 
-    /// What was asked for, as the history has it: `dequeue`.
-    pub fn f(&self, operation: &Operation<Op>) -> &'a str {
-        &self.history.functions[self.history.rows[operation.row as usize].f as usize]
-    }
-
     /// Whether the first had completed when the second was asked for.
     pub fn before(&self, first: &Operation<Op>, second: &Operation<Op>) -> bool {
         first.ret != NEVER && first.ret < second.invoke
@@ -38,7 +33,6 @@ impl<'a, Op> Telling<'a, Op> {
 
     /// The operations of the proof that had completed when the culprit was asked for.
     pub fn earlier(&self) -> impl Iterator<Item = &'a Operation<Op>> {
-        let culprit = self.culprit;
-        (self.core.iter()).filter(move |operation| operation.ret != NEVER && operation.ret < culprit.invoke)
+        (self.core.iter()).filter(|operation| self.before(operation, self.culprit))
     }
 }

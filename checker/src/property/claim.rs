@@ -111,6 +111,19 @@ pub struct Settings<'a> {
     pub cut_short: &'a (dyn Fn() -> Option<String> + Sync),
 }
 
+impl<'a> Settings<'a> {
+    /// One thread, a budget that no clock ever spends, and nobody who cuts it short.
+    pub fn new(model: Option<&'a str>) -> Self {
+        Settings {
+            model,
+            budget: Budget::default(),
+            elapsed: &|| Duration::ZERO,
+            threads: NonZeroUsize::MIN,
+            cut_short: &|| None,
+        }
+    }
+}
+
 /// A named claim about a run.
 pub trait Property: Sync {
     /// Its name, and what else there is to say of it.

@@ -69,11 +69,8 @@ fn names() -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::num::NonZeroUsize;
-    use std::time::Duration;
 
     use super::*;
-    use crate::verdict::Budget;
 
     #[test]
     fn each_has_a_name_of_its_own_and_safety_comes_first() {
@@ -92,13 +89,7 @@ mod tests {
 
     #[test]
     fn what_has_nothing_to_judge_is_neither_held_nor_violated() {
-        let settings = Settings {
-            model: Some("register"),
-            budget: Budget::default(),
-            elapsed: &|| Duration::ZERO,
-            threads: NonZeroUsize::MIN,
-            cut_short: &|| None,
-        };
+        let settings = Settings::new(Some("register"));
         for property in PROPERTIES {
             let verdict = property.judge(&Trace::default(), &settings);
             assert_eq!(verdict.property, property.about().name);

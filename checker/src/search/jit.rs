@@ -126,6 +126,20 @@ impl Pace {
         layers_between_checkpoints: 32,
         layers_back: None,
     };
+
+    /// So narrow that it has to go back, to widen and to prove dead ends even on a handful of operations. For tests.
+    pub const NARROWEST: Pace = Pace {
+        width: 1,
+        work: 1,
+        layers_between_checkpoints: 1,
+        layers_back: Some(1),
+    };
+
+    /// Never goes back far enough, so that it ends with a look at everything. For tests.
+    pub const STUCK: Pace = Pace {
+        layers_back: Some(0),
+        ..Pace::NARROWEST
+    };
 }
 
 /// Searches for an order of the part.

@@ -87,6 +87,14 @@ workloads! {
 /// What the holder of a lock does between acquiring and releasing it: nothing that the system sees.
 pub const HOLD: &str = "hold";
 
+/// The same with what nobody is asked for: whoever acquires a lock holds it.
+pub fn with_hold(mut operations: Vec<Operation>) -> Vec<Operation> {
+    if operations.iter().any(|operation| operation.f == "acquire") {
+        operations.push(Operation::on_key(HOLD));
+    }
+    operations
+}
+
 /// Every operation that some workload asks of a system, by the name that a `system.toml` has for it: `read` is of a key,
 /// `read-all` of everything.
 pub fn operations() -> Vec<(String, Operation)> {

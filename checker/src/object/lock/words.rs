@@ -11,35 +11,36 @@ pub(super) fn tell(telling: &Telling<'_, LockOp>) -> Option<String> {
         .or_else(|| released(telling))
 }
 
-fn acquires<'a>(telling: &Telling<'a, LockOp>) -> impl Iterator<Item = &'a Operation<LockOp>> + Clone {
-    telling
-        .core
-        .iter()
-        .filter(|operation| operation.ret != NEVER && matches!(operation.op, LockOp::Acquire(..)))
+/// Acquisitions of which the first had completed when the second was asked for.
+fn one_after_the_other<'a>(
+    telling: &Telling<'a, LockOp>,
+) -> impl Iterator<Item = (&'a Operation<LockOp>, &'a Operation<LockOp>)> {
+    let telling = *telling;
+    let acquires = (telling.core.iter())
+        .filter(|operation| operation.ret != NEVER && matches!(operation.op, LockOp::Acquire(..)));
+    acquires
+        .clone()
+        .flat_map(move |first| acquires.clone().map(move |second| (first, second)))
+        .filter(move |(first, second)| telling.before(first, second))
 }
 
 /// Tokens that do not grow.
 fn tokens(telling: &Telling<'_, LockOp>) -> Option<String> {
-    let pairs = acquires(telling).flat_map(|first| acquires(telling).map(move |second| (first, second)));
-    pairs
-        .filter(|(first, second)| telling.before(first, second))
-        .find_map(|(first, second)| match (first.op, second.op) {
-            (LockOp::Acquire(_, Some(before)), LockOp::Acquire(_, Some(after))) if after <= before => {
-                Some(format!(
-                    "{} got the token {after} after {} had got {before}: tokens must grow",
-                    telling.who(second),
-                    telling.who(first)
-                ))
-            }
-            _ => None,
-        })
+    one_after_the_other(telling).find_map(|(first, second)| match (first.op, second.op) {
+        (LockOp::Acquire(_, Some(before)), LockOp::Acquire(_, Some(after))) if after <= before => {
+            Some(format!(
+                "{} got the token {after} after {} had got {before}: tokens must grow",
+                telling.who(second),
+                telling.who(first)
+            ))
+        }
+        _ => None,
+    })
 }
 
 /// Two that held it at once: nobody had asked to release it between the two acquisitions.
 fn holders(telling: &Telling<'_, LockOp>) -> Option<String> {
-    let pairs = acquires(telling).flat_map(|first| acquires(telling).map(move |second| (first, second)));
-    pairs
-        .filter(|(first, second)| telling.before(first, second))
+    one_after_the_other(telling)
         .find(|(first, second)| {
             let between = |other: &Operation<LockOp>| other.ret > first.invoke && other.invoke < second.ret;
             !telling

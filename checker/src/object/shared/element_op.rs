@@ -62,8 +62,8 @@ pub(crate) struct ElementWords {
     pub taken: &'static str,
     /// And of one that was put in.
     pub put: &'static str,
-    /// What is wrong with the order in which elements were taken, if it is.
-    pub order: fn(&Telling<'_, ElementOp>, &ElementWords) -> Option<String>,
+    /// What is wrong with the order in which two elements were taken that were put in one after the other, if it is.
+    pub order: fn(&Telling<'_, ElementOp>, first: &Stay<'_>, second: &Stay<'_>) -> Option<String>,
 }
 
 impl ElementWords {
@@ -104,6 +104,18 @@ impl ElementWords {
     }
 }
 
+impl ElementWords {
+    fn tell_of_two(&self, telling: &Telling<'_, ElementOp>) -> Option<String> {
+        let stays = stays(telling)?;
+        let pairs = stays
+            .iter()
+            .flat_map(|first| stays.iter().map(move |second| (first, second)));
+        pairs
+            .filter(|(first, second)| telling.before(first.put, second.put))
+            .find_map(|(first, second)| (self.order)(telling, first, second))
+    }
+}
+
 /// Whether somebody who asked before that event may have taken this element.
 pub(crate) fn may_be_taken(telling: &Telling<'_, ElementOp>, value: Val, before: u32) -> bool {
     let took = |op| op == ElementOp::TakeAny || op == ElementOp::Take(value);
@@ -121,7 +133,7 @@ pub(crate) struct Stay<'a> {
 }
 
 /// The stays of all elements of a proof; `None` if one is put in or taken more than once.
-pub(crate) fn stays<'a>(telling: &Telling<'a, ElementOp>) -> Option<Vec<Stay<'a>>> {
+fn stays<'a>(telling: &Telling<'a, ElementOp>) -> Option<Vec<Stay<'a>>> {
     let mut stays: Vec<Stay<'a>> = Vec::new();
     for put in telling.core {
         if let ElementOp::Put(value) = put.op {
@@ -163,7 +175,7 @@ where
     }
 
     fn tell(&self, telling: &Telling<'_, ElementOp>) -> Option<String> {
-        self.tell_of_one(telling).or_else(|| (self.order)(telling, self))
+        self.tell_of_one(telling).or_else(|| self.tell_of_two(telling))
     }
 }
 

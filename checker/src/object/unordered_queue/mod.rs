@@ -22,7 +22,7 @@ fn put(state: &mut Vec<Val>, value: Val) {
 const WORDS: ElementWords = ElementWords {
     taken: "taken",
     put: "put in",
-    order: |_, _| None,
+    order: |_, _, _| None,
 };
 
 impl Model for UnorderedQueue {

@@ -14,7 +14,7 @@ use duress_checker::search::jit::{self, Pace};
 use duress_checker::search::{Outcome, wgl};
 use duress_checker::verdict::Budget;
 
-use super::{NARROWEST, STUCK, rounds, value};
+use super::{rounds, value};
 
 /// Histories too long to try all orders, long enough for windows that begin in the middle.
 ///
@@ -29,7 +29,7 @@ fn longer<M: Model>(model: &M, mut make: impl FnMut(&mut Random) -> Part<M::Op>)
         let part = make(&mut Random::new(seed));
         let truth = matches!(wgl::search(model, &part, limits), Outcome::Order(_));
         held += u64::from(truth);
-        for pace in [Pace::USUAL, NARROWEST, STUCK] {
+        for pace in [Pace::USUAL, Pace::NARROWEST, Pace::STUCK] {
             match jit::search_at(model, &part, limits, pace) {
                 Outcome::Order(order) => {
                     assert!(

@@ -9,21 +9,6 @@ use duress_checker::generate::{Random, small};
 use duress_checker::history::{Val, Values};
 use duress_checker::laws::{Looked, check_part};
 use duress_checker::model::{Model, Part};
-use duress_checker::search::jit::Pace;
-
-/// So narrow that it has to go back, to widen and to prove dead ends soon.
-const NARROWEST: Pace = Pace {
-    width: 1,
-    work: 1,
-    layers_between_checkpoints: 1,
-    layers_back: Some(1),
-};
-
-/// Never goes back far enough, so that it ends with a look at everything.
-const STUCK: Pace = Pace {
-    layers_back: Some(0),
-    ..NARROWEST
-};
 
 pub fn rounds() -> u64 {
     std::env::var("DURESS_FUZZ")

@@ -1,14 +1,12 @@
 //! A small run for each property that violates it while a partition is in force, judged by the checker itself.
 
 use std::fs;
-use std::num::NonZeroUsize;
 use std::path::Path;
-use std::time::Duration;
 
 use duress_checker::history::{END_PHASE, Event, Sample, Series, Trace};
 use duress_checker::property::overall::conclude;
 use duress_checker::property::{self, PROPERTIES, Settings};
-use duress_checker::verdict::{Budget, Verdict};
+use duress_checker::verdict::Verdict;
 use duress_results::RunDir;
 use duress_results::verdict_file::VerdictFile;
 use serde_json::{Value, json};
@@ -22,13 +20,7 @@ pub fn all() -> Vec<(&'static str, VerdictFile, Vec<Event>)> {
             let about = property.about();
             let (events, statuses) = run(about.name);
             let trace = Trace::new(&events, statuses);
-            let settings = Settings {
-                model: Some("register"),
-                budget: Budget::default(),
-                elapsed: &|| Duration::ZERO,
-                threads: NonZeroUsize::MIN,
-                cut_short: &|| None,
-            };
+            let settings = Settings::new(Some("register"));
             let mut judged = property::judge(*property, &trace, &settings);
             assert!(
                 matches!(judged.verdict, Verdict::Violated { .. }),

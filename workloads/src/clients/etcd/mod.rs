@@ -34,7 +34,8 @@ use self::gateway::{CallError, Gateway, decode, encode, number};
 use super::kind::{ClientKind, Options, ReadMode};
 use crate::endpoint::Endpoint;
 use crate::op::{Op, Operation};
-use crate::service::{Answer, Service, Token};
+use crate::service::{Answer, Service, Token, hold};
+use crate::workload::HOLD;
 
 /// What it can be asked.
 const OPERATIONS: [Operation; 9] = [
@@ -187,11 +188,7 @@ impl Service for Etcd {
             }
             ("append", Some(key)) => self.append(member, key, &op.value).await,
             ("acquire", Some(key)) => self.acquire(member, key, &op.value).await,
-            ("hold", _) => {
-                let ms = op.value.get("ms").and_then(Value::as_u64).unwrap_or_default();
-                tokio::time::sleep(Duration::from_millis(ms)).await;
-                Answer::Ok(op.value.clone())
-            }
+            (HOLD, _) => hold(op).await,
             ("release", Some(key)) => self.release(member, key, &op.value).await,
             (f, _) => Answer::Failed {
                 error: format!("the client of etcd knows no {f}"),

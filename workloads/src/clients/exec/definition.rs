@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::clients::kind::{Mistake, Problem, ReadMode};
 use crate::op::Operation;
-use crate::workload::{HOLD, operations};
+use crate::workload::{operations, with_hold};
 
 /// The table as it is written.
 #[derive(Clone, Debug, Deserialize)]
@@ -87,22 +87,19 @@ impl Program {
                 Mistake::at(["exec", "operations"], what).entry(index)
             })
         };
-        let mut operations: Vec<Operation> = (written.operations.iter().enumerate())
+        let operations: Vec<Operation> = (written.operations.iter().enumerate())
             .map(operation)
             .collect::<Result<_, _>>()?;
         if operations.is_empty() {
             let what = "name what the program can be asked, e.g. [\"read\", \"write\"]";
             return Err(Mistake::at(["exec", "operations"], what).into());
         }
-        if operations.contains(&Operation::on_key("acquire")) {
-            operations.push(Operation::on_key(HOLD));
-        }
         Ok(Program {
             path,
             arguments,
             folder,
             env: written.env,
-            operations,
+            operations: with_hold(operations),
             reads: written.reads,
             executes_tokens_once: written.executes_tokens_once,
             contents: written.contents,

@@ -19,13 +19,11 @@ mod protocol;
 mod worker;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use duress_checker::history::Content;
 use duress_http::{RequestError, cut};
 use serde_json::Value;
-use tokio::time::sleep;
 
 use self::definition::Program;
 use self::pool::{NoProgram, Pool};
@@ -33,7 +31,7 @@ use self::protocol::{Question, Reply};
 use super::kind::{ClientKind, Definition, Options, Problem, ReadMode};
 use crate::endpoint::Endpoint;
 use crate::op::Op;
-use crate::service::{Answer, Service, Token};
+use crate::service::{Answer, Service, Token, hold};
 use crate::workload::HOLD;
 
 /// As the definition of a system has it.
@@ -88,11 +86,7 @@ impl Exec {
 impl Service for Exec {
     async fn attempt(&self, endpoint: &Endpoint, op: &Op, token: Option<&Token>) -> Answer {
         if op.f == HOLD {
-            sleep(Duration::from_millis(
-                op.value.get("ms").and_then(Value::as_u64).unwrap_or_default(),
-            ))
-            .await;
-            return Answer::Ok(op.value.clone());
+            return hold(op).await;
         }
         let reply = self
             .ask(|id| Question::new(id, op, endpoint, self.read, token).line())

@@ -1,6 +1,7 @@
 //! The client with programs of a few lines of shell, most of which misbehave.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 

@@ -52,7 +52,7 @@ use self::template::{Values, text};
 use super::kind::{ClientKind, Definition, Options, Problem, ReadMode};
 use crate::endpoint::Endpoint;
 use crate::op::Op;
-use crate::service::{Answer, Service, Token, for_processes};
+use crate::service::{Answer, Service, Token, for_processes, hold};
 use crate::workload::HOLD;
 
 /// As the templates of a system have it.
@@ -238,9 +238,7 @@ impl Effect {
 impl Service for Http {
     async fn attempt(&self, endpoint: &Endpoint, op: &Op, token: Option<&Token>) -> Answer {
         if op.f == HOLD {
-            let ms = op.value.get("ms").and_then(Value::as_u64).unwrap_or_default();
-            tokio::time::sleep(Duration::from_millis(ms)).await;
-            return Answer::Ok(op.value.clone());
+            return hold(op).await;
         }
         let (block, steps) = match self.templates.for_op(op, self.read) {
             Ok(found) => found,

@@ -17,7 +17,7 @@ use super::step::{Headers, Step};
 use super::template::Place;
 use crate::clients::kind::{Mistake, Problem, ReadMode};
 use crate::op::{Op, Operation};
-use crate::workload::{HOLD, operations};
+use crate::workload::{operations, with_hold};
 
 /// A system's templates.
 #[derive(Clone, Debug)]
@@ -208,15 +208,8 @@ impl Templates {
             let mut blocks = self.blocks.iter().filter(|block| block.operation == *operation);
             blocks.any(|block| matches!(block.variant, Variant::Plain | Variant::Read(_)))
         };
-        let mut operations: Vec<Operation> = operations()
-            .into_iter()
-            .map(|(_, operation)| operation)
-            .filter(has)
-            .collect();
-        if operations.iter().any(|operation| operation.f == "acquire") {
-            operations.push(Operation::on_key(HOLD));
-        }
-        operations
+        let asked = operations().into_iter().map(|(_, operation)| operation);
+        with_hold(asked.filter(has).collect())
     }
 
     /// Whether some request carries a token.
