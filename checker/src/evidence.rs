@@ -81,9 +81,9 @@ impl Evidence {
         for (f, outcomes) in evidence.by_f.clone() {
             evidence.require(&format!("ok {f} operations"), needs.ok_of_each_f_min, outcomes.ok);
         }
-        evidence.faults_planned = trace.faults.len() as u64;
         let mut unproven = 0;
-        for (id, fault) in &trace.faults {
+        for (id, fault) in trace.faults.iter().filter(|(_, fault)| !fault.is_left_out()) {
+            evidence.faults_planned += 1;
             let (kind, bit, healed) = (&fault.kind, fault.bit(), fault.healed());
             evidence.faults_verified += u64::from(bit.is_ok());
             evidence.faults_healed += u64::from(healed.is_ok());
@@ -240,6 +240,37 @@ mod tests {
         ]
         .concat();
         assert_eq!(unmet(&history), ["ok cas operations: 0 of 1"]);
+    }
+
+    #[test]
+    fn an_optional_fault_that_could_not_be_done_is_not_missed_and_one_that_did_not_bite_is() {
+        let optional = |id, name, result| {
+            let mut event = step(id, name, result);
+            event.value["optional"] = json!(true);
+            event
+        };
+        let mut history = operation("read", EventType::Ok).to_vec();
+        history.push(optional(0, "prepare", "skipped"));
+        assert_eq!(unmet(&history), Vec::<String>::new());
+        for (name, result) in [
+            ("prepare", "installed"),
+            ("inject", "indeterminate"),
+            ("heal", "installed"),
+        ] {
+            history.push(optional(1, name, result));
+        }
+        assert!(
+            unmet(&history)[0].starts_with("fault 1 (pause) bit"),
+            "{:?}",
+            unmet(&history)
+        );
+        // With nothing but what was left out, a run that asked for faults had none.
+        let asked = Needs {
+            faults_asked: true,
+            ..NEEDS
+        };
+        let shortfall = evidence(&history[..3], asked).shortfall();
+        assert_eq!(shortfall.as_deref(), Some("faults: needed at least 1, seen 0"));
     }
 
     #[test]

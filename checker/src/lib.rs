@@ -5,6 +5,7 @@
 
 pub mod certify;
 pub mod consistency;
+pub mod delivery;
 pub mod evidence;
 pub mod explain;
 pub mod formats;

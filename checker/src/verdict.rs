@@ -2,7 +2,10 @@
 
 mod proof;
 
-pub use proof::{ContentsProof, MemberProof, Proof, StatusSpan, StatusesProof, TenureProof, TenuresProof};
+pub use proof::{
+    AnomalyProof, ContentsProof, LifeProof, MemberProof, MessagesProof, MomentProof, Proof, StatusSpan,
+    StatusesProof, TenureProof, TenuresProof,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -22,7 +22,9 @@ mod status;
 mod systems;
 mod tools;
 
-pub use abilities::{NodeAddresses, NodeFiles, ReplaceImage};
+pub use abilities::{
+    Connection, NodeAddresses, NodeFiles, PROGRAM_ENDED, ReplaceImage, ServiceProgram, ServicePrograms,
+};
 pub use controller::Controller;
 pub use exec::{Ended, run_in};
 pub use key::{Key, KeyError};
@@ -30,7 +32,9 @@ pub use limits::raise_open_files;
 pub use logs::{FileEnd, LogFile, LogPath, collect_logs};
 pub use program::{NodeProgram, TemplateValues};
 pub use readiness::{Readiness, bring_up, try_ready, wait_ready};
-pub use status::{Answer, Facts, Method, NodeStatus, Pointer, Role, Roles, StatusProbe, StatusRequest};
+pub use status::{
+    Answer, AskStatus, Facts, Method, NodeStatus, Pointer, Role, Roles, StatusAsk, StatusProbe, StatusRequest,
+};
 pub use systems::{ComposeSystem, Durability, System, Versions};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -108,6 +112,11 @@ pub trait Cluster: Send + Sync {
 
     /// Reads files in nodes.
     fn node_files(&self) -> Option<&dyn NodeFiles> {
+        None
+    }
+
+    /// Runs programs in services that are no nodes.
+    fn service_programs(&self) -> Option<&dyn ServicePrograms> {
         None
     }
 

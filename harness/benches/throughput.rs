@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use duress::load::{Clients, Pace};
 use duress::recorder::{Recorder, Tally};
-use duress_checker::history::{Event, EventType, Process};
+use duress_checker::history::{Event, EventType, Process, RunNote};
 use duress_workloads::Endpoint;
 use duress_workloads::clients::{self, ClientKind, Definition, Options, ReadMode};
 use duress_workloads::retry::{RetryPolicy, Routing};
@@ -116,7 +116,7 @@ fn cores() -> usize {
 fn measure(address: SocketAddr, client: &ClientKind, pace: Pace) -> (Tally, Vec<u64>) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("history.jsonl");
-    let (recorder, writer) = Recorder::create(&path, "bench", 1, "").expect("a new history");
+    let (recorder, writer) = Recorder::create(&path, RunNote::default()).expect("a new history");
     let policy = RetryPolicy {
         timeout: Duration::from_secs(1),
         deadline: Duration::from_secs(1),
@@ -137,6 +137,7 @@ fn measure(address: SocketAddr, client: &ClientKind, pace: Pace) -> (Tally, Vec<
             lease: None,
             long_writes: false,
             body_max: 1 << 20,
+            programs: None,
         };
         let service = (client.make)(options).expect("a client");
         let workload = Register::new(&RegisterSpec {

@@ -4,6 +4,7 @@
 //! ([`NodeAddresses`]), an address is looked up again once a request there brought no answer, and when a node was
 //! started again. Nobody waits for a look-up: until it ends, the last address counts.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -130,6 +131,11 @@ impl Endpoints for AddressBook {
     }
 }
 
+/// The first IPv4 address of these.
+pub fn first_v4(addresses: &[IpAddr]) -> Option<IpAddr> {
+    addresses.iter().copied().find(IpAddr::is_ipv4)
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
@@ -248,7 +254,7 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         let cluster = Moved::new();
         let addresses = AddressBook::new(cluster.clone(), port);
-        let service = Specimen::new(None, ReadMode::Linearizable, 1 << 20).expect("a client");
+        let service = Specimen::new(None, ReadMode::Linearizable, None, 1 << 20).expect("a client");
         let policy = RetryPolicy {
             timeout: Duration::from_secs(5),
             deadline: Duration::from_secs(60),
@@ -267,6 +273,7 @@ mod tests {
             clock: &NoClock,
             routing: Routing::Leader,
             preferred: None,
+            process: 0,
             stop: stopped,
         };
         let op = Op {

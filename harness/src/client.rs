@@ -1,9 +1,11 @@
 //! Which client speaks to a system, and what can be claimed of what it asks.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use duress_checker::property::{About, PROPERTIES, Source};
+use duress_checker::property::{self, About, Source};
 use duress_workloads::Service;
+use duress_workloads::clients::exec::StartPrograms;
 use duress_workloads::clients::{ClientKind, Options};
 
 use crate::spec::{Complaint, KeyPath, Spec};
@@ -28,13 +30,13 @@ pub fn problem(spec: &Spec, kind: Option<&ClientKind>) -> Option<Complaint> {
 fn unfit(spec: &Spec, kind: Option<&ClientKind>) -> Option<Complaint> {
     let (system, workload) = (spec.cluster.system(), spec.workload.about());
     let fits = |about: &About| match about.judges {
-        Source::Operations => workload.properties.contains(&about.name),
+        Source::Operations => workload.properties.contains(&property::plain_name(about.name)),
         Source::Contents => kind.is_none_or(|kind| kind.reads_members),
         // By what the harness sees of members, whatever clients ask.
         Source::Statuses | Source::Recovery => true,
     };
     let at = (spec.properties.iter()).position(|claim| !fits(claim.about()))?;
-    let fitting: Vec<String> = (PROPERTIES.iter())
+    let fitting: Vec<String> = property::all()
         .map(|property| property.about())
         .filter(|about| fits(about))
         .map(|about| format!("{:?}", about.name))
@@ -48,16 +50,22 @@ fn unfit(spec: &Spec, kind: Option<&ClientKind>) -> Option<Complaint> {
     Some(KeyPath::of(["properties"]).entry(at).complain(what))
 }
 
-/// The client that the system names.
-pub fn service(spec: &Spec, kind: &ClientKind, from: Option<IpAddr>) -> Result<Box<dyn Service>, String> {
+/// The client that the system names. `programs` starts its programs where it names a service for them.
+pub fn service(
+    spec: &Spec,
+    kind: &ClientKind,
+    from: Option<IpAddr>,
+    programs: Option<Arc<dyn StartPrograms>>,
+) -> Result<Box<dyn Service>, String> {
     let options = Options {
         from,
         read: spec.client.read,
         lease: spec.workload.lease(),
         long_writes: spec.client.long_writes,
         body_max: spec.client.body_max(),
+        programs,
     };
-    (kind.make)(options).map_err(|error| format!("make an HTTP client: {error}"))
+    (kind.make)(options).map_err(|error| format!("make the client {}: {error}", kind.name))
 }
 
 #[cfg(test)]

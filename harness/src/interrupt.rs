@@ -15,9 +15,19 @@ use tokio::sync::watch;
 
 use crate::{exit, output};
 
+/// What is interrupted, and so what is said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupted {
+    /// A run, which is judged.
+    Run,
+    /// Faults on a cluster that somebody else started.
+    Faults,
+}
+
 /// Whether somebody wants the run to end.
 #[derive(Clone, Debug)]
 pub struct Interrupt {
+    what: Interrupted,
     asked: watch::Receiver<bool>,
     ask: Arc<watch::Sender<bool>>,
     dir: Arc<OnceLock<String>>,
@@ -25,9 +35,10 @@ pub struct Interrupt {
 
 impl Interrupt {
     /// Listens to signals from now on. Fails when the machine gives no thread or no pipe.
-    pub fn listen() -> std::io::Result<Self> {
+    pub fn listen(what: Interrupted) -> std::io::Result<Self> {
         let (sender, asked) = watch::channel(false);
         let interrupt = Interrupt {
+            what,
             asked,
             ask: Arc::new(sender),
             dir: Arc::default(),
@@ -52,6 +63,7 @@ impl Interrupt {
     pub fn unheard() -> Self {
         let (sender, asked) = watch::channel(false);
         Interrupt {
+            what: Interrupted::Run,
             asked,
             ask: Arc::new(sender),
             dir: Arc::default(),
@@ -109,11 +121,14 @@ impl Interrupt {
     async fn follow(self, mut signals: Signals) {
         signals.next().await;
         self.ask.send_replace(true);
-        output::briefly(|| {
-            output::err(
-                "\nduress: interrupted: heals what is broken, takes the cluster down and judges what there is; again to quit \
-                 at once\n",
-            );
+        let words = match self.what {
+            Interrupted::Run => "heals what is broken, takes the cluster down and judges what there is",
+            Interrupted::Faults => "heals what is broken",
+        };
+        output::briefly(move || {
+            output::err(&format!(
+                "\nduress: interrupted: {words}; again to quit at once\n"
+            ))
         });
         signals.next().await;
         let words = self.last_words();
@@ -123,11 +138,14 @@ impl Interrupt {
 
     fn last_words(&self) -> String {
         match self.dir.get() {
+            Some(dir) if self.what == Interrupted::Faults => {
+                format!("\nduress: quit at once. Faults may be in force: `duress heal {dir}` heals them\n")
+            }
             Some(dir) => format!(
                 "\nduress: quit without a verdict. Containers and faults may be left: `duress heal {dir}` removes them, and \
                  `duress report {dir}` judges what was recorded\n"
             ),
-            None => "\nduress: quit before the run began\n".to_owned(),
+            None => "\nduress: quit before anything began\n".to_owned(),
         }
     }
 }

@@ -58,6 +58,8 @@ pub fn judge(
         cut_short: trace.cut_short(),
         phases: trace.phases.clone(),
         cluster: describe(&spec.cluster),
+        diverged: trace.diverged.clone(),
+        clients: trace.run.clone().unwrap_or_default().clients,
         reproduce,
     }
 }

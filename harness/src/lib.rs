@@ -6,13 +6,16 @@
 //! spec/    (nemesis)    runs/   recorder.rs       judge.rs        (results)
 //! ```
 
+mod ad_hoc;
 mod address_book;
 pub mod cli;
 mod client;
 pub mod commands;
 mod contents;
+mod diverged;
 mod duration;
 pub mod exit;
+pub mod extension;
 mod init;
 mod interrupt;
 mod judge;
@@ -22,10 +25,12 @@ mod machine;
 mod observer;
 mod output;
 mod pacer;
+mod programs;
 mod progress;
 pub mod recorder;
 mod runs;
 pub mod spec;
+mod status;
 mod watchdog;
 
 /// The listings of `docs/extending.md` that stand for a user's own code.

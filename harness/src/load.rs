@@ -236,6 +236,7 @@ impl Clients {
     ) -> EventType {
         client.token.seq += 1;
         self.recorder.invoke(client.process, op, intended);
+        session.process = client.process;
         let completion = session.perform(op, Some(&client.token), rng).await;
         let outcome = completion.outcome;
         if outcome == EventType::Ok {
@@ -264,6 +265,7 @@ impl Clients {
             clock: &*self.recorder as &dyn Clock,
             routing: self.routing,
             preferred: None,
+            process: 0,
             stop,
         }
     }

@@ -26,6 +26,11 @@ pub fn lacks<'a>(kind: &dyn Kind, probed: &'a Probed) -> Vec<&'a Capability> {
         .collect()
 }
 
+/// What its entry is called in what [`faults`] says.
+pub fn name(kind: &str) -> String {
+    format!("fault {kind}")
+}
+
 /// For each kind of fault, whether this machine can do it: what `duress doctor` says.
 pub fn faults(probed: &Probed) -> Vec<Capability> {
     let fault = |kind: &&'static dyn Kind| {
@@ -43,7 +48,7 @@ pub fn faults(probed: &Probed) -> Vec<Capability> {
             ),
         };
         Capability {
-            name: format!("fault {}", kind.name()),
+            name: name(kind.name()),
             ok: lacks.is_empty(),
             detail,
             fix: lacks.first().map(|lack| lack.fix.clone()).unwrap_or_default(),
@@ -87,11 +92,15 @@ mod tests {
 
     #[test]
     fn each_kind_is_told_what_it_lacks() {
-        for (name, can) in [("iptables", false), ("ip6tables", false), ("nothing", true)] {
+        for (name, without) in [
+            ("iptables", vec!["partition", "half-open"]),
+            ("ip6tables", vec!["partition", "half-open"]),
+            ("nothing", vec![]),
+        ] {
             let faults = faults(&lacking(name));
             assert_eq!(faults.len(), TABLE.len());
             for fault in faults {
-                let expected = can || fault.name != "fault partition";
+                let expected = !without.iter().any(|kind| fault.name == super::name(kind));
                 assert_eq!(
                     (fault.ok, fault.fix.is_empty()),
                     (expected, expected),

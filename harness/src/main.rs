@@ -2,13 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use duress::cli::Cli;
-use duress::commands;
+use duress::extension::{self, Extension};
 
 fn main() -> ExitCode {
-    match Cli::try_parse() {
-        Ok(cli) => cli.command.main(),
-        Err(error) => commands::usage(&error),
-    }
+    extension::main(Extension::default())
 }

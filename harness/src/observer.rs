@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use duress_checker::history::Note;
 use duress_cluster::{
     Cluster, ClusterError, Node, NodeStatus, Readiness, Role, Roles, StatusProbe, System, try_ready,
 };
@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::address_book::AddressBook;
+use crate::diverged::Diverged;
 use crate::recorder::Recorder;
 
 /// Between two looks at a node.
@@ -45,23 +46,20 @@ pub struct Look {
 }
 
 impl Look {
-    /// As this system is to be asked, from `local`.
+    /// As this system is to be asked; `status` is how it is asked for its status.
     pub fn new(
         cluster: Arc<dyn Cluster>,
         addresses: Arc<AddressBook>,
         system: &System,
-        local: Option<IpAddr>,
-    ) -> Result<Self, ClusterError> {
-        let status = (system.status.clone())
-            .map(|request| StatusProbe::new(request, system.port, local))
-            .transpose()?;
-        Ok(Look {
+        status: Option<StatusProbe>,
+    ) -> Self {
+        Look {
             cluster,
             addresses,
             status,
             readiness: system.readiness.clone(),
             leaders: system.facts().roles,
-        })
+        }
     }
 
     /// What this node, from 0, says. Where it tells no leader, it can be used when its readiness probe says so.
@@ -104,6 +102,7 @@ impl Look {
 pub struct Observer {
     statuses: watch::Receiver<Statuses>,
     roles: watch::Receiver<Roles>,
+    diverged: Arc<Mutex<Diverged>>,
     leaders: bool,
     interval: Duration,
     _tasks: JoinSet<()>,
@@ -117,6 +116,7 @@ impl Observer {
         let (statuses_in, statuses) = watch::channel(blank);
         let (roles_in, roles) = watch::channel(Roles::default());
         let shared = Arc::new((statuses_in, roles_in));
+        let diverged = Arc::new(Mutex::new(Diverged::default()));
         let mut tasks = JoinSet::new();
         for (index, node) in nodes.iter().enumerate() {
             let path = dir.probes(&node.name);
@@ -129,7 +129,7 @@ impl Observer {
             );
             let (node, nodes) = (node.clone(), nodes.to_vec());
             let (look, recorder) = (look.clone(), recorder.clone());
-            let shared = shared.clone();
+            let (shared, diverged) = (shared.clone(), diverged.clone());
             tasks.spawn(async move {
                 let mut tick = tokio::time::interval(look.interval());
                 tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -148,6 +148,10 @@ impl Observer {
                         recorder.give_up(&format!("write {}: {error}", path.display()));
                         return;
                     }
+                    if let Some(status) = &status {
+                        let mut diverged = diverged.lock().unwrap_or_else(PoisonError::into_inner);
+                        diverged.see(&node.name, &status.diverged);
+                    }
                     shared.0.send_modify(|statuses| {
                         statuses.insert(node.name.clone(), status);
                     });
@@ -163,6 +167,7 @@ impl Observer {
         Ok(Observer {
             statuses,
             roles,
+            diverged,
             leaders: look.leaders,
             interval: look.interval(),
             _tasks: tasks,
@@ -172,6 +177,15 @@ impl Observer {
     /// Which node leads and which follow, as far as any node says.
     pub fn roles(&self) -> watch::Receiver<Roles> {
         self.roles.clone()
+    }
+
+    /// Writes down what defects that are switched on have done so far, if any are.
+    pub fn note_diverged(&self, recorder: &Recorder) {
+        let diverged = self.diverged.lock().unwrap_or_else(PoisonError::into_inner);
+        let total = diverged.total();
+        if !total.is_empty() {
+            recorder.note(&Note::Diverged(total));
+        }
     }
 
     /// Waits until every node has answered after this call and is ready, and, where there are leaders, all agree on one. Gives
@@ -293,6 +307,7 @@ mod tests {
             commit: Some(9),
             applied: Some(9),
             ready: true,
+            ..NodeStatus::default()
         })
     }
 

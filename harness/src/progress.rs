@@ -191,6 +191,7 @@ fn ended(step: FaultStep, result: StepResult) -> String {
     };
     match result {
         StepResult::Installed => done.to_owned(),
+        StepResult::Mismatch => format!("{name} is not as asked"),
         StepResult::Skipped => format!("{name} skipped"),
         StepResult::Indeterminate => format!("{name} indeterminate"),
     }

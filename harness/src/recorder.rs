@@ -120,14 +120,8 @@ pub struct Writer {
 }
 
 impl Recorder {
-    /// Creates `history.jsonl` at `path` and begins the run: time is counted from here. `started` is the wall time,
-    /// RFC 3339, UTC.
-    pub fn create(
-        path: &Path,
-        name: &str,
-        seed: u64,
-        started: &str,
-    ) -> Result<(Arc<Recorder>, Writer), RecordError> {
+    /// Creates `history.jsonl` at `path` and begins the run: time is counted from here.
+    pub fn create(path: &Path, run: RunNote) -> Result<(Arc<Recorder>, Writer), RecordError> {
         let file = File::options()
             .write(true)
             .create_new(true)
@@ -139,9 +133,7 @@ impl Recorder {
         let (recorder, writer) = Recorder::over(file, path);
         recorder.note(&Note::Run(RunNote {
             format: HISTORY_FORMAT,
-            name: name.to_owned(),
-            seed: Some(seed),
-            started: started.to_owned(),
+            ..run
         }));
         Ok((recorder, writer))
     }

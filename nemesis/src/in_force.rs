@@ -3,7 +3,9 @@
 //! The agent remembers an [`InForce`] for each fault before it touches anything; the journal tells the same of a run that is
 //! dead. Either is healed by [`crate::heal::heal`].
 
-use crate::agent::protocol::{Identity, Process};
+use serde_json::Value;
+
+use crate::agent::protocol::Identity;
 
 /// A fault that is, or may be, in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +14,8 @@ pub struct InForce {
     pub kind: String,
     /// Where it acts.
     pub nodes: Vec<Identity>,
-    /// All processes that it stopped, at all nodes. `None`: it was cut off while it stopped them.
-    pub held: Option<Vec<Process>>,
+    /// What its kind wrote down of what it did, at all nodes: its own data. `None`: it was cut off before it could say.
+    pub held: Option<Value>,
 }
 
 impl InForce {
@@ -23,6 +25,14 @@ impl InForce {
             kind,
             nodes,
             held: None,
+        }
+    }
+
+    /// With what it takes to heal it, where that is known already. Null: it is not.
+    pub fn with(self, held: Value) -> Self {
+        InForce {
+            held: Some(held).filter(|held| !held.is_null()),
+            ..self
         }
     }
 }

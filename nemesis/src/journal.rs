@@ -5,10 +5,12 @@
 //!
 //! ```json
 //! {"op":"run","format":2,"id":"9f…","controller":"4711/88001/4026531836/6d1c…","directory":"/runs/a/1","mark":"1f2e3d4c","boot":"6d1c…","agent":4242,"seal":"…"}
+//! {"op":"storage","nodes":[{"node":"n1","directory":"/runs/a/1/nodes/n1/data","under":["layer"]}],"seal":"…"}
 //! {"op":"open","fault":3,"kind":"partition","nodes":[{"place":{"name":"n1","pid":77,…},"started":88123,"net":4026532281,"processes":4026532284,"stopped":[]}],"seal":"…"}
-//! {"op":"held","fault":4,"processes":[{"pid":78,"started":88130,"state":"T"}],"seal":"…"}
+//! {"op":"held","fault":4,"data":[{"pid":78,"started":88130,"state":"T"}],"seal":"…"}
 //! {"op":"moved","fault":3,"node":{"place":{"name":"n1","pid":99,…},…},"seal":"…"}
 //! {"op":"closed","fault":3,"seal":"…"}
+//! {"op":"storage-removed","seal":"…"}
 //! ```
 //!
 //! Each line ends with a seal of this machine's [`Key`] over the seal before it and its own text, so that nobody else can write
@@ -22,6 +24,7 @@ pub(crate) mod read;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use duress_cluster::{Controller, Key, key};
@@ -72,6 +75,7 @@ pub struct Journal {
     id: String,
     controller: Controller,
     tail: Mutex<Tail>,
+    has_storage: AtomicBool,
 }
 
 /// Where the next line goes.
@@ -105,6 +109,7 @@ impl Journal {
             mark,
             id,
             controller,
+            has_storage: AtomicBool::new(false),
             tail: Mutex::new(Tail {
                 file,
                 seal: String::new(),
@@ -112,13 +117,27 @@ impl Journal {
         })
     }
 
+    /// The run's directory, which it lies in.
+    pub(crate) fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
     /// What the run's chains in packet filters are named after.
     pub fn mark(&self) -> &Mark {
         &self.mark
     }
 
-    /// Writes the first line: which run it belongs to, and which agent injects its faults.
+    /// Writes the first line, unless it is there: which run it belongs to, and which agent injects its faults.
     pub fn begin(&self, agent: &Hello) -> Result<(), JournalError> {
+        let has_begun = !self
+            .tail
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .seal
+            .is_empty();
+        if has_begun {
+            return Ok(());
+        }
         let directory = directory_of(&self.path).map_err(io_error("find the folder of", &self.path))?;
         self.write(&Entry::Run(RunEntry {
             format: JOURNAL_FORMAT,
@@ -131,8 +150,16 @@ impl Journal {
         }))
     }
 
+    /// Whether something was put under data directories.
+    pub(crate) fn has_storage(&self) -> bool {
+        self.has_storage.load(Ordering::Acquire)
+    }
+
     /// Returns when the entry is on disk.
     pub fn write(&self, entry: &Entry) -> Result<(), JournalError> {
+        if let Entry::Storage { .. } = entry {
+            self.has_storage.store(true, Ordering::Release);
+        }
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         tail.write(entry, &self.key)
             .map_err(io_error("write", &self.path))

@@ -7,25 +7,30 @@
 //!
 //! - [`kinds`]: what faults there are, a folder each: what they take, what they do in each step, what proves them.
 //! - [`spec`]: what a spec's TOML says of faults. [`schedule`]: what is drawn from it, pure and replayable.
-//! - [`targets`]: from parts in the cluster to nodes, pure.
+//! - [`targets`]: from parts in the cluster to nodes, pure. [`bound`]: how many of them are hurt at a time, pure.
 //! - `life`: a fault's life in steps. [`Nemesis`] runs a schedule.
 //! - [`agent`]: the process that acts on nodes, and the line to it.
 //! - `in_force`: what it takes to heal a fault; `heal`: how it is done; [`journal`]: the same on disk, for `duress heal`.
 //!
+//! - [`storage`]: what is put under data directories before nodes start; [`layer`]: the one that is ours.
+//!
 //! Where nodes live is the cluster's business, what faults mean for a verdict the checker's.
 
 pub mod agent;
+pub mod bound;
 mod dice;
 mod duration_range;
 mod heal;
 mod in_force;
 pub mod journal;
 pub mod kinds;
+pub mod layer;
 mod life;
 mod nemesis;
 pub mod schedule;
 pub mod spec;
 mod spec_error;
+pub mod storage;
 pub mod targets;
 
 pub use agent::client::AgentClient;
@@ -35,7 +40,8 @@ pub use heal::{HealReport, heal_from_journal};
 pub use journal::Journal;
 pub use kinds::catalogue;
 pub use life::shared::{AwaitReady, EventSink};
-pub use nemesis::{Nemesis, NemesisError};
+pub use life::stage::Rehearsal;
+pub use nemesis::{Nemesis, NemesisError, put_storage};
 pub use schedule::{Schedule, plan};
 pub use spec::FaultsSpec;
 pub use spec_error::{SpecError, Spot};

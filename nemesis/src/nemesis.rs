@@ -1,20 +1,28 @@
 //! The driver: runs the faults of a schedule at their times, and heals them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use duress_checker::history::StepResult;
 use duress_cluster::{Cluster, ProgramState};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 
+use crate::agent::chains::FAULT_MAX;
 use crate::agent::client::AgentClient;
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::Command;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Entry, Journal, JournalError};
+use crate::kinds::KindRef;
+use crate::kinds::packets::Packets;
 use crate::life::shared::{AwaitReady, EventSink, Shared};
-use crate::life::stage::{live, skip};
+use crate::life::stage::{Rehearsal, live, rehearse, skip};
+use crate::life::technique::StepOutcome;
 use crate::schedule::Schedule;
+use crate::storage::NodeStorage;
 use duress_cluster::Roles;
 
 /// Why the nemesis can't go on: failures of the harness, never of the system under test.
@@ -30,6 +38,25 @@ pub enum NemesisError {
     /// Something may still be broken.
     #[error("heal everything: {0}")]
     Unhealed(String),
+    /// The cluster is not as its spec says.
+    #[error("put the latency of the cluster in force: {0}")]
+    Latency(String),
+}
+
+/// Number of what is in force from before the first fault to after the last, and is none: the latency of the cluster.
+const LATENCY: u64 = FAULT_MAX;
+/// How often it is measured until it is as asked.
+const LATENCY_TRIES: u32 = 8;
+
+/// Lets an agent put this under data directories, after the journal has it.
+pub async fn put_storage(
+    agent: &AgentClient,
+    journal: &Journal,
+    nodes: Vec<NodeStorage>,
+) -> Result<(), NemesisError> {
+    journal.begin(agent.hello())?;
+    journal.write(&Entry::Storage { nodes: nodes.clone() })?;
+    Ok(agent.call(Command::Put { storage: nodes }).await?)
 }
 
 /// A fault that others may have to wait for.
@@ -42,6 +69,7 @@ struct Earlier {
 /// Injects the faults of a run on schedule, and heals them.
 pub struct Nemesis {
     shared: Arc<Shared>,
+    has_latency: AtomicBool,
 }
 
 impl Nemesis {
@@ -66,8 +94,46 @@ impl Nemesis {
                 roles,
                 readiness,
                 open,
+                bound: Mutex::default(),
+                cancelled: watch::channel(false).0,
             }),
+            has_latency: AtomicBool::new(false),
         })
+    }
+
+    /// From now on, until [`Nemesis::close`], every packet between nodes takes this much longer, each way. It is no fault: no fault's
+    /// healing ends it, nor does [`Nemesis::heal_all`]. Says what was measured.
+    pub async fn set_latency(&self, latency: Duration) -> Result<String, NemesisError> {
+        let failed = |why: String| NemesisError::Latency(why);
+        let parameters = json!({"delay": format!("{}us", latency.as_micros()), "targets": "all"});
+        let fault = KindRef(&Packets).read(parameters);
+        let fault = fault.map_err(|error| failed(error.to_string()))?;
+        let mut technique = fault.technique(LATENCY, LATENCY, Duration::MAX);
+        self.has_latency.store(true, Ordering::Relaxed);
+        let done = |outcome: StepOutcome| match outcome.result {
+            StepResult::Installed => Ok(outcome.detail),
+            _ => Err(failed(outcome.detail)),
+        };
+        let prepared = technique.prepare(&self.shared).await;
+        // Faults have all the nodes that a run may hurt for themselves.
+        self.shared.bound().ends(LATENCY);
+        done(prepared)?;
+        done(technique.inject(&self.shared).await)?;
+        // A machine that is busy for a moment makes packets later still.
+        let mut seen = technique.verify(&self.shared).await;
+        for _ in 1..LATENCY_TRIES {
+            if seen.result == StepResult::Installed {
+                break;
+            }
+            seen = technique.verify(&self.shared).await;
+        }
+        done(seen)
+    }
+
+    /// What healing leaves alone.
+    fn spared(&self) -> Vec<u64> {
+        let has_latency = self.has_latency.load(Ordering::Relaxed);
+        has_latency.then_some(LATENCY).into_iter().collect()
     }
 
     /// Runs the faults of a schedule, each at its time after `start`, and returns when all are healed. Faults that the
@@ -80,7 +146,15 @@ impl Nemesis {
         start: Instant,
         cancel: watch::Receiver<bool>,
     ) -> Result<(), NemesisError> {
+        self.shared.bound().limit(schedule.limits);
         let mut faults = JoinSet::new();
+        let (shared, mut is_cancelled) = (Arc::clone(&self.shared), cancel.clone());
+        let mut told = JoinSet::new();
+        told.spawn(async move {
+            shared.cancelled.send_replace(*is_cancelled.borrow());
+            cancelled(&mut is_cancelled).await;
+            shared.cancelled.send_replace(true);
+        });
         let mut ended: Vec<Earlier> = Vec::new();
         for planned in schedule.faults.clone() {
             let before = ended.iter().filter(|other| other.ends_ms <= planned.at_ms);
@@ -132,10 +206,24 @@ impl Nemesis {
         }
     }
 
+    /// Resolves the faults of a schedule one after another as if each were injected now, and injects none.
+    pub async fn rehearse(&self, schedule: &Schedule) -> Result<Vec<Rehearsal>, NemesisError> {
+        self.shared.bound().limit(schedule.limits);
+        let mut rehearsals = Vec::new();
+        for planned in &schedule.faults {
+            rehearsals.push(rehearse(planned.begin(), &self.shared).await?);
+        }
+        Ok(rehearsals)
+    }
+
     /// Heals whatever is in force, starts every program that doesn't run, and closes the journal. Safe to repeat. Says
     /// what it did.
     pub async fn heal_all(&self) -> Result<Vec<String>, NemesisError> {
-        let mut done: Vec<String> = self.shared.agent.call(Command::HealAll).await?;
+        let spared = self.spared();
+        let heal = Command::HealAll {
+            spared: spared.clone(),
+        };
+        let mut done: Vec<String> = self.shared.agent.call(heal).await?;
         let mut failed = Vec::new();
         for node in self.shared.cluster.nodes() {
             let runs = matches!(
@@ -153,7 +241,7 @@ impl Nemesis {
             return Err(NemesisError::Unhealed(failed.join("; ")));
         }
         let open: Vec<u64> = self.shared.lock_open().iter().copied().collect();
-        for fault in open {
+        for fault in open.into_iter().filter(|fault| !spared.contains(fault)) {
             self.shared.close_in_journal(fault).await?;
         }
         Ok(done)
@@ -165,9 +253,16 @@ impl Nemesis {
         self.shared.agent.lost().await.into()
     }
 
-    /// Ends the agent, which heals whatever may still be in force.
+    /// Ends the agent, which heals whatever may still be in force, and takes away what it put under data directories.
     pub async fn close(&self) -> Result<(), NemesisError> {
-        Ok(self.shared.agent.close().await?)
+        self.shared.agent.close().await?;
+        for fault in self.spared() {
+            self.shared.close_in_journal(fault).await?;
+        }
+        if self.shared.journal.has_storage() {
+            self.shared.note(Entry::StorageRemoved).await?;
+        }
+        Ok(())
     }
 }
 

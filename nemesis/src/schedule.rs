@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bound::Limits;
 use crate::dice::Dice;
 use crate::duration_range::DurationRange;
 use crate::kinds::Fault;
 use crate::life::stage::NewFault;
-use crate::spec::{FaultsSpec, MixEntry};
+use crate::spec::{FaultsSpec, MixEntry, Part};
 use crate::spec_error::{SpecError, Spot};
 
 /// Version of the format of a schedule.
@@ -36,6 +37,9 @@ pub struct Schedule {
     pub format: u32,
     /// What it was drawn from.
     pub seed: u64,
+    /// How many nodes it may hurt.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     /// In the order of their beginnings.
     pub faults: Vec<PlannedFault>,
 }
@@ -53,6 +57,9 @@ pub struct PlannedFault {
     pub fault: Fault,
     /// What is drawn when it is injected is drawn from this.
     pub choice_seed: u64,
+    /// Whether it is left out, without a word against the run, where it can't be done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 impl PlannedFault {
@@ -63,6 +70,7 @@ impl PlannedFault {
             id: self.id,
             kind: kind.name(),
             effect: kind.effect(),
+            optional: self.optional,
             technique: self.fault.technique(self.id, self.choice_seed, length),
         }
     }
@@ -98,6 +106,7 @@ pub fn plan(spec: &FaultsSpec, nodes: &[String], seed: u64, window: Duration) ->
     Ok(Schedule {
         format: SCHEDULE_FORMAT,
         seed,
+        limits: spec.limits(),
         faults,
     })
 }
@@ -108,27 +117,52 @@ fn draw_ms(dice: &mut Dice, span: DurationRange) -> u64 {
 
 fn fixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Result<Vec<PlannedFault>, SpecError> {
     let mut dice = Dice::new(seed ^ AT_STREAM);
-    spec.at
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| {
-            let span = entry.length.unwrap_or(spec.length);
-            let room_ms = window_ms.saturating_sub(entry.at_ms);
-            let length_ms = draw_ms(&mut dice, span).min(room_ms);
-            if room_ms < span.min_ms.max(1) {
-                let spot = Spot::Entry { list: "at", index, key: "at" };
-                return Err(SpecError::at(spot, format!(
-                    "the {} at {} ms lasts at least {} ms, but faults end {window_ms} ms after they begin: let it start \
-                     earlier, or the run last longer",
-                    entry.fault.kind().name(),
-                    entry.at_ms,
-                    span.min_ms
-                )));
-            }
-            let choice_seed = dice.seed();
-            Ok(PlannedFault { id: 0, at_ms: entry.at_ms, length_ms, fault: entry.fault.clone(), choice_seed })
-        })
-        .collect()
+    let mut faults = Vec::new();
+    for (index, entry) in spec.at.iter().enumerate() {
+        let span = entry.length.unwrap_or(spec.length);
+        let room_ms = window_ms.saturating_sub(entry.at_ms);
+        let length_ms = draw_ms(&mut dice, span).min(room_ms);
+        if room_ms < span.min_ms.max(1) {
+            let spot = Spot::Entry {
+                list: "at",
+                index,
+                key: "at",
+            };
+            let what = format!(
+                "the {} at {} ms lasts at least {} ms, but faults end {window_ms} ms after they begin: let it start \
+                 earlier, or the run last longer",
+                names(&entry.parts),
+                entry.at_ms,
+                span.min_ms
+            );
+            return Err(SpecError::at(spot, what));
+        }
+        faults.extend(planned(&entry.parts, entry.at_ms, length_ms, &mut dice));
+    }
+    Ok(faults)
+}
+
+/// `pause`, or `pause and packets`.
+fn names(parts: &[Part]) -> String {
+    let names: Vec<&str> = parts.iter().map(|part| part.fault.kind().name()).collect();
+    names.join(" and ")
+}
+
+/// The faults of an entry that begins `at_ms` and lasts for `length_ms`.
+fn planned(parts: &[Part], at_ms: u64, length_ms: u64, dice: &mut Dice) -> Vec<PlannedFault> {
+    let mut of = |part: &Part| {
+        let room_ms = length_ms.saturating_sub(part.after_ms).max(1);
+        let drawn_ms = part.length.map_or(room_ms, |span| draw_ms(dice, span));
+        PlannedFault {
+            id: 0,
+            at_ms: at_ms + part.after_ms,
+            length_ms: drawn_ms.clamp(1, room_ms),
+            fault: part.fault.clone(),
+            choice_seed: dice.seed(),
+            optional: part.optional,
+        }
+    };
+    parts.iter().map(&mut of).collect()
 }
 
 fn mixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Result<Vec<PlannedFault>, SpecError> {
@@ -155,7 +189,7 @@ fn mixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Result<Vec<PlannedFaul
         if !fits(entry) {
             break;
         }
-        if faults.len() == FAULTS_MAX {
+        if faults.len() + entry.parts.len() > FAULTS_MAX {
             let what = format!(
                 "more than {FAULTS_MAX} faults fit into the {} s that are for them; make the pauses or the faults longer, or \
                  time.faults shorter",
@@ -166,14 +200,7 @@ fn mixed(spec: &FaultsSpec, seed: u64, window_ms: u64) -> Result<Vec<PlannedFaul
         let drawn_ms = draw_ms(&mut dice, entry.length.unwrap_or(spec.length));
         // A fault of no length would let the loop stand still.
         let length_ms = drawn_ms.clamp(1, room_ms);
-        let choice_seed = dice.seed();
-        faults.push(PlannedFault {
-            id: 0,
-            at_ms: now_ms,
-            length_ms,
-            fault: entry.fault.clone(),
-            choice_seed,
-        });
+        faults.extend(planned(&entry.parts, now_ms, length_ms, &mut dice));
         now_ms += length_ms;
     }
     Ok(faults)
@@ -230,7 +257,7 @@ mod tests {
                 pause,
                 length,
                 mix,
-                at: Vec::new(),
+                ..FaultsSpec::default()
             })
     }
 
@@ -254,7 +281,7 @@ mod tests {
                 .map(|entry| entry.length.unwrap_or(spec.length).max_ms.max(1) + spec.pause.max_ms).sum();
             if room_ms <= window_ms {
                 for entry in &spec.mix {
-                    prop_assert!(schedule.faults.iter().any(|fault| fault.fault == entry.fault), "{:?}", entry);
+                    prop_assert!(schedule.faults.iter().any(|fault| fault.fault == entry.parts[0].fault), "{:?}", entry);
                 }
             }
         }
@@ -276,6 +303,37 @@ mod tests {
                 r#"{"id":2,"at_ms":7379,"length_ms":2621,"fault":{"kind":"pause","targets":"leader"},"choice_seed":4912501634172268}]}"#
             )
         );
+    }
+
+    #[test]
+    fn faults_that_go_together_begin_and_end_within_their_entry() {
+        let spec: FaultsSpec = toml::from_str(
+            "[[mix]]\nlength = \"4s\"\ntogether = [{ kind = \"kill\" }, { kind = \"pause\", after = \"500ms\", length = \"1s\", \
+             optional = true }]\n[[at]]\nat = \"1s\"\nlength = \"2s\"\ntogether = [{ kind = \"kill\" }, { kind = \"pause\", after = \
+             \"1900ms\" }]",
+        )
+        .unwrap();
+        assert_eq!(
+            toml::from_str::<FaultsSpec>(&toml::to_string(&spec).unwrap()).unwrap(),
+            spec
+        );
+        let schedule = plan(&spec, &nodes(), 3, Duration::from_secs(20)).unwrap();
+        let of = |fault: &PlannedFault| {
+            let kind = fault.fault.kind().name();
+            (kind, fault.at_ms, fault.length_ms, fault.optional)
+        };
+        let faults: Vec<_> = schedule.faults.iter().map(of).collect();
+        assert!(
+            faults.contains(&("kill", 1000, 2000, false)) && faults.contains(&("pause", 2900, 100, false))
+        );
+        let pauses: Vec<_> = faults.iter().filter(|fault| fault.3).collect();
+        assert!(!pauses.is_empty());
+        for (_, at_ms, length_ms, _) in pauses {
+            assert_eq!(*length_ms, 1000);
+            assert!(faults.contains(&("kill", at_ms - 500, 4000, false)), "{faults:?}");
+        }
+        let schedule_of = |seed| plan(&spec, &nodes(), seed, Duration::from_secs(20)).unwrap();
+        assert_eq!(schedule_of(3), schedule);
     }
 
     #[test]

@@ -102,6 +102,36 @@ impl Selector {
     }
 }
 
+/// Whether a fault is about the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AboutLeader {
+    /// It is about any node.
+    No,
+    /// Where nodes tell who leads, what it does depends on that.
+    WhereThereIsOne,
+    /// It is about nobody else.
+    Yes,
+}
+
+impl AboutLeader {
+    /// Of a fault with targets of its own, if it has any.
+    pub fn of(selector: Option<&Selector>) -> AboutLeader {
+        match selector.is_some_and(Selector::needs_leader) {
+            true => AboutLeader::Yes,
+            false => AboutLeader::No,
+        }
+    }
+
+    /// Whether these roles tell what such a fault has to know.
+    pub(crate) fn is_clear(self, roles: &Roles) -> bool {
+        match self {
+            AboutLeader::No => true,
+            AboutLeader::WhereThereIsOne => roles.leader.is_some() || !roles.told,
+            AboutLeader::Yes => roles.leader.is_some(),
+        }
+    }
+}
+
 /// Why nobody, or nothing, can be hit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -191,6 +221,22 @@ mod tests {
             prop_assert_eq!(of(RoleSelector::Minority).len(), (count - 1) / 2);
             prop_assert_eq!(of(RoleSelector::All), nodes.clone());
             prop_assert_eq!(of(RoleSelector::One).len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_leader_is_waited_for_where_there_will_be_one() {
+        let between_two = Roles {
+            told: true,
+            ..Roles::default()
+        };
+        for (about, clear) in [
+            (AboutLeader::No, [true, true, true]),
+            (AboutLeader::WhereThereIsOne, [true, false, true]),
+            (AboutLeader::Yes, [true, false, false]),
+        ] {
+            let seen = [&roles(), &between_two, &Roles::default()].map(|roles| about.is_clear(roles));
+            assert_eq!(seen, clear, "{about:?}");
         }
     }
 

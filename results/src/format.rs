@@ -45,6 +45,20 @@ pub(crate) fn duration(nanos: u64) -> String {
     }
 }
 
+/// What was measured, in this unit: times as [`duration`] says them, anything else with at most one decimal.
+pub(crate) fn quantity(number: f64, unit: &str) -> String {
+    let nanos = match unit {
+        "s" => 1e9,
+        "ms" => 1e6,
+        _ => {
+            let rounded = (number * 10.0).round() / 10.0;
+            return format!("{rounded} {unit}");
+        }
+    };
+    let sign = if number < 0.0 { "−" } else { "" };
+    format!("{sign}{}", duration((number.abs() * nanos).round() as u64))
+}
+
 /// A moment of the run, in seconds since it began: `12.904 s`.
 pub(crate) fn moment(nanos: u64) -> String {
     let millis = nanos / 1_000_000;

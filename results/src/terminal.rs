@@ -13,7 +13,7 @@ use std::fmt::Write;
 use duress_checker::verdict::{Proof, PropertyVerdict, Verdict, Witness, WitnessOp};
 
 use crate::format::{count, counted, cut, duration, moment, printable, share};
-use crate::report::{held, operation_label, said};
+use crate::report::{held, lived, operation_label, said};
 use crate::rundir::RunDir;
 use crate::verdict_file::{Overall, VerdictFile};
 
@@ -131,6 +131,7 @@ pub(crate) fn witness(witness: &Witness) -> String {
     match &witness.proof {
         Proof::Contents(proof) => columns(&mut text, &held(proof), "key"),
         Proof::Statuses(proof) => columns(&mut text, &said(proof), "status"),
+        Proof::Messages(proof) => columns(&mut text, &lived(proof), "line"),
         // Their operations say the same in words.
         Proof::Tenures(_) | Proof::Operations => {}
     }

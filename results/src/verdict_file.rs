@@ -1,5 +1,7 @@
 //! `verdict.json`: what a run found, for machines, and the source of every page.
 
+use std::collections::BTreeMap;
+
 use duress_checker::evidence::Evidence;
 pub use duress_checker::history::Phase;
 pub use duress_checker::property::overall::Overall;
@@ -45,6 +47,13 @@ pub struct VerdictFile {
     pub phases: Vec<Phase>,
     /// What was deployed: `local, 5 nodes, specimen`, defects included.
     pub cluster: String,
+    /// By defect that was switched on, how often it made a difference at any node, as far as nodes were asked in time: 0 is a
+    /// defect that was never triggered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub diverged: BTreeMap<String, u64>,
+    /// How its clients behaved, in sentences: what they tried again, and what counted as proof.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<String>,
     /// The command that does it again.
     pub reproduce: String,
 }

@@ -11,8 +11,9 @@
 
     serve(Client())
 
-A method for each operation: `read`, `write`, `cas`, …, and `read_all` for a read of everything. What it returns is the
-result; nothing (None) stands for what was asked, but for a read, where it is null. What it raises says what happened:
+A method for each operation: `read`, `write`, `cas`, …, and `read_all` for a read of everything; `contents` and `status`,
+where Duress is told to ask for them. What it returns is the result; nothing (None) stands for what was asked, but for a
+read, where it is null. What it raises says what happened:
 
 - `Failed("mismatch")`: it did not happen and never will, and asking again is pointless.
 - `Refused("not-leader", leader="n2")`: it did not happen and never will, for a reason that may pass.

@@ -17,7 +17,7 @@ pub trait Workload: Send {
     fn next(&mut self, process: u64, rng: &mut ChaCha12Rng) -> Op;
 
     /// Told of every operation that ended `ok`, with its result, so that a cas can guess what is there.
-    fn observe(&mut self, op: &Op, result: &Value);
+    fn observe(&mut self, _op: &Op, _result: &Value) {}
 
     /// What is asked once after all faults are healed, so that nothing lost goes unseen.
     fn final_ops(&mut self) -> Vec<Op>;
@@ -29,7 +29,9 @@ pub trait WorkloadParameters: Clone + Debug + PartialEq + Default + Serialize + 
     const ABOUT: CatalogueEntry;
 
     /// The rows of a Markdown table that says what each number may be; see [`Bound::row`](crate::Bound::row).
-    fn bounds() -> Vec<String>;
+    fn bounds() -> Vec<String> {
+        Vec::new()
+    }
 
     /// A generator from the beginning. The error names the key of the table that makes no sense.
     fn generator(&self) -> Result<Box<dyn Workload>, SpecError>;

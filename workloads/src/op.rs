@@ -15,6 +15,28 @@ pub struct Op {
     pub idempotent: bool,
 }
 
+impl Op {
+    /// One on the only object that there is, that only looks.
+    pub fn observing(f: &'static str) -> Op {
+        Op {
+            f,
+            key: None,
+            value: Value::Null,
+            idempotent: true,
+        }
+    }
+
+    /// One on the only object that there is, that may not be carried out twice.
+    pub fn changing(f: &'static str, value: Value) -> Op {
+        Op {
+            f,
+            key: None,
+            value,
+            idempotent: false,
+        }
+    }
+}
+
 /// What a client may be asked: a function, of one key or of none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Operation {

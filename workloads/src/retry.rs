@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::op::Op;
-use crate::service::{Answer, Service, Token};
+use crate::service::{Answer, Asker, Service, Token};
 
 /// When and how often an operation is tried again.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,6 +132,8 @@ pub struct Session<'a> {
     pub routing: Routing,
     /// Number of the node to ask next, as `endpoints` counts them; `None`: any.
     pub preferred: Option<usize>,
+    /// Who asks.
+    pub process: u64,
     /// Turns true, or loses its sender, when the load is stopped.
     pub stop: watch::Receiver<bool>,
 }
@@ -260,7 +262,11 @@ impl Session<'_> {
             let _ = stop.wait_for(|stop| *stop).await;
             tokio::time::sleep(STOP_GRACE).await;
         };
-        let answered = self.service.attempt(endpoint, op, token);
+        let asker = Asker {
+            process: self.process,
+            token,
+        };
+        let answered = self.service.attempt(endpoint, op, asker);
         let answer = tokio::select! {
             biased;
             answer = tokio::time::timeout_at(limit, answered) => {

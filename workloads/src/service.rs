@@ -51,7 +51,7 @@ pub enum Answer {
 
 impl Answer {
     /// It did not happen and never will, for a reason that may pass.
-    pub(crate) fn refused(error: impl Into<String>) -> Answer {
+    pub fn refused(error: impl Into<String>) -> Answer {
         Answer::Refused {
             error: error.into(),
             leader: None,
@@ -93,7 +93,7 @@ impl Answer {
     }
 
     /// Nobody knows.
-    pub(crate) fn unknown(error: impl Into<String>) -> Answer {
+    pub fn unknown(error: impl Into<String>) -> Answer {
         Answer::Unknown { error: error.into() }
     }
 }
@@ -129,12 +129,21 @@ pub(crate) fn for_processes(local: Option<IpAddr>, body_max: usize) -> duress_ht
     }
 }
 
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// The number of the process.
+    pub process: u64,
+    /// What the system is to execute once, where tokens are sent: the same in every attempt at one operation.
+    pub token: Option<&'a Token>,
+}
+
 /// A client of one system. Shared by all processes.
 #[async_trait]
 pub trait Service: Send + Sync {
-    /// Makes one attempt at `op` at `endpoint`. The caller limits its time, so it need not; when it is dropped, the
+    /// Makes one attempt at `op` at `endpoint` for `asker`. The caller limits its time, so it need not; when it is dropped, the
     /// attempt counts as [`Answer::Unknown`].
-    async fn attempt(&self, endpoint: &Endpoint, op: &Op, token: Option<&Token>) -> Answer;
+    async fn attempt(&self, endpoint: &Endpoint, op: &Op, asker: Asker<'_>) -> Answer;
 
     /// Everything that one member has stored, by its own words, with the index of the log up to which it has applied it.
     /// The caller limits the time. Systems that don't tell are no good for the property `converged`.
@@ -143,6 +152,14 @@ pub trait Service: Send + Sync {
         Err(RequestError::Broken(why.to_owned()))
     }
 
+    /// What one member says of itself: an object with whatever its system has. The caller limits the time.
+    async fn status(&self, _endpoint: &Endpoint) -> Result<Value, RequestError> {
+        let why = "this client does not ask what a single member says of itself";
+        Err(RequestError::Broken(why.to_owned()))
+    }
+
     /// Whether the system executes a [`Token`] at most once, so that unknown attempts may be retried.
-    fn honours_tokens(&self) -> bool;
+    fn honours_tokens(&self) -> bool {
+        false
+    }
 }

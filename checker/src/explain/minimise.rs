@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::order::{last, order};
 use super::proof::Proof;
 use crate::history::Val;
+use crate::history::values::FastMap;
 use crate::limits::Limits;
 use crate::model::{Model, Operation, Part, Shortcuts, Words};
 
@@ -65,17 +66,16 @@ pub(super) fn minimise<M: Model>(
     values.retain(|value| !blamed.contains(value));
     values.sort_unstable();
     values.dedup();
-    let of_values = |values: &[Val], core: &[Operation<M::Op>]| -> Part<M::Op> {
-        let is_kept = |value: &Val| values.binary_search(value).is_ok() || blamed.contains(value);
-        let kept = |operation: &&Operation<M::Op>| touched(operation).iter().all(is_kept);
-        core.iter().filter(kept).cloned().collect()
-    };
     if !focused {
         let whole = core.clone();
-        shrink(&mut values, exhausted, |_, values| {
-            proves(&of_values(values, &whole))
-        });
-        *core = of_values(&values, &whole);
+        let before = first_brought_in(model, &whole);
+        let of_values = |values: &[Val]| -> Part<M::Op> {
+            let is_kept = |value: &Val| values.binary_search(value).is_ok() || blamed.contains(value);
+            let kept = |operation: &&Operation<M::Op>| touched(operation).iter().all(is_kept);
+            with_reason(model, whole.iter().filter(kept).cloned().collect(), &before)
+        };
+        shrink(&mut values, exhausted, |_, values| proves(&of_values(values)));
+        *core = of_values(&values);
     }
     shrink(core, exhausted, |dropped, rest| {
         if focused || keeps_reason(model, dropped, rest) {
@@ -122,13 +122,50 @@ fn shrink<T: Clone>(
     }
 }
 
-/// Whether nothing that is left needs a value that a dropped operation brought in.
+/// The first invocation of those that bring in each value.
+fn first_brought_in<M: Model>(model: &M, part: &[Operation<M::Op>]) -> FastMap<Val, u32> {
+    let mut first = FastMap::default();
+    for operation in part {
+        for &value in model.words().produces(&operation.op) {
+            let invoke = first.entry(value).or_insert(operation.invoke);
+            *invoke = operation.invoke.min(*invoke);
+        }
+    }
+    first
+}
+
+/// Those of some operations of a core that need no value that nobody among them brings in, though somebody in the core does,
+/// by what was [brought in](first_brought_in) there. Who began after an operation completed brings in nothing for it.
+fn with_reason<M: Model>(model: &M, mut some: Part<M::Op>, before: &FastMap<Val, u32>) -> Part<M::Op> {
+    loop {
+        let (left, count) = (first_brought_in(model, &some), some.len());
+        some.retain(|operation| {
+            let brought_in = |by: &FastMap<Val, u32>, value: &Val| {
+                by.get(value).is_some_and(|invoke| *invoke < operation.ret)
+            };
+            let has_gone = |value: &Val| brought_in(before, value) && !brought_in(&left, value);
+            !model.words().needs(&operation.op).iter().any(has_gone)
+        });
+        if some.len() == count {
+            return some;
+        }
+    }
+}
+
+/// Whether nothing that is left needs a value that a dropped operation brought in, and began to before it completed.
 fn keeps_reason<M: Model>(model: &M, dropped: &[Operation<M::Op>], rest: &[Operation<M::Op>]) -> bool {
-    let produced: Vec<Val> = (dropped.iter())
-        .flat_map(|operation| model.words().produces(&operation.op).iter().copied())
+    let produced: Vec<(Val, u32)> = (dropped.iter())
+        .flat_map(|operation| {
+            let values = model.words().produces(&operation.op).iter();
+            values.map(|value| (*value, operation.invoke))
+        })
         .collect();
-    let mut needed = rest
-        .iter()
-        .flat_map(|operation| model.words().needs(&operation.op));
-    produced.is_empty() || !needed.any(|value| produced.contains(value))
+    let needs_it = |operation: &Operation<M::Op>| {
+        let mut needed = model.words().needs(&operation.op).iter();
+        needed.any(|needed| {
+            let brings = |(value, invoke): &(Val, u32)| value == needed && *invoke < operation.ret;
+            produced.iter().any(brings)
+        })
+    };
+    produced.is_empty() || !rest.iter().any(needs_it)
 }

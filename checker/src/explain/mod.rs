@@ -22,8 +22,9 @@ use self::minimise::minimise;
 use self::order::{last, order, without_last};
 use self::proof::Proof;
 use crate::certify::{self, Path};
-use crate::history::NEVER;
-use crate::model::{Model, Operation, Part, Shortcuts, prefix};
+use crate::history::{NEVER, Val};
+use crate::limits::Limits;
+use crate::model::{Hints, Model, Operation, Part, Shortcuts, Words, prefix};
 use crate::verdict::Witness;
 
 /// What it may take to have the operations that were found judged by another algorithm.
@@ -54,55 +55,101 @@ impl<M: Model> Broken<'_, M> {
     /// Has operations that are said to be impossible together judged by somebody else, and makes the smallest impossible
     /// sub-history of them. The time for that is its own, and not what is left of the budget.
     ///
-    /// What a decision without search finds is impossible whatever else there was, so that is what has to be confirmed. So
-    /// is what a search finds, if it is possible without the last of them: else it is impossible by what is missing in it,
-    /// and the whole prefix has to be confirmed. If that is too much for anybody else, those
-    /// that are shown have to do.
+    /// What a decision without search finds is impossible whatever else there was, so that is what has to be confirmed. If
+    /// that is too much for anybody else, those that are shown have to do.
+    ///
+    /// So it is with what a search finds, unless what is left of it is impossible by what is missing in it: then
+    /// the whole prefix has to be confirmed. But few operations may [show it](Shortcuts::contradiction) at once.
     pub fn judge(&self, mut core: Part<M::Op>, found_by: Path) -> Judged {
         core.sort_by_key(|operation| operation.invoke);
-        let confirmed = |proof: &[Operation<M::Op>], time_max: Duration, bytes_max: usize| {
-            let limits = self.limits.anew(time_max, bytes_max);
-            certify::confirmed(self.model, proof, found_by, limits)
-        };
         let limits = self.limits.anew(TIME_MAX, MEMORY_BYTES_MAX);
-        let possible =
-            |part: &[Operation<M::Op>]| order(self.model, part, limits).map(|order| order.is_some());
-        let focus = |core: &[Operation<M::Op>]| self.model.shortcuts().focus(core);
-        let mut proof = Proof::new(self.model, self.part, &core);
-        let last_is_to_blame =
-            || possible(&without_last(&core)) == Some(true) && possible(&proof.of(&core)) == Some(false);
-        if found_by != Path::Direct && !last_is_to_blame() {
-            core = prefix(self.part, last(&core).map_or(NEVER, |last| last.ret));
-            proof = Proof::new(self.model, self.part, &core);
+        if found_by == Path::Direct {
+            // The small object if it shows it, which is promised of what was decided without search.
+            let small = self.model.shortcuts().focus(&core);
+            let focused = small.is_some_and(|small| self.possible(&small, limits) == Some(false));
+            return self.judge_all(core, focused, found_by, limits);
         }
-        // The small object if it shows it, which is promised of what was decided without search.
-        let small = focus(&core).filter(|_| found_by == Path::Direct);
-        let small = small.filter(|small| possible(small) == Some(false));
-        let focused = small.is_some();
-        let found_bytes_max = match found_by {
+        let judged = self.judge_contradiction(limits);
+        let judged = judged.or_else(|| self.judge_suspects(core.clone(), found_by, limits));
+        judged.unwrap_or_else(|| {
+            let core = prefix(self.part, last(&core).map_or(NEVER, |last| last.ret));
+            self.judge_all(core, false, found_by, limits)
+        })
+    }
+
+    /// Judges what can be found without search, once a search has found the part impossible.
+    fn judge_contradiction(&self, limits: Limits<'_>) -> Option<Judged> {
+        let found = self.model.shortcuts().contradiction(self.part)?;
+        let core = found.iter().map(|&at| self.part[at as usize].clone()).collect();
+        let judged = self.judge_all(core, false, Path::Direct, limits);
+        Some(judged).filter(|judged| matches!(judged, Judged::Confirmed(_)))
+    }
+
+    /// Judges what a search suspects, and the few operations that are left of it; `None` if they don't show it.
+    fn judge_suspects(&self, core: Part<M::Op>, found_by: Path, limits: Limits<'_>) -> Option<Judged> {
+        let proof = Proof::new(self.model, self.part, &core);
+        let whole = || self.confirmed(&proof.of(&core), found_by, FOUND_TIME_MAX, FOUND_BYTES_MAX);
+        if !self.few_are_enough() && whole() == Some(false) {
+            return None;
+        }
+        let mut few = core;
+        let minimal = minimise(self.model, &mut few, &proof, false, limits);
+        if few.len() > certify::CORE_MAX || self.possible(&without_last(&few), limits) != Some(true) {
+            return None;
+        }
+        let stands = self.confirmed(&proof.of(&few), found_by, SHOWN_TIME_MAX, MEMORY_BYTES_MAX);
+        (stands == Some(true)).then(|| Judged::Confirmed(self.witness(&few, minimal)))
+    }
+
+    /// Judges operations that are impossible whatever else there was. `focused`: what is impossible is their smaller object.
+    fn judge_all(&self, mut core: Part<M::Op>, focused: bool, found_by: Path, limits: Limits<'_>) -> Judged {
+        let proof = Proof::new(self.model, self.part, &core);
+        let object = |core: &[Operation<M::Op>]| {
+            let small = self.model.shortcuts().focus(core).filter(|_| focused);
+            small.unwrap_or_else(|| proof.of(core))
+        };
+        let bytes_max = match found_by {
             Path::Direct => MEMORY_BYTES_MAX,
             Path::Reduced | Path::Search => FOUND_BYTES_MAX,
         };
-        let found = small.unwrap_or_else(|| proof.of(&core));
-        let mut stands = confirmed(&found, FOUND_TIME_MAX, found_bytes_max);
+        let mut stands = self.confirmed(&object(&core), found_by, FOUND_TIME_MAX, bytes_max);
         if stands == Some(false) {
             return Judged::Possible;
         }
         let minimal = minimise(self.model, &mut core, &proof, focused, limits);
         if stands.is_none() {
-            let small = focus(&core).filter(|_| focused);
-            let shown = small.unwrap_or_else(|| proof.of(&core));
-            stands = confirmed(&shown, SHOWN_TIME_MAX, MEMORY_BYTES_MAX);
+            stands = self.confirmed(&object(&core), found_by, SHOWN_TIME_MAX, MEMORY_BYTES_MAX);
         }
-        let witness = || {
-            let limits = self.limits.anew(REACHED_TIME_MAX, MEMORY_BYTES_MAX);
-            let reached = reached::reached(self, &core, limits);
-            Box::new(words::witness(self, &core, minimal, reached))
-        };
         match stands {
-            Some(true) => Judged::Confirmed(witness()),
+            Some(true) => Judged::Confirmed(self.witness(&core, minimal)),
             Some(false) => Judged::Possible,
-            None => Judged::Unconfirmed(witness()),
+            None => Judged::Unconfirmed(self.witness(&core, minimal)),
         }
+    }
+
+    /// Whether the object holds one value at a time, so that a few operations are a [proof](Proof) whatever else there was.
+    fn few_are_enough(&self) -> bool {
+        let brings = self.model.words().bringing(Val::NONE);
+        brings.is_some_and(|op| self.model.hints().overwrites(&op))
+    }
+
+    fn possible(&self, part: &[Operation<M::Op>], limits: Limits<'_>) -> Option<bool> {
+        order(self.model, part, limits).map(|order| order.is_some())
+    }
+
+    fn confirmed(
+        &self,
+        proof: &[Operation<M::Op>],
+        found_by: Path,
+        time_max: Duration,
+        bytes_max: usize,
+    ) -> Option<bool> {
+        certify::confirmed(self.model, proof, found_by, self.limits.anew(time_max, bytes_max))
+    }
+
+    fn witness(&self, core: &[Operation<M::Op>], minimal: bool) -> Box<Witness> {
+        let limits = self.limits.anew(REACHED_TIME_MAX, MEMORY_BYTES_MAX);
+        let reached = reached::reached(self, core, limits);
+        Box::new(words::witness(self, core, minimal, reached))
     }
 }

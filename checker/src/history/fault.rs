@@ -38,6 +38,8 @@ pub enum FaultStep {
 pub enum StepResult {
     /// It is done, and where the step is a verification, proven.
     Installed,
+    /// A look proved that something is in force, but not as asked; the detail says what was measured.
+    Mismatch,
     /// It was not done; the detail says why.
     Skipped,
     /// It was tried and nobody can say whether it is in force; the detail says why.
@@ -54,6 +56,32 @@ pub enum Effect {
     Stops,
     /// Their programs end and begin anew: what they have not kept on disk is gone.
     Restarts,
+    /// The same, or it may come to that, and of what they wrote last some did not get to the disk, whoever was told what. What was
+    /// synced before is there.
+    Loses,
+    /// What they had kept on disk is changed or gone, and stays so. Their programs may find that at any time from then on, and
+    /// end and begin anew over it.
+    Damages,
+    /// Their clocks show a wrong time.
+    Skews,
+    /// They go on, with less than they had: what they say to each other is late, or has to be said again.
+    Slows,
+}
+
+/// A number that a look has read at a node. Those of the same words and unit can be compared, and share a drawing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// The node; of a link, the one that receives.
+    pub node: String,
+    /// Of what, e.g. `offset of the realtime clock`, `time of an fsync`, `packets lost`.
+    pub what: String,
+    /// `s`, `ms`, `%`.
+    pub unit: String,
+    /// What was read.
+    pub seen: f64,
+    /// What it was to be, as long as the fault is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<f64>,
 }
 
 /// One step of one fault.
@@ -64,6 +92,9 @@ pub struct FaultEvent {
     /// What it does to its targets. Histories of earlier versions don't say; see [`FaultEvent::restarts`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,
+    /// Whether the run does without it where it can't be done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// Which step.
     pub step: FaultStep,
     /// The nodes that it is about.
@@ -73,6 +104,9 @@ pub struct FaultEvent {
     /// For a person: what was done or seen, or why not.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// The numbers that it rests on, where a kind has any to draw.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<Measurement>,
     /// For a machine: parameters, reachability matrix, process states, packet counters, milliseconds.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub evidence: Value,
@@ -83,9 +117,15 @@ impl FaultEvent {
     /// the kinds `kill` and `restart` that did so.
     pub fn restarts(&self, f: &str) -> bool {
         match self.effect {
-            Some(effect) => effect == Effect::Restarts,
+            Some(Effect::Restarts | Effect::Loses | Effect::Damages) => true,
+            Some(Effect::Cuts | Effect::Stops | Effect::Skews | Effect::Slows) => false,
             None => matches!(f, "kill" | "restart"),
         }
+    }
+
+    /// Whether what it did to its targets is there still when the fault has ended.
+    pub fn stays(&self) -> bool {
+        self.effect == Some(Effect::Damages)
     }
 }
 

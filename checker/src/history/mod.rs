@@ -31,7 +31,7 @@ pub(crate) use builder::{Builder, Raw, contradicts};
 pub use compact::{Datum, History, NEVER, Row, Times};
 pub use error::HistoryError;
 pub use event::{Attempt, Event, EventType, MISMATCH, Process};
-pub use fault::{Effect, FaultEvent, FaultStep, StepResult, bit};
+pub use fault::{Effect, FaultEvent, FaultStep, Measurement, StepResult, bit};
 pub use note::{
     Content, Contents, Entry, FinalOps, HarnessFailure, Member, Note, PhaseNote, Recovery, RunNote,
 };

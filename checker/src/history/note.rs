@@ -10,6 +10,7 @@
 //! {"process":"nemesis","type":"info","f":"contents","value":{"members":[
 //!   {"node":"n1","applied":912,"keys":{"k1":{"revision":801,"value":55}}},
 //!   {"node":"n3","error":"connection refused"}]}}
+//! {"process":"nemesis","type":"info","f":"diverged","value":{"split-cas":3}}
 //! {"process":"nemesis","type":"info","f":"interrupted","value":{}}
 //! {"process":"nemesis","type":"info","f":"harness-failure","value":{"what":"agent died"}}
 //! ```
@@ -35,6 +36,8 @@ pub enum Note {
     FinalOps(FinalOps),
     /// What each member holds once nobody writes any more.
     Contents(Contents),
+    /// By defect that was switched on, how often it made a difference at any node, as far as nodes were asked in time.
+    Diverged(BTreeMap<String, u64>),
     /// A signal ended the run.
     Interrupted {},
     /// The harness could not go on.
@@ -53,6 +56,7 @@ impl Note {
             "recovered" => Note::Recovered(of(value)?),
             "final-ops" => Note::FinalOps(of(value)?),
             "contents" => Note::Contents(of(value)?),
+            "diverged" => Note::Diverged(of(value)?),
             "interrupted" => Note::Interrupted {},
             "harness-failure" => Note::HarnessFailure(of(value)?),
             _ => return None,
@@ -84,6 +88,9 @@ pub struct RunNote {
     /// When it began, RFC 3339, UTC.
     #[serde(default)]
     pub started: String,
+    /// How its clients behave, in sentences: what they try again, and what counts as proof.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<String>,
 }
 
 /// Which part begins: `warm-up`, `faults`, `recovery`, `final-reads`, `contents`, `end`.
@@ -203,6 +210,7 @@ mod tests {
                 "final-ops",
             ),
             (Note::Contents(Contents::default()), "contents"),
+            (Note::Diverged([("split-cas".to_owned(), 3)].into()), "diverged"),
             (Note::Interrupted {}, "interrupted"),
             (Note::HarnessFailure(failure), "harness-failure"),
         ] {

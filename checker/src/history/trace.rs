@@ -3,7 +3,7 @@
 //! ```text
 //! Event, Event, Event … ──▶ operations   invocation and completion, outcome, attempts, token
 //!                           faults       by number: kind, what it does to its targets, each step with its time
-//!                           notes        run, phases, recovered, final operations, contents, interrupted, failure
+//!                           notes        run, phases, recovered, final operations, contents, diverged, interrupted, failure
 //! nodes/*/probes.jsonl  ──▶ statuses     what each node said of itself
 //! ```
 //!
@@ -98,6 +98,12 @@ impl FaultTrace {
         bit((self.steps.iter()).map(|step| (step.event.step, step.event.result, step.event.detail.as_str())))
     }
 
+    /// Whether it was left out, and the run does without it: an optional fault that could not be done.
+    pub fn is_left_out(&self) -> bool {
+        let prepared = self.step(FaultStep::Prepare);
+        prepared.is_some_and(|step| step.event.optional && step.event.result == StepResult::Skipped)
+    }
+
     /// Whether it is proven to be healed; if not, why not.
     pub fn healed(&self) -> Result<(), String> {
         match self.step(FaultStep::VerifyHealed) {
@@ -144,6 +150,8 @@ pub struct Trace<'a> {
     pub final_ops: Option<FinalOps>,
     /// What each member held at the end.
     pub contents: Option<Contents>,
+    /// By defect that was switched on, how often it made a difference.
+    pub diverged: BTreeMap<String, u64>,
     /// A signal ended the run.
     pub interrupted: bool,
     /// Why the harness could not go on: the first reason.
@@ -207,6 +215,7 @@ impl<'a> Trace<'a> {
             Note::Recovered(recovery) => self.recovered = Some(recovery),
             Note::FinalOps(final_ops) => self.final_ops = Some(final_ops),
             Note::Contents(contents) => self.contents = Some(contents),
+            Note::Diverged(diverged) => self.diverged = diverged,
             Note::Interrupted {} => self.interrupted = true,
             Note::HarnessFailure(failure) => {
                 self.harness_failure.get_or_insert(failure.what);

@@ -19,6 +19,8 @@ pub struct Looked {
     pub holds: bool,
     /// It was [decided](Shortcuts::decide) without search.
     pub decided: bool,
+    /// It holds a [contradiction](Shortcuts::contradiction) that can be told without search.
+    pub contradicted: bool,
     /// It was [divided](Shortcuts::divide).
     pub divided: bool,
     /// It was [resolved](Shortcuts::resolve) to another part.
@@ -94,6 +96,7 @@ pub fn check_part<M: Model>(
         return wrong("resolve", format!("that of {part:#?} differs"), &resolved);
     }
     looked.decided = decided(model, &resolved, holds, random)?;
+    looked.contradicted = contradicted(model, &resolved, holds, random)?;
     own_search(model, &resolved, holds)?;
     // What becomes of a part while a witness is made small: reads lose writes, and so on.
     let some: Part<M::Op> = resolved.iter().filter(|_| random.percent(60)).cloned().collect();
@@ -189,20 +192,7 @@ fn divided<M: Model>(
 fn decided<M: Model>(model: &M, part: &Part<M::Op>, holds: bool, random: &mut Random) -> Result<bool, Wrong> {
     match model.shortcuts().decide(part) {
         Some(Decision::Core(core)) => {
-            if holds {
-                return wrong("decide", format!("{core:?} is possible"), part);
-            }
-            for percent in [0, 30, 60] {
-                let kept = |at: u32, random: &mut Random| core.contains(&at) || random.percent(percent);
-                let more: Part<M::Op> = (part.iter().zip(0..))
-                    .filter(|(_, at)| kept(*at, random))
-                    .map(|(operation, _)| operation.clone())
-                    .collect();
-                if brute_force(model, &more) {
-                    let what = format!("the core {core:?} is possible with others: {more:#?}");
-                    return wrong("decide", what, part);
-                }
-            }
+            is_core("decide", model, part, holds, &core, random)?;
             Ok(true)
         }
         Some(found) => {
@@ -216,6 +206,46 @@ fn decided<M: Model>(model: &M, part: &Part<M::Op>, holds: bool, random: &mut Ra
         }
         None => Ok(false),
     }
+}
+
+/// What is said to be a contradiction is one.
+fn contradicted<M: Model>(
+    model: &M,
+    part: &Part<M::Op>,
+    holds: bool,
+    random: &mut Random,
+) -> Result<bool, Wrong> {
+    let Some(core) = model.shortcuts().contradiction(part) else {
+        return Ok(false);
+    };
+    is_core("contradiction", model, part, holds, &core, random)?;
+    Ok(true)
+}
+
+/// A core is impossible whatever else happens.
+fn is_core<M: Model>(
+    judge: &'static str,
+    model: &M,
+    part: &Part<M::Op>,
+    holds: bool,
+    core: &[u32],
+    random: &mut Random,
+) -> Result<(), Wrong> {
+    if holds {
+        return wrong(judge, format!("{core:?} is possible"), part);
+    }
+    for percent in [0, 30, 60] {
+        let kept = |at: u32, random: &mut Random| core.contains(&at) || random.percent(percent);
+        let more: Part<M::Op> = (part.iter().zip(0..))
+            .filter(|(_, at)| kept(*at, random))
+            .map(|(operation, _)| operation.clone())
+            .collect();
+        if brute_force(model, &more) {
+            let what = format!("the core {core:?} is possible with others: {more:#?}");
+            return wrong(judge, what, part);
+        }
+    }
+    Ok(())
 }
 
 /// What a model's own search says is true, and its core is one.

@@ -114,9 +114,14 @@ pub trait Model: Sized + Sync {
         call.key
     }
 
-    /// Whether an order (positions in the part) that is possible state by state is so value by value too. For models
-    /// whose states are less than what the object holds, e.g. its fingerprint: two states may then be equal that should
-    /// not be.
+    /// Whether the operation compares what it found with a state that is less than what the object holds, e.g. its
+    /// fingerprint: two states may then be equal that should not be.
+    fn sees_fingerprint(&self, _op: &Self::Op) -> bool {
+        false
+    }
+
+    /// Whether an order (positions in the part) that is possible state by state is so value by value too. Asked if some
+    /// operation [sees a fingerprint](Model::sees_fingerprint).
     fn holds_exactly(&self, _part: &[Operation<Self::Op>], _order: &[u32], _values: &Values) -> bool {
         true
     }

@@ -54,6 +54,12 @@ pub trait Shortcuts<Op> {
         None
     }
 
+    /// Positions of operations of a part that are impossible together whatever else there was, where some can be found
+    /// without search. Asked of parts that a search found impossible, to tell why by few operations.
+    fn contradiction(&self, _part: &[Operation<Op>]) -> Option<Vec<u32>> {
+        None
+    }
+
     /// What some operations of a part that [`decide`](Shortcuts::decide) decided say about a smaller object of their
     /// own, e.g. reads of a whole set about the elements that are added among them. If the part is linearizable, so
     /// must this be.

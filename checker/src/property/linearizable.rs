@@ -2,8 +2,9 @@
 
 use crate::consistency;
 use crate::history::{History, Trace};
+use crate::limits::Limits;
 use crate::linearizability;
-use crate::model::CheckError;
+use crate::model::{CheckError, Model};
 use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
 use crate::verdict::{PropertyVerdict, Verdict};
 
@@ -31,7 +32,30 @@ impl Property for Linearizable {
     }
 }
 
-/// The same of a history in columns, which is all that this property needs. It is an error if there is no such model, or
+/// Whether a model of a user's own explains a run, for a property of a user's own.
+pub fn judge_model<M: Model>(
+    about: &About,
+    model: &M,
+    trace: &Trace<'_>,
+    settings: &Settings<'_>,
+) -> PropertyVerdict {
+    let limits = Limits {
+        budget: settings.budget,
+        elapsed: settings.elapsed,
+    };
+    let judged = History::from_events(trace.events)
+        .map_err(CheckError::from)
+        .and_then(|history| linearizability::check_model(model, &history, limits));
+    match judged {
+        Ok(verdict) => PropertyVerdict {
+            property: about.name.to_owned(),
+            ..verdict
+        },
+        Err(error) => about.inconclusive(error.to_string(), String::new()),
+    }
+}
+
+/// What this property finds in a history in columns, which is all that this property needs. It is an error if there is no such model, or
 /// if it does not know the operations.
 pub fn judge_history(history: &History, settings: &Settings<'_>) -> Result<PropertyVerdict, CheckError> {
     let &Settings {

@@ -9,6 +9,7 @@ mod applied_never_goes_back;
 mod circumstances;
 mod claim;
 mod converged;
+mod delivery;
 pub mod linearizable;
 mod mutual_exclusion;
 mod nothing_lost;
@@ -20,6 +21,8 @@ mod terms_never_go_back;
 
 pub use self::claim::{About, Property, PropertyKind, Settings, Source};
 
+use std::sync::OnceLock;
+
 use crate::history::Trace;
 use crate::verdict::{PropertyVerdict, Verdict};
 
@@ -28,6 +31,9 @@ pub const PROPERTIES: &[&dyn Property] = &[
     &linearizable::Linearizable,
     &nothing_lost::NothingLost,
     &mutual_exclusion::MutualExclusion,
+    &delivery::AT_MOST_ONCE,
+    &delivery::AT_LEAST_ONCE,
+    &delivery::EXACTLY_ONCE,
     &converged::Converged,
     &one_leader_per_term::OneLeaderPerTerm,
     &terms_never_go_back::TermsNeverGoBack,
@@ -35,19 +41,56 @@ pub const PROPERTIES: &[&dyn Property] = &[
     &recovers::Recovers,
 ];
 
-/// There is no such property.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no property `{name}`; use one of {}", names())]
-pub struct UnknownProperty {
-    name: String,
+/// Those that a program [brought along](add).
+static ADDED: OnceLock<Vec<&'static dyn Property>> = OnceLock::new();
+
+/// Lets a program of its own claim these, as if they were in the table. Once, before anything is read or judged: later ones
+/// are left out, and that is `false`.
+pub fn add(properties: Vec<&'static dyn Property>) -> bool {
+    ADDED.set(properties).is_ok()
 }
 
-/// The property of this name.
+/// Those of the table, and those that were added.
+pub fn all() -> impl Iterator<Item = &'static dyn Property> {
+    let added = ADDED.get().map(Vec::as_slice).unwrap_or_default();
+    PROPERTIES.iter().chain(added).copied()
+}
+
+/// There is no such property.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownProperty {
+    /// None of this name.
+    #[error("there is no property `{name}`; use one of {}", names())]
+    Name {
+        /// What was asked for.
+        name: String,
+    },
+    /// None with these parameters.
+    #[error("property `{name}`: {reason}")]
+    Parameters {
+        /// What was asked for.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The property of this name; parameters stand behind a colon, `exactly-once:order=key,until=delivered`.
 pub fn named(name: &str) -> Result<&'static dyn Property, UnknownProperty> {
-    let found = PROPERTIES.iter().find(|property| property.about().name == name);
-    found.copied().ok_or_else(|| UnknownProperty {
-        name: crate::history::shortened(name),
-    })
+    if let Some(found) = all().find(|property| property.about().name == name) {
+        return Ok(found);
+    }
+    let shown = crate::history::shortened(name);
+    let (plain, parameters) = name.split_once(':').unwrap_or((name, ""));
+    match delivery::with(plain, parameters) {
+        Some(found) => found.map_err(|reason| UnknownProperty::Parameters { name: shown, reason }),
+        None => Err(UnknownProperty::Name { name: shown }),
+    }
+}
+
+/// Name of a property without its parameters, as a workload names what it can show.
+pub fn plain_name(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(plain, _)| plain)
 }
 
 /// Judges a property, and says of a violation when and where it happened, and which faults were in force.
@@ -60,9 +103,7 @@ pub fn judge(property: &dyn Property, trace: &Trace<'_>, settings: &Settings<'_>
 }
 
 fn names() -> String {
-    let names = PROPERTIES
-        .iter()
-        .map(|property| format!("`{}`", property.about().name));
+    let names = all().map(|property| format!("`{}`", property.about().name));
     names.collect::<Vec<_>>().join(", ")
 }
 

@@ -33,7 +33,7 @@ fn recovers(trace: &Trace<'_>) -> PropertyVerdict {
     let steps =
         (trace.faults.iter()).flat_map(|(id, fault)| fault.steps.iter().map(move |step| (id, &step.event)));
     let unhealed = steps
-        .filter(|(_, step)| step.step == FaultStep::VerifyHealed && step.result == StepResult::Indeterminate)
+        .filter(|(_, step)| step.step == FaultStep::VerifyHealed && step.result != StepResult::Installed)
         .map(|(id, step)| format!("fault {id} may still be in force: {}", step.detail))
         .next();
     if let Some(reason) = unhealed {

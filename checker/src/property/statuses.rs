@@ -146,7 +146,8 @@ impl Restarts {
         restarts
     }
 
-    /// From its preparation, since steps are noted when they are done, to the proof that it is healed.
+    /// From its preparation, since steps are noted when they are done, to the proof that it is healed; to the end of the run where
+    /// it can't be: a program may find damage to its data at any time, and begin anew over it.
     fn add(&mut self, fault: &FaultTrace, end: u64) {
         let mut open: Option<(u64, Vec<String>)> = None;
         for step in fault.steps.iter().filter(|step| step.event.restarts(&fault.kind)) {
@@ -157,7 +158,7 @@ impl Restarts {
                         targets.extend(step.event.targets.iter().cloned());
                     }
                 }
-                FaultStep::VerifyHealed => self.close(open.take(), step.time),
+                FaultStep::VerifyHealed if !step.event.stays() => self.close(open.take(), step.time),
                 _ => {}
             }
         }
@@ -176,7 +177,7 @@ impl Restarts {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, json};
+    use serde_json::{Map, Value, json};
 
     use super::*;
     use crate::history::{Event, EventType, Process};
@@ -286,5 +287,41 @@ mod tests {
         assert_eq!(of(&[event(1, "partition", "prepare")]), Restarts::default());
         // A run that was cut off in the middle.
         assert_eq!(of(&history[..2]).spans[0], ("n1".to_owned(), 10, 20));
+    }
+
+    #[test]
+    fn what_is_lost_is_over_with_the_fault_and_what_is_damaged_is_not() {
+        let event = |index: u64, f: &str, value: Value| Event {
+            index,
+            time: index * 10,
+            process: Process::Nemesis,
+            kind: EventType::Info,
+            f: f.to_owned(),
+            key: None,
+            value,
+            node: None,
+            attempts: Vec::new(),
+            error: None,
+            extra: Map::new(),
+        };
+        let of = |effect: &str| {
+            let step = |step: &str| json!({"id": 1, "effect": effect, "step": step, "targets": ["n1"], "result": "installed"});
+            let mut history: Vec<Event> = (1..)
+                .zip(["prepare", "inject", "verify", "verify-healed"])
+                .map(|(index, name)| event(index, "bit-rot", step(name)))
+                .collect();
+            history.push(event(9, "partition", json!({"id": 2, "effect": "cuts", "step": "prepare", "targets": ["n2"], "result": "installed"})));
+            Restarts::of(&Trace::new(&history, Series::new())).spans
+        };
+        assert_eq!(
+            of("restarts"),
+            [("n1".to_owned(), 10, 40), ("n1".to_owned(), 10, 40)]
+        );
+        assert_eq!(of("loses"), of("restarts"));
+        assert_eq!(
+            of("damages"),
+            [("n1".to_owned(), 10, 90), ("n1".to_owned(), 10, 90)]
+        );
+        assert_eq!(of("skews"), []);
     }
 }

@@ -5,9 +5,13 @@
 //! contents     what each member holds, side by side          converged
 //! statuses     what nodes said of themselves over time       one-leader-per-term, terms-never-go-back, recovers …
 //! tenures      who counted on a lock, and for how long        mutual-exclusion
+//! messages     what is wrong, how often, and single lives     at-most-once, at-least-once, exactly-once
 //! ```
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::history::Entry;
 
@@ -25,6 +29,8 @@ pub enum Proof {
     Statuses(StatusesProof),
     /// Spans of time in which processes counted on one lock.
     Tenures(TenuresProof),
+    /// Messages that were lost, came twice, or came as they ought not to.
+    Messages(MessagesProof),
 }
 
 /// What members hold of the keys in which they differ.
@@ -112,11 +118,67 @@ pub struct TenureProof {
     pub released: bool,
 }
 
+/// What is wrong with the delivery of messages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MessagesProof {
+    /// Every anomaly that breaks the promise.
+    pub anomalies: Vec<AnomalyProof>,
+    /// The first message of each.
+    pub lives: Vec<LifeProof>,
+}
+
+/// One kind of anomaly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AnomalyProof {
+    /// Its name, e.g. `duplicate-delivery`.
+    pub name: String,
+    /// How often it was found.
+    pub count: u64,
+    /// How often with which likely cause.
+    pub causes: BTreeMap<String, u64>,
+}
+
+/// What happened to one message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LifeProof {
+    /// The message; `null` where it is no single one.
+    pub message: Value,
+    /// The queue, partition or object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Value>,
+    /// What is wrong with it.
+    pub anomaly: String,
+    /// What that may have come from.
+    pub cause: String,
+    /// What is wrong, in a sentence.
+    pub sentence: String,
+    /// In the order of the operations, each attempt before the end of its operation.
+    pub moments: Vec<MomentProof>,
+}
+
+/// One thing that happened to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MomentProof {
+    /// Nanoseconds since the run began.
+    pub time: u64,
+    /// Who asked.
+    pub process: u64,
+    /// The node that was asked, or that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// What was done, and how it ended.
+    pub what: String,
+}
+
 impl Proof {
     /// The first and the last moment that it is about, where it is about moments.
     pub(crate) fn moments(&self) -> Option<(u64, u64)> {
         match self {
-            Proof::Operations | Proof::Contents(_) => None,
+            Proof::Operations | Proof::Contents(_) | Proof::Messages(_) => None,
             Proof::Statuses(proof) => {
                 let telling = || proof.spans.iter().filter(|span| span.contradicts);
                 let from = telling().map(|span| span.from).min()?;
@@ -132,7 +194,7 @@ impl Proof {
     /// The nodes that contradict each other, where the proof names any.
     pub(crate) fn nodes(&self) -> Vec<&str> {
         match self {
-            Proof::Operations => Vec::new(),
+            Proof::Operations | Proof::Messages(_) => Vec::new(),
             Proof::Contents(proof) => (proof.members.iter())
                 .filter(|member| member.error.is_none())
                 .map(|member| member.node.as_str())

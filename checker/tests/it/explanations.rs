@@ -1,6 +1,6 @@
 //! What a violated history is shown by: few operations, the right reason, and how far it could be explained.
 
-use duress_checker::verdict::{Reached, Verdict, Witness};
+use duress_checker::verdict::{Reached, Verdict, Witness, WitnessOp};
 use serde_json::{Value, json};
 
 use crate::front_door::judge;
@@ -203,6 +203,44 @@ fn a_value_that_was_brought_in_long_before_is_called_stale() {
 }
 
 /// What is about reads of a whole set is no proof where elements are removed: who removed them may be left out.
+/// What a compare-and-set brought in is told with it and with what it found, whoever decides: alone, the read would be of
+/// what nobody wrote.
+#[test]
+fn a_value_that_a_cas_brought_in_is_shown_with_the_cas() {
+    let stale = |before: &[[Step; 2]]| {
+        let steps = [
+            done(0, "write", json!(1), json!(1)),
+            done(0, "cas", json!([1, 2]), json!([1, 2])),
+            done(1, "write", json!(3), json!(3)),
+            done(2, "read", json!(null), json!(2)),
+        ];
+        witness("cas-register", &[before, &steps].concat().concat())
+    };
+    let shown = |witness: &Witness| -> Vec<(String, Value)> {
+        let show = |op: &WitnessOp| (op.f.clone(), op.value.clone());
+        witness.operations.iter().map(show).collect()
+    };
+    let told = "read of \"x\" returned 2 after the write of 3 had been acknowledged";
+    let direct = stale(&[]);
+    assert_eq!(direct.summary, told);
+    assert_eq!(
+        shown(&direct),
+        [
+            ("write".to_owned(), json!(1)),
+            ("cas".to_owned(), json!([1, 2])),
+            ("write".to_owned(), json!(3)),
+            ("read".to_owned(), json!(null)),
+        ]
+    );
+    // Written twice: 9, which is nobody's business here, and then 1, so that only a search can tell.
+    for (before, count) in [([9, 9], 4), ([1, 9], 5)] {
+        let written = before.map(|value| done(3, "write", json!(value), json!(value)));
+        let searched = stale(&written);
+        assert_eq!(searched.summary, told, "{before:?}");
+        assert_eq!(searched.operations.len(), count, "{before:?}: {searched:?}");
+    }
+}
+
 #[test]
 fn an_element_that_was_removed_is_not_called_lost() {
     let mut steps = done(0, "add", json!(1), json!(1)).to_vec();

@@ -3,6 +3,7 @@
 mod against_brute_force;
 mod certificates;
 mod consistency;
+mod delivery;
 mod explanations;
 mod fast_paths;
 mod foundations;

@@ -11,11 +11,17 @@
 //! assert_eq!(defect.name(), "split-cas");
 //! assert!(defect.what().contains("compares"));
 //! ```
+//!
+//! Each has a *marker* in `/status`: how often since its start the node has done what a correct one would not have done,
+//! `"diverged":{"split-cas":3}`. So a run in which a defect was never triggered is told from one in which it was, and went unseen.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,11 +43,19 @@ pub enum Defect {
     DoubleApply,
     /// An installed snapshot is merged into the state instead of replacing it.
     ReviveDeleted,
+    /// Records of the log are taken as they are read, whatever their checksums say.
+    NoChecksum,
+    /// A write or sync of the log that failed counts as done.
+    IgnoresEio,
+    /// A lock is taken from its holder by the clock of the wall, which can be set.
+    TrustsWallClockTtl,
+    /// What a crash left of a record stays in the log, and later records go behind it.
+    TornLogTail,
 }
 
 impl Defect {
     /// Every defect, in the order of the documentation.
-    pub const ALL: [Defect; 8] = [
+    pub const ALL: [Defect; 12] = [
         Defect::StaleRead,
         Defect::AckBeforeQuorum,
         Defect::AckBeforeSync,
@@ -50,6 +64,10 @@ impl Defect {
         Defect::LostOnCompaction,
         Defect::DoubleApply,
         Defect::ReviveDeleted,
+        Defect::NoChecksum,
+        Defect::IgnoresEio,
+        Defect::TrustsWallClockTtl,
+        Defect::TornLogTail,
     ];
 
     /// The name on the command line, e.g. `ack-before-sync`.
@@ -63,6 +81,10 @@ impl Defect {
             Defect::LostOnCompaction => "lost-on-compaction",
             Defect::DoubleApply => "double-apply",
             Defect::ReviveDeleted => "revive-deleted",
+            Defect::NoChecksum => "no-checksum",
+            Defect::IgnoresEio => "ignores-eio",
+            Defect::TrustsWallClockTtl => "trusts-wall-clock-ttl",
+            Defect::TornLogTail => "torn-log-tail",
         }
     }
 
@@ -93,6 +115,16 @@ impl Defect {
             Defect::ReviveDeleted => {
                 "installing a snapshot adds its keys to the state and keeps the keys that it no longer has"
             }
+            Defect::NoChecksum => {
+                "log records are taken as they are read; one that can't be parsed counts as one that does nothing"
+            }
+            Defect::IgnoresEio => "a write or sync of the log that fails is taken for done",
+            Defect::TrustsWallClockTtl => {
+                "the leader ends the lease of a lock when CLOCK_REALTIME says so, and that can be set ahead"
+            }
+            Defect::TornLogTail => {
+                "at start the log is read up to the first bad record, which stays where it is: new ones go behind it"
+            }
         }
     }
 
@@ -115,6 +147,10 @@ impl Defect {
             Defect::ReviveDeleted => {
                 "a follower cut off until its log is compacted away, under deletes, which later leads"
             }
+            Defect::NoChecksum => "bit-rot in the log of a node that then restarts, and later leads",
+            Defect::IgnoresEio => "disk-error at one node after the other, and their kill",
+            Defect::TrustsWallClockTtl => "clock-jump ahead of a leader while locks are held",
+            Defect::TornLogTail => "torn-write at one node after the other, writes, and their kill",
         }
     }
 
@@ -122,11 +158,15 @@ impl Defect {
     pub const fn breaks(self) -> &'static str {
         match self {
             Defect::StaleRead | Defect::LeaseByWallclock => "linearizable (stale reads)",
-            Defect::AckBeforeQuorum | Defect::AckBeforeSync => "durability: acknowledged writes are lost",
+            Defect::AckBeforeQuorum | Defect::AckBeforeSync | Defect::IgnoresEio | Defect::TornLogTail => {
+                "durability: acknowledged writes are lost"
+            }
             Defect::SplitCas => "linearizable (lost updates)",
             Defect::LostOnCompaction => "durability: acknowledged writes are lost, replicas diverge",
             Defect::DoubleApply => "exactly-once",
             Defect::ReviveDeleted => "linearizable (deleted values return), replicas diverge",
+            Defect::NoChecksum => "linearizable (values that nobody wrote, lost writes), replicas diverge",
+            Defect::TrustsWallClockTtl => "mutual-exclusion",
         }
     }
 }
@@ -156,27 +196,49 @@ impl FromStr for Defect {
     }
 }
 
-/// The defects that are switched on in one node.
+/// The defects that are switched on in one node, and how often each has made a difference. Clones share the counts.
 #[derive(Clone, Debug, Default)]
-pub struct Defects(Vec<Defect>);
+pub struct Defects {
+    on: Vec<Defect>,
+    times: Arc<[AtomicU64; Defect::ALL.len()]>,
+}
 
 impl Defects {
     /// These defects, each once.
     pub fn new(defects: impl IntoIterator<Item = Defect>) -> Self {
-        let mut defects: Vec<_> = defects.into_iter().collect();
-        defects.sort();
-        defects.dedup();
-        Self(defects)
+        let mut on: Vec<_> = defects.into_iter().collect();
+        on.sort();
+        on.dedup();
+        Self {
+            on,
+            times: Arc::default(),
+        }
     }
 
     /// Whether `defect` is switched on.
     pub fn has(&self, defect: Defect) -> bool {
-        self.0.contains(&defect)
+        self.on.contains(&defect)
+    }
+
+    /// Notes that the node has just done, for `defect`, what a correct one would not have done.
+    pub fn diverged(&self, defect: Defect) {
+        self.times[defect as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has, since the node started.
+    pub fn times(&self, defect: Defect) -> u64 {
+        self.times[defect as usize].load(Ordering::Relaxed)
     }
 
     /// The names, in the order of [`Defect::ALL`].
     pub fn names(&self) -> Vec<&'static str> {
-        self.0.iter().map(|defect| defect.name()).collect()
+        self.on.iter().map(|defect| defect.name()).collect()
+    }
+
+    /// How often each that is switched on has made a difference, by name: `{"stale-read":3}`.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let count = |defect: &Defect| (defect.name().to_owned(), self.times(*defect).into());
+        self.on.iter().map(count).collect()
     }
 }
 

@@ -20,7 +20,17 @@ pub enum SpecimenError {
         /// The path or address.
         path: PathBuf,
         /// Why not.
-        source: Box<redb::Error>,
+        source: io::Error,
+    },
+    /// Neither copy of what the node has voted can be read.
+    #[error(
+        "find out how it has voted: {} and its copy are damaged, and a node that votes twice in a term can bring about two leaders; \
+         remove the node from the cluster, and add it again with an empty --data",
+        path.display()
+    )]
+    VoteLost {
+        /// One of the two.
+        path: PathBuf,
     },
     /// The data directory belongs to another node.
     #[error("use data directory {}: it belongs to node {owner}; choose another with --data", path.display())]

@@ -31,6 +31,8 @@ pub fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/kv/{key}", get(read).put(put).delete(delete))
         .route("/kv/{key}/cas", post(cas))
+        .route("/locks/{lock}/acquire", post(acquire))
+        .route("/locks/{lock}/release", post(release))
         .route("/status", get(async |State(node): Node| Json(node.status())))
         .route("/members", post(members))
         .route("/raft/{id}/append", post(append))
@@ -164,8 +166,49 @@ async fn write(node: &Service, op: Op, sender: Sender) -> Result<Value, Refusal>
     match node.write(op, sender.token()?).await? {
         Reply::Written(index) => Ok(json!({ "index": index })),
         Reply::Cas { swapped, index } => Ok(json!({ "swapped": swapped, "index": index })),
+        Reply::Lock { done, index } => Ok(json!({ "done": done, "index": index })),
         Reply::StaleSeq { last } => Err(Refusal::StaleSeq(last)),
     }
+}
+
+#[derive(Deserialize)]
+struct AcquireBody {
+    owner: Scalar,
+    ttl_ms: u64,
+    #[serde(flatten)]
+    sender: Sender,
+}
+
+async fn acquire(State(node): Node, Path(lock): Path<String>, body: Bytes) -> Response {
+    admit(&node, async {
+        let body: AcquireBody = parse(&body)?;
+        let op = Op::Acquire {
+            lock,
+            owner: body.owner,
+            ttl_ms: body.ttl_ms,
+        };
+        write(&node, op, body.sender).await
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+struct ReleaseBody {
+    owner: Scalar,
+    #[serde(flatten)]
+    sender: Sender,
+}
+
+async fn release(State(node): Node, Path(lock): Path<String>, body: Bytes) -> Response {
+    admit(&node, async {
+        let body: ReleaseBody = parse(&body)?;
+        let op = Op::Release {
+            lock,
+            owner: body.owner,
+        };
+        write(&node, op, body.sender).await
+    })
+    .await
 }
 
 async fn members(State(node): Node, body: Bytes) -> Response {
@@ -216,6 +259,9 @@ async fn vote(State(node): Node, Path(id): Path<NodeId>, body: Bytes) -> Respons
         let request: openraft::raft::VoteRequest<NodeId> =
             serde_json::from_slice(&body).map_err(|error| error.to_string())?;
         let vote = request.vote;
+        if node.is_recovering() {
+            return Err("part of the log is lost, and not yet back: no vote".to_owned());
+        }
         let answer = node.raft.vote(request).await.map_err(|error| error.to_string())?;
         if answer.vote_granted {
             // Before the candidate can know: from here on this node answers no read by its lease.

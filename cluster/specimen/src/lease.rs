@@ -29,32 +29,18 @@ const SHARE: f64 = 0.8;
 /// Which leadership an acknowledgement is for: term and leader.
 type Leadership = (u64, NodeId);
 
-/// Which clock the lease is counted on.
-#[derive(Debug)]
-enum Clock {
-    Monotonic(Instant),
-    Wall,
-}
-
-impl Clock {
-    fn now(&self) -> Duration {
-        match self {
-            Clock::Monotonic(start) => start.elapsed(),
-            Clock::Wall => SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default(),
-        }
-    }
-}
-
-/// A moment on the clock of the lease.
+/// A moment on the clock of the lease; with the defect, also on the one that it should be counted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(Duration);
+pub struct Moment {
+    counted: Duration,
+    monotonic: Duration,
+}
 
 /// What the followers have promised this node.
 #[derive(Debug)]
 pub struct Lease {
-    clock: Clock,
+    start: Instant,
+    defects: Defects,
     length: Duration,
     promises: Mutex<Promises>,
 }
@@ -70,12 +56,9 @@ struct Promises {
 impl Lease {
     /// A lease on followers that promise to wait for `election_max`.
     pub fn new(election_max: Duration, defects: &Defects) -> Self {
-        let clock = match defects.has(Defect::LeaseByWallclock) {
-            true => Clock::Wall,
-            false => Clock::Monotonic(Instant::now()),
-        };
         Self {
-            clock,
+            start: Instant::now(),
+            defects: defects.clone(),
             length: election_max.mul_f64(SHARE),
             promises: Mutex::default(),
         }
@@ -83,7 +66,14 @@ impl Lease {
 
     /// To be taken before a request is sent.
     pub fn now(&self) -> Moment {
-        Moment(self.clock.now())
+        let monotonic = self.start.elapsed();
+        let counted = match self.defects.has(Defect::LeaseByWallclock) {
+            true => SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default(),
+            false => monotonic,
+        };
+        Moment { counted, monotonic }
     }
 
     /// `follower` accepted what the leader of `vote` sent at `sent`.
@@ -111,16 +101,22 @@ impl Lease {
             return false;
         }
         let now = self.now();
-        let fresh = |node: &NodeId| {
-            *node == me
-                || promises
-                    .sent
-                    .get(node)
-                    .is_some_and(|(of, sent)| *of == leadership && now.0 < sent.0 + self.length)
+        let held = |clock: fn(&Moment) -> Duration| {
+            let fresh = |node: &NodeId| {
+                *node == me
+                    || promises.sent.get(node).is_some_and(|(of, sent)| {
+                        *of == leadership && clock(&now) < clock(sent) + self.length
+                    })
+            };
+            configs
+                .iter()
+                .all(|voters| voters.iter().filter(|node| fresh(node)).count() * 2 > voters.len())
         };
-        configs
-            .iter()
-            .all(|voters| voters.iter().filter(|node| fresh(node)).count() * 2 > voters.len())
+        let holds = held(|moment| moment.counted);
+        if holds && self.defects.has(Defect::LeaseByWallclock) && !held(|moment| moment.monotonic) {
+            self.defects.diverged(Defect::LeaseByWallclock);
+        }
+        holds
     }
 }
 
@@ -199,9 +195,8 @@ mod tests {
     #[test]
     fn the_defect_counts_on_the_clock_of_the_wall() {
         let wall = Lease::new(LONG, &Defects::new([Defect::LeaseByWallclock]));
-        assert!(matches!(wall.clock, Clock::Wall));
         assert!(
-            wall.now().0 > Duration::from_secs(1_600_000_000),
+            wall.now().counted > Duration::from_secs(1_600_000_000),
             "counts from 1970"
         );
     }

@@ -1,9 +1,8 @@
 //! The specimen: a replicated key-value store that ships with Duress, to be broken.
 //!
 //! Correct by default: linearizable, and exactly once for requests that carry a token, through partitions,
-//! kills, pauses and restarts. [`Defect`]s can be switched on one by one, to see whether a test finds them.
-//! Consensus is by openraft; log and snapshots are on disk by redb; clients and peers speak HTTP with JSON on
-//! one port. `docs/specimen.md` tells people how to run it.
+//! kills, pauses and restarts, and damage to what a minority has on disk. [`Defect`]s can be switched on one by one, to see whether a test finds them.
+//! Consensus is by openraft; every byte on disk has a checksum; clients and peers speak HTTP with JSON on one port. `docs/specimen.md` tells people how to run it.
 //!
 //! # What a client sees
 //!
@@ -12,6 +11,8 @@
 //! PUT    /kv/x       {"value":7,"client":"c3","seq":17}          200 {"index":124}
 //! DELETE /kv/x       {"client":"c3","seq":18}                    200 {"index":125}
 //! POST   /kv/x/cas   {"old":7,"new":8,"client":"c3","seq":19}    200 {"swapped":true,"index":126}
+//! POST   /locks/l/acquire   {"owner":3,"ttl_ms":2000}            200 {"done":true,"index":127}
+//! POST   /locks/l/release   {"owner":3}                          200 {"done":true,"index":128}
 //! POST   /members    {"voters":["n1","n2"],"learners":[],"addresses":{"n2":"10.77.0.12:8080"}}
 //! GET    /status     {"name":"n1","role":"leader","term":3,"commit":120,"applied":120,"ready":true,…}
 //! ```
@@ -23,8 +24,8 @@
 //! # Where things are
 //!
 //! ```text
-//! http ─▶ service ─▶ propose ─▶ openraft ─▶ log_store ─▶ log_file (batches; synced before acknowledged)
-//!            │   └─▶ read    ─▶    │   └──▶ machine     (state, snapshots)
+//! http ─▶ service ─▶ propose ─▶ openraft ─▶ log_store ─▶ log_file ─▶ wal (batches; synced before acknowledged), ledger (votes)
+//!            │   └─▶ read    ─▶    │   └──▶ machine ───▶ shelf (state, snapshots)
 //!            └─────▶ lease ◀── network ◀──▶ peers
 //! ```
 //!
@@ -36,20 +37,25 @@ pub mod defect;
 mod error;
 mod http;
 pub mod lease;
+pub mod ledger;
+mod locks;
 pub mod log_file;
 pub mod log_store;
 pub mod machine;
 mod members;
+mod memory;
 pub mod network;
 mod node;
 mod propose;
 mod read;
 pub mod refusal;
 mod service;
+pub mod shelf;
 pub mod state;
 #[cfg(test)]
 mod storage_tests;
 pub mod types;
+pub mod wal;
 
 pub use args::Args;
 pub use defect::{Defect, UnknownDefect};

@@ -18,7 +18,9 @@ use openraft::{Entry, EntryPayload, LogState, RaftLogReader, StorageIOError};
 use tokio::sync::oneshot;
 
 use crate::defect::Defects;
-use crate::log_file::{DurableSnapshot, Job, LogFile, Memory, lock};
+use crate::ledger::Ledger;
+use crate::log_file::{DurableSnapshot, Job, LogFile};
+use crate::memory::{Memory, lock};
 use crate::types::{LogPosition, NodeId, StorageError, TypeConfig, Vote};
 
 /// The log as the consensus sees it. Clones share one log.
@@ -27,13 +29,34 @@ pub struct LogStore {
     node: NodeId,
     memory: Arc<Mutex<Memory>>,
     jobs: mpsc::Sender<Job>,
+    /// The term up to which this node has forgotten what it may have acknowledged.
+    forgot: Option<u64>,
 }
 
 impl LogStore {
     /// Of this node's file. A thread of its own writes to it, until the last clone is gone.
-    pub fn start(file: LogFile, node: NodeId, snapshot: DurableSnapshot, defects: &Defects) -> Self {
-        let (memory, jobs) = file.start(snapshot, defects);
-        LogStore { node, memory, jobs }
+    pub fn start(
+        file: LogFile,
+        ledger: Ledger,
+        node: NodeId,
+        snapshot: DurableSnapshot,
+        defects: &Defects,
+    ) -> Self {
+        let forgot = ledger.forgot();
+        let (memory, jobs) = file.start(ledger, snapshot, defects);
+        LogStore {
+            node,
+            memory,
+            jobs,
+            forgot,
+        }
+    }
+
+    /// Whether this node has lost part of its log and does not have it back yet: it must not vote. See [`crate::ledger`].
+    pub fn is_recovering(&self) -> bool {
+        let last = lock(&self.memory).last();
+        self.forgot
+            .is_some_and(|term| last.is_none_or(|last| last.leader_id.term <= term))
     }
 
     /// The index up to which this node knows the log to be committed.
@@ -64,14 +87,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
         let memory = lock(&self.memory);
-        let last = memory
-            .entries
-            .last_key_value()
-            .map(|(_, entry)| entry.log_id)
-            .or(memory.purged);
         Ok(LogState {
             last_purged_log_id: memory.purged,
-            last_log_id: last,
+            last_log_id: memory.last(),
         })
     }
 
@@ -128,8 +146,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                     proposer.taken(index);
                     logged.push(proposer);
                 }
-                let bytes = serde_json::to_vec(&entry).map_err(|error| StorageIOError::write_logs(&error))?;
-                rows.push((index, bytes));
+                let payload =
+                    serde_json::to_vec(&entry.payload).map_err(|error| StorageIOError::write_logs(&error))?;
+                rows.push((entry.log_id, payload));
                 memory.entries.insert(index, entry);
             }
         }

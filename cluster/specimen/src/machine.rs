@@ -1,27 +1,22 @@
 //! The state machine as the consensus sees it: apply, snapshot, install.
 //!
-//! The state lives in memory. What survives is the last snapshot, in `snapshot.redb` (one table, two rows:
-//! `meta` says what it covers, `data` is [`State::encode`]), and the log after it, which is applied again at
-//! start. Both rows are written in one durable transaction, so a snapshot is there as a whole or not at all.
+//! The state lives in memory. What survives is the last snapshot ([`crate::shelf`]), whose data is [`State::encode`], and the log
+//! after it, which is applied again at start.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use openraft::storage::{RaftStateMachine, Snapshot};
 use openraft::{Entry, EntryPayload, RaftSnapshotBuilder, StorageIOError};
-use redb::{Database, ReadableDatabase, TableDefinition};
 
 use crate::SpecimenError;
 use crate::console::note;
 use crate::defect::{Defect, Defects};
-use crate::log_file::DurableSnapshot;
+use crate::shelf::Shelf;
 use crate::state::State;
 use crate::types::{
     LogPosition, Member, NodeId, Reply, SnapshotMeta, StorageError, StoredMembership, TypeConfig,
 };
-
-const SNAPSHOT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("snapshot");
 
 /// Replicas reach the threshold for a snapshot at the same entry. Each waits for its turn before it writes, so
 /// that not all of them sync their disks at once; what a snapshot holds is copied before.
@@ -47,27 +42,18 @@ pub struct Machine {
     node: NodeId,
 }
 
-/// Where the current snapshot is kept.
-struct Shelf {
-    path: PathBuf,
-    database: Database,
-    current: Mutex<Option<(SnapshotMeta, Arc<Vec<u8>>)>>,
-    durable: DurableSnapshot,
-}
-
 impl Machine {
-    /// Opens `snapshot.redb` under `directory`, or begins it, and restores the state that it holds.
-    pub fn open(
-        directory: &Path,
-        node: NodeId,
-        durable: DurableSnapshot,
-        defects: Defects,
-    ) -> Result<Self, SpecimenError> {
-        let path = directory.join("snapshot.redb");
-        let (shelf, replica) = Shelf::open(path.clone(), durable).map_err(|source| SpecimenError::Open {
-            path,
-            source: Box::new(source),
-        })?;
+    /// Begins with the state that the snapshot on the shelf holds, if there is one.
+    pub fn new(shelf: Shelf, node: NodeId, defects: Defects) -> Result<Self, SpecimenError> {
+        let mut replica = Replica::default();
+        if let Some((meta, data)) = shelf.current() {
+            replica.state = State::decode(&data).map_err(|source| SpecimenError::Open {
+                path: shelf.path(),
+                source: source.into(),
+            })?;
+            replica.applied = meta.last_log_id;
+            replica.membership = meta.last_membership;
+        }
         Ok(Self {
             replica: Arc::new(RwLock::new(replica)),
             shelf: Arc::new(shelf),
@@ -80,6 +66,11 @@ impl Machine {
     pub fn read(&self) -> RwLockReadGuard<'_, Replica> {
         // Nothing panics while writing it: see `State::apply`.
         self.replica.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The defects of this node, with their counts.
+    pub fn defects(&self) -> &Defects {
+        &self.defects
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Replica> {
@@ -113,7 +104,13 @@ impl RaftStateMachine<TypeConfig> for Machine {
                 EntryPayload::Normal(batch) if self.defects.has(Defect::DoubleApply) => batch
                     .commands
                     .iter()
-                    .map(|command| replica.state.run(index, &command.op))
+                    .map(|command| {
+                        let (reply, again) = replica.state.apply_again(index, command);
+                        if again {
+                            self.defects.diverged(Defect::DoubleApply);
+                        }
+                        reply
+                    })
                     .collect(),
                 EntryPayload::Normal(batch) => batch
                     .commands
@@ -149,7 +146,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
             .map_err(failed)?;
         let mut replica = self.write();
         if self.defects.has(Defect::ReviveDeleted) {
-            replica.state.merge(state);
+            if replica.state.merge(state) {
+                self.defects.diverged(Defect::ReviveDeleted);
+            }
         } else {
             replica.state = state;
         }
@@ -181,6 +180,9 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         tokio::time::sleep(TURN * (self.machine.node % TURNS + 1) as u32).await;
         let covered = if self.machine.defects.has(Defect::LostOnCompaction) {
             let live = self.machine.read();
+            if live.applied != self.copy.applied {
+                self.machine.defects.diverged(Defect::LostOnCompaction);
+            }
             (live.applied, live.membership.clone())
         } else {
             (self.copy.applied, self.copy.membership.clone())
@@ -213,84 +215,6 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             meta,
             snapshot: Box::new(data.to_vec()),
         })
-    }
-}
-
-impl Shelf {
-    fn open(path: PathBuf, durable: DurableSnapshot) -> Result<(Self, Replica), redb::Error> {
-        let database = Database::create(&path)?;
-        let setup = database.begin_write()?;
-        setup.open_table(SNAPSHOT)?;
-        setup.commit()?;
-        let read = database.begin_read()?;
-        let table = read.open_table(SNAPSHOT)?;
-        let broken = |error: serde_json::Error| redb::Error::Io(error.into());
-        let mut current = None;
-        let mut replica = Replica::default();
-        if let (Some(meta), Some(data)) = (table.get("meta")?, table.get("data")?) {
-            let meta: SnapshotMeta = serde_json::from_slice(meta.value()).map_err(broken)?;
-            let data = data.value().to_vec();
-            replica.state = State::decode(&data).map_err(broken)?;
-            replica.applied = meta.last_log_id;
-            replica.membership = meta.last_membership.clone();
-            if let Some(last) = meta.last_log_id {
-                durable.advance(last.index);
-            }
-            current = Some((meta, Arc::new(data)));
-        }
-        drop((table, read));
-        Ok((
-            Self {
-                path,
-                database,
-                current: Mutex::new(current),
-                durable,
-            },
-            replica,
-        ))
-    }
-
-    fn current(&self) -> Option<(SnapshotMeta, Arc<Vec<u8>>)> {
-        self.current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Makes this the current snapshot, unless a later one is: a build may end after an install overtook it.
-    async fn store(self: &Arc<Self>, meta: SnapshotMeta, data: Arc<Vec<u8>>) -> std::io::Result<()> {
-        let shelf = self.clone();
-        let write = move || {
-            let mut current = shelf.current.lock().unwrap_or_else(PoisonError::into_inner);
-            if current
-                .as_ref()
-                .is_some_and(|(newest, _)| newest.last_log_id > meta.last_log_id)
-            {
-                return Ok(());
-            }
-            shelf.write(&meta, &data).map_err(|error| {
-                std::io::Error::other(format!("write snapshot {}: {error}", shelf.path.display()))
-            })?;
-            if let Some(last) = meta.last_log_id {
-                shelf.durable.advance(last.index);
-            }
-            *current = Some((meta, data));
-            Ok(())
-        };
-        tokio::task::spawn_blocking(write)
-            .await
-            .map_err(std::io::Error::other)?
-    }
-
-    fn write(&self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), redb::Error> {
-        let meta = serde_json::to_vec(meta).map_err(|error| redb::Error::Io(error.into()))?;
-        let write = self.database.begin_write()?;
-        {
-            let mut table = write.open_table(SNAPSHOT)?;
-            table.insert("meta", meta.as_slice())?;
-            table.insert("data", data)?;
-        }
-        Ok(write.commit()?)
     }
 }
 

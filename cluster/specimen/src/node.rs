@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +19,14 @@ use crate::console::{name_lines, note};
 use crate::defect::Defects;
 use crate::http::router;
 use crate::lease::Lease;
-use crate::log_file::{DurableSnapshot, Identity, LogFile};
+use crate::ledger::{Identity, Ledger};
+use crate::locks::expire;
+use crate::log_file::{DurableSnapshot, LogFile, Opened};
 use crate::log_store::LogStore;
 use crate::machine::Machine;
 use crate::network::Network;
 use crate::service::Service;
+use crate::shelf::Shelf;
 use crate::types::{Member, NodeId, Raft};
 
 /// How often the first node looks whether its peers are up, before it begins the cluster.
@@ -61,12 +65,13 @@ async fn serve(args: Args, defects: Defects, stop: impl Future<Output = ()>) -> 
         source,
     })?;
     let members = number(&args)?;
-    let mut file = LogFile::open(&args.data)?;
-    let blank = file.is_blank();
-    let identity = identify(&args, &members, &mut file)?;
-    let durable = DurableSnapshot::default();
-    let machine = Machine::open(&args.data, identity.id, durable.clone(), defects.clone())?;
-    let log = LogStore::start(file, identity.id, durable, &defects);
+    let mut ledger = Ledger::open(&args.data)?;
+    let identity = identify(&args, &members, &mut ledger)?;
+    let Restored { file, shelf, durable } = restore(&args.data, &mut ledger, identity.id, &defects)?;
+    let blank = ledger.vote().is_none() && file.is_blank();
+    let machine = Machine::new(shelf, identity.id, defects.clone())?;
+    let log = LogStore::start(file, ledger, identity.id, durable, &defects);
+    let recovering = log.is_recovering();
 
     let lease = Arc::new(Lease::new(args.election_ms.max(), &defects));
     let network = Network::new(lease.clone()).map_err(SpecimenError::Http)?;
@@ -83,6 +88,7 @@ async fn serve(args: Args, defects: Defects, stop: impl Future<Output = ()>) -> 
     let raft = Raft::new(identity.id, config, network.clone(), log.clone(), machine.clone())
         .await
         .map_err(|error| SpecimenError::Consensus(error.to_string()))?;
+    raft.runtime_config().elect(!recovering);
     let first = members.keys().next() == Some(&identity.id);
     let service = Arc::new(Service::new(
         &args,
@@ -93,6 +99,7 @@ async fn serve(args: Args, defects: Defects, stop: impl Future<Output = ()>) -> 
         machine,
         log,
     ));
+    tokio::spawn(expire(Arc::downgrade(&service), defects));
 
     if blank && first {
         tokio::spawn(begin(service.clone(), members));
@@ -127,11 +134,57 @@ fn number(args: &Args) -> Result<BTreeMap<NodeId, Member>, SpecimenError> {
         .collect())
 }
 
+/// What a node has kept on disk.
+struct Restored {
+    file: LogFile,
+    shelf: Shelf,
+    durable: DurableSnapshot,
+}
+
+/// Log and snapshot, as they are on disk; or neither, where something of them is lost. A node that has lost part of its log has it
+/// sent again, and does not vote before: see [`crate::ledger`].
+fn restore(
+    data: &Path,
+    ledger: &mut Ledger,
+    me: NodeId,
+    defects: &Defects,
+) -> Result<Restored, SpecimenError> {
+    let durable = DurableSnapshot::default();
+    let shelf = Shelf::open(data, durable.clone(), defects)?;
+    let opened = LogFile::open(data, defects)?;
+    let damage = match (opened, shelf) {
+        (Opened::Damaged(how), _) => how,
+        (Opened::Sound(_), None) => "the snapshot does not fit its checksum".to_owned(),
+        (Opened::Sound(file), Some(shelf)) => match file.purged().filter(|last| !durable.covers(*last)) {
+            None => return Ok(Restored { file, shelf, durable }),
+            Some(last) => {
+                format!("the snapshot lacks entries up to {last}, which the log does not have any more")
+            }
+        },
+    };
+    note(format_args!(
+        "{}: {damage}; forgets log and snapshot, and votes for nobody before it has them again",
+        data.display()
+    ));
+    ledger.forget(me)?;
+    let gone = LogFile::remove(data).and_then(|()| Shelf::remove(data));
+    gone.map_err(|source| SpecimenError::Open {
+        path: data.to_owned(),
+        source,
+    })?;
+    let durable = DurableSnapshot::default();
+    let shelf = Shelf::open(data, durable.clone(), defects)?;
+    match (LogFile::open(data, defects)?, shelf) {
+        (Opened::Sound(file), Some(shelf)) => Ok(Restored { file, shelf, durable }),
+        _ => unreachable!("what is empty is not damaged"),
+    }
+}
+
 /// Whose directory it is. The number it was given at first stays, whatever peers are listed later.
 fn identify(
     args: &Args,
     members: &BTreeMap<NodeId, Member>,
-    file: &mut LogFile,
+    ledger: &mut Ledger,
 ) -> Result<Identity, SpecimenError> {
     let (id, _) = members
         .iter()
@@ -139,7 +192,7 @@ fn identify(
         .ok_or_else(|| SpecimenError::NotAPeer {
             name: args.name.clone(),
         })?;
-    let identity = file.identify(|| Identity {
+    let identity = ledger.identify(|| Identity {
         id: *id,
         name: args.name.clone(),
     })?;
@@ -219,7 +272,13 @@ async fn look(service: &Service, address: &str) -> Option<Value> {
 async fn watch(service: &Service) -> SpecimenError {
     let mut metrics = service.metrics();
     let mut before = None;
+    let mut recovering = service.is_recovering();
     loop {
+        if recovering && !service.is_recovering() {
+            note(format_args!("has its log again, and votes"));
+            service.raft.runtime_config().elect(true);
+            recovering = false;
+        }
         {
             let now = metrics.borrow_and_update();
             if let Err(fatal) = &now.running_state {

@@ -35,6 +35,13 @@ pub struct Proposer {
     acknowledged: Arc<AtomicU64>,
 }
 
+/// What [`Defect::AckBeforeQuorum`] leaves behind.
+#[derive(Clone)]
+struct Hasty {
+    acknowledged: Arc<AtomicU64>,
+    defects: Defects,
+}
+
 /// A command whose client waits.
 struct Waiting {
     command: Command,
@@ -48,7 +55,10 @@ impl Proposer {
     pub fn start(raft: Raft, waiting_max: usize, limit: Duration, defects: Defects) -> Self {
         let (queue, commands) = mpsc::channel(waiting_max);
         let acknowledged = Arc::new(AtomicU64::new(0));
-        let hasty = defects.has(Defect::AckBeforeQuorum).then(|| acknowledged.clone());
+        let hasty = defects.has(Defect::AckBeforeQuorum).then(|| Hasty {
+            acknowledged: acknowledged.clone(),
+            defects,
+        });
         tokio::spawn(propose(raft, commands, limit, hasty));
         Self { queue, acknowledged }
     }
@@ -80,12 +90,7 @@ impl Proposer {
     }
 }
 
-async fn propose(
-    raft: Raft,
-    mut commands: mpsc::Receiver<Waiting>,
-    limit: Duration,
-    hasty: Option<Arc<AtomicU64>>,
-) {
+async fn propose(raft: Raft, mut commands: mpsc::Receiver<Waiting>, limit: Duration, hasty: Option<Hasty>) {
     let slots = Arc::new(Semaphore::new(PIPELINE));
     while let Some(first) = commands.recv().await {
         let Ok(slot) = slots.clone().acquire_owned().await else {
@@ -104,7 +109,7 @@ async fn propose(
         let logged = Arc::new(Logged::default());
         let blind = commands
             .iter()
-            .map(|command| !matches!(command.op, Op::Cas { .. }))
+            .map(|command| matches!(command.op, Op::Put { .. } | Op::Delete { .. }))
             .collect();
         let entry = Entry {
             answers: answers.into_iter().map(Some).collect(),
@@ -139,7 +144,7 @@ struct Entry {
 type Written = oneshot::Receiver<openraft::raft::ClientWriteResult<crate::types::TypeConfig>>;
 
 impl Entry {
-    async fn settle(mut self, written: Written, limit: Duration, hasty: Option<Arc<AtomicU64>>) {
+    async fn settle(mut self, written: Written, limit: Duration, hasty: Option<Hasty>) {
         let mut written = std::pin::pin!(timeout(limit, written));
         let logged = self.logged.clone();
         let own_log = async {
@@ -151,7 +156,7 @@ impl Entry {
         let written = tokio::select! {
             written = &mut written => written,
             () = own_log => {
-                self.answer_early(hasty.as_deref());
+                self.answer_early(hasty.as_ref());
                 written.await
             }
         };
@@ -169,11 +174,12 @@ impl Entry {
     }
 
     /// [`Defect::AckBeforeQuorum`]: this node's log has the batch, so it will surely be committed. Won't it?
-    fn answer_early(&mut self, acknowledged: Option<&AtomicU64>) {
-        let (Some(acknowledged), Some(index)) = (acknowledged, self.logged.index()) else {
+    fn answer_early(&mut self, hasty: Option<&Hasty>) {
+        let (Some(hasty), Some(index)) = (hasty, self.logged.index()) else {
             return;
         };
-        acknowledged.fetch_max(index, Ordering::SeqCst);
+        hasty.acknowledged.fetch_max(index, Ordering::SeqCst);
+        hasty.defects.diverged(Defect::AckBeforeQuorum);
         for (answer, _) in self
             .answers
             .iter_mut()

@@ -1,7 +1,7 @@
 //! One node, as its handlers see it: the consensus, the state, and the rules for answering from it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard};
 use std::time::Duration;
 
 use openraft::ServerState;
@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use crate::args::Args;
 use crate::defect::{Defect, Defects};
 use crate::lease::Lease;
-use crate::log_file::Identity;
+use crate::ledger::Identity;
 use crate::log_store::LogStore;
-use crate::machine::Machine;
+use crate::machine::{Machine, Replica};
 use crate::network::Network;
 use crate::propose::Proposer;
 use crate::read::Reader;
@@ -44,6 +44,8 @@ pub struct Service {
     defects: Defects,
     in_flight_max: usize,
     introduction: Mutex<Option<Introduction>>,
+    /// With [`Defect::SplitCas`]: by key, how many cas have compared or are about to, and not put yet.
+    rivals: Mutex<BTreeMap<String, usize>>,
 }
 
 /// What a leader said when this node first heard of it.
@@ -84,8 +86,8 @@ impl Service {
         machine: Machine,
         log: LogStore,
     ) -> Self {
+        let defects = machine.defects().clone();
         let in_flight_max = args.in_flight_max as usize;
-        let defects = Defects::new(args.defects.iter().copied());
         Self {
             metrics: raft.metrics(),
             proposer: Proposer::start(raft.clone(), in_flight_max, LIMIT, defects.clone()),
@@ -98,6 +100,7 @@ impl Service {
                 .collect(),
             refused: Refused::default(),
             introduction: Mutex::default(),
+            rivals: Mutex::default(),
             identity,
             raft,
             network,
@@ -113,7 +116,12 @@ impl Service {
     pub async fn get(&self, key: &str, freshness: Freshness) -> Result<Seen, Refusal> {
         match freshness {
             Freshness::Local => Ok(self.own(key)),
-            Freshness::Linearizable if self.defects.has(Defect::StaleRead) => Ok(self.own(key)),
+            Freshness::Linearizable if self.defects.has(Defect::StaleRead) => {
+                if self.must_lead().is_err() {
+                    self.defects.diverged(Defect::StaleRead);
+                }
+                Ok(self.own(key))
+            }
             Freshness::Linearizable => self.read_index(key).await,
             Freshness::Lease => match self.leased(key) {
                 Some(seen) => Ok(seen),
@@ -139,6 +147,16 @@ impl Service {
         timeout(LIMIT, wait)
             .await
             .unwrap_or(Err(Refusal::NoQuorum(Executed::No)))
+    }
+
+    /// What this node has applied. Held for moments only.
+    pub fn state(&self) -> RwLockReadGuard<'_, Replica> {
+        self.machine.read()
+    }
+
+    /// Whether this node must not vote: see [`crate::ledger`].
+    pub fn is_recovering(&self) -> bool {
+        self.log.is_recovering()
     }
 
     fn own(&self, key: &str) -> Seen {
@@ -177,7 +195,10 @@ impl Service {
         if self.defects.has(Defect::SplitCas)
             && let Op::Cas { key, old, new } = op
         {
-            return self.cas_in_two_steps(key, &old, new, token).await;
+            self.rival(&key, 1);
+            let done = self.cas_in_two_steps(key.clone(), &old, new, token).await;
+            self.rival(&key, -1);
+            return done;
         }
         self.proposer.submit(Command { op, token }, LIMIT).await
     }
@@ -191,6 +212,10 @@ impl Service {
         token: Option<Token>,
     ) -> Result<Reply, Refusal> {
         let seen = self.read_index(&key).await?;
+        let others = |rivals: &BTreeMap<String, usize>| rivals.get(&key).is_some_and(|count| *count > 1);
+        if seen.value == *old && others(&self.rivals.lock().unwrap_or_else(PoisonError::into_inner)) {
+            self.defects.diverged(Defect::SplitCas);
+        }
         if seen.value != *old {
             return Ok(Reply::Cas {
                 swapped: false,
@@ -204,6 +229,15 @@ impl Service {
         match self.proposer.submit(put, LIMIT).await? {
             Reply::Written(index) => Ok(Reply::Cas { swapped: true, index }),
             reply => Ok(reply),
+        }
+    }
+
+    fn rival(&self, key: &str, more: isize) {
+        let mut rivals = self.rivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = rivals.entry(key.to_owned()).or_default();
+        *count = count.saturating_add_signed(more);
+        if *count == 0 {
+            rivals.remove(key);
         }
     }
 
@@ -243,7 +277,7 @@ impl Service {
 
     /// Whether this node knows a leader and has applied what was committed when it learnt of it.
     fn ready(&self, metrics: &Metrics) -> bool {
-        let Some(applied) = self.machine.read().applied else {
+        let Some(applied) = self.machine.read().applied.filter(|_| !self.is_recovering()) else {
             return false;
         };
         match metrics.current_leader {
@@ -285,6 +319,8 @@ impl Service {
             "voters": membership.voter_ids().map(name).collect::<Vec<_>>(),
             "learners": membership.learner_ids().map(name).collect::<Vec<_>>(),
             "defects": self.defects.names(),
+            "diverged": self.defects.to_json(),
+            "recovering": self.is_recovering(),
             "rejected": self.refused.to_json(),
             "in_flight": self.in_flight_max - self.in_flight.available_permits(),
             "ready": self.ready(&metrics),

@@ -21,11 +21,26 @@ pub const SESSIONS_MAX: usize = 16_384;
 pub struct State {
     keys: BTreeMap<String, Scalar>,
     sessions: BTreeMap<String, Session>,
+    /// Locks that are lent.
+    locks: BTreeMap<String, Grant>,
+    /// How many were lent so far.
+    grants: u64,
     /// Commands with a token applied so far: the clock by which sessions age.
     requests: u64,
     /// Sessions by age. Derived from `sessions`, so a snapshot leaves it out.
     #[serde(skip)]
     by_age: BTreeMap<u64, String>,
+}
+
+/// A lock that is lent. When its time is over is for the leader to say: see [`crate::locks`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Counts up by grant.
+    pub number: u64,
+    /// To whom it is lent.
+    pub owner: Scalar,
+    /// For how long.
+    pub ttl_ms: u64,
 }
 
 /// The last request of one client.
@@ -41,6 +56,11 @@ impl State {
     /// The value of `key`; absent keys have [`Scalar::ABSENT`].
     pub fn get(&self, key: &str) -> Scalar {
         self.keys.get(key).cloned().unwrap_or(Scalar::ABSENT)
+    }
+
+    /// The locks that are lent, by name.
+    pub fn locks(&self) -> impl Iterator<Item = (&String, &Grant)> {
+        self.locks.iter()
     }
 
     /// Applies `command`, which the log holds at `index`.
@@ -61,6 +81,20 @@ impl State {
         reply
     }
 
+    /// Applies `command` whatever the session table says; whether that should have kept it from running.
+    pub(crate) fn apply_again(&mut self, index: u64, command: &Command) -> (Reply, bool) {
+        let reply = self.run(index, &command.op);
+        let Some(token) = &command.token else {
+            return (reply, false);
+        };
+        let session = self.sessions.get(&token.client);
+        let again = session.is_some_and(|session| token.seq <= session.seq);
+        if !again {
+            self.remember(token, reply.clone());
+        }
+        (reply, again)
+    }
+
     /// Applies `op` without asking or telling the session table.
     pub(crate) fn run(&mut self, index: u64, op: &Op) -> Reply {
         match op {
@@ -79,7 +113,37 @@ impl State {
                 }
                 Reply::Cas { swapped, index }
             }
+            Op::Acquire { lock, owner, ttl_ms } => {
+                let done = !self.locks.contains_key(lock);
+                if done {
+                    self.grants += 1;
+                    let grant = Grant {
+                        number: self.grants,
+                        owner: owner.clone(),
+                        ttl_ms: *ttl_ms,
+                    };
+                    self.locks.insert(lock.clone(), grant);
+                }
+                Reply::Lock { done, index }
+            }
+            Op::Release { lock, owner } => {
+                let is = |grant: &Grant| grant.owner == *owner;
+                self.take_back(index, lock, is)
+            }
+            Op::Expire { lock, grant } => {
+                let is = |lent: &Grant| lent.number == *grant;
+                self.take_back(index, lock, is)
+            }
         }
+    }
+
+    /// Takes a lock back, if it `is` lent as is said.
+    fn take_back(&mut self, index: u64, lock: &str, is: impl Fn(&Grant) -> bool) -> Reply {
+        let done = self.locks.get(lock).is_some_and(is);
+        if done {
+            self.locks.remove(lock);
+        }
+        Reply::Lock { done, index }
     }
 
     fn set(&mut self, key: &str, value: Scalar) {
@@ -124,9 +188,11 @@ impl State {
         Ok(state)
     }
 
-    /// Adds the keys of `other`, which win; everything else of `other` replaces what is here.
-    pub(crate) fn merge(&mut self, other: State) {
+    /// Adds the keys of `other`, which win; everything else of `other` replaces what is here. Whether there was a key that `other`
+    /// does not have.
+    pub(crate) fn merge(&mut self, other: State) -> bool {
         let mut keys = std::mem::take(&mut self.keys);
+        let revived = keys.keys().any(|key| !other.keys.contains_key(key));
         keys.extend(other.keys);
         *self = State {
             keys,
@@ -135,6 +201,7 @@ impl State {
                 ..other
             }
         };
+        revived
     }
 }
 
@@ -252,12 +319,49 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_has_one_holder_until_it_is_given_or_taken_back() {
+        let acquire = |owner: i64| Op::Acquire {
+            lock: "l".into(),
+            owner: owner.into(),
+            ttl_ms: 1000,
+        };
+        let release = |owner: i64| Op::Release {
+            lock: "l".into(),
+            owner: owner.into(),
+        };
+        let expire = |grant| Op::Expire {
+            lock: "l".into(),
+            grant,
+        };
+        let mut state = State::default();
+        for (index, (op, done)) in (1..).zip([
+            (acquire(1), true),
+            (acquire(2), false),
+            (release(2), false),
+            (release(1), true),
+            (release(1), false),
+            (acquire(2), true),
+            // The grant before is not this one.
+            (expire(1), false),
+            (expire(2), true),
+            (acquire(1), true),
+        ]) {
+            assert_eq!(state.run(index, &op), Reply::Lock { done, index }, "{op:?}");
+        }
+        let state = State::decode(&state.encode().unwrap()).unwrap();
+        let (_, grant) = state.locks().next().unwrap();
+        assert_eq!((grant.number, &grant.owner), (3, &1.into()));
+    }
+
+    #[test]
     fn merging_keeps_keys_that_the_other_lacks() {
         let (mut old, mut new) = (State::default(), State::default());
         old.run(1, &put("gone", 1));
         old.run(2, &put("x", 1));
         new.run(3, &put("x", 2));
-        old.merge(new);
+        assert!(!new.clone().merge(old.clone()) || old.get("gone") == 1.into());
+        assert!(old.merge(new.clone()), "there was a key that the other lacks");
         assert_eq!((old.get("gone"), old.get("x")), (1.into(), 2.into()));
+        assert!(!new.merge(old));
     }
 }

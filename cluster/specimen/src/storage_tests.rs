@@ -6,9 +6,11 @@ use openraft::{RaftLogReader, RaftSnapshotBuilder};
 use tempfile::TempDir;
 
 use crate::defect::{Defect, Defects};
-use crate::log_file::{DurableSnapshot, LogFile};
+use crate::ledger::Ledger;
+use crate::log_file::{DurableSnapshot, LogFile, Opened};
 use crate::log_store::LogStore;
 use crate::machine::Machine;
+use crate::shelf::Shelf;
 use crate::types::{Batch, Command, NodeId, Op, Scalar, StorageError, TypeConfig, Vote};
 
 const ME: NodeId = 7;
@@ -21,9 +23,13 @@ struct Stores {
 
 fn open(directory: &TempDir, defects: &Defects) -> Stores {
     let durable = DurableSnapshot::default();
-    let machine = Machine::open(directory.path(), ME, durable.clone(), defects.clone()).unwrap();
-    let file = LogFile::open(directory.path()).unwrap();
-    let log = LogStore::start(file, ME, durable.clone(), defects);
+    let shelf = Shelf::open(directory.path(), durable.clone(), defects).unwrap();
+    let machine = Machine::new(shelf.expect("a sound snapshot"), ME, defects.clone()).unwrap();
+    let Opened::Sound(file) = LogFile::open(directory.path(), defects).unwrap() else {
+        panic!("a sound log");
+    };
+    let ledger = Ledger::open(directory.path()).unwrap();
+    let log = LogStore::start(file, ledger, ME, durable.clone(), defects);
     Stores {
         log,
         machine,
@@ -35,7 +41,7 @@ fn open(directory: &TempDir, defects: &Defects) -> Stores {
 fn reopen(stores: Stores, directory: &TempDir) -> Stores {
     drop(stores);
     while matches!(
-        LogFile::open(directory.path()),
+        LogFile::open(directory.path(), &Defects::default()),
         Err(crate::SpecimenError::Open { .. })
     ) {
         std::thread::yield_now();

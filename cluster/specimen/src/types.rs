@@ -120,6 +120,29 @@ pub enum Op {
         /// What it becomes.
         new: Scalar,
     },
+    /// Lend `lock` to `owner`, if nobody has it.
+    Acquire {
+        /// What is lent.
+        lock: String,
+        /// To whom.
+        owner: Scalar,
+        /// For how long, unless it is released before; counted by whoever leads.
+        ttl_ms: u64,
+    },
+    /// Take `lock` back from `owner`, who is done with it.
+    Release {
+        /// What was lent.
+        lock: String,
+        /// To whom.
+        owner: Scalar,
+    },
+    /// Take `lock` back, if it is still lent as it was: its time is over.
+    Expire {
+        /// What was lent.
+        lock: String,
+        /// Number of that grant.
+        grant: u64,
+    },
 }
 
 /// Says that two requests are the same one: the client's name and its request number.
@@ -151,6 +174,13 @@ pub enum Reply {
     Cas {
         /// Whether the value was the old one and has been replaced.
         swapped: bool,
+        /// The log index that decided.
+        index: u64,
+    },
+    /// A lock was lent or taken back, or it was not, at this log index.
+    Lock {
+        /// Whether it was.
+        done: bool,
         /// The log index that decided.
         index: u64,
     },

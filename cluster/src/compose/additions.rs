@@ -1,6 +1,7 @@
 //! What Duress adds to the user's compose file, before it is written down.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use super::addresses::Addresses;
@@ -18,6 +19,9 @@ pub struct Additions {
     pub addresses: Addresses,
     /// Data directories that are taken over, by node.
     pub data: BTreeMap<String, DataFolder>,
+    /// Addresses of nodes, by their names, that a service knows without asking anybody: names of containers that do not run
+    /// are not known to the engine, and asking for them can take ten seconds.
+    pub known: Option<(String, BTreeMap<String, Ipv4Addr>)>,
     /// Images of nodes that run another one than the file says.
     pub images: BTreeMap<String, String>,
 }

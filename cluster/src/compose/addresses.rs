@@ -19,7 +19,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Chooses for the nodes, around the subnets that are taken. Where the search for free ones begins depends on
+    /// Chooses for the nodes that are services of their own: replicas have one entry, in which no address can stand. Around the subnets that are taken. Where the search for free ones begins depends on
     /// `start`.
     pub fn choose(
         resolved: &Resolved,
@@ -41,10 +41,14 @@ impl Addresses {
             let wanting: Vec<&String> = nodes
                 .iter()
                 .filter(|node| {
+                    let is_replica = resolved
+                        .member(node)
+                        .is_some_and(|member| member.replica.is_some());
                     let on_network = resolved.networks_of(node);
-                    on_network
-                        .get(name)
-                        .is_some_and(|own| own["ipv4_address"].is_null())
+                    !is_replica
+                        && on_network
+                            .get(name)
+                            .is_some_and(|own| own["ipv4_address"].is_null())
                 })
                 .collect();
             if wanting.is_empty() {
@@ -72,6 +76,28 @@ impl Addresses {
         }
         Ok(chosen)
     }
+
+    /// The fixed addresses of nodes on networks that this service is on, `shared` before others.
+    pub fn seen_from(
+        &self,
+        resolved: &Resolved,
+        service: &str,
+        nodes: &[String],
+        shared: &str,
+    ) -> BTreeMap<String, Ipv4Addr> {
+        let on: BTreeSet<&str> = resolved.networks_of(service).into_keys().collect();
+        let seen = |node: &String| {
+            let of_node = resolved.networks_of(node);
+            let mut networks: Vec<_> = of_node.iter().filter(|(name, _)| on.contains(*name)).collect();
+            networks.sort_by_key(|(name, _)| **name != shared);
+            let address = |(name, own): (&&str, &&Value)| {
+                let written = own["ipv4_address"].as_str().and_then(|text| text.parse().ok());
+                written.or_else(|| self.hosts.get(&(node.clone(), (*name).to_owned())).copied())
+            };
+            Some((node.clone(), networks.into_iter().find_map(address)?))
+        };
+        nodes.iter().filter_map(seen).collect()
+    }
 }
 
 /// Addresses on a network that nobody else may get: those of services, and the gateways.
@@ -98,4 +124,28 @@ fn ipam(definition: &Value) -> &[Value] {
 fn fixable(definition: &Value) -> bool {
     let driver = definition["driver"].as_str();
     driver.is_none_or(|driver| driver == "bridge")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_sees_nodes_where_both_are() {
+        let file = "services: {n1: {networks: {back: {ipv4_address: 10.1.0.5}, front: null}}, n2: {networks: [back]}, \
+                    drivers: {networks: [back, front]}, aside: {networks: [front]}, away: {networks: [other]}}";
+        let resolved = Resolved::parse(file).expect("valid");
+        let nodes = ["n1".to_owned(), "n2".to_owned()];
+        let address = |text: &str| text.parse::<Ipv4Addr>().expect("an address");
+        let host = |node: &str, network: &str, is: &str| ((node.to_owned(), network.to_owned()), address(is));
+        let chosen = Addresses {
+            subnets: BTreeMap::new(),
+            hosts: [host("n1", "front", "10.2.0.4"), host("n2", "back", "10.1.0.9")].into(),
+        };
+        let seen = |service| chosen.seen_from(&resolved, service, &nodes, "back");
+        let both = [("n1", "10.1.0.5"), ("n2", "10.1.0.9")].map(|(node, is)| (node.to_owned(), address(is)));
+        assert_eq!(seen("drivers"), both.into());
+        assert_eq!(seen("aside"), [("n1".to_owned(), address("10.2.0.4"))].into());
+        assert!(seen("away").is_empty());
+    }
 }

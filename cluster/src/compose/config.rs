@@ -36,6 +36,8 @@ pub struct ComposeConfig {
     pub data: Option<String>,
     /// Whether the data directory shall be a folder of the run's directory, as disk faults need.
     pub own_data: bool,
+    /// The service that programs of a client will be run in: no node.
+    pub programs_in: Option<String>,
     /// The engine's socket.
     pub socket: PathBuf,
     /// What proves to [`heal`](super::heal) that the run made what it made.
@@ -56,6 +58,7 @@ impl ComposeConfig {
             network: None,
             data: None,
             own_data: false,
+            programs_in: None,
             socket: DEFAULT_SOCKET.into(),
             key,
         }

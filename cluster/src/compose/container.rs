@@ -32,10 +32,21 @@ pub fn node_of(container: &ContainerInspectResponse, name: &str, shared: &str) -
 
 /// Every address that a container has.
 pub fn addresses(container: &ContainerInspectResponse) -> Vec<IpAddr> {
+    addresses_on(container, None)
+}
+
+/// Every address that a container has on this network, by the engine's name; on any, where none is named.
+pub fn addresses_on(container: &ContainerInspectResponse, network: Option<&str>) -> Vec<IpAddr> {
     endpoints(container)
+        .filter(|(name, _)| network.is_none_or(|network| network == *name))
         .flat_map(|(_, endpoint)| [&endpoint.ip_address, &endpoint.global_ipv6_address])
         .filter_map(|address| parse(address.as_ref()))
         .collect()
+}
+
+/// The engine's names of a container's networks.
+pub fn networks(container: &ContainerInspectResponse) -> impl Iterator<Item = &str> {
+    endpoints(container).map(|(name, _)| name.as_str())
 }
 
 /// A container's networks, by the engine's names.

@@ -21,7 +21,7 @@ pub const PROFILES_VARIABLE: &str = "COMPOSE_PROFILES";
 /// What there is to know of one service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
-    /// As the file calls it.
+    /// As the file calls it; of several replicas with a number: `kv-2`.
     pub name: String,
     /// What its containers are made of: `image postgres:16`, `build /home/u/db`. Members of one system are made of the same.
     pub made_of: String,
@@ -74,7 +74,8 @@ pub async fn describe(compose_file: &Path, socket: &Path) -> Result<Description,
     let yaml = tool.run(&project, &["config"], CONFIG_TIME_MAX).await?;
     let resolved = Resolved::parse(&yaml).map_err(refuse)?;
     resolved.check_names()?;
-    let mut services: Vec<Service> = resolved.services().map(|name| service(&resolved, name)).collect();
+    let members = resolved.known();
+    let mut services: Vec<Service> = members.iter().map(|name| service(&resolved, name)).collect();
     let looked = look_at_images(&mut services, &resolved, socket).await;
     Ok(Description {
         services,
@@ -89,9 +90,15 @@ async fn look_at_images(
 ) -> Result<(), ClusterError> {
     let engine = Engine::connect(socket).await?;
     for (name, image) in resolved.images() {
-        let known = services.iter_mut().find(|service| service.name == name);
-        if let (Some(service), Some(config)) = (known, engine.image_config(image).await?) {
-            add_image(service, config);
+        let Some(config) = engine.image_config(image).await? else {
+            continue;
+        };
+        let is_it = |member: &Service| {
+            let member = resolved.member(&member.name);
+            member.is_some_and(|member| member.service == name)
+        };
+        for service in services.iter_mut().filter(|service| is_it(service)) {
+            add_image(service, config.clone());
         }
     }
     Ok(())

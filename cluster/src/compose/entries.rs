@@ -46,7 +46,12 @@ impl<'a> Entries<'a> {
             let new_name = format!("{}_{old_name}", add.project);
             entry.insert("container_name".to_owned(), json!(new_name));
         }
-        if add.nodes.iter().any(|node| node == name) {
+        let is_it = |node: &String| {
+            self.resolved
+                .member(node)
+                .is_some_and(|member| member.service == name)
+        };
+        if add.nodes.iter().any(is_it) {
             labels.insert(NODE_LABEL.to_owned(), json!(name));
             entry.insert("restart".to_owned(), json!("no"));
         }
@@ -61,6 +66,14 @@ impl<'a> Entries<'a> {
             if networks.values().any(|own| !own.is_null()) {
                 entry.insert("networks".to_owned(), networks.into());
             }
+        }
+        if let Some((_, known)) = add.known.as_ref().filter(|(service, _)| service == name)
+            && !known.is_empty()
+        {
+            let hosts = known
+                .iter()
+                .map(|(node, address)| json!(format!("{node}:{address}")));
+            entry.insert("extra_hosts".to_owned(), hosts.collect());
         }
         if let Some(folder) = add.data.get(name) {
             let mount = format!("{}:{}", data_volume(name), folder.inside);

@@ -35,38 +35,66 @@ pub enum FileProblem {
 
 /// Looks whether the file is there, is YAML, and has a service for each node.
 pub fn look(file: &Path, nodes: &[String]) -> Result<(), FileProblem> {
+    let text = text_of(file)?;
+    let Some(known) = services_in(file, &text)? else {
+        return Ok(());
+    };
+    // What the tool alone understands, as tags of its own, is left to it.
+    let written = Resolved::parse(&text).ok();
+    for (index, node) in nodes.iter().enumerate() {
+        let why = match &written {
+            None if known.contains(node) => continue,
+            None => no_service(node, file, &known),
+            Some(written) if written.member(node).is_none() => no_service(node, file, &written.known()),
+            Some(written) => match written.check_node(node) {
+                Ok(()) => continue,
+                Err(error) => error.to_string(),
+            },
+        };
+        return Err(FileProblem::Node { index, why });
+    }
+    Ok(())
+}
+
+/// Looks whether the file has this service, in which something shall run that is no node. The error says what it has. What is
+/// wrong with the file itself is for [`look`] to say.
+pub fn look_for_service(file: &Path, service: &str) -> Result<(), String> {
+    let known = text_of(file).and_then(|text| services_in(file, &text));
+    match known.unwrap_or_default() {
+        Some(known) if !known.iter().any(|name| name == service) => Err(no_service(service, file, &known)),
+        _ => Ok(()),
+    }
+}
+
+fn no_service(name: &str, file: &Path, known: &[String]) -> String {
+    format!(
+        "there is no service {name:?} in {}; there are {}",
+        file.display(),
+        known.join(", ")
+    )
+}
+
+fn text_of(file: &Path) -> Result<String, FileProblem> {
+    read(file).map_err(|error| FileProblem::File {
+        why: format!("read {}: {error}", file.display()),
+    })
+}
+
+/// The services in the text of this file. `None`: some may come from other files, which only the tool finds.
+fn services_in(file: &Path, text: &str) -> Result<Option<Vec<String>>, FileProblem> {
     let unusable = |why: String| FileProblem::File { why };
-    let text = read(file).map_err(|error| unusable(format!("read {}: {error}", file.display())))?;
-    let document: Value = yaml_serde::from_str(&text)
+    let document: Value = yaml_serde::from_str(text)
         .map_err(|error| unusable(format!("{} is not a compose file: {error}", file.display())))?;
     if document.get("include").is_some() {
-        // Services may come from other files, which only the tool finds.
-        return Ok(());
+        return Ok(None);
     }
     // The oldest form of the file has services at its top.
     let services = document.get("services").unwrap_or(&document);
     let Some(services) = services.as_mapping() else {
         return Err(unusable(format!("{} has no services", file.display())));
     };
-    for (index, node) in nodes.iter().enumerate() {
-        if !services.contains_key(node.as_str()) {
-            let known: Vec<&str> = services.keys().filter_map(Value::as_str).collect();
-            let why = format!(
-                "there is no service {node:?} in {}; there are {}",
-                file.display(),
-                known.join(", ")
-            );
-            return Err(FileProblem::Node { index, why });
-        }
-        // What the tool alone understands, as tags of its own, is left to it.
-        if let Ok(written) = Resolved::parse(&text)
-            && let Err(error) = written.check_node(node)
-        {
-            let why = error.to_string();
-            return Err(FileProblem::Node { index, why });
-        }
-    }
-    Ok(())
+    let names = services.keys().filter_map(Value::as_str);
+    Ok(Some(names.map(str::to_owned).collect()))
 }
 
 /// The profiles that some service of the file is behind. The error says why the file can't be read.
@@ -131,5 +159,22 @@ mod tests {
             missing.to_string().contains("read /nowhere/compose.yaml"),
             "{missing}"
         );
+    }
+
+    #[test]
+    fn a_service_beside_the_nodes_is_looked_for_by_its_name() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("compose.yaml");
+        std::fs::write(&file, "services: {n1: {image: a}, drivers: {image: b}}").expect("a file");
+        assert_eq!(look_for_service(&file, "drivers"), Ok(()));
+        let said = look_for_service(&file, "driver").expect_err("refused");
+        assert!(
+            said.contains("no service \"driver\"") && said.contains("n1, drivers"),
+            "{said}"
+        );
+        std::fs::write(&file, "include: [other.yaml]").expect("a file");
+        assert_eq!(look_for_service(&file, "drivers"), Ok(()), "only the tool knows");
+        let missing = look_for_service(Path::new("/nowhere/compose.yaml"), "drivers");
+        assert_eq!(missing, Ok(()), "that is said where the file is named");
     }
 }

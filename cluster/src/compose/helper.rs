@@ -13,9 +13,10 @@
 
 use std::future::Future;
 
+use async_trait::async_trait;
 use bollard::container::LogOutput;
 use bollard::errors::Error as BollardError;
-use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig};
+use bollard::models::{ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder,
     WaitContainerOptionsBuilder,
@@ -24,14 +25,16 @@ use futures_util::StreamExt;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
 use super::engine::{Engine, Labels, engine_error};
+use super::mark::{Mark, project_name};
+use super::member;
 use super::pack::{self, LIBRARIES, PROGRAM, Packed};
-use crate::ClusterError;
+use crate::{Cluster, ClusterError};
 
 const IMAGE: &str = "duress-agent";
 const IMAGE_LABEL: &str = "duress.agent";
 
 /// What the agent does as root in the host's PID namespace, and what for.
-const CAPABILITIES: [&str; 7] = [
+const CAPABILITIES: [&str; 13] = [
     // Enters namespaces of nodes, and the engine's mount namespace for its iptables.
     "SYS_ADMIN",
     "SYS_CHROOT",
@@ -43,12 +46,42 @@ const CAPABILITIES: [&str; 7] = [
     "KILL",
     // The lock file of iptables and data directories may belong to any user.
     "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    // Does to files, for a node, whatever that may do to its own.
+    "CHOWN",
+    "FOWNER",
+    "FSETID",
+    "MKNOD",
+    "SETFCAP",
 ];
 
 /// Bytes on their way to or from the helper; more wait in the engine.
 const PIPE_BYTES_MAX: usize = 64 * 1024;
 /// Of what the helper complains about, the end is kept for the error.
 const COMPLAINT_BYTES_MAX: usize = 2000;
+
+/// Containers, and a helper beside them where the controller can't do its work itself.
+#[async_trait]
+pub trait WithHelper: Cluster {
+    /// Runs this program with these arguments in a container of its own, in the PID namespace of the machine that the engine
+    /// runs on, as root. It goes down with the cluster.
+    async fn start_helper(&self, arguments: &[&str]) -> Result<Helper, ClusterError>;
+
+    /// Whether the nodes' processes have the numbers here that the engine knows them by: not from inside another
+    /// container, nor where the engine runs on another machine.
+    async fn sees_processes(&self) -> Result<bool, ClusterError> {
+        for node in self.nodes() {
+            let pid = self.place(&node.name).await?.pid;
+            if !member::has_number_here(&self.id_on_engine(&node.name)?, pid).await {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The engine's id of the container that a node is.
+    fn id_on_engine(&self, node: &str) -> Result<String, ClusterError>;
+}
 
 /// A helper that runs.
 pub struct Helper {
@@ -60,13 +93,10 @@ pub struct Helper {
     pub ended: tokio::task::JoinHandle<Result<i64, String>>,
 }
 
-/// Starts `duress <arguments>` in a container with these labels.
-pub(super) async fn start(
-    engine: &Engine,
-    name: &str,
-    labels: Labels,
-    arguments: &[&str],
-) -> Result<Helper, ClusterError> {
+/// Starts `duress <arguments>` in a container of the run with this mark.
+pub(super) async fn start(engine: &Engine, mark: &Mark, arguments: &[&str]) -> Result<Helper, ClusterError> {
+    let name = format!("{}-agent", project_name(mark.run()));
+    let labels = mark.labels().into_iter().collect();
     let failed = |what: &str| {
         let what = format!("{what} the helper container {name}");
         move |error| engine_error(what, error)
@@ -75,7 +105,7 @@ pub(super) async fn start(
     let docker = engine.docker();
     let created = docker
         .create_container(
-            Some(CreateContainerOptionsBuilder::new().name(name).build()),
+            Some(CreateContainerOptionsBuilder::new().name(&name).build()),
             container(image, labels, arguments),
         )
         .await
@@ -173,6 +203,8 @@ fn container(image: String, labels: Labels, arguments: &[&str]) -> ContainerCrea
             cap_drop: own(&["ALL"]),
             cap_add: own(&CAPABILITIES),
             pid_mode: Some("host".to_owned()),
+            // Groups of nodes are told by where they are on the machine, not by where they are from here.
+            cgroupns_mode: Some(HostConfigCgroupnsModeEnum::HOST),
             network_mode: Some("none".to_owned()),
             readonly_rootfs: Some(true),
             // The profiles that engines apply by default forbid to enter namespaces and to look at other processes.

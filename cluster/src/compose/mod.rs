@@ -12,8 +12,11 @@
 //! - Nodes' restart policy is overridden with `no`: a node that was killed stays down until Duress starts it. While the
 //!   cluster comes up, nodes whose file wants restarts are started again by Duress instead.
 //! - [`Cluster::down`](crate::Cluster::down), an error while deploying, a drop, and [`heal`] after a crash all remove in the same way.
-//! - [`ComposeCluster::start_helper`] runs this very program next to the nodes, for users who are not root there. What it does
+//! - [`WithHelper::start_helper`] runs this very program next to the nodes, for users who are not root there. What it does
 //!   there, and all faults, are left to others.
+//! - [`RunningContainers`] are a cluster that somebody else started, and that stays when Duress is done.
+//! - Services that are no nodes come up with the others and are left in peace. A client's programs may run in one of them, by
+//!   [`Cluster::service_programs`](crate::Cluster::service_programs).
 
 mod additions;
 mod addresses;
@@ -26,10 +29,13 @@ mod entries;
 mod file;
 mod helper;
 mod mark;
+mod member;
 mod override_file;
 mod pack;
 mod plan;
 mod resolved;
+mod running;
+mod service_program;
 mod subnet;
 mod sweep;
 mod tool;
@@ -37,7 +43,8 @@ mod tool;
 pub use self::cluster::ComposeCluster;
 pub use self::config::{ComposeConfig, DEFAULT_SOCKET};
 pub use self::describe::{Description, PROFILES_VARIABLE, Service, describe};
-pub use self::file::{FileProblem, look};
-pub use self::helper::Helper;
+pub use self::file::{FileProblem, look, look_for_service};
+pub use self::helper::{Helper, WithHelper};
 pub use self::plan::preview;
+pub use self::running::{Found, RunningConfig, RunningContainers};
 pub use self::sweep::{Healed, Scope, heal};

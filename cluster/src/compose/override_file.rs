@@ -9,6 +9,7 @@
 //!     volumes: ["duress-data-n1:/var/lib/db"]           # only where the data directory is asked for
 //!   proxy:
 //!     labels: {duress.run: a1}
+//!     extra_hosts: ["n1:10.211.7.254"]                  # only where a client's programs run
 //! networks:
 //!   default: {labels: {duress.run: a1}, ipam: {config: [{subnet: 10.211.7.0/24}]}}
 //! volumes:
@@ -219,6 +220,16 @@ version: '3.9'
         );
         assert_eq!(file["services"]["n2"].get("volumes"), None);
         assert_eq!(file["services"]["n2"]["image"], "db:2");
+    }
+
+    #[test]
+    fn programs_of_a_client_know_nodes_without_asking() {
+        let mut known = add(Addresses::default());
+        let address = "10.9.8.253".parse().expect("an address");
+        known.known = Some(("proxy".to_owned(), BTreeMap::from([("n1".to_owned(), address)])));
+        let file = file(&known, &resolved(FILE), Generation::V2);
+        assert_eq!(file["services"]["proxy"]["extra_hosts"], json!(["n1:10.9.8.253"]));
+        assert_eq!(file["services"]["n2"].get("extra_hosts"), None);
     }
 
     #[test]

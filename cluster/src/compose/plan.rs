@@ -46,7 +46,21 @@ pub async fn resolve(tool: &Tool, config: &ComposeConfig) -> Result<Resolved, Cl
         .iter()
         .try_for_each(|node| resolved.check_node(node))?;
     resolved.shared_network(&config.nodes, config.network.as_deref())?;
-    Ok(resolved)
+    let mut nodes = config.nodes.iter();
+    let replica = nodes.find(|node| {
+        resolved
+            .member(node)
+            .is_some_and(|member| member.replica.is_some())
+    });
+    match replica.filter(|_| config.own_data) {
+        Some(node) => Err(ClusterError::Unsupported {
+            what: format!("take over the data directory of {node}"),
+            why: "replicas of one service have one entry in the file, so they can't have folders of their own; give each \
+                  member a service of its own, or leave out own-data"
+                .to_owned(),
+        }),
+        None => Ok(resolved),
+    }
 }
 
 /// Decides all that the override file says.
@@ -73,12 +87,19 @@ pub async fn plan(
             (node.clone(), folder)
         }));
     }
+    let addresses = Addresses::choose(resolved, &config.nodes, &taken, start)?;
+    let shared = resolved.shared_network(&config.nodes, config.network.as_deref())?;
+    let known = config.programs_in.as_ref().map(|service| {
+        let seen = addresses.seen_from(resolved, service, &config.nodes, shared);
+        (service.clone(), seen)
+    });
     Ok(Additions {
         project: project_name(&config.run),
         nodes: config.nodes.clone(),
         labels: Mark::new(&config.key, &config.run, &directory).labels(),
-        addresses: Addresses::choose(resolved, &config.nodes, &taken, start)?,
+        addresses,
         data,
+        known,
         images: BTreeMap::new(),
     })
 }

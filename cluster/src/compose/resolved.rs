@@ -11,6 +11,29 @@ use crate::folder::check_name;
 /// Network that services are on which name none.
 const DEFAULT_NETWORK: &str = "default";
 
+/// Replicas of a service that are told apart: as many as a cluster has nodes.
+const REPLICAS_MAX: u64 = 200;
+
+/// A container that can be a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// Its service.
+    pub service: &'a str,
+    /// Which of several replicas, as Compose counts them, from 1. `None`: the service has one container.
+    pub replica: Option<u64>,
+}
+
+/// How many containers a service has. `None`: a variable says it, which only the tool knows.
+fn replicas(service: &Value) -> Option<u64> {
+    let written = service
+        .get("scale")
+        .or_else(|| service.pointer("/deploy/replicas"));
+    match written {
+        None | Some(Value::Null) => Some(1),
+        Some(count) => count.as_u64(),
+    }
+}
+
 /// What `config` prints.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Resolved {
@@ -32,9 +55,46 @@ impl Resolved {
         self.services.keys().map(String::as_str)
     }
 
-    /// What the file says of a service.
+    /// What the file says of a service, or of that which a node is a replica of.
     pub fn service(&self, name: &str) -> &Value {
-        self.services.get(name).unwrap_or(&Value::Null)
+        let service = self
+            .member(name)
+            .and_then(|member| self.services.get(member.service));
+        service.unwrap_or(&Value::Null)
+    }
+
+    /// Which container a node is, if there is one of this name.
+    pub fn member<'a>(&self, node: &'a str) -> Option<Member<'a>> {
+        if self.services.contains_key(node) {
+            return Some(Member {
+                service: node,
+                replica: None,
+            });
+        }
+        let (service, number) = node.rsplit_once('-')?;
+        let replicas = replicas(self.services.get(service)?);
+        let replica = number
+            .parse()
+            .ok()
+            .filter(|replica: &u64| replica.to_string() == number)?;
+        let is_one = match replicas {
+            Some(count) => count > 1 && (1..=count).contains(&replica),
+            None => replica > 0,
+        };
+        is_one.then_some(Member {
+            service,
+            replica: Some(replica),
+        })
+    }
+
+    /// What nodes of a service are called: by its name, or where it has several replicas, `kv-1`, `kv-2`, as Compose counts them.
+    pub fn members_of(&self, service: &str) -> Vec<String> {
+        match self.services.get(service).and_then(replicas) {
+            Some(count @ 2..=REPLICAS_MAX) => (1..=count)
+                .map(|replica| format!("{service}-{replica}"))
+                .collect(),
+            _ => vec![service.to_owned()],
+        }
     }
 
     /// Images that have to be there already, because the file does not say how to build them.
@@ -59,10 +119,11 @@ impl Resolved {
 
     /// Says why a service can't be a node, if it can't.
     pub fn check_node(&self, node: &str) -> Result<(), ClusterError> {
-        let service = self.services.get(node).ok_or_else(|| ClusterError::UnknownNode {
+        let member = self.member(node).ok_or_else(|| ClusterError::UnknownNode {
             name: node.to_owned(),
-            known: self.services().collect::<Vec<_>>().join(", "),
+            known: self.known().join(", "),
         })?;
+        let service = self.service(node);
         let refuse = |why: String| ClusterError::Unsupported {
             what: format!("use service {node} as a node"),
             why,
@@ -72,15 +133,24 @@ impl Resolved {
                 "it has `network_mode: {mode}`, and a node needs a network namespace and addresses of its own"
             )));
         }
-        let replicas = service
-            .get("scale")
-            .or_else(|| service.pointer("/deploy/replicas"));
-        match replicas.and_then(Value::as_u64) {
+        match replicas(service) {
+            _ if member.replica.is_some() => Ok(()),
             None | Some(1) => Ok(()),
+            Some(count @ 2..=REPLICAS_MAX) => Err(refuse(format!(
+                "it has {count} replicas, and a node is one of them: name {}",
+                self.members_of(node).join(", ")
+            ))),
             Some(count) => Err(refuse(format!(
-                "it has {count} replicas; a node is one container, so give each member a service of its own"
+                "it has {count} replicas; use 1 to {REPLICAS_MAX}"
             ))),
         }
+    }
+
+    /// What can be named as a node.
+    pub fn known(&self) -> Vec<String> {
+        self.services()
+            .flat_map(|service| self.members_of(service))
+            .collect()
     }
 
     /// The networks that a service is on, with what the file says of each, e.g. `{"back": {"aliases": ["db"]}}`.
@@ -190,12 +260,41 @@ mod tests {
         );
         let why = |node: &str| odd.check_node(node).expect_err("refused").to_string();
         assert!(why("host").contains("network_mode: host"));
-        assert!(why("many").contains("3 replicas"));
-        assert!(why("none").contains("host, left, many, right"));
+        assert!(why("many").contains("3 replicas") && why("many").contains("name many-1, many-2, many-3"));
+        assert!(why("none").contains("host, left, many-1, many-2, many-3, right"));
         assert!(odd.check_node("left").is_ok());
         let apart = ["left".to_owned(), "right".to_owned()];
         assert!(odd.shared_network(&apart, None).is_err());
         assert!(odd.shared_network(&apart[..1], Some("r")).is_err());
+    }
+
+    #[test]
+    fn replicas_are_told_apart_by_their_numbers() {
+        let file = resolved(
+            "services: {kv: {image: a, deploy: {replicas: 3}, restart: always}, db-2: {image: a, scale: 2}, db: {image: a, scale: 5}, \
+             one: {image: a, scale: 1}, asked: {image: a, scale: '${N}'}, none: {image: a, scale: 0}}",
+        );
+        let member = |service, replica| Some(Member { service, replica });
+        assert_eq!(file.member("kv-3"), member("kv", Some(3)));
+        assert_eq!(file.member("asked-7"), member("asked", Some(7)));
+        // A service comes before a replica.
+        assert_eq!(file.member("db-2"), member("db-2", None));
+        assert_eq!(file.member("db-2-2"), member("db-2", Some(2)));
+        for none in [
+            "kv-0", "kv-4", "kv-03", "kv-", "-1", "one-1", "kv-1-1", "no-1", "none-1",
+        ] {
+            assert_eq!(file.member(none), None, "{none}");
+        }
+        assert!(file.check_node("kv-2").is_ok() && file.check_node("kv").is_err());
+        assert!(file.check_node("asked").is_ok(), "the tool knows");
+        assert!(
+            file.check_node("none")
+                .expect_err("refused")
+                .to_string()
+                .contains("0 replicas")
+        );
+        assert!(file.restarts("kv-1"));
+        assert_eq!(file.networks_of("kv-1").len(), 1);
     }
 
     #[test]

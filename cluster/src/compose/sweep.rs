@@ -26,8 +26,9 @@ use super::mark::{Mark, RUN_LABEL, project_name};
 use crate::folder::Folder;
 use crate::{ClusterError, Key};
 
-const COMPOSE_PROJECT_LABEL: &str = "com.docker.compose.project";
+pub(super) const COMPOSE_PROJECT_LABEL: &str = "com.docker.compose.project";
 const COMPOSE_SERVICE_LABEL: &str = "com.docker.compose.service";
+const COMPOSE_REPLICA_LABEL: &str = "com.docker.compose.container-number";
 
 /// Removal is tried again this often: a network is in use until its last container is gone.
 const ROUNDS_MAX: usize = 10;
@@ -171,14 +172,16 @@ async fn things_of(engine: &Engine, kind: Kind, mark: &Mark) -> Result<Vec<Thing
     Ok(things)
 }
 
-/// Saves what containers wrote to `nodes/<service>/log` of the run's directory, as well as it can: a log that can't be
+/// Saves what containers wrote to `nodes/<service>/log` of the run's directory, of several replicas to
+/// `nodes/<service>-<number>/log`, as well as it can: a log that can't be
 /// saved must not keep its container alive. Says which were not.
 async fn save_logs(engine: &Engine, mark: &Mark, containers: &[Thing]) -> Vec<String> {
     let mut notes = Vec::new();
     for container in containers {
-        if let Some(service) = service_of(&container.labels)
-            && let Err(error) = save_log(engine, &container.id, mark, service).await
-        {
+        let Some(name) = name_among(container, containers) else {
+            continue;
+        };
+        if let Err(error) = save_log(engine, &container.id, mark, &name).await {
             notes.push(format!("the log of {} was not saved: {error}", container.name));
         }
     }
@@ -198,6 +201,22 @@ pub(super) async fn save_log(
     let folder = Folder::open(mark.directory())?.below("nodes")?.below(service)?;
     let file = folder.append("log")?;
     engine.save_log(container, file, &folder.path().join("log")).await
+}
+
+/// What a container of a project is called among all of them: by its service, with a number where that has several. `None`: it is of
+/// no service.
+pub(super) fn name_among(container: &Thing, containers: &[Thing]) -> Option<String> {
+    let service = service_of(&container.labels)?;
+    let of_it = |other: &&Thing| service_of(&other.labels) == Some(service);
+    Some(match replica_of(&container.labels) {
+        Some(replica) if containers.iter().filter(of_it).count() > 1 => format!("{service}-{replica}"),
+        _ => service.to_owned(),
+    })
+}
+
+/// Which replica of its service a container is, by Compose's label.
+pub(super) fn replica_of(labels: &Labels) -> Option<u64> {
+    labels.get(COMPOSE_REPLICA_LABEL)?.parse().ok()
 }
 
 /// Service of a container, by Compose's label.

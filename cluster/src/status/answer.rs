@@ -19,6 +19,9 @@ use serde_json::Value;
 
 use super::node::{NodeStatus, Role};
 
+/// Defects whose counts are kept.
+const DIVERGED_MAX: usize = 100;
+
 /// A JSON pointer (RFC 6901), e.g. `/header/member_id`; the empty one is the whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -80,6 +83,9 @@ pub struct Answer {
     /// True when the node can be used. Where it is not declared: when it knows a leader, if it tells leaders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<Pointer>,
+    /// Where a system has defects that can be switched on: how often each has made a difference, an object of numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diverged: Option<Pointer>,
     /// Whether a number that is absent is 0, as in JSON made from protocol buffers. Otherwise it is an answer that is not
     /// understood.
     pub zero_left_out: bool,
@@ -146,7 +152,18 @@ impl Answer {
             commit: self.number(self.commit.as_ref(), answer)?,
             applied: self.number(self.applied.as_ref(), answer)?,
             ready,
+            diverged: self.diverged(answer),
         })
+    }
+
+    /// What is no number is no count: calibration shows nothing then, and the system is as useful.
+    fn diverged(&self, answer: &Value) -> BTreeMap<String, u64> {
+        let counts = self.diverged.as_ref().and_then(|pointer| pointer.of(answer));
+        let counts = counts.and_then(Value::as_object).into_iter().flatten();
+        counts
+            .filter_map(|(defect, count)| Some((cut(defect.clone()), count.as_u64()?)))
+            .take(DIVERGED_MAX)
+            .collect()
     }
 
     fn member(&self, answer: &Value) -> Result<Option<String>, String> {
@@ -288,6 +305,25 @@ mod tests {
         ] {
             assert!(read(wrong.clone()).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_defects_did_is_counted_where_it_is_a_number() {
+        let answer = answer("leader = '/leader'\ndiverged = '/bugs'");
+        let read = |said| {
+            answer
+                .read(&said, "n1", &MemberNames::default())
+                .unwrap()
+                .diverged
+        };
+        let said = json!({"leader": "n1", "bugs": {"split-cas": 3, "stale-read": 0, "odd": "x"}});
+        let counts: Vec<_> = read(said).into_iter().collect();
+        assert_eq!(
+            counts,
+            [("split-cas".to_owned(), 3), ("stale-read".to_owned(), 0)]
+        );
+        assert!(read(json!({"leader": "n1"})).is_empty());
+        assert!(read(json!({"leader": "n1", "bugs": 7})).is_empty());
     }
 
     #[test]

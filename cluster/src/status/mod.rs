@@ -4,7 +4,9 @@
 mod answer;
 mod node;
 mod probe;
+mod request;
 
 pub use answer::{Answer, Facts, Pointer};
 pub use node::{NodeStatus, Role, Roles};
-pub use probe::{Method, StatusProbe, StatusRequest};
+pub use probe::{AskStatus, StatusProbe};
+pub use request::{Method, StatusAsk, StatusRequest};

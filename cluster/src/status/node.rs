@@ -54,6 +54,9 @@ pub struct NodeStatus {
     pub applied: Option<u64>,
     /// Whether it can be used.
     pub ready: bool,
+    /// By defect that is switched on, how often it has made a difference since the node started.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub diverged: BTreeMap<String, u64>,
 }
 
 /// The role of every node, judged from all statuses together.
@@ -67,6 +70,8 @@ pub struct Roles {
     pub followers: Vec<String>,
     /// Nodes that didn't answer.
     pub silent: Vec<String>,
+    /// Whether any node says what it is: where none does, there is no leader to wait for.
+    pub told: bool,
 }
 
 impl Roles {
@@ -80,6 +85,7 @@ impl Roles {
             .map(|(name, _)| name.clone());
         let mut roles = Roles {
             leader,
+            told: statuses.values().any(|status| status.role.is_some()),
             ..Roles::default()
         };
         for node in nodes {

@@ -1,158 +1,89 @@
-//! Asks nodes for their status.
-//!
-//! ```toml
-//! [status]
-//! method = "post"
-//! path = "/v3/maintenance/status"
-//! ```
+//! Asks nodes for their status: by HTTP, or by whatever else the request names.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use duress_http::{Client, RequestError, cut};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::answer::{Answer, MemberNames};
 use super::node::NodeStatus;
+use super::request::{Method, StatusAsk, StatusRequest};
 use crate::{ClusterError, Node, http};
 
 /// A node that has not answered by then is not worth waiting for: it is asked again and again.
 const PROBE_LIMIT: Duration = Duration::from_millis(300);
 
-/// How a node is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Without a body.
-    #[default]
-    Get,
-    /// With a JSON body.
-    Post,
-}
+/// The same for whatever asks: a program may have to be started first.
+const ASK_LIMIT: Duration = Duration::from_secs(1);
 
-/// How a node is asked for its status, and where in the answer it stands: the table `[status]` of a `system.toml`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Written", rename_all = "kebab-case")]
-pub struct StatusRequest {
-    /// By GET or POST.
-    pub method: Method,
-    /// E.g. `/status`.
-    pub path: String,
-    /// On the node's IPv4 address; the port of clients if it is not said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// Of a post; `{}` if it is not said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<Value>,
-    /// Where in the answer what stands.
-    pub answer: Answer,
-}
-
-/// The same before its keys have been looked at together.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Written {
-    #[serde(default)]
-    method: Method,
-    path: String,
-    port: Option<u16>,
-    body: Option<Value>,
-    answer: Answer,
-}
-
-impl TryFrom<Written> for StatusRequest {
-    type Error = &'static str;
-
-    fn try_from(written: Written) -> Result<Self, &'static str> {
-        let Written {
-            method,
-            path,
-            port,
-            body,
-            answer,
-        } = written;
-        if !path.starts_with('/') {
-            return Err("path begins with a slash, as in path = \"/status\"");
-        }
-        if port == Some(0) {
-            return Err("port 0 is none; use 1 to 65535");
-        }
-        if method == Method::Get && body.is_some() {
-            return Err("a body goes with method = \"post\"");
-        }
-        if answer == Answer::default() {
-            return Err("the answer tells nothing; name a pointer, e.g. answer.role = \"/role\"");
-        }
-        if answer.role.is_none() && !answer.words.is_empty() {
-            return Err("words for roles go with answer.role");
-        }
-        if answer.member.is_some() && answer.leader.is_none() {
-            return Err("answer.member goes with answer.leader");
-        }
-        Ok(StatusRequest {
-            method,
-            path,
-            port,
-            body,
-            answer,
-        })
-    }
+/// Asks one node what it says of itself, by other means than HTTP. [`ClusterError::Local`] is neither an answer nor silence.
+#[async_trait]
+pub trait AskStatus: Send + Sync {
+    /// The answer, in which the status stands where [`Answer`] says.
+    async fn ask(&self, node: &Node) -> Result<Value, ClusterError>;
 }
 
 /// Asks nodes for their status.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StatusProbe {
-    client: Arc<Client>,
-    request: Arc<StatusRequest>,
-    port: u16,
+    asker: Arc<dyn AskStatus>,
+    answer: Arc<Answer>,
     names: Arc<MemberNames>,
 }
 
 impl StatusProbe {
     /// Asks at `port` where the request names no other. `local` is the observer's address, so that clients can be cut off
-    /// without it.
+    /// without it. `program` asks where the request says so.
     pub fn new(
         request: StatusRequest,
         port: u16,
         local: Option<IpAddr>,
+        program: Option<Arc<dyn AskStatus>>,
     ) -> Result<StatusProbe, ClusterError> {
+        let asker = match (request.ask, program) {
+            (StatusAsk::Exec, Some(program)) => program,
+            (StatusAsk::Exec, None) => {
+                return Err(ClusterError::Unsupported {
+                    what: "ask nodes for their status".to_owned(),
+                    why: "a program of the client exec is to ask, and there is none".to_owned(),
+                });
+            }
+            (
+                StatusAsk::Http {
+                    method,
+                    path,
+                    port: own,
+                    body,
+                },
+                _,
+            ) => Arc::new(ByHttp {
+                client: http::client(local, PROBE_LIMIT)?,
+                port: own.unwrap_or(port),
+                path,
+                post: (method == Method::Post).then(|| body.unwrap_or_else(|| serde_json::json!({}))),
+            }),
+        };
         Ok(StatusProbe {
-            client: Arc::new(http::client(local, PROBE_LIMIT)?),
-            port: request.port.unwrap_or(port),
-            request: Arc::new(request),
+            asker,
+            answer: Arc::new(request.answer),
             names: Arc::default(),
         })
     }
 
-    /// Asks one node. Takes 300 ms at most. [`ClusterError::Local`] is neither an answer of the node nor silence.
+    /// Asks one node. Takes 300 ms at most by HTTP, a second by a program. [`ClusterError::Local`] is neither an answer of the
+    /// node nor silence.
     pub async fn probe(&self, node: &Node) -> Result<NodeStatus, ClusterError> {
-        let what = || format!("ask {} for its status", node.name);
-        let failed = |why: String| ClusterError::Io {
-            what: what(),
-            source: std::io::Error::other(cut(why)),
+        let answer = match tokio::time::timeout(ASK_LIMIT, self.asker.ask(node)).await {
+            Ok(answered) => answered?,
+            Err(_) => return Err(unanswered(node, format!("no answer within {ASK_LIMIT:?}"))),
         };
-        let unanswered = |error: RequestError| match error {
-            RequestError::Local(why) => ClusterError::Local { what: what(), why },
-            error => failed(error.to_string()),
-        };
-        let to = SocketAddr::new(node.ipv4.into(), self.port);
-        let path = &self.request.path;
-        let answered = match self.request.method {
-            Method::Get => http::get(&self.client, to, path).await,
-            Method::Post => {
-                let nothing = serde_json::json!({});
-                let body = self.request.body.as_ref().unwrap_or(&nothing);
-                http::post(&self.client, to, path, body).await
-            }
-        };
-        let answer = answered.map_err(unanswered)?.unwrap_or_default();
-        self.request
-            .answer
+        self.answer
             .read(&answer, &node.name, &self.names)
-            .map_err(failed)
+            .map_err(|why| unanswered(node, why))
     }
 
     /// Asks all nodes at once. Nodes that don't answer are missing from the result.
@@ -163,6 +94,45 @@ impl StatusProbe {
             asked.spawn(async move { Some((node.name.clone(), probe.probe(&node).await.ok()?)) });
         }
         asked.join_all().await.into_iter().flatten().collect()
+    }
+}
+
+/// Asks by HTTP.
+struct ByHttp {
+    client: Client,
+    port: u16,
+    path: String,
+    /// What is posted; `None`: it is asked by GET.
+    post: Option<Value>,
+}
+
+#[async_trait]
+impl AskStatus for ByHttp {
+    async fn ask(&self, node: &Node) -> Result<Value, ClusterError> {
+        let to = SocketAddr::new(node.ipv4.into(), self.port);
+        let answered = match &self.post {
+            None => http::get(&self.client, to, &self.path).await,
+            Some(body) => http::post(&self.client, to, &self.path, body).await,
+        };
+        let answer = answered.map_err(|error| match error {
+            RequestError::Local(why) => ClusterError::Local {
+                what: asking(node),
+                why,
+            },
+            error => unanswered(node, error.to_string()),
+        });
+        Ok(answer?.unwrap_or_default())
+    }
+}
+
+fn asking(node: &Node) -> String {
+    format!("ask {} for its status", node.name)
+}
+
+fn unanswered(node: &Node, why: String) -> ClusterError {
+    ClusterError::Io {
+        what: asking(node),
+        source: std::io::Error::other(cut(why)),
     }
 }
 
@@ -184,29 +154,33 @@ mod tests {
 
     fn probe_from(port: u16, local: Option<IpAddr>) -> StatusProbe {
         let request = request("path = '/status'\nanswer = {role = '/role', leader = '/leader'}").unwrap();
-        StatusProbe::new(request, port, local).unwrap()
+        StatusProbe::new(request, port, local, None).unwrap()
     }
 
-    #[test]
-    fn what_does_not_go_together_is_refused() {
-        for (text, said) in [
-            ("path = 'status'\nanswer.leader = '/l'", "begins with a slash"),
-            ("path = '/'\nport = 0\nanswer.leader = '/l'", "port 0"),
-            ("path = '/'\nbody = {}\nanswer.leader = '/l'", "method = \"post\""),
-            ("path = '/'\nanswer = {}", "tells nothing"),
-            (
-                "path = '/'\nanswer = {leader = '/l', words.leader = ['x']}",
-                "answer.role",
-            ),
-            (
-                "path = '/'\nanswer = {term = '/t', member = '/m'}",
-                "goes with answer.leader",
-            ),
-            ("path = '/'\nanswer.rolle = '/r'", "`role`"),
-        ] {
-            let error = request(text).unwrap_err();
-            assert!(error.contains(said), "{text}\n{error}");
+    struct Says(&'static str);
+
+    #[async_trait]
+    impl AskStatus for Says {
+        async fn ask(&self, _node: &Node) -> Result<Value, ClusterError> {
+            Ok(serde_json::from_str(self.0).unwrap())
         }
+    }
+
+    #[tokio::test]
+    async fn a_program_tells_what_http_would() {
+        let by_program = request("exec = true\nanswer = {role = '/role', term = '/term'}").unwrap();
+        let said =
+            |answer| StatusProbe::new(by_program.clone(), 1, None, Some(Arc::new(Says(answer)))).unwrap();
+        let status = said(r#"{"role": "leader", "term": 4}"#)
+            .probe(&node())
+            .await
+            .unwrap();
+        assert_eq!((status.role, status.term), (Some(crate::Role::Leader), Some(4)));
+        let error = said(r#"{"role": "leader"}"#).probe(&node()).await.unwrap_err();
+        assert!(error.to_string().contains("/term"), "{error}");
+        assert!(StatusProbe::new(by_program.clone(), 1, None, None).is_err());
+        let written = toml::to_string(&by_program).unwrap();
+        assert_eq!(request(&written), Ok(by_program), "{written}");
     }
 
     /// A node that answers each request with this text.

@@ -109,6 +109,9 @@ pub struct Versions {
 /// The definitions that ship, in the order of their folders' names.
 const SHIPPED: &[&str] = include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
+/// Those that are used by their folders, which are below the root of the sources, and their texts.
+const BY_FOLDER: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/by_folder.rs"));
+
 /// Most characters of a name.
 const NAME_MAX: usize = 100;
 
@@ -143,6 +146,15 @@ impl System {
     /// The definitions of every system that ships, as they are written.
     pub fn definitions() -> &'static [&'static str] {
         SHIPPED
+    }
+
+    /// Every system that ships with a client program next to it, by its folder below the root of the sources.
+    pub fn by_folder() -> Vec<(String, System)> {
+        let parsed = |(folder, text): &(&str, &str)| {
+            let system = System::parse(text).expect("what is compiled in is tested to be valid");
+            ((*folder).to_owned(), system)
+        };
+        BY_FOLDER.iter().map(parsed).collect()
     }
 
     /// Every system that ships.

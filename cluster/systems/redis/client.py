@@ -89,6 +89,9 @@ class Client:
         if not self.change(ask, "EVAL", CAS, 1, ask.key, old, new):
             raise Failed("mismatch")
 
+    def increment(self, ask):
+        self.change(ask, "INCRBY", ask.key, ask.value)
+
     def add(self, ask):
         self.change(ask, "SADD", "set", json.dumps(ask.value))
 

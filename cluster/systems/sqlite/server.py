@@ -1,6 +1,7 @@
 """A register behind HTTP, on SQLite: one process, one connection, a transaction for each request.
 
-GET, PUT and POST /KEY read, write, and compare and set. The variable SYNCHRONOUS is SQLite's pragma: FULL or OFF.
+GET, PUT and POST /KEY read, write, and compare and set. The variables SYNCHRONOUS and JOURNAL_MODE are
+SQLite's pragmas: FULL, EXTRA or OFF, and DELETE or WAL.
 """
 
 import http.server
@@ -10,6 +11,7 @@ import sqlite3
 import threading
 
 database = sqlite3.connect("/var/lib/sqlite/register.db", isolation_level=None, check_same_thread=False)
+database.execute("PRAGMA journal_mode = " + os.environ.get("JOURNAL_MODE", "DELETE"))
 database.execute("PRAGMA synchronous = " + os.environ["SYNCHRONOUS"])
 database.execute("CREATE TABLE IF NOT EXISTS register (key TEXT PRIMARY KEY, value TEXT)")
 

@@ -85,7 +85,7 @@ fn servers_become_ready_and_tell_their_status() {
         let system = System::named("specimen").unwrap();
         let observer = cluster.observer_addresses().unwrap()[0];
         let status = system.status.clone().unwrap();
-        let probe = StatusProbe::new(status, system.port, Some(observer)).unwrap();
+        let probe = StatusProbe::new(status, system.port, Some(observer), None).unwrap();
         assert!(
             probe.probe_all(cluster.nodes()).await.is_empty(),
             "nobody answers before the start"

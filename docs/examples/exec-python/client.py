@@ -21,7 +21,13 @@ class Client:
         if not self.call(ask, "POST", "/cas", {"old": old, "new": new})["swapped"]:
             raise Failed("mismatch")
 
+    def status(self, ask):
+        return self.request(ask, "GET", "/status")
+
     def call(self, ask, method, path, body=None):
+        return self.request(ask, method, "/kv/" + ask.key + path, body)
+
+    def request(self, ask, method, path, body=None):
         connection = http.client.HTTPConnection(ask.address)
         try:
             connection.connect()
@@ -29,7 +35,7 @@ class Client:
             raise Refused("not sent: %s" % error)  # whoever is not connected has sent nothing
         if body is not None and ask.token is not None:
             body.update(ask.token)
-        connection.request(method, "/kv/" + ask.key + path, body and json.dumps(body))
+        connection.request(method, path, body and json.dumps(body))
         reply = connection.getresponse()
         answer = json.loads(reply.read())
         connection.close()

@@ -3,7 +3,7 @@
 use duress_workloads::clients::ReadMode;
 
 use crate::duration::SpecDuration;
-use crate::spec::{self, Claim};
+use crate::spec::{self, AgentHome, Claim};
 
 /// A way to read, as on a command line.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ const NODES_MAX: usize = 50;
 /// Runs at a time, each with a cluster of its own.
 const JOBS_MAX: usize = 256;
 
-fn parse_span(text: &str) -> Result<SpecDuration, String> {
+pub(super) fn parse_span(text: &str) -> Result<SpecDuration, String> {
     humantime::parse_duration(text)
         .map(SpecDuration)
         .map_err(|error| format!("{error}; write e.g. 500ms, 30s or 2m"))
@@ -43,6 +43,10 @@ pub(super) fn parse_memory(text: &str) -> Result<usize, String> {
     usize::try_from(mib).map_err(|error| error.to_string())
 }
 
+pub(super) fn parse_agent(text: &str) -> Result<AgentHome, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
+
 pub(super) fn parse_nodes(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(nodes @ 1..=NODES_MAX) => Ok(nodes),
@@ -53,6 +57,14 @@ pub(super) fn parse_nodes(text: &str) -> Result<usize, String> {
 pub(super) fn parse_read(text: &str) -> Result<Read, String> {
     let read = serde_json::from_value(text.into());
     read.map(Read).map_err(|error| error.to_string())
+}
+
+pub(super) fn parse_variable(text: &str) -> Result<(String, String), String> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err("write NAME=VALUE".to_owned());
+    };
+    spec::check_variable(name)?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 pub(super) fn parse_jobs(text: &str) -> Result<usize, String> {

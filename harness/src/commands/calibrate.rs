@@ -2,15 +2,19 @@
 //!
 //! Every spec in the folder must be held on every seed: anything else is a false alarm or a run without worth. Every spec
 //! in its subfolder `defects` must be violated. Each run is a process of its own, as a user would start it.
+//!
+//! A defect that is not found was *never triggered*, or *triggered and not seen*: systems made for calibration count what their defects
+//! do (`diverged` in their statuses). And a spec that finds a defect must hold without it: its *control*.
 
-use std::collections::{BTreeSet, VecDeque};
+mod interval;
+mod table;
+
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use duress_checker::verdict::Verdict;
 use duress_results::verdict_file::{Overall, VerdictFile};
-use duress_specimen::Defect;
 
 use crate::commands::arguments::parse_jobs;
 use crate::commands::{fail, print};
@@ -38,11 +42,22 @@ enum CalibrateError {
     Write { path: PathBuf, source: std::io::Error },
 }
 
+/// What is to come of the runs of a spec.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    /// Each must hold.
+    Correct,
+    /// A defect must be found.
+    Defect,
+    /// The spec of a defect without it: each must hold.
+    Control,
+}
+
 /// One spec, and what its runs came to.
 struct Series {
     path: PathBuf,
     spec: Spec,
-    defect: bool,
+    sort: Sort,
     runs: Vec<(u64, Result<VerdictFile, String>)>,
 }
 
@@ -61,6 +76,9 @@ pub struct Args {
     /// Seeds for each defect
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=SEEDS_MAX))]
     pub defect_seeds: u64,
+    /// Seeds for each defect's spec without the defect: it must hold
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=SEEDS_MAX))]
+    pub control_seeds: u64,
     /// The first seed
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=u64::MAX - SEEDS_MAX))]
     pub first_seed: u64,
@@ -90,7 +108,10 @@ pub fn main(args: &Args) -> ExitCode {
 
 fn calibrate(args: &Args) -> Result<bool, CalibrateError> {
     let mut series = Vec::new();
-    for (folder, defect) in [(args.specs.clone(), false), (args.specs.join("defects"), true)] {
+    for (folder, sort) in [
+        (args.specs.clone(), Sort::Correct),
+        (args.specs.join("defects"), Sort::Defect),
+    ] {
         for path in specs_in(&folder)? {
             let (spec, ..) = Source::read(&path)?.resolve()?;
             if args
@@ -98,10 +119,13 @@ fn calibrate(args: &Args) -> Result<bool, CalibrateError> {
                 .as_ref()
                 .is_none_or(|only| spec.name.contains(only.as_str()))
             {
+                if sort == Sort::Defect && args.control_seeds > 0 && !spec.cluster.defects().is_empty() {
+                    series.push(control(&spec, &args.runs)?);
+                }
                 series.push(Series {
                     path,
                     spec,
-                    defect,
+                    sort,
                     runs: Vec::new(),
                 });
             }
@@ -122,10 +146,10 @@ fn calibrate(args: &Args) -> Result<bool, CalibrateError> {
     let queue: Mutex<VecDeque<(usize, u64)>> = Mutex::new(
         (series.iter().enumerate())
             .flat_map(|(index, series)| {
-                let count = if series.defect {
-                    args.defect_seeds
-                } else {
-                    args.seeds
+                let count = match series.sort {
+                    Sort::Correct => args.seeds,
+                    Sort::Defect => args.defect_seeds,
+                    Sort::Control => args.control_seeds,
                 };
                 (args.first_seed..args.first_seed + count).map(move |seed| (index, seed))
             })
@@ -153,7 +177,7 @@ fn calibrate(args: &Args) -> Result<bool, CalibrateError> {
         series[index].runs.push((seed, result));
     }
 
-    let table = table(&series, args);
+    let table = table::table(&series, args.only.is_none());
     print(format_args!("\n{table}"));
     if let Some(path) = &args.out {
         std::fs::write(path, page(&table, args)).map_err(|source| CalibrateError::Write {
@@ -162,6 +186,26 @@ fn calibrate(args: &Args) -> Result<bool, CalibrateError> {
         })?;
     }
     Ok(series.iter().all(good))
+}
+
+/// The spec of a defect without the defect. It is kept below `runs`, where the runs of its name are.
+fn control(spec: &Spec, runs: &Path) -> Result<Series, CalibrateError> {
+    let mut spec = spec.clone();
+    spec.name.push_str("-control");
+    spec.cluster.switch_defects_off();
+    let folder = runs.join("runs").join(&spec.name);
+    let path = folder.join("spec.toml");
+    let text = toml::to_string(&spec).map_err(std::io::Error::other);
+    let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text?));
+    match written {
+        Ok(()) => Ok(Series {
+            path,
+            spec,
+            sort: Sort::Control,
+            runs: Vec::new(),
+        }),
+        Err(source) => Err(CalibrateError::Write { path, source }),
+    }
 }
 
 fn specs_in(folder: &Path) -> Result<Vec<PathBuf>, CalibrateError> {
@@ -199,125 +243,10 @@ fn count(series: &Series, overall: Overall) -> usize {
 
 fn good(series: &Series) -> bool {
     let total = series.runs.len();
-    match series.defect {
-        false => count(series, Overall::Held) == total,
-        true => count(series, Overall::Violated) as f64 >= DETECTION_MIN * total as f64,
+    match series.sort {
+        Sort::Correct | Sort::Control => count(series, Overall::Held) == total,
+        Sort::Defect => count(series, Overall::Violated) as f64 >= DETECTION_MIN * total as f64,
     }
-}
-
-/// Median of what `of` gives for the runs that have it.
-fn median(series: &Series, of: impl Fn(&VerdictFile) -> Option<f64>) -> Option<f64> {
-    let mut values: Vec<f64> = series
-        .runs
-        .iter()
-        .filter_map(|(_, run)| of(run.as_ref().ok()?))
-        .collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
-/// Seconds from the first operation under load to the last operation of the first witness.
-fn seconds_to_violation(verdict: &VerdictFile) -> Option<f64> {
-    let witness = verdict
-        .properties
-        .iter()
-        .find_map(|property| match &property.verdict {
-            Verdict::Violated { witness } => Some(witness),
-            _ => None,
-        })?;
-    let end = witness
-        .operations
-        .iter()
-        .filter_map(|operation| operation.completed)
-        .max()?;
-    let start = verdict
-        .phases
-        .iter()
-        .find(|phase| phase.name == "warm-up")
-        .map_or(0, |phase| phase.start);
-    Some(end.saturating_sub(start) as f64 / 1e9)
-}
-
-fn table(series: &[Series], args: &Args) -> String {
-    let mut text = String::from(
-        "### Correct: must hold\n\n\
-         | spec | runs | held | violated (false alarms) | inconclusive | harness failures | ok operations, median | faults verified, median |\n\
-         |---|---|---|---|---|---|---|---|\n",
-    );
-    let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.0}"));
-    for series in series.iter().filter(|series| !series.defect) {
-        let (held, violated) = (count(series, Overall::Held), count(series, Overall::Violated));
-        let inconclusive = count(series, Overall::Inconclusive);
-        let total = series.runs.len();
-        text.push_str(&format!(
-            "| `{}` | {total} | {held} | {violated} | {inconclusive} | {} | {} | {} |\n",
-            series.spec.name,
-            total - held - violated - inconclusive,
-            number(median(series, |verdict| Some(
-                verdict.evidence.operations.ok as f64
-            ))),
-            number(median(series, |verdict| Some(
-                verdict.evidence.faults_verified as f64
-            ))),
-        ));
-    }
-    text.push_str(
-        "\n### Known defects: must be found\n\n\
-         | defect | what it is | violated | runs | found | seconds of load until the violation, median | length of the part under faults |\n\
-         |---|---|---|---|---|---|---|\n",
-    );
-    for series in series.iter().filter(|series| series.defect) {
-        let (name, what) = defect(&series.spec);
-        let seconds = median(series, seconds_to_violation);
-        text.push_str(&format!(
-            "| `{name}` | {what} | {} | {} | {} | {} | {} |\n",
-            properties_violated(series),
-            series.runs.len(),
-            count(series, Overall::Violated),
-            seconds.map_or("–".to_owned(), |seconds| format!("{seconds:.1}")),
-            series.spec.time.faults,
-        ));
-    }
-    let planted = |name: &str| {
-        let defects = |series: &Series| series.spec.cluster.defects().iter().any(|defect| defect == name);
-        series.iter().any(defects)
-    };
-    // A folder of specs for the specimen has to account for all that can be planted in it.
-    if args.only.is_none() && Defect::ALL.iter().any(|defect| planted(defect.name())) {
-        for defect in Defect::ALL.iter().filter(|defect| !planted(defect.name())) {
-            text.push_str(&format!(
-                "| `{}` | {} | – | 0 | not measured: revealed by {} | – | – |\n",
-                defect.name(),
-                defect.what(),
-                defect.revealed_by()
-            ));
-        }
-    }
-    text
-}
-
-/// Name of what a spec is to find, and what it is.
-fn defect(spec: &Spec) -> (String, String) {
-    let planted = spec.cluster.defects().join(", ");
-    match Defect::ALL.iter().find(|defect| defect.name() == planted) {
-        Some(defect) => (planted, defect.what().to_owned()),
-        None => (spec.name.clone(), spec.description.clone()),
-    }
-}
-
-/// Names of the properties that any run of a series violated.
-fn properties_violated(series: &Series) -> String {
-    let properties = (series.runs.iter())
-        .filter_map(|(_, run)| run.as_ref().ok())
-        .flat_map(|verdict| &verdict.properties);
-    let violated: BTreeSet<&str> = properties
-        .filter(|property| matches!(property.verdict, Verdict::Violated { .. }))
-        .map(|property| property.property.as_str())
-        .collect();
-    if violated.is_empty() {
-        return "–".to_owned();
-    }
-    violated.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 fn page(table: &str, args: &Args) -> String {
@@ -325,12 +254,13 @@ fn page(table: &str, args: &Args) -> String {
     format!(
         "# Calibration\n\n\
          How often Duress raises a false alarm on a correct system, and how often it finds a defect that is known to be\n\
-         there. Written by `duress calibrate {} --seeds {} --defect-seeds {} --jobs {}`, seeds from {}, on a machine with\n\
-         {cores} cores. Each row is a spec in that folder; any of its runs can be done again with\n\
-         `duress run SPEC --seed N`.\n\n{table}",
+         there. Written by `duress calibrate {} --seeds {} --defect-seeds {} --control-seeds {} --jobs {}`, seeds from {}, on a\n\
+         machine with {cores} cores. Each row is a spec in that folder; any of its runs can be done again with\n\
+         `duress run SPEC --seed N`. In brackets is what so many runs allow to say with 95 % confidence (Clopper–Pearson).\n\n{table}",
         args.specs.display(),
         args.seeds,
         args.defect_seeds,
+        args.control_seeds,
         args.jobs,
         args.first_seed,
     )

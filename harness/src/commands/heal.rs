@@ -1,6 +1,6 @@
 //! `duress heal`: heal what a dead run may have left broken. Runs that are alive are left alone.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use duress_cluster::compose::{self, Healed, Scope};
@@ -9,10 +9,11 @@ use duress_nemesis::heal_from_journal;
 use duress_results::rundir::RunDir;
 use serde::Serialize;
 
+use crate::ad_hoc;
 use crate::commands::{fail, print, print_json};
 use crate::exit;
 use crate::key;
-use crate::runs::socket;
+use crate::runs::engine_socket;
 use crate::runs::store::{self, journal_path};
 
 /// Heal what a dead run may have left broken
@@ -47,6 +48,7 @@ pub fn main(args: &Args) -> ExitCode {
     }
     if args.runs.is_empty() {
         dirs = store::all(&args.out);
+        dirs.extend(store::all(&ad_hoc::root(&args.out)));
     }
 
     let key = match key::of_this_user() {
@@ -132,8 +134,7 @@ impl HealedRun {
 
 /// Removes what dead runs left on the container engine. Where there is no engine, nothing can be left on it.
 fn heal_engine(key: &Key) -> Result<Vec<Healed>, ClusterError> {
-    let docker_host = std::env::var("DOCKER_HOST").ok();
-    let socket = Path::new(socket(docker_host.as_deref()));
+    let socket = engine_socket();
     if !socket.exists() {
         return Ok(Vec::new());
     }
@@ -144,5 +145,5 @@ fn heal_engine(key: &Key) -> Result<Vec<Healed>, ClusterError> {
             what: "start a runtime".to_owned(),
             source,
         })?;
-    runtime.block_on(compose::heal(socket, key, &Scope::Dead))
+    runtime.block_on(compose::heal(&socket, key, &Scope::Dead))
 }

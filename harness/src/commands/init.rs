@@ -12,7 +12,7 @@ use crate::commands::{fail, print, usage_error};
 use crate::exit;
 use crate::init::files;
 use crate::init::guess::{Guess, guess, nodes};
-use crate::runs::socket;
+use crate::runs::engine_socket;
 use crate::spec::FILL_IN;
 
 /// Write a system and a first spec for the services of a compose file
@@ -93,10 +93,9 @@ fn init(args: &Args) -> Result<(), Refusal> {
             "{there} exists already, and nothing is overwritten; write to another folder with --out"
         )));
     }
-    let docker_host = std::env::var("DOCKER_HOST").ok();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("start: {error}"))?;
-    let description = runtime.block_on(describe(&args.file, Path::new(socket(docker_host.as_deref()))))?;
+    let description = runtime.block_on(describe(&args.file, &engine_socket()))?;
     let asks = !args.yes && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let guess = decide(args, &description, asks)?;
     print(shown(&args.file, &description, &guess));

@@ -14,6 +14,13 @@ pub enum Command {
     /// The one that breaks: reads JSON lines, answers in JSON lines
     #[command(hide = true)]
     Agent,
+    /// A file system over a node's data directory
+    #[command(hide = true, disable_help_flag = true)]
+    DiskLayer {
+        /// For the layer itself.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// The init process of a local sandbox
     #[command(hide = true, disable_help_flag = true)]
     Sandbox {
@@ -31,6 +38,7 @@ impl Command {
     pub fn main(&self) -> ExitCode {
         match self {
             Command::Agent => duress_nemesis::agent::main(),
+            Command::DiskLayer { args } => duress_nemesis::layer::main(args),
             Command::Sandbox { args } => duress_cluster::local::sandbox::main(args),
             Command::Specimen(args) => specimen(args),
         }

@@ -6,6 +6,7 @@ pub mod calibrate;
 pub mod check;
 pub mod completions;
 pub mod doctor;
+pub mod fault;
 pub mod faults;
 pub mod heal;
 pub mod init;
@@ -60,6 +61,7 @@ commands! {
     Heal(heal);
     Init(init);
     Doctor(doctor);
+    Fault(fault);
     Faults(faults);
     Systems(systems);
     Workloads(workloads);

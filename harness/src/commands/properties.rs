@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use duress_checker::property::{About, PROPERTIES};
+use duress_checker::property::{self, About};
 
 use crate::commands::{print, print_json};
 
@@ -17,7 +17,7 @@ pub struct Args {
 
 /// Prints the list.
 pub fn main(args: &Args) -> ExitCode {
-    let properties: Vec<&About> = PROPERTIES.iter().map(|property| property.about()).collect();
+    let properties: Vec<&About> = property::all().map(|property| property.about()).collect();
     if args.json {
         print_json(&properties);
     } else {

@@ -1,30 +1,27 @@
 //! `duress try`: shows what a client asks of a system, what is answered, and what that is taken for.
 
+mod shown;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use duress_cluster::compose::{self, FileProblem};
-use duress_http::{Exchange, HeaderMap};
-use duress_workloads::{Answer, Op};
 
-use crate::commands::arguments::{Read, parse_nodes, parse_read};
+use self::shown::{asked, must_be, said, shown, shown_line, taken_for};
+use crate::commands::arguments::{Read, parse_nodes, parse_read, parse_variable};
 use crate::commands::{fail, print, usage_error};
 use crate::exit;
-use crate::runs::trial::{self, Expected, News, Phase, Trial};
-use crate::spec::{ClusterSpec, ComposeSpec, Definition, LocalSpec, SpecError, SystemRef, deployable};
-
-/// Characters of a body that are shown.
-const BODY_SHOWN_MAX: usize = 2000;
-/// Headers that are shown.
-const HEADERS_SHOWN_MAX: usize = 30;
-/// Characters of a header that are shown.
-const HEADER_SHOWN_MAX: usize = 200;
+use crate::runs::trial::{self, News, Phase, Trial};
+use crate::spec::{
+    ClusterSpec, ComposeSpec, Definition, LocalSpec, SpecError, SystemRef, deployable, service_problem,
+};
 
 /// Deploy a system, ask each operation of its client once, and show what is sent, answered, and what that is taken for
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  duress try specimen\n  duress try ./mine --file ./mine/compose.yaml --services a,b,c\n  duress \
-                      try cluster/systems/etcd --file cluster/systems/etcd/compose-3.yaml\n\nCtrl-C takes the cluster down. What nodes \
+                      try cluster/systems/etcd --file cluster/systems/etcd/compose-3.yaml\n  duress try ./mine --variable TAG=7 --network \
+                      back\n\nCtrl-C takes the cluster down. What nodes \
                       wrote is kept below try/runs in the folder of --out.\n\nExit codes:\n  0   every operation ended as it \
                       must with one client and no faults\n  1   some did not: the client misunderstands the system, or is \
                       misunderstood\n  3   harness failure, or interrupted\n  64  the command line or the system's definition is wrong"
@@ -44,6 +41,12 @@ pub struct Args {
     /// Version of the system, where its compose file takes one
     #[arg(long)]
     pub version: Option<String>,
+    /// A variable for the ${…} of the compose file, e.g. TAG=7; once for each, as `variables` of a spec
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = parse_variable)]
+    pub variables: Vec<(String, String)>,
+    /// The network to address nodes by, where they share several, as `network` of a spec
+    #[arg(long)]
+    pub network: Option<String>,
     /// How to read: linearizable, lease or local
     #[arg(long, value_parser = parse_read, default_value = "linearizable")]
     pub read: Read,
@@ -113,9 +116,15 @@ fn plan(args: &Args) -> Result<Trial, Refusal> {
     let count = args.nodes.unwrap_or(system.nodes_default);
     let cluster = match &args.file {
         None if !system.argv.is_empty() && args.services.is_empty() => {
-            if args.version.is_some() {
-                let what = "--version is that of images; name a compose file with --file";
-                return Err(Refusal::Arguments(what.to_owned()));
+            let of_containers = [
+                ("--version is that of images", args.version.is_some()),
+                ("--variable is one of a compose file", !args.variables.is_empty()),
+                ("--network is one of a compose file", args.network.is_some()),
+            ];
+            if let Some((what, _)) = of_containers.iter().find(|(_, given)| *given) {
+                return Err(Refusal::Arguments(format!(
+                    "{what}; name a compose file with --file"
+                )));
             }
             let local = LocalSpec {
                 nodes: count,
@@ -147,12 +156,17 @@ fn plan(args: &Args) -> Result<Trial, Refusal> {
             let file = std::path::absolute(&file).unwrap_or(file);
             ClusterSpec::Compose(ComposeSpec {
                 version: args.version.clone(),
+                variables: args.variables.iter().cloned().collect(),
+                network: args.network.clone(),
                 ..ComposeSpec::of(named, file, nodes)
             })
         }
     };
     if let Some(complaint) = deployable(&cluster, system) {
         return Err(Refusal::Arguments(complaint.what));
+    }
+    if let Some(complaint) = service_problem(&cluster, &client) {
+        return Err(Refusal::Spec(definition.invalid(complaint)));
     }
     Ok(Trial {
         cluster,
@@ -195,150 +209,35 @@ fn show(news: News<'_>) {
         News::Attempt {
             node,
             exchanges,
+            lines,
             answer,
         } => {
             for exchange in exchanges {
                 print(shown(node, exchange));
             }
+            for exchange in lines {
+                print(shown_line(node, exchange));
+            }
             print(format_args!("  = {}\n", taken_for(answer)));
+        }
+        News::Looked {
+            at,
+            node,
+            exchanges,
+            lines,
+            taken,
+        } => {
+            print(format_args!("\n{at} of {node}\n"));
+            exchanges.iter().for_each(|exchange| print(shown(node, exchange)));
+            lines
+                .iter()
+                .for_each(|exchange| print(shown_line(node, exchange)));
+            match taken {
+                Ok(value) => print(format_args!("  = {}\n", said(&value.to_string()))),
+                Err(why) => print(format_args!("  ! it tells nothing: {}\n", said(why))),
+            }
         }
         News::Ends { expected: true, .. } => {}
         News::Ends { expects, .. } => print(format_args!("  ! it must end {}\n", must_be(expects))),
-    }
-}
-
-/// `cas of "try": [1,2]`.
-fn asked(op: &Op) -> String {
-    let object = op
-        .key
-        .as_ref()
-        .map_or_else(|| "everything".to_owned(), ToString::to_string);
-    match op.f {
-        "read" => format!("read of {object}"),
-        f => format!("{f} of {object}: {}", op.value),
-    }
-}
-
-fn shown(node: &str, exchange: &Exchange) -> String {
-    let request = &exchange.request;
-    let mut text = format!("  > {node}: {} {}\n", request.method.as_str(), request.url);
-    text += &headers(&request.headers);
-    text += &body(&request.body);
-    match &exchange.answered {
-        Some(Ok(reply)) => {
-            text += &format!("  < {}\n", reply.status);
-            text += &headers(&reply.headers);
-            text += &body(&reply.body);
-        }
-        Some(Err(trouble)) => text += &format!("  < no answer: {trouble}\n"),
-        None => text += "  < no answer in time\n",
-    }
-    text
-}
-
-fn headers(headers: &HeaderMap) -> String {
-    let line = |(name, value): (_, &duress_http::HeaderValue)| {
-        let value = match value.is_sensitive() {
-            true => "(not shown)".to_owned(),
-            false => cut(
-                &one_line(&String::from_utf8_lossy(value.as_bytes())),
-                HEADER_SHOWN_MAX,
-            ),
-        };
-        format!("    {name}: {value}\n")
-    };
-    headers.iter().take(HEADERS_SHOWN_MAX).map(line).collect()
-}
-
-fn body(body: &[u8]) -> String {
-    if body.is_empty() {
-        return String::new();
-    }
-    format!(
-        "    {}\n",
-        one_line(&cut(&String::from_utf8_lossy(body), BODY_SHOWN_MAX))
-    )
-}
-
-/// Line ends and tabs are spelled out too, so that nothing passes for what Duress says.
-fn one_line(text: &str) -> String {
-    text.trim_end_matches(['\r', '\n'])
-        .replace('\n', "\\n")
-        .replace('\t', "\\t")
-}
-
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some((end, _)) => format!(
-            "{}… (cut, it has {} characters)",
-            &text[..end],
-            text.chars().count()
-        ),
-    }
-}
-
-fn taken_for(answer: &Answer) -> String {
-    let said = match answer {
-        Answer::Ok(value) => format!("ok: {value}"),
-        Answer::Failed { error } => format!("fail: it did not happen, {error}"),
-        Answer::Refused { error, leader, .. } => {
-            let leader = leader
-                .as_ref()
-                .map(|leader| format!("; {leader} leads"))
-                .unwrap_or_default();
-            format!("refused: it did not happen and may be asked again, {error}{leader}")
-        }
-        Answer::Unknown { error } => format!("info: it may have happened, {error}"),
-        Answer::Local { error } => format!("this machine could not ask: {error}"),
-    };
-    one_line(&cut(&said, BODY_SHOWN_MAX))
-}
-
-fn must_be(expects: &Expected) -> String {
-    match expects {
-        Expected::Ok(value) => format!("ok: {value}"),
-        Expected::Fail => "fail".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use duress_http::{HeaderValue, Method, Reply, Request};
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_is_shown_is_short_keeps_secrets_and_passes_for_nothing_else() {
-        let mut secret = HeaderValue::from_static("Basic c2VjcmV0");
-        secret.set_sensitive(true);
-        let headers = HeaderMap::from_iter([("authorization".parse().expect("a name"), secret)]);
-        let exchange = Exchange {
-            request: Request {
-                method: Method::Put,
-                url: "http://10.77.0.11:8080/kv/try".to_owned(),
-                headers,
-                body: json!({"value": 7}).to_string().into_bytes(),
-            },
-            answered: Some(Ok(Reply {
-                status: 200,
-                retry_after: None,
-                headers: HeaderMap::new(),
-                body: format!("a\n  = ok: 7\t{}", "x".repeat(100_000)).into_bytes(),
-            })),
-        };
-        let text = shown("n1", &exchange);
-        assert!(text.contains("  > n1: PUT http://10.77.0.11:8080/kv/try\n    authorization: (not shown)\n    {\"value\":7}\n"), "{text}");
-        assert!(!text.contains("c2VjcmV0"), "{text}");
-        assert!(
-            text.contains("  < 200\n    a\\n  = ok: 7\\tx") && text.lines().count() == 5,
-            "{text}"
-        );
-        assert!(
-            text.len() < 3000 && text.contains("(cut, it has "),
-            "{}",
-            text.len()
-        );
     }
 }

@@ -29,11 +29,20 @@ fn ok(op: &Op) -> Completion {
     }
 }
 
+fn run() -> RunNote {
+    RunNote {
+        name: "test".to_owned(),
+        seed: Some(7),
+        started: "2026-01-02T03:04:05Z".to_owned(),
+        ..RunNote::default()
+    }
+}
+
 #[test]
 fn lines_are_in_order_of_time_whoever_writes() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("history.jsonl");
-    let (recorder, writer) = Recorder::create(&path, "test", 7, "2026-01-02T03:04:05Z").expect("a new file");
+    let (recorder, writer) = Recorder::create(&path, run()).expect("a new file");
     std::thread::scope(|scope| {
         for process in 0..4 {
             let recorder = &recorder;
@@ -129,8 +138,7 @@ fn long_values_make_the_load_wait_before_they_fill_the_memory() {
 #[test]
 fn the_first_who_gives_up_says_why() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let (recorder, writer) =
-        Recorder::create(&dir.path().join("history.jsonl"), "test", 7, "").expect("a new file");
+    let (recorder, writer) = Recorder::create(&dir.path().join("history.jsonl"), run()).expect("a new file");
     assert!(!recorder.must_end() && recorder.trouble().is_none());
     recorder.give_up("no descriptor");
     recorder.give_up("another reason");

@@ -1,16 +1,18 @@
 //! Brings up what a spec says: sandboxes on this machine, or the services of a compose file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Scope, heal};
+use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Scope, WithHelper, heal};
 use duress_cluster::local::{self, Isolation, LocalCluster};
 use duress_cluster::{Cluster, ClusterError, Key, System, bring_up};
 use duress_nemesis::agent::protocol::Mark;
 use duress_nemesis::kinds::Kind;
-use duress_nemesis::{AgentClient, AgentEnd, NemesisError};
+use duress_nemesis::storage::{NodeStorage, Storage};
+use duress_nemesis::{AgentClient, AgentEnd, Journal, NemesisError, put_storage};
 use duress_results::rundir::RunDir;
+use duress_workloads::clients::ClientKind;
 use tokio::time::Instant;
 
 use super::failure::Failure;
@@ -37,10 +39,24 @@ impl Environment {
 
     /// Refuses what can't be done here, before anything is deployed. What containers can is for the agent to say, which
     /// may have to run next to them.
-    pub fn refuse(self, kinds: &[&'static dyn Kind]) -> Result<(), String> {
+    pub fn refuse(self, kinds: &[&'static dyn Kind], system: &System) -> Result<(), String> {
         match self {
             Environment::Local(isolation) => machine::refuse(isolation, kinds),
-            Environment::Compose => Ok(()),
+            Environment::Compose => {
+                let known = system
+                    .compose
+                    .as_ref()
+                    .is_some_and(|compose| compose.data.is_some());
+                match kinds.iter().find(|kind| kind.storage().is_some() && !known) {
+                    None => Ok(()),
+                    Some(kind) => Err(format!(
+                        "the fault {}, which the spec asks for, is about the disks of nodes, and where {} keeps its data is not known: \
+                         say compose.data in its system.toml, or leave the fault out",
+                        kind.name(),
+                        system.name
+                    )),
+                }
+            }
         }
     }
 }
@@ -51,38 +67,60 @@ pub struct Deployed {
     /// Where nodes are.
     pub cluster: Arc<dyn Cluster>,
     /// The same, where the agent has to run in a container next to the nodes. `None`: as a child.
-    agent_container: Option<Arc<ComposeCluster>>,
+    agent_container: Option<Arc<dyn WithHelper>>,
 }
 
 /// The agent is this very program.
 const AGENT_ARGV: [&str; 2] = ["/proc/self/exe", "agent"];
 
 impl Deployed {
+    /// Containers that are up, and an agent that is to run there.
+    pub async fn containers<C: WithHelper + 'static>(
+        cluster: Arc<C>,
+        agent: AgentHome,
+    ) -> Result<Deployed, ClusterError> {
+        let contained = needs_container(agent, &*cluster).await?;
+        Ok(Deployed::agent_at(cluster, contained))
+    }
+
+    /// The same, where it is known whether the agent has to run in a container.
+    fn agent_at<C: WithHelper + 'static>(cluster: Arc<C>, contained: bool) -> Deployed {
+        Deployed {
+            cluster: cluster.clone(),
+            agent_container: contained.then_some(cluster as Arc<dyn WithHelper>),
+        }
+    }
+
     /// Starts an agent where it can reach the nodes' processes, and greets it in the name of the run that has this mark.
     pub async fn start_agent(&self, mark: &Mark) -> Result<AgentClient, Failure> {
-        let greeted = match &self.agent_container {
-            None => AgentClient::spawn(&AGENT_ARGV.map(str::to_owned), mark).await,
-            Some(compose) => {
-                let helper = compose.start_helper(&AGENT_ARGV[1..]).await?;
-                let ended = async move {
-                    let status = helper.ended.await.map_err(|error| error.to_string());
-                    match status.and_then(|status| status) {
-                        Ok(status) => AgentEnd {
-                            how: format!("exit status: {status}"),
-                            healed: status == 0,
-                        },
-                        Err(how) => AgentEnd { how, healed: false },
-                    }
-                };
-                AgentClient::greet(helper.input, helper.output, ended, mark).await
-            }
-        };
-        Ok(greeted.map_err(NemesisError::from)?)
+        start_agent(self.agent_container.as_deref(), mark).await
     }
 }
 
+/// Next to the nodes of this cluster, or as a child.
+async fn start_agent(next_to: Option<&dyn WithHelper>, mark: &Mark) -> Result<AgentClient, Failure> {
+    let greeted = match next_to {
+        None => AgentClient::spawn(&AGENT_ARGV.map(str::to_owned), mark).await,
+        Some(compose) => {
+            let helper = compose.start_helper(&AGENT_ARGV[1..]).await?;
+            let ended = async move {
+                let status = helper.ended.await.map_err(|error| error.to_string());
+                match status.and_then(|status| status) {
+                    Ok(status) => AgentEnd {
+                        how: format!("exit status: {status}"),
+                        healed: status == 0,
+                    },
+                    Err(how) => AgentEnd { how, healed: false },
+                }
+            };
+            AgentClient::greet(helper.input, helper.output, ended, mark).await
+        }
+    };
+    Ok(greeted.map_err(NemesisError::from)?)
+}
+
 /// Whether the agent has to run in a container next to the nodes. A child must be root among the nodes' processes.
-async fn needs_container(home: AgentHome, cluster: &ComposeCluster) -> Result<bool, ClusterError> {
+async fn needs_container(home: AgentHome, cluster: &dyn WithHelper) -> Result<bool, ClusterError> {
     Ok(match home {
         AgentHome::Child => false,
         AgentHome::Container => true,
@@ -90,32 +128,94 @@ async fn needs_container(home: AgentHome, cluster: &ComposeCluster) -> Result<bo
     })
 }
 
-/// Brings the cluster up. When this fails, nothing of it is left.
+/// Brings the cluster up, for this client. When this fails, nothing of it is left. What is to lie under data directories is put there
+/// before any program of a node runs, by an agent that goes on to be the run's.
 pub async fn deploy(
     cluster: &ClusterSpec,
     system: &System,
+    client: &ClientKind,
     environment: Environment,
     dir: &RunDir,
     key: &Key,
-) -> Result<Deployed, Failure> {
+    ground: Option<&Ground<'_>>,
+) -> Result<(Deployed, Option<AgentClient>), Failure> {
     match (environment, cluster) {
         (Environment::Compose, ClusterSpec::Compose(compose)) => {
-            let config = compose_config(compose, system, dir.path(), key.clone());
-            let cluster = Arc::new(ComposeCluster::deploy(config).await?);
-            let contained = needs_container(compose.agent, &cluster).await?;
-            Ok(Deployed {
-                cluster: cluster.clone(),
-                agent_container: contained.then_some(cluster),
+            let mut config = compose_config(compose, system, dir.path(), key.clone());
+            config.programs_in = client.service.clone();
+            let Some(ground) = ground else {
+                let cluster = Arc::new(ComposeCluster::deploy(config).await?);
+                return Ok((Deployed::containers(cluster, compose.agent).await?, None));
+            };
+            config.own_data = true;
+            let (cluster, (agent, contained)) = ComposeCluster::deploy_on(config, async |cluster| {
+                let contained = match compose.agent {
+                    AgentHome::Auto => !nix::unistd::geteuid().is_root() || !cluster.shares_this_machine(),
+                    home => home == AgentHome::Container,
+                };
+                let next_to = contained.then_some(cluster as &dyn WithHelper);
+                let agent = ground.lay(next_to, cluster.data_folders()).await?;
+                Ok::<_, Failure>((agent, contained))
             })
+            .await?;
+            Ok((Deployed::agent_at(Arc::new(cluster), contained), Some(agent)))
         }
-        (Environment::Local(isolation), ClusterSpec::Local(local)) => Ok(Deployed {
-            cluster: sandboxes(local, system, isolation, dir).await?,
-            agent_container: None,
-        }),
+        (Environment::Local(isolation), ClusterSpec::Local(local)) => {
+            let agent = match ground {
+                // Before there are sandboxes: they see what is mounted when they are made.
+                Some(ground) => Some(ground.lay(None, data_folders(local, dir)?).await?),
+                None => None,
+            };
+            let deployed = Deployed {
+                cluster: sandboxes(local, system, isolation, dir).await?,
+                agent_container: None,
+            };
+            Ok((deployed, agent))
+        }
         _ => Err(Failure::Other(
             "the cluster that is asked for was not prepared".to_owned(),
         )),
     }
+}
+
+/// What is to lie under the data directories of a run, whose journal this is.
+pub struct Ground<'a> {
+    /// The lowest first.
+    pub storage: &'a [Storage],
+    /// Of the run.
+    pub journal: &'a Journal,
+}
+
+impl Ground<'_> {
+    /// Starts an agent, which puts it there, after the journal has it. The agent's end is the end of it.
+    async fn lay(
+        &self,
+        next_to: Option<&dyn WithHelper>,
+        folders: Vec<(String, PathBuf)>,
+    ) -> Result<AgentClient, Failure> {
+        let agent = start_agent(next_to, self.journal.mark()).await?;
+        let node = |(node, directory)| NodeStorage {
+            node,
+            directory,
+            under: self.storage.to_vec(),
+        };
+        let nodes = folders.into_iter().map(node).collect();
+        put_storage(&agent, self.journal, nodes).await?;
+        Ok(agent)
+    }
+}
+
+/// The data directories of sandboxes, which are made if they are not there.
+fn data_folders(spec: &LocalSpec, dir: &RunDir) -> Result<Vec<(String, PathBuf)>, Failure> {
+    let folder = |node: String| {
+        let path = dir.nodes().join(&node).join("data");
+        let made = std::fs::create_dir_all(&path).and_then(|()| path.canonicalize());
+        match made {
+            Ok(path) => Ok((node, path)),
+            Err(error) => Err(Failure::Other(format!("make {}: {error}", path.display()))),
+        }
+    };
+    spec.node_names().into_iter().map(folder).collect()
 }
 
 /// Makes sure that nothing is left of a deployment that was given up. Sandboxes are gone with their keeper.
@@ -123,14 +223,13 @@ pub async fn swept(cluster: &ClusterSpec, dir: &RunDir, key: &Key) -> Result<(),
     let ClusterSpec::Compose(_) = cluster else {
         return Ok(());
     };
-    let docker_host = std::env::var("DOCKER_HOST").ok();
-    let socket = Path::new(socket(docker_host.as_deref()));
+    let socket = engine_socket();
     // Where there is no engine, nothing was made.
     if !socket.exists() {
         return Ok(());
     }
     let scope = Scope::Run(run_name(dir.path()));
-    match tokio::time::timeout(SWEEP_TIME_MAX, heal(socket, key, &scope)).await {
+    match tokio::time::timeout(SWEEP_TIME_MAX, heal(&socket, key, &scope)).await {
         Ok(healed) => Ok(healed.map(drop)?),
         Err(_) => Err(Failure::Other(format!(
             "after {SWEEP_TIME_MAX:?} the engine has not removed what there was of the cluster; `duress heal {}` does it",
@@ -181,12 +280,17 @@ fn compose_config(spec: &ComposeSpec, system: &System, dir: &Path, key: Key) -> 
     config.ready_within = spec.ready.0;
     config.network = spec.network.clone();
     config.own_data = spec.own_data;
-    config.socket = socket(std::env::var("DOCKER_HOST").ok().as_deref()).into();
+    config.socket = engine_socket();
     config
 }
 
-/// The engine's socket, as the environment names it. Other kinds of address are refused later, with the path shown.
-pub fn socket(docker_host: Option<&str>) -> &str {
+/// The engine's socket, as the environment names it.
+pub fn engine_socket() -> PathBuf {
+    socket(std::env::var("DOCKER_HOST").ok().as_deref()).into()
+}
+
+/// The same for this value of `DOCKER_HOST`. Other kinds of address are refused later, with the path shown.
+fn socket(docker_host: Option<&str>) -> &str {
     match docker_host {
         Some(host) if !host.is_empty() => host.strip_prefix("unix://").unwrap_or(host),
         _ => DEFAULT_SOCKET,

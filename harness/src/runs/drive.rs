@@ -4,34 +4,37 @@
 //! harness can't do is a [`Failure`], noted in the history, which ends the run in order. What was recorded until then
 //! is still analysed.
 
-use std::net::IpAddr;
+mod nemesis;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use duress_checker::history::{END_PHASE, FaultEvent, FinalOps, HarnessFailure, Note, PhaseNote, Recovery};
+use duress_checker::history::{END_PHASE, FinalOps, HarnessFailure, Note, PhaseNote, Recovery};
 use duress_checker::property::Source;
-use duress_cluster::{Cluster, Controller, Key, collect_logs};
-use duress_nemesis::{EventSink, Journal, Nemesis, NemesisError};
+use duress_cluster::{Cluster, Key, collect_logs};
+use duress_nemesis::{AgentClient, Journal, Nemesis};
 use duress_results::rundir::RunDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::address_book::AddressBook;
+use crate::address_book::{AddressBook, first_v4};
 use crate::client;
 use crate::contents;
 use crate::interrupt::Interrupt;
 use crate::load::Clients;
 use crate::observer::{Look, Observer};
+use crate::programs;
 use crate::progress::Progress;
 use crate::recorder::Recorder;
+use crate::status;
 use crate::watchdog::Watchdog;
 
-use super::deploy::{self, Deployed, Environment};
+use super::deploy::{self, Deployed, Environment, Ground};
 use super::failure::Failure;
+use super::host_clock::HostClock;
 use super::plan::Plan;
-use super::ready::{INTERRUPTED_GRACE, Ready};
-use super::store::journal_path;
+use super::ready::INTERRUPTED_GRACE;
 
 /// Everything that a run needs and that does not change.
 pub struct Run<'a> {
@@ -62,6 +65,9 @@ const OPERATION_MARGIN: Duration = Duration::from_secs(30);
 /// What it may take to collect the log files of all nodes.
 const COLLECT_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// What was begun before the nodes were: the journal, and the agent that has put something under data directories.
+type Laid = (Journal, AgentClient);
+
 /// How a run's waiting ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Waited {
@@ -72,20 +78,22 @@ enum Waited {
 impl Run<'_> {
     /// Does all of it. Whatever happens, everything is healed and taken down before this returns.
     pub async fn drive(self) {
+        let clock = HostClock::now();
         let failure = match self.interrupt.unless(self.deploy()).await {
             // What was deployed until then went down when it was given up.
             None => deploy::swept(&self.plan.spec.cluster, self.dir, &self.key)
                 .await
                 .err(),
             Some(Err(failure)) => Some(failure),
-            Some(Ok(deployed)) => {
-                let result = self.on(&deployed).await;
+            Some(Ok((deployed, laid))) => {
+                let result = self.on(&deployed, laid).await;
                 self.collect_logs(&deployed).await;
                 self.progress.phase("down");
                 let down = deployed.cluster.down().await.map_err(Failure::from);
                 result.and(down).err()
             }
         };
+        let failure = failure.or_else(|| HostClock::was_set_since(clock).map(Failure::Other));
         if self.interrupt.asked() {
             self.progress.say("interrupted: what there is will be checked");
             self.recorder.note(&Note::Interrupted {});
@@ -122,15 +130,27 @@ impl Run<'_> {
         self.progress.phase(name);
     }
 
-    async fn deploy(&self) -> Result<Deployed, Failure> {
+    async fn deploy(&self) -> Result<(Deployed, Option<Laid>), Failure> {
         self.phase("deploy");
         let start = Instant::now();
-        let deployed = deploy::deploy(
+        let can = |kind| self.environment.refuse(&[kind], &self.plan.system).is_ok();
+        let storage = self.plan.storage(can);
+        let journal = match storage.is_empty() {
+            true => None,
+            false => Some(self.journal()?),
+        };
+        let ground = journal.as_ref().map(|journal| Ground {
+            storage: &storage,
+            journal,
+        });
+        let (deployed, agent) = deploy::deploy(
             &self.plan.spec.cluster,
             &self.plan.system,
+            &self.plan.client,
             self.environment,
             self.dir,
             &self.key,
+            ground.as_ref(),
         )
         .await?;
         self.progress.say(&format!(
@@ -139,19 +159,16 @@ impl Run<'_> {
             self.plan.system.name,
             start.elapsed().as_secs_f64()
         ));
-        Ok(deployed)
+        Ok((deployed, journal.zip(agent)))
     }
 
-    async fn on(&self, deployed: &Deployed) -> Result<(), Failure> {
+    async fn on(&self, deployed: &Deployed, laid: Option<Laid>) -> Result<(), Failure> {
         let cluster = &deployed.cluster;
         let observer_address = cluster.observer_addresses().and_then(|list| first_v4(&list));
         let addresses = Arc::new(AddressBook::new(cluster.clone(), self.plan.system.port));
-        let look = Look::new(
-            cluster.clone(),
-            addresses.clone(),
-            &self.plan.system,
-            observer_address,
-        )?;
+        let system = &self.plan.system;
+        let probe = status::probe(cluster, system, &self.plan.client, observer_address).await?;
+        let look = Look::new(cluster.clone(), addresses.clone(), system, probe);
         let observer = Observer::start(&look, self.dir, &self.recorder)
             .map_err(|error| Failure::Other(format!("keep what nodes say: {error}")))?;
         let limit = self.plan.spec.cluster.ready_limit();
@@ -165,13 +182,14 @@ impl Run<'_> {
 
         let Some(nemesis) = self
             .interrupt
-            .unless(self.nemesis(deployed, &observer, &addresses))
+            .unless(self.nemesis(deployed, laid, &observer, &addresses))
             .await
         else {
             return Ok(());
         };
         let nemesis = nemesis?;
-        let clients = Arc::new(self.clients(&**cluster, addresses)?);
+        self.latency(&nemesis).await?;
+        let clients = Arc::new(self.clients(cluster, addresses).await?);
         let watch = self.watchdog.watch("the clients");
         clients.show(watch.pulse.clone());
         let (stop_load, stopped) = watch::channel(false);
@@ -194,6 +212,7 @@ impl Run<'_> {
             // What is interrupted is not noted: a part of the final reads says nothing.
             let _ = self.interrupt.unless(self.last_looks(&clients)).await;
         }
+        observer.note_diverged(&self.recorder);
         drop(watch);
         let closed = nemesis.close().await.map_err(Failure::from);
         if let Some(trouble) = self.recorder.trouble() {
@@ -305,44 +324,15 @@ impl Run<'_> {
         }
     }
 
-    async fn nemesis(
+    async fn clients(
         &self,
-        deployed: &Deployed,
-        observer: &Observer,
-        addresses: &Arc<AddressBook>,
-    ) -> Result<Nemesis, Failure> {
-        let journal = Journal::create(&journal_path(self.dir), &self.key, Controller::this());
-        let journal = journal.map_err(NemesisError::from)?;
-        let agent = deployed.start_agent(journal.mark()).await?;
-        let cluster = deployed.cluster.clone();
-        let sink: EventSink = {
-            let (recorder, progress) = (self.recorder.clone(), self.progress.clone());
-            Arc::new(move |kind: &str, event: FaultEvent| {
-                recorder.fault(kind, &event);
-                progress.fault(kind, &event);
-            })
-        };
-        let ready = Ready {
-            cluster: cluster.clone(),
-            addresses: addresses.clone(),
-            system: self.plan.system.clone(),
-            limit: self.plan.spec.cluster.ready_limit(),
-            interrupt: self.interrupt.clone(),
-            recorder: self.recorder.clone(),
-        };
-        Ok(Nemesis::new(
-            cluster,
-            agent,
-            journal,
-            sink,
-            observer.roles(),
-            Arc::new(ready),
-        )?)
-    }
-
-    fn clients(&self, cluster: &dyn Cluster, addresses: Arc<AddressBook>) -> Result<Clients, Failure> {
+        cluster: &Arc<dyn Cluster>,
+        addresses: Arc<AddressBook>,
+    ) -> Result<Clients, Failure> {
         let from = first_v4(&cluster.client_addresses());
-        let service = client::service(&self.plan.spec, &self.plan.client, from).map_err(Failure::Other)?;
+        let kind = &self.plan.client;
+        let programs = programs::of(cluster, kind).await?;
+        let service = client::service(&self.plan.spec, kind, from, programs).map_err(Failure::Other)?;
         let workload = self
             .plan
             .spec
@@ -362,8 +352,4 @@ impl Run<'_> {
         )
         .map_err(|error| Failure::Other(format!("start the clients' threads: {error}")))
     }
-}
-
-pub(super) fn first_v4(addresses: &[IpAddr]) -> Option<IpAddr> {
-    addresses.iter().copied().find(IpAddr::is_ipv4)
 }

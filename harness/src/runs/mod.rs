@@ -8,9 +8,10 @@
 //! [`child`] does one run in a process of its own; [`store`] finds the runs that there are; [`trial`] asks a system by hand.
 
 pub mod child;
-mod deploy;
+pub mod deploy;
 mod drive;
-mod failure;
+pub mod failure;
+mod host_clock;
 pub mod judged;
 pub mod one;
 pub mod plan;
@@ -18,4 +19,4 @@ mod ready;
 pub mod store;
 pub mod trial;
 
-pub use deploy::socket;
+pub use deploy::engine_socket;

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use duress_checker::history::RunNote;
 use duress_cluster::Key;
 use duress_results::rundir::RunDir;
+use duress_workloads::clients::behaviour;
 
 use super::deploy::Environment;
 use super::drive::Run;
 use super::plan::Plan;
 use crate::exit;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::key;
 use crate::progress::Progress;
 use crate::recorder::{Recorder, Writer};
@@ -40,10 +42,12 @@ pub fn run(plan: Plan, root: &Path, quiet: bool) -> Result<Finished, Box<dyn Err
     // Where it can't be raised the old limit stands, and a run that hits it says so.
     let _ = duress_cluster::raise_open_files();
     let environment = Environment::prepare(&plan.spec.cluster)?;
-    environment.refuse(&plan.kinds()).map_err(Unprepared)?;
+    environment
+        .refuse(&plan.kinds(), &plan.system)
+        .map_err(Unprepared)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // From here on signals end the run in order; before, there is nothing to put in order.
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(Interrupted::Run)?;
 
     let started = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let Prepared {
@@ -141,7 +145,14 @@ fn prepare(plan: &Plan, root: &Path, started: &str) -> Result<Prepared, Box<dyn 
     }
     dir.write_spec(&toml::to_string(spec).map_err(|error| Unprepared(error.to_string()))?)?;
     dir.write_schedule(&plan.schedule)?;
-    let (recorder, writer) = Recorder::create(&dir.history(), &spec.name, plan.seed, started)?;
+    let run = RunNote {
+        name: spec.name.clone(),
+        seed: Some(plan.seed),
+        started: started.to_owned(),
+        clients: behaviour::sentences(&plan.client, Some(&spec.client.policy())),
+        ..RunNote::default()
+    };
+    let (recorder, writer) = Recorder::create(&dir.history(), run)?;
     let log = File::create_new(dir.log())
         .map_err(|error| Unprepared(format!("create {}: {error}", dir.log().display())))?;
     Ok(Prepared {

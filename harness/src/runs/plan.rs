@@ -5,6 +5,8 @@ use std::path::Path;
 use duress_cluster::System;
 use duress_cluster::compose::{self, FileProblem};
 use duress_nemesis::kinds::Kind;
+use duress_nemesis::kinds::packets::Packets;
+use duress_nemesis::storage::{Storage, together};
 use duress_nemesis::{Schedule, plan};
 use duress_workloads::clients::ClientKind;
 
@@ -36,16 +38,38 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The kinds of faults that will be injected.
+    /// The kinds of faults that have to be injected, with what the latency of the cluster is put in force by.
     pub fn kinds(&self) -> Vec<&'static dyn Kind> {
+        let mut kinds = self.kinds_of(false);
+        if self.spec.cluster.latency().is_some() && !kinds.iter().any(|kind| kind.name() == Packets.name()) {
+            kinds.push(&Packets);
+        }
+        kinds
+    }
+
+    /// Those of faults that are optional, or that are not.
+    fn kinds_of(&self, optional: bool) -> Vec<&'static dyn Kind> {
         let mut kinds: Vec<&'static dyn Kind> = Vec::new();
-        for planned in &self.schedule.faults {
+        for planned in self
+            .schedule
+            .faults
+            .iter()
+            .filter(|planned| planned.optional == optional)
+        {
             let kind = planned.fault.kind().0;
             if !kinds.iter().any(|other| other.name() == kind.name()) {
                 kinds.push(kind);
             }
         }
         kinds
+    }
+
+    /// What has to lie under data directories for them, and for optional ones of kinds that can be done here; the lowest first.
+    pub fn storage(&self, can: impl Fn(&'static dyn Kind) -> bool) -> Vec<Storage> {
+        let mut kinds = self.kinds_of(true);
+        kinds.retain(|kind| can(*kind));
+        kinds.extend(self.kinds());
+        together(kinds.iter().filter_map(|kind| kind.storage()))
     }
 
     /// Reads a spec and decides what it leaves open. Whatever is wrong with it is said with its place.

@@ -1,25 +1,28 @@
 //! A trial: a system is brought up, each operation that its client has is asked by hand, and it is taken down. Nothing is
 //! broken and nothing is judged: what was asked and answered is shown to whoever writes the client.
 
+mod script;
+
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use duress_cluster::{Cluster, Key, StatusProbe, System};
+use duress_cluster::{Cluster, Key, System};
 use duress_http::{Exchange, overhear};
 use duress_results::rundir::RunDir;
-use duress_workloads::clients::{ClientKind, Options, ReadMode};
-use duress_workloads::{Answer, Endpoints, Op, Service, Token};
+use duress_workloads::clients::{ClientKind, Options, ReadMode, exec};
+use duress_workloads::{Answer, Asker, Endpoints, Op, Service, Token};
 use serde_json::{Value, json};
 
+pub use self::script::Expected;
+use self::script::script;
 use super::deploy::{self, Deployed, Environment};
-use super::drive::first_v4;
 use super::failure::Failure;
-use crate::address_book::AddressBook;
-use crate::interrupt::Interrupt;
-use crate::key;
+use crate::address_book::{AddressBook, first_v4};
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::spec::ClusterSpec;
+use crate::{key, programs, status};
 
 /// What is tried.
 #[derive(Debug)]
@@ -48,10 +51,25 @@ pub enum News<'a> {
     Attempt {
         /// The node that was asked.
         node: &'a str,
-        /// What was sent and received.
+        /// What was sent and received by HTTP.
         exchanges: &'a [Exchange],
+        /// What a program was asked, and answered.
+        lines: &'a [exec::Exchange],
         /// What that was taken for.
         answer: &'a Answer,
+    },
+    /// A node was asked what it says of itself, or what it holds.
+    Looked {
+        /// `status` or `contents`.
+        at: &'static str,
+        /// The node that was asked.
+        node: &'a str,
+        /// What was sent and received by HTTP.
+        exchanges: &'a [Exchange],
+        /// What a program was asked, and answered.
+        lines: &'a [exec::Exchange],
+        /// What that was taken for, or why it can't be.
+        taken: &'a Result<Value, String>,
     },
     /// The operation has ended.
     Ends {
@@ -71,15 +89,6 @@ pub enum Phase {
     Wait,
     /// The cluster is taken down.
     Down,
-}
-
-/// What an operation must end as.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Expected {
-    /// `ok` with this result.
-    Ok(Value),
-    /// `fail`.
-    Fail,
 }
 
 /// How a trial ended.
@@ -116,7 +125,7 @@ pub fn run(trial: &Trial, root: &Path, show: &mut dyn FnMut(News<'_>)) -> Result
     let _ = duress_cluster::raise_open_files();
     let environment = Environment::prepare(&trial.cluster)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(Interrupted::Run)?;
     let started = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let dir = RunDir::create(root, &trial.system.name, &started, 0)?;
     for node in trial.cluster.node_names() {
@@ -140,7 +149,15 @@ impl Trial {
         show: &mut dyn FnMut(News<'_>),
     ) -> Result<Tried, Failure> {
         show(News::Phase(Phase::Deploy));
-        let deploys = deploy::deploy(&self.cluster, &self.system, environment, dir, key);
+        let deploys = deploy::deploy(
+            &self.cluster,
+            &self.system,
+            &self.client,
+            environment,
+            dir,
+            key,
+            None,
+        );
         let Some(deployed) = interrupt.unless(deploys).await else {
             deploy::swept(&self.cluster, dir, key).await?;
             return Ok(Tried {
@@ -148,7 +165,7 @@ impl Trial {
                 ..Tried::default()
             });
         };
-        let deployed = deployed?;
+        let (deployed, _) = deployed?;
         let mut tried = Tried::default();
         let asked = interrupt.unless(self.ask_all(&deployed, &mut tried, show)).await;
         tried.interrupted = asked.is_none();
@@ -166,16 +183,19 @@ impl Trial {
     ) -> Result<(), Failure> {
         let cluster = &deployed.cluster;
         show(News::Phase(Phase::Wait));
-        self.ready(cluster).await?;
+        self.ready(cluster, show).await?;
         let endpoints = AddressBook::new(cluster.clone(), self.system.port);
+        let programs = programs::of(cluster, &self.client).await?;
         let service = (self.client.make)(Options {
+            programs,
             from: first_v4(&cluster.client_addresses()),
             read: self.read,
             lease: Some(LEASE),
             long_writes: false,
             body_max: BODY_MAX,
         });
-        let service = service.map_err(|error| Failure::Other(format!("make an HTTP client: {error}")))?;
+        let service = service
+            .map_err(|error| Failure::Other(format!("make the client {}: {error}", self.client.name)))?;
         let mut hand = Hand {
             service: &*service,
             endpoints: &endpoints,
@@ -197,16 +217,28 @@ impl Trial {
                 expects: &expects,
             });
         }
+        if self.client.reads_members {
+            for index in 0..endpoints.count() {
+                let endpoint = endpoints.endpoint(index);
+                let read = async {
+                    let content = tokio::time::timeout(ATTEMPT_TIME, service.content(&endpoint)).await;
+                    let content = content.map_err(|_| format!("no answer within {ATTEMPT_TIME:?}"))?;
+                    Ok(json!(content.map_err(|error| error.to_string())?))
+                };
+                if look("contents", &endpoint.node, read, show).await.is_err() {
+                    tried.asked += 1;
+                }
+            }
+        }
         Ok(())
     }
 
-    /// Waits until every node says that it is ready, where nodes say so.
-    async fn ready(&self, cluster: &Arc<dyn Cluster>) -> Result<(), Failure> {
-        let Some(request) = &self.system.status else {
+    /// Waits until every node says that it is ready, where nodes say so, and shows what they say then.
+    async fn ready(&self, cluster: &Arc<dyn Cluster>, show: &mut dyn FnMut(News<'_>)) -> Result<(), Failure> {
+        let local = cluster.observer_addresses().and_then(|list| first_v4(&list));
+        let Some(probe) = status::probe(cluster, &self.system, &self.client, local).await? else {
             return Ok(());
         };
-        let local = cluster.observer_addresses().and_then(|list| first_v4(&list));
-        let probe = StatusProbe::new(request.clone(), self.system.port, local)?;
         let all = async {
             loop {
                 let said = probe.probe_all(cluster.nodes()).await;
@@ -221,13 +253,37 @@ impl Trial {
             }
         };
         let limit = self.cluster.ready_limit();
-        tokio::time::timeout(limit, all)
-            .await
-            .map_err(|_| Failure::NeverReady {
-                limit,
-                missing: "not every node says by [status] that it is ready".to_owned(),
-            })
+        let waited = tokio::time::timeout(limit, all).await;
+        for node in cluster.nodes() {
+            let probe = async {
+                let said = probe.probe(node).await.map_err(|error| error.to_string())?;
+                Ok(json!(said))
+            };
+            let _ = look("status", &node.name, probe, show).await;
+        }
+        waited.map_err(|_| Failure::NeverReady {
+            limit,
+            missing: "not every node says by [status] that it is ready".to_owned(),
+        })
     }
+}
+
+/// Does the look and shows what was sent and received for it.
+async fn look(
+    at: &'static str,
+    node: &str,
+    work: impl Future<Output = Result<Value, String>>,
+    show: &mut dyn FnMut(News<'_>),
+) -> Result<Value, String> {
+    let ((taken, exchanges), lines) = exec::overhear(overhear(work)).await;
+    show(News::Looked {
+        at,
+        node,
+        exchanges: &exchanges,
+        lines: &lines,
+        taken: &taken,
+    });
+    taken
 }
 
 /// Who asks, one operation at a time.
@@ -248,17 +304,23 @@ impl Hand<'_> {
             client: "p0".to_owned(),
             seq: self.seq,
         };
+        let asker = Asker {
+            process: 0,
+            token: Some(&token),
+        };
         let mut attempts = 1;
         loop {
             let endpoint = self.endpoints.endpoint(self.node);
-            let attempt = self.service.attempt(&endpoint, op, Some(&token));
-            let (answer, exchanges) = overhear(tokio::time::timeout(ATTEMPT_TIME, attempt)).await;
+            let attempt = self.service.attempt(&endpoint, op, asker);
+            let attempt = tokio::time::timeout(ATTEMPT_TIME, attempt);
+            let ((answer, exchanges), lines) = exec::overhear(overhear(attempt)).await;
             let answer = answer.unwrap_or_else(|_| Answer::Unknown {
                 error: format!("no answer within {ATTEMPT_TIME:?}"),
             });
             show(News::Attempt {
                 node: &endpoint.node,
                 exchanges: &exchanges,
+                lines: &lines,
                 answer: &answer,
             });
             let Answer::Refused { leader, .. } = &answer else {
@@ -276,105 +338,4 @@ impl Hand<'_> {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-impl Expected {
-    fn is_met(&self, op: &Op, answer: &Answer) -> bool {
-        match (self, answer) {
-            // A set has no order.
-            (Expected::Ok(Value::Array(wanted)), Answer::Ok(Value::Array(found))) if op.key.is_none() => {
-                wanted.len() == found.len() && wanted.iter().all(|element| found.contains(element))
-            }
-            (Expected::Ok(wanted), Answer::Ok(found)) => wanted == found,
-            (Expected::Fail, Answer::Failed { .. }) => true,
-            _ => false,
-        }
-    }
-}
-
-/// What is asked, and what each must end as, of what the client has. A register, a list, a set and a lock that nobody else
-/// uses: what is there is known.
-fn script(client: &ClientKind) -> Vec<(Op, Expected)> {
-    let mut asks = Vec::new();
-    let mut ask = |f: &'static str, key: Option<&str>, value: Value, expected: Expected| {
-        let op = Op {
-            f,
-            key: key.map(|key| json!(key)),
-            value,
-            idempotent: false,
-        };
-        let mut known = client.operations.iter();
-        let has = known.any(|operation| operation.f == f && operation.keyed == op.key.is_some());
-        if has {
-            asks.push((op, expected));
-        }
-        has
-    };
-    let ok = |value: Value| (value.clone(), Expected::Ok(value));
-
-    let register = Some("try");
-    let mut now = Value::Null;
-    ask("read", register, Value::Null, Expected::Ok(Value::Null));
-    let changes = [
-        ("write", json!(1)),
-        ("cas", json!([1, 2])),
-        ("cas", json!([7, 3])),
-        ("write", Value::Null),
-        ("cas", json!([null, 4])),
-    ];
-    for (f, value) in changes {
-        let (old, new) = match f {
-            "cas" => (value[0].clone(), value[1].clone()),
-            _ => (now.clone(), value.clone()),
-        };
-        let holds = old == now;
-        let expected = if holds {
-            Expected::Ok(value.clone())
-        } else {
-            Expected::Fail
-        };
-        if ask(f, register, value, expected) {
-            if holds {
-                now = new;
-            }
-            ask("read", register, Value::Null, Expected::Ok(now.clone()));
-        }
-    }
-
-    let list = Some("try-list");
-    let mut elements = Vec::new();
-    for element in [json!(1), json!(2)] {
-        let (value, expected) = ok(element);
-        if ask("append", list, value.clone(), expected) {
-            elements.push(value);
-            ask("read", list, Value::Null, Expected::Ok(json!(elements)));
-        }
-    }
-
-    ask("read", None, Value::Null, Expected::Ok(json!([])));
-    let mut elements = Vec::new();
-    for element in [json!(1), json!(2)] {
-        let (value, expected) = ok(element);
-        if ask("add", None, value.clone(), expected) {
-            elements.push(value);
-            ask("read", None, Value::Null, Expected::Ok(json!(elements)));
-        }
-    }
-
-    let lock = Some("try-lock");
-    for (f, value) in [
-        ("acquire", json!(1)),
-        ("hold", json!({"holder": 1, "ms": 10})),
-        ("release", json!(1)),
-        ("acquire", json!(2)),
-    ] {
-        let (value, expected) = ok(value);
-        ask(f, lock, value, expected);
-        if f == "hold" {
-            ask("acquire", lock, json!(2), Expected::Fail);
-        }
-    }
-    let (value, expected) = ok(json!(2));
-    ask("release", lock, value, expected);
-    asks
 }

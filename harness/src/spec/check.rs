@@ -71,6 +71,9 @@ mod bounds {
         HOUR,
         "an hour; virtual machines start in minutes",
     );
+    const LATENCY_WHY: &str = "by as long a silence a partition is proven";
+    pub const LOCAL_LATENCY: Bound<SpecDuration> = time("cluster.local.latency", 1, 100, LATENCY_WHY);
+    pub const COMPOSE_LATENCY: Bound<SpecDuration> = time("cluster.compose.latency", 1, 100, LATENCY_WHY);
     const PROCESSES_WHY: &str =
         "each has a connection to every node, and a machine has 28,000 ports for them";
     pub const CLOSED_PROCESSES: Bound<u64> = count("load.closed.processes", 1, 10_000, PROCESSES_WHY);
@@ -227,10 +230,24 @@ pub fn check_memory(mib: u64) -> Result<(), String> {
     bounds::MEMORY.check(mib).map_err(|error| error.what)
 }
 
+/// What is wrong with the name of a variable, if anything is.
+pub fn check_variable(name: &str) -> Result<(), String> {
+    let name_ok = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    match name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(name_ok) {
+        true => Err(format!(
+            "{name:?} is not a valid variable name: letters, digits and \"_\", no digit first"
+        )),
+        false => Ok(()),
+    }
+}
+
 fn check_local(local: &LocalSpec) -> Result<(), Complaint> {
     let key = |key: &str| KeyPath::of(["cluster", "local", key]);
     within(bounds::LOCAL_NODES, local.nodes as u64)?;
     within(bounds::LOCAL_READY, local.ready)?;
+    local
+        .latency
+        .map_or(Ok(()), |latency| within(bounds::LOCAL_LATENCY, latency))?;
     words(&key("defects"), &local.defects)?;
     distinct(&key("defects"), &local.defects)?;
     words(&key("args"), &local.args)
@@ -270,12 +287,7 @@ fn check_compose(compose: &ComposeSpec) -> Result<(), Complaint> {
         return Err(key("variables").complain(what));
     }
     for (name, value) in &compose.variables {
-        let name_ok = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(name_ok) {
-            let what =
-                format!("{name:?} is not a valid variable name: letters, digits and \"_\", no digit first");
-            return Err(key("variables").key(name).complain(what));
-        }
+        check_variable(name).map_err(|what| key("variables").key(name).complain(what))?;
         word(key("variables").key(name), value)?;
     }
     if let Some(network) = &compose.network {
@@ -284,6 +296,9 @@ fn check_compose(compose: &ComposeSpec) -> Result<(), Complaint> {
             return Err(key("network").complain("name a network of the file, or leave it out"));
         }
     }
+    compose
+        .latency
+        .map_or(Ok(()), |latency| within(bounds::COMPOSE_LATENCY, latency))?;
     within(bounds::COMPOSE_READY, compose.ready)
 }
 

@@ -47,6 +47,9 @@ pub struct ComposeSpec {
     /// How long the nodes may take to become ready.
     #[serde(default = "default_compose_ready")]
     pub ready: SpecDuration,
+    /// How much longer every packet between nodes takes, each way, from the first operation to the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<SpecDuration>,
 }
 
 /// Where the agent of a compose cluster runs.
@@ -84,6 +87,9 @@ pub struct LocalSpec {
     /// How long the nodes may take to become ready.
     #[serde(default = "default_ready")]
     pub ready: SpecDuration,
+    /// How much longer every packet between nodes takes, each way, from the first operation to the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<SpecDuration>,
 }
 
 fn default_nodes() -> usize {
@@ -140,11 +146,27 @@ impl ClusterSpec {
         }
     }
 
+    /// How much longer every packet between nodes takes.
+    pub fn latency(&self) -> Option<Duration> {
+        let latency = match self {
+            ClusterSpec::Local(local) => local.latency,
+            ClusterSpec::Compose(compose) => compose.latency,
+        };
+        latency.map(|latency| latency.0)
+    }
+
     /// Defects that are switched on.
     pub fn defects(&self) -> &[String] {
         match self {
             ClusterSpec::Local(local) => &local.defects,
             ClusterSpec::Compose(_) => &[],
+        }
+    }
+
+    /// The same cluster as it should be.
+    pub fn switch_defects_off(&mut self) {
+        if let ClusterSpec::Local(local) = self {
+            local.defects.clear();
         }
     }
 }
@@ -162,6 +184,7 @@ impl ComposeSpec {
             own_data: false,
             agent: AgentHome::default(),
             ready: default_compose_ready(),
+            latency: None,
         }
     }
 }
@@ -175,6 +198,7 @@ impl LocalSpec {
             defects: Vec::new(),
             args: Vec::new(),
             ready: default_ready(),
+            latency: None,
         }
     }
 

@@ -14,6 +14,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use serde_path_to_error::Segment;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -46,6 +47,26 @@ impl KeyPath {
     pub fn entry(mut self, index: usize) -> Self {
         self.0.push(Step::Entry(index));
         self
+    }
+
+    /// The way to an entry of a list, if that is where reading failed.
+    pub(super) fn of_entry(path: &serde_path_to_error::Path) -> Option<KeyPath> {
+        let step = |segment: &Segment| match segment {
+            Segment::Map { key } => Some(Step::Key(key.clone())),
+            Segment::Seq { index } => Some(Step::Entry(*index)),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        };
+        let steps: Vec<Step> = path.iter().map(step).collect::<Option<_>>()?;
+        matches!(steps.last(), Some(Step::Entry(_))).then_some(KeyPath(steps))
+    }
+
+    /// Whether it leads to a part of what this span has, and not to all of it.
+    pub(super) fn is_within(&self, span: Option<Range<usize>>, text: &str) -> bool {
+        match (self.locate(text), span) {
+            (Some(place), Some(span)) => place != span && span.start <= place.start,
+            (place, None) => place.is_some(),
+            (None, _) => false,
+        }
     }
 
     /// Where the value stands in the text of a spec. Of a value that is not written, because a default stands for it:

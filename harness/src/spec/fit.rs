@@ -1,7 +1,7 @@
 //! What a spec asks of its system that the system can't give: found before anything is made.
 
-use duress_cluster::System;
-use duress_workloads::clients::ClientKind;
+use duress_cluster::{System, compose};
+use duress_workloads::clients::{ClientKind, Tokens};
 
 use super::check::about_faults;
 use super::system::Definition;
@@ -16,6 +16,9 @@ impl Spec {
     ) -> Result<ClientKind, SpecError> {
         let system = &definition.system;
         let client = definition.client()?;
+        if let Some(complaint) = service_problem(&self.cluster, &client) {
+            return Err(definition.invalid(complaint));
+        }
         let complaint = deployable(&self.cluster, system)
             .or_else(|| carried(self, &client))
             .or_else(|| told(self, system));
@@ -62,6 +65,21 @@ pub fn deployable(cluster: &ClusterSpec, system: &System) -> Option<Complaint> {
     }
 }
 
+/// What is wrong with the service that the client's programs are to run in, if anything is: a place in the system's definition.
+pub fn service_problem(cluster: &ClusterSpec, client: &ClientKind) -> Option<Complaint> {
+    let service = client.service.as_ref()?;
+    let what = match cluster {
+        ClusterSpec::Local(_) => {
+            "a local cluster has no services, and its clients run where Duress does; leave it out".to_owned()
+        }
+        ClusterSpec::Compose(compose) if compose.nodes.contains(service) => {
+            format!("{service:?} is a node, and faults would hit the client; name a service that is none")
+        }
+        ClusterSpec::Compose(compose) => compose::look_for_service(&compose.file, service).err()?,
+    };
+    Some(KeyPath::of(["exec", "service"]).complain(what))
+}
+
 /// Whether the client carries what is asked.
 fn carried(spec: &Spec, client: &ClientKind) -> Option<Complaint> {
     let name = spec.workload.name();
@@ -81,7 +99,7 @@ fn carried(spec: &Spec, client: &ClientKind) -> Option<Complaint> {
         );
         return Some(Complaint::at(["workload", name], what));
     }
-    if client.sends_tokens && !spec.client.tokens {
+    if matches!(client.tokens, Tokens::Always { .. }) && !spec.client.tokens {
         let what = "the requests of this system have tokens in them; leave it out, or the tokens";
         return Some(Complaint::at(["client", "tokens"], what));
     }

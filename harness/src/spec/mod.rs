@@ -39,11 +39,11 @@ use duress_nemesis::FaultsSpec;
 use duress_workloads::WorkloadSpec;
 use serde::{Deserialize, Serialize};
 
-pub use check::{about_faults, check_memory, check_time, faults_time};
+pub use check::{about_faults, check_memory, check_time, check_variable, faults_time};
 pub use cluster::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 pub use complaint::{Complaint, KeyPath, Marked};
 pub use fill_in::FILL_IN;
-pub use fit::deployable;
+pub use fit::{deployable, service_problem};
 pub use judging::{CheckSpec, Claim, EvidenceSpec};
 pub use load::{ClientSpec, ClosedSpec, LoadSpec, OpenSpec, TimeSpec};
 pub use read::{Source, SpecError};

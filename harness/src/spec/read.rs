@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use duress_cluster::System;
 use duress_workloads::clients::ClientKind;
 
+use super::complaint::KeyPath;
 use super::system::Definition;
 use super::{ClusterSpec, Complaint, FILL_IN, Marked, Spec, fill_in};
 
@@ -116,7 +117,7 @@ impl Source {
     }
 
     fn parse_values(&self) -> Result<Spec, SpecError> {
-        let mut spec: Spec = self.parse_as(|text| toml::from_str(text))?;
+        let mut spec: Spec = self.parse_form()?;
         if let ClusterSpec::Compose(compose) = &mut spec.cluster {
             compose.file = from_spec(&self.path, &compose.file);
         }
@@ -125,10 +126,24 @@ impl Source {
         Ok(spec)
     }
 
+    /// Reads the text as a spec. An entry of a list is read first and understood as a whole then: of what is wrong with the whole, the parser
+    /// only knows in which list it stands, and the path says in which entry.
+    fn parse_form(&self) -> Result<Spec, SpecError> {
+        let document = self.parse_as(toml::Deserializer::parse)?;
+        serde_path_to_error::deserialize(document).map_err(|error| {
+            let entry = KeyPath::of_entry(error.path());
+            let source = error.into_inner();
+            match entry.filter(|entry| entry.is_within(source.span(), &self.text)) {
+                Some(entry) => self.invalid(entry.complain(source.message())),
+                None => self.misread(Box::new(source)),
+            }
+        })
+    }
+
     /// Reads the text in some form; what is wrong with it is shown with its place.
-    pub(super) fn parse_as<T>(
-        &self,
-        form: impl FnOnce(&str) -> Result<T, toml::de::Error>,
+    pub fn parse_as<'t, T>(
+        &'t self,
+        form: impl FnOnce(&'t str) -> Result<T, toml::de::Error>,
     ) -> Result<T, SpecError> {
         form(&self.text).map_err(|source| self.misread(Box::new(source)))
     }

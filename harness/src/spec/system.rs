@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use duress_cluster::System;
+use duress_cluster::{StatusAsk, System};
 use duress_workloads::clients::{self, ClientKind, Problem, Turn};
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,11 @@ impl Definition {
         if self.system.http.is_some() && self.system.client != "http" {
             let what = "templates are for client = \"http\"; name it, or leave them out";
             return Err(self.invalid(Complaint::at(["http"], what)));
+        }
+        let asks = self.system.status.as_ref().map(|status| &status.ask);
+        if asks == Some(&StatusAsk::Exec) && self.system.client != "exec" {
+            let what = "a status that a program asks for goes with client = \"exec\"; name a path instead";
+            return Err(self.invalid(Complaint::at(["status", "exec"], what)));
         }
         let definition = clients::Definition {
             text: self.source.text(),

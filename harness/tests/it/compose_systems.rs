@@ -15,7 +15,7 @@ const SYSTEMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../cluster/systems")
     clippy::print_stderr,
     reason = "whoever runs the tests has to see that some did not"
 )]
-fn image_or_skip(image: &str) -> bool {
+pub fn image_or_skip(image: &str) -> bool {
     let inspected = Command::new("docker").args(["image", "inspect", image]).output();
     if inspected.is_ok_and(|output| output.status.success()) {
         return true;

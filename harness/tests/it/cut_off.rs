@@ -32,6 +32,10 @@ targets = "minority"
 [[faults.mix]]
 kind = "kill"
 targets = "one"
+[[faults.mix]]
+kind = "clock-jump"
+by = "-5m"
+targets = "majority"
 "#;
 
 /// How many random moments; `DURESS_KILLS` in the environment asks for more.

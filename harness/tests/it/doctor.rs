@@ -19,9 +19,26 @@ fn every_kind_of_fault_is_told_with_what_it_needs() {
     for fault in faults {
         let name = format!("fault {}", fault["kind"].as_str().expect("a name"));
         assert_eq!(named(&name)["ok"], true, "{said}");
+        assert_eq!(fault["here"]["ok"], true, "{fault}");
+        assert_eq!(fault["here"]["detail"], named(&name)["detail"]);
     }
     for name in ["namespaces", "sandbox", "iptables", "ip6tables"] {
         assert_eq!(named(name)["ok"], true, "{said}");
     }
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn one_kind_can_be_asked_for() {
+    let output = duress(["faults".as_ref(), "disk-slow".as_ref()] as [&std::ffi::OsStr; 2]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        said.starts_with("disk-slow: ") && said.contains("✓ on this machine: works with"),
+        "{said}"
+    );
+    assert!(!said.contains("partition:"), "{said}");
+    let output = duress(["faults".as_ref(), "disk-slwo".as_ref()] as [&std::ffi::OsStr; 2]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert!(said.contains("`disk-slow`"), "{said}");
 }

@@ -107,3 +107,77 @@ fn programs_that_misbehave_make_a_run_poorer_and_not_wrong() {
     let largest = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage").max_rss();
     assert!(largest < 200 << 10, "{largest} KiB");
 }
+
+/// Who leads is told by a program, as by HTTP: a fault finds the leader by it.
+#[test]
+fn a_program_tells_the_status_of_nodes() {
+    let bench = Bench::new("");
+    let folder = misbehaving(&bench, "");
+    let system = folder.join("system.toml");
+    let text = std::fs::read_to_string(&system).expect("the example");
+    std::fs::write(
+        &system,
+        text.replace(
+            "path = \"/status\"\n\n[status.answer]",
+            "exec = true\n\n[status.answer]",
+        ),
+    )
+    .expect("a folder");
+    let claims =
+        "properties = [\"linearizable\", \"one-leader-per-term\", \"applied-never-goes-back\", \"recovers\"]";
+    let text = spec(&folder, 5).replace("properties = [\"linearizable\"]", claims);
+    std::fs::write(bench.spec(), text).expect("a spec");
+    let verdict = bench.run(3, 0);
+    assert_eq!(verdict["evidence"]["faults_verified"], 1, "{verdict}");
+    let probes = std::fs::read_to_string(bench.latest().join("nodes/n1/probes.jsonl")).expect("probes");
+    for fact in [
+        "\"role\":",
+        "\"term\":",
+        "\"leader\":\"n",
+        "\"commit\":",
+        "\"applied\":",
+    ] {
+        assert!(probes.contains(fact), "no {fact} in {probes}");
+    }
+    let system_text = std::fs::read_to_string(&system).expect("the example");
+    assert!(system_text.contains("exec = true"), "{system_text}");
+    let other = system_text.replace("client = \"exec\"", "client = \"specimen\"");
+    std::fs::write(&system, other).expect("a folder");
+    let output = bench.run_command(3).output().expect("the binary starts");
+    let said = both(&output);
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert!(
+        said.contains("goes with client = \"exec\"") && said.contains("^^^^"),
+        "{said}"
+    );
+}
+
+/// Only a cluster from a compose file has services.
+#[test]
+fn a_service_for_the_programs_of_a_local_cluster_is_refused_with_its_place() {
+    let bench = Bench::new("");
+    let folder = misbehaving(&bench, "");
+    let system = folder.join("system.toml");
+    let text = std::fs::read_to_string(&system).expect("the example");
+    let text = text.replace("[exec]\n", "[exec]\nservice = \"drivers\"\n");
+    std::fs::write(&system, &text).expect("a folder");
+    std::fs::write(bench.spec(), spec(&folder, 5)).expect("a spec");
+    let line = text
+        .lines()
+        .position(|line| line.starts_with("service"))
+        .expect("the line")
+        + 1;
+    for mut command in [bench.run_command(3), bench.command("try")] {
+        if command.get_args().next() == Some("try".as_ref()) {
+            command.arg(&folder);
+        }
+        let output = command.output().expect("the binary starts");
+        let said = both(&output);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains(&format!("line {line}, column 11")), "{said}");
+        assert!(
+            said.contains("^^^^^^^^^") && said.contains("a local cluster has no services"),
+            "{said}"
+        );
+    }
+}

@@ -102,7 +102,7 @@ fn a_pause_of_a_living_run_is_left_alone() {
     let bench = Bench::new(&spec("kind = \"pause\""));
     let mut child = start_until(&bench, 1, "\"verify\"");
     let held = journal(&bench, "held");
-    let pid = held[0]["processes"][0]["pid"].as_u64().expect("a process");
+    let pid = held[0]["data"][0]["pid"].as_u64().expect("a process");
     assert_eq!(state(pid), 'T');
     assert_left_alone(&bench, &child);
     assert_eq!(state(pid), 'T');

@@ -178,8 +178,8 @@ pub fn start_until(bench: &Bench, seed: u64, needle: &str) -> Child {
     child
 }
 
-/// Names of what an engine of containers, at work beside the tests, adds and removes.
-const FOREIGN: [&str; 5] = ["docker", "DOCKER", "containerd", "br-", "veth"];
+/// Names of what an engine of containers, at work beside the tests, adds and removes; and tests of faults without a run.
+const FOREIGN: [&str; 6] = ["docker", "DOCKER", "containerd", "br-", "veth", "duress-lab-"];
 
 /// What exists on the host that a run could leave behind. Taken before a run starts.
 #[derive(Debug)]

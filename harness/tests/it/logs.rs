@@ -59,11 +59,11 @@ fn said(bench: &Bench) -> String {
 fn of_sandboxes_those_in_the_data_directory() {
     let bench = run(
         "[cluster.local]\nsystem = \"./mine\"\nnodes = 3\n",
-        r#"["{data}/log.redb", "{data}/none.log", "/etc/hostname"]"#,
+        r#"["{data}/log.wal", "{data}/none.log", "/etc/hostname"]"#,
     );
     for node in ["n1", "n2", "n3"] {
-        assert_eq!(kept(&bench, node), ["log.redb"]);
-        let copy = bench.latest().join("nodes").join(node).join("logs/log.redb");
+        assert_eq!(kept(&bench, node), ["log.wal"]);
+        let copy = bench.latest().join("nodes").join(node).join("logs/log.wal");
         assert!(std::fs::metadata(copy).expect("a file").len() > 0);
         for file in ["{data}/none.log", "/etc/hostname"] {
             let note = format!("{node}: {file} was not kept");
@@ -82,10 +82,10 @@ fn of_containers_any_regular_file() {
         &format!(
             "[cluster.compose]\nsystem = \"./mine\"\nfile = {file:?}\nnodes = [\"n1\", \"n2\", \"n3\", \"n4\", \"n5\"]\n"
         ),
-        r#"["{data}/log.redb", "/etc/hostname", "/data", "/etc/none"]"#,
+        r#"["{data}/log.wal", "/etc/hostname", "/data", "/etc/none"]"#,
     );
     for node in ["n1", "n5"] {
-        assert_eq!(kept(&bench, node), ["etc-hostname", "log.redb"]);
+        assert_eq!(kept(&bench, node), ["etc-hostname", "log.wal"]);
         for file in ["/data", "/etc/none"] {
             let note = format!("{node}: {file} was not kept");
             assert!(said(&bench).contains(&note), "{note}\n{}", said(&bench));

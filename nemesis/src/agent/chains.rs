@@ -11,6 +11,9 @@ const PREFIX: &str = "DURESS";
 /// Names of chains have 28 characters at most; prefix, mark and dashes take 16.
 pub const FAULT_MAX: u64 = 999_999_999_999;
 
+/// The table that packets are dropped in.
+pub const TABLE: &str = "filter";
+
 /// An address family, which has tables of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
@@ -27,6 +30,11 @@ impl Family {
     /// True for addresses of this family.
     pub fn has(self, address: &IpAddr) -> bool {
         address.is_ipv4() == (self == Family::V4)
+    }
+
+    /// Those of this family.
+    pub fn of(self, addresses: &[IpAddr]) -> Vec<&IpAddr> {
+        addresses.iter().filter(|address| self.has(address)).collect()
     }
 }
 
@@ -58,6 +66,77 @@ impl Names {
     }
 }
 
+/// The beginning of a script for `iptables-restore`: fills the chain of a fault with these rules, and jumps to it after those
+/// of the `others`.
+pub fn script_to_fill<'a>(
+    names: &Names,
+    table: &str,
+    family: Family,
+    fault: u64,
+    others: impl Iterator<Item = &'a str>,
+    rules: impl Iterator<Item = String>,
+) -> String {
+    let (main, chain) = (names.main(), names.of_fault(fault));
+    // Naming a chain with a colon makes it, and empties it if it is there. Those of other faults aren't named, so
+    // their rules and counters stay.
+    let mut script = format!("*{table}\n:{main} - [0:0]\n:{chain} - [0:0]\n");
+    if family == Family::V6 {
+        // Neighbour discovery is to IPv6 what ARP is to IPv4, but it passes the filter: without these, a link that
+        // is cut one way would soon be cut the other way as well.
+        for kind in ["neighbour-solicitation", "neighbour-advertisement"] {
+            script += &format!("-A {chain} -p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j RETURN\n");
+        }
+    }
+    for rule in rules {
+        script += &format!("-A {chain} {rule}\n");
+    }
+    for other in others.filter(|other| *other != chain) {
+        script += &format!("-A {main} -j {other}\n");
+    }
+    script + &format!("-A {main} -j {chain}\n")
+}
+
+/// The script that removes the chain of a fault, if it is among the `chains`; with the last one goes what INPUT jumps to, and
+/// its `hooks` jumps.
+pub fn script_to_remove<'a>(
+    names: &Names,
+    table: &str,
+    fault: u64,
+    chains: impl Iterator<Item = &'a str>,
+    hooks: usize,
+) -> Option<String> {
+    let main = names.main();
+    let (gone, stay): (Vec<&str>, Vec<&str>) = chains.partition(|chain| names.is_of(chain, Some(fault)));
+    if gone.is_empty() {
+        return None;
+    }
+    let mut script = format!("*{table}\n:{main} - [0:0]\n");
+    for chain in &gone {
+        script += &format!("-F {chain}\n-X {chain}\n");
+    }
+    for chain in &stay {
+        script += &format!("-A {main} -j {chain}\n");
+    }
+    if stay.is_empty() {
+        script += &format!("-D INPUT -j {main}\n").repeat(hooks);
+        script += &format!("-X {main}\n");
+    }
+    Some(script + "COMMIT\n")
+}
+
+/// The chain that a line of `iptables-save` names: `:CHAIN - [0:0]`.
+pub fn named(line: &str) -> Option<&str> {
+    line.strip_prefix(':')?.split_ascii_whitespace().next()
+}
+
+/// `[7:70] -A CHAIN WHAT`: the chain, what it does, and how many packets it met.
+pub fn rule(line: &str) -> Option<(&str, &str, Option<u64>)> {
+    let (counters, rule) = line.strip_prefix('[')?.split_once("] -A ")?;
+    let (chain, what) = rule.split_once(' ').unwrap_or((rule, ""));
+    let packets = counters.split_once(':');
+    Some((chain, what, packets.and_then(|(packets, _)| packets.parse().ok())))
+}
+
 /// What is ours in a filter table.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Present {
@@ -80,21 +159,16 @@ impl Present {
         let mut present = Present::default();
         let mut input_rules = 0;
         for line in saved.lines() {
-            if let Some(chain) = line
-                .strip_prefix(':')
-                .and_then(|rest| rest.split_ascii_whitespace().next())
-            {
+            if let Some(chain) = named(line) {
                 present.main |= chain == main;
                 if names.is_of(chain, None) {
                     present.chains.push(chain.to_owned());
                 }
                 continue;
             }
-            let Some((counters, rule)) = line.strip_prefix('[').and_then(|rest| rest.split_once("] -A "))
-            else {
+            let Some((chain, what, packets)) = rule(line) else {
                 continue;
             };
-            let (chain, what) = rule.split_once(' ').unwrap_or((rule, ""));
             if chain == "INPUT" {
                 if what == format!("-j {main}") {
                     present.hooks += 1;
@@ -102,35 +176,28 @@ impl Present {
                 }
                 input_rules += 1;
             } else if names.is_of(chain, None) && what.ends_with("-j DROP") {
-                let packets: u64 = counters
-                    .split_once(':')
-                    .and_then(|(packets, _)| packets.parse().ok())
-                    .unwrap_or(0);
-                *present.dropped.entry(chain.to_owned()).or_default() += packets;
+                *present.dropped.entry(chain.to_owned()).or_default() += packets.unwrap_or(0);
             }
         }
         present
     }
 
     pub fn script_to_drop(&self, names: &Names, family: Family, fault: u64, sources: &[&IpAddr]) -> String {
-        let (main, chain) = (names.main(), names.of_fault(fault));
-        // Naming a chain with a colon makes it, and empties it if it is there. Those of other faults aren't named, so
-        // their rules and counters stay.
-        let mut script = format!("*filter\n:{main} - [0:0]\n:{chain} - [0:0]\n");
-        if family == Family::V6 {
-            // Neighbour discovery is to IPv6 what ARP is to IPv4, but it passes the filter: without these, a link that
-            // is cut one way would soon be cut the other way as well.
-            for kind in ["neighbour-solicitation", "neighbour-advertisement"] {
-                script += &format!("-A {chain} -p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j RETURN\n");
-            }
-        }
-        for source in sources {
-            script += &format!("-A {chain} -s {source} -j DROP\n");
-        }
-        for other in self.chains.iter().filter(|other| **other != chain) {
-            script += &format!("-A {main} -j {other}\n");
-        }
-        script += &format!("-A {main} -j {chain}\n");
+        let rules = sources.iter().map(|source| format!("-s {source} -j DROP"));
+        self.script_to_fill(names, family, fault, rules)
+    }
+
+    /// Fills the chain of a fault with these rules.
+    pub fn script_to_fill(
+        &self,
+        names: &Names,
+        family: Family,
+        fault: u64,
+        rules: impl Iterator<Item = String>,
+    ) -> String {
+        let main = names.main();
+        let others = self.chains.iter().map(String::as_str);
+        let mut script = script_to_fill(names, TABLE, family, fault, others, rules);
         if !self.first {
             script += &format!("-D INPUT -j {main}\n").repeat(self.hooks);
             script += &format!("-I INPUT 1 -j {main}\n");
@@ -138,26 +205,16 @@ impl Present {
         script + "COMMIT\n"
     }
 
+    /// Whether there is a chain of this fault.
+    pub fn has(&self, names: &Names, fault: u64) -> bool {
+        let mut chains = self.chains.iter();
+        chains.any(|chain| names.is_of(chain, Some(fault)))
+    }
+
     /// `None` if there is nothing to remove.
     pub fn script_to_remove(&self, names: &Names, fault: u64) -> Option<String> {
-        let main = names.main();
-        let (gone, stay): (Vec<_>, Vec<_>) =
-            (self.chains.iter()).partition(|chain| names.is_of(chain, Some(fault)));
-        if gone.is_empty() {
-            return None;
-        }
-        let mut script = format!("*filter\n:{main} - [0:0]\n");
-        for chain in &gone {
-            script += &format!("-F {chain}\n-X {chain}\n");
-        }
-        for chain in &stay {
-            script += &format!("-A {main} -j {chain}\n");
-        }
-        if stay.is_empty() {
-            script += &format!("-D INPUT -j {main}\n").repeat(self.hooks);
-            script += &format!("-X {main}\n");
-        }
-        Some(script + "COMMIT\n")
+        let chains = self.chains.iter().map(String::as_str);
+        script_to_remove(names, TABLE, fault, chains, self.hooks)
     }
 }
 

@@ -188,11 +188,24 @@ impl AgentClient {
         nodes: &[Identity],
         order: &impl Serialize,
     ) -> Result<T, AgentError> {
+        self.inject_known(kind, fault, nodes, order, &()).await
+    }
+
+    /// The same where it is known beforehand what it takes to heal it: the agent remembers that before it touches anything.
+    pub async fn inject_known<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        fault: u64,
+        nodes: &[Identity],
+        order: &impl Serialize,
+        held: &impl Serialize,
+    ) -> Result<T, AgentError> {
         let command = Command::Inject {
             kind: kind.to_owned(),
             fault,
             nodes: nodes.to_vec(),
             order: serde_json::to_value(order)?,
+            held: serde_json::to_value(held)?,
         };
         self.call(command).await
     }

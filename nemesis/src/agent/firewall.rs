@@ -16,16 +16,20 @@
 //!
 //! Functions here act on the network namespace of the calling thread; [`within`] makes one.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
+use duress_cluster::Place;
 use nix::sched::{CloneFlags, setns};
 
-use super::chains::{FAULT_MAX, Family, Names, Present};
+use super::chains::{FAULT_MAX, Family, Names, Present, TABLE};
 use super::outside;
 use super::protocol::Mark;
 use super::rules;
@@ -48,6 +52,100 @@ pub fn within<T: Send>(netns: &File, work: impl FnOnce() -> io::Result<T> + Send
                 ))
             })
     })
+}
+
+/// Opens the network namespace of a place: its inode, and itself.
+pub fn open_netns(place: &Place) -> io::Result<(u64, File)> {
+    let path = format!("/proc/{}/ns/net", place.pid);
+    let netns = File::open(&path).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("enter {}: open {path}: {error}", place.name),
+        )
+    })?;
+    Ok((netns.metadata()?.ino(), netns))
+}
+
+/// The same, to change its rules: refuses the namespace that the agent itself lives in.
+pub fn open_others_netns(place: &Place) -> io::Result<(u64, File)> {
+    let opened = open_netns(place)?;
+    if opened.0 == std::fs::metadata("/proc/self/ns/net")?.ino() {
+        return Err(io::Error::other(format!(
+            "{} lives in the agent's own network namespace, whose rules are not Duress' to change",
+            place.name
+        )));
+    }
+    Ok(opened)
+}
+
+/// A kernel without IPv6 has no rules of it, either.
+pub fn has_ipv6() -> bool {
+    Path::new("/proc/sys/net/ipv6").exists()
+}
+
+/// Fails where a fault's number is too long for the name of a chain.
+pub fn check_number(fault: u64) -> io::Result<()> {
+    match fault > FAULT_MAX {
+        true => Err(io::Error::other(format!(
+            "fault {fault}: names of chains have no room for numbers above {FAULT_MAX}"
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Network namespaces whose rules somebody reads and changes now, by inode.
+static CHANGING: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+static CHANGED: Condvar = Condvar::new();
+
+/// Held by the one that reads and changes the rules of a network namespace: several kinds of fault have chains in one table.
+struct Alone(u64);
+
+/// Waits until nobody else changes the rules of the calling thread's network namespace.
+fn alone() -> io::Result<Alone> {
+    let inode = std::fs::metadata("/proc/thread-self/ns/net")?.ino();
+    let mut changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+    while !changing.insert(inode) {
+        changing = CHANGED.wait(changing).unwrap_or_else(PoisonError::into_inner);
+    }
+    Ok(Alone(inode))
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        CHANGING
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.0);
+        CHANGED.notify_all();
+    }
+}
+
+/// The [`Backend`] of an agent, looked for once.
+pub struct Firewall {
+    mark: Mark,
+    backend: Option<Backend>,
+}
+
+impl Firewall {
+    /// Not looked for yet. Chains will be named after `mark`.
+    pub fn new(mark: Mark) -> Firewall {
+        Firewall { mark, backend: None }
+    }
+
+    /// Looks for it in this namespace, if it was not found yet.
+    pub fn backend(&mut self, netns: &File) -> io::Result<Backend> {
+        if let Some(backend) = &self.backend {
+            return Ok(backend.clone());
+        }
+        let mark = self.mark.clone();
+        let backend = within(netns, || Backend::find(mark))?;
+        Ok(self.backend.insert(backend).clone())
+    }
+
+    /// If it was found.
+    pub fn found(&self) -> Option<&Backend> {
+        self.backend.as_ref()
+    }
 }
 
 /// Which of the programs that are called iptables works here.
@@ -125,27 +223,35 @@ impl Backend {
     }
 
     fn save(&self, family: Family) -> io::Result<String> {
-        self.run(family, "-save", &["-c", "-t", "filter"], "")
+        self.save_table(family, TABLE)
+    }
+
+    /// The rules of a table, with their counters.
+    pub fn save_table(&self, family: Family, table: &str) -> io::Result<String> {
+        self.run(family, "-save", &["-c", "-t", table], "")
+    }
+
+    /// What chains are called.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     fn read(&self, family: Family) -> io::Result<Present> {
         Ok(Present::parse(&self.names, &self.save(family)?))
     }
 
-    fn write(&self, family: Family, script: &str) -> io::Result<()> {
+    /// Changes tables by a script of `iptables-restore`, as a whole or not at all.
+    pub fn write(&self, family: Family, script: &str) -> io::Result<()> {
         self.run(family, "-restore", &["--noflush", "-w", LOCK_WAIT_S], script)
             .map(drop)
     }
 
     /// Drops what comes from these addresses, on behalf of the fault.
     pub fn drop_from(&self, fault: u64, addresses: &[IpAddr]) -> io::Result<()> {
-        if fault > FAULT_MAX {
-            return Err(io::Error::other(format!(
-                "fault {fault}: names of chains have no room for numbers above {FAULT_MAX}"
-            )));
-        }
+        check_number(fault)?;
+        let _alone = alone()?;
         for family in Family::ALL {
-            let sources: Vec<&IpAddr> = addresses.iter().filter(|address| family.has(address)).collect();
+            let sources: Vec<&IpAddr> = family.of(addresses);
             if !sources.is_empty() {
                 let present = self.read(family)?;
                 self.write(
@@ -157,11 +263,26 @@ impl Backend {
         Ok(())
     }
 
+    /// Fills the chain of the fault with these rules, each as it is written after the name of a chain.
+    pub fn fill(&self, fault: u64, family: Family, rules: &[String]) -> io::Result<()> {
+        check_number(fault)?;
+        let _alone = alone()?;
+        let present = self.read(family)?;
+        let script = present.script_to_fill(&self.names, family, fault, rules.iter().cloned());
+        self.write(family, &script)
+    }
+
+    /// What is there of what [`Backend::fill`] did with as many rules that drop.
+    pub fn look_at_chain(&self, fault: u64, family: Family, rules: usize) -> io::Result<rules::ChainSeen> {
+        let (main, chain) = (self.names.main(), self.names.of_fault(fault));
+        Ok(rules::look_at_chain(&self.save(family)?, &main, &chain, rules))
+    }
+
     /// What is there of what [`Backend::drop_from`] did.
     pub fn look(&self, fault: u64, addresses: &[IpAddr]) -> io::Result<rules::Seen> {
         let mut all = rules::Seen::default();
         for family in Family::ALL {
-            let sources: Vec<&IpAddr> = addresses.iter().filter(|address| family.has(address)).collect();
+            let sources: Vec<&IpAddr> = family.of(addresses);
             if !sources.is_empty() {
                 let (main, chain) = (self.names.main(), self.names.of_fault(fault));
                 let seen = rules::look(&self.save(family)?, &main, &chain, &sources);
@@ -172,16 +293,26 @@ impl Backend {
         Ok(all)
     }
 
+    /// Whether there is a chain of this fault.
+    pub fn has(&self, fault: u64) -> io::Result<bool> {
+        for family in Family::ALL {
+            match self.read(family) {
+                Ok(present) if present.has(&self.names, fault) => return Ok(true),
+                Err(error) if family == Family::V4 || has_ipv6() => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
     /// Removes the chain of a fault. Returns how many packets it had dropped, or `None` if it was not there.
     pub fn remove(&self, fault: u64) -> io::Result<Option<u64>> {
+        let _alone = alone()?;
         let mut dropped = None;
         for family in Family::ALL {
             let present = match self.read(family) {
                 Ok(present) => present,
-                // A kernel without IPv6 has no rules of it, either.
-                Err(_) if family == Family::V6 && !std::path::Path::new("/proc/sys/net/ipv6").exists() => {
-                    continue;
-                }
+                Err(_) if family == Family::V6 && !has_ipv6() => continue,
                 Err(error) => return Err(error),
             };
             let Some(script) = present.script_to_remove(&self.names, fault) else {

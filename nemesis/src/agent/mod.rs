@@ -9,10 +9,17 @@
 //! controller's.
 
 pub(crate) mod apart;
+pub(crate) mod beside;
+pub(crate) mod cgroup;
 pub(crate) mod chains;
 pub(crate) mod client;
+pub(crate) mod damage;
+pub(crate) mod elsewhere;
 pub(crate) mod ends;
+pub(crate) mod file_system;
 pub(crate) mod firewall;
+pub(crate) mod neighbour;
+pub(crate) mod nfqueue;
 pub(crate) mod outside;
 pub mod part;
 pub(crate) mod probe;
@@ -20,12 +27,17 @@ pub(crate) mod processes;
 pub(crate) mod procfs;
 pub mod protocol;
 pub(crate) mod rules;
+pub(crate) mod storage;
+pub(crate) mod tcp;
+pub(crate) mod vdso;
+pub(crate) mod watch;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread;
+use std::time::Duration;
 
 use duress_cluster::Place;
 use nix::sys::signal::{SigSet, Signal};
@@ -35,7 +47,7 @@ use crate::heal::{HealedNode, heal};
 use crate::in_force::InForce;
 use crate::kinds::{self, Healer};
 use part::AgentPart;
-use protocol::{Command, CommandResult, Hello, Identity, Mark, PROTOCOL_VERSION, Process, Reply, Request};
+use protocol::{Command, CommandResult, Hello, Mark, PROTOCOL_VERSION, Reply, Request};
 
 /// The parts of the kinds of fault that do something here, and the run that they do it for.
 struct Parts {
@@ -51,6 +63,10 @@ impl Parts {
     }
 }
 
+/// How often an agent that ends tries to heal everything, and how long it waits in between.
+const HEAL_TRIES: u32 = 20;
+const HEAL_AGAIN: Duration = Duration::from_millis(500);
+
 /// Everything that is in force, and the way to change it.
 #[derive(Default)]
 struct Agent {
@@ -64,6 +80,9 @@ struct Agent {
 
 /// Runs the agent until its input ends.
 pub fn main() -> ExitCode {
+    if let Some(noise) = neighbour::role() {
+        return neighbour::main(&noise);
+    }
     let agent = Arc::new(Agent::default());
     // Blocked before any thread exists, so that all inherit it and only the one below ever sees these signals.
     let mut signals = SigSet::empty();
@@ -175,7 +194,11 @@ impl Agent {
                 fault,
                 nodes,
                 order,
-            } => self.inject(&kind, fault, nodes, order)?,
+                held,
+            } => {
+                let in_force = InForce::new(kind, nodes).with(held);
+                self.inject(fault, in_force, order)?
+            }
             Command::Look { kind, fault } => self.part(&kind)?.look(fault)?,
             Command::Ask { kind, question } => self.part(&kind)?.ask(question)?,
             Command::Heal { kind, fault } => {
@@ -188,7 +211,11 @@ impl Agent {
             Command::Alive { processes } => {
                 json!(processes.iter().filter_map(procfs::current).collect::<Vec<_>>())
             }
-            Command::HealAll => json!(self.heal_all()?),
+            Command::Put { storage } => {
+                storage::put(&self.parts()?.mark, &storage)?;
+                Value::Null
+            }
+            Command::HealAll { spared } => json!(self.heal_all(&spared)?),
         })
     }
 
@@ -216,27 +243,27 @@ impl Agent {
             .ok_or_else(|| io::Error::other(format!("the kind of fault {kind:?} does nothing here")))
     }
 
-    fn inject(&self, kind: &str, fault: u64, nodes: Vec<Identity>, order: Value) -> io::Result<Value> {
-        let mut part = self.part(kind)?;
-        let kept = self.held_by_others(fault);
+    fn inject(&self, fault: u64, in_force: InForce, order: Value) -> io::Result<Value> {
+        let mut part = self.part(&in_force.kind)?;
+        let kept = self.held_by_others(&in_force.kind, fault);
         // Remembered first: whatever comes of it, part of it may be in force.
-        lock(&self.in_force).insert(fault, InForce::new(kind.to_owned(), nodes));
+        lock(&self.in_force).insert(fault, in_force);
         let injected = part.inject(fault, order, &kept)?;
-        if let Some(in_force) = lock(&self.in_force).get_mut(&fault) {
+        if let Some(in_force) = lock(&self.in_force).get_mut(&fault)
+            && !injected.held.is_null()
+        {
             in_force.held = Some(injected.held);
         }
         Ok(injected.answer)
     }
 
-    /// Processes that other faults than this one stopped.
-    fn held_by_others(&self, fault: u64) -> Vec<Process> {
+    /// What other faults of the kind than this one hold.
+    fn held_by_others(&self, kind: &str, fault: u64) -> Vec<Value> {
         let in_force = lock(&self.in_force);
-        let others = in_force.iter().filter(|(other, _)| **other != fault);
-        others
-            .filter_map(|(_, other)| other.held.as_ref())
-            .flatten()
-            .copied()
-            .collect()
+        let others = in_force
+            .iter()
+            .filter(|(other, of)| **other != fault && of.kind == kind);
+        others.filter_map(|(_, other)| other.held.clone()).collect()
     }
 
     /// Heals a fault at all its nodes. Where that fails it is still remembered. Returns what it did, in sentences, and what
@@ -245,7 +272,8 @@ impl Agent {
         let Some(mut in_force) = lock(&self.in_force).get(&fault).cloned() else {
             return Ok((Vec::new(), Vec::new()));
         };
-        let kept = self.held_by_others(fault);
+        part.cease(fault);
+        let kept = self.held_by_others(&in_force.kind, fault);
         let healer = Healer {
             mark: &self.parts()?.mark,
             kept: &kept,
@@ -293,8 +321,9 @@ impl Agent {
     }
 
     /// Says what it did; goes on past what fails, and fails at the end.
-    fn heal_all(&self) -> io::Result<Vec<String>> {
+    fn heal_all(&self, spared: &[u64]) -> io::Result<Vec<String>> {
         let faults: Vec<(u64, String)> = (lock(&self.in_force).iter())
+            .filter(|(fault, _)| !spared.contains(fault))
             .map(|(fault, in_force)| (*fault, in_force.kind.clone()))
             .collect();
         let mut done = Vec::new();
@@ -317,6 +346,13 @@ impl Agent {
     fn close(&self) -> bool {
         let mut closed = self.closed.write().unwrap_or_else(PoisonError::into_inner);
         *closed = true;
-        self.heal_all().is_ok()
+        // Nobody comes after this agent. What stands in the way may pass: a thread in the kernel, a program that begins.
+        let healed = |_: &u32| {
+            (self.heal_all(&[]).is_ok() && storage::remove().is_ok()) || {
+                thread::sleep(HEAL_AGAIN);
+                false
+            }
+        };
+        (0..HEAL_TRIES).find(healed).is_some()
     }
 }

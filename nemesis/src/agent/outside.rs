@@ -13,7 +13,7 @@ use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, parent_id};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sched::{CloneFlags, setns};
@@ -46,6 +46,16 @@ pub fn enter_mounts(command: &mut Command, mounts: &File) {
             Err(error) => Err(error.kind().into()),
         });
     }
+}
+
+/// Where a path of the engine's machine is from here.
+pub fn path(path: &Path) -> PathBuf {
+    let outside = Path::new("/proc").join(parent_id().to_string()).join("root");
+    let outside = outside.join(path.strip_prefix("/").unwrap_or(path));
+    if !path.exists() && outside.exists() {
+        return outside;
+    }
+    path.to_owned()
 }
 
 /// The network namespace that has one of these addresses: `None` where it is the agent's own, or none is known.

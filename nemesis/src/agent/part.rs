@@ -11,8 +11,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::protocol::Process;
-
 /// The agent's half of a kind of fault.
 pub trait AgentPart: Send {
     /// Fails, in words, where this machine can't do it to a node.
@@ -20,9 +18,9 @@ pub trait AgentPart: Send {
         Ok(())
     }
 
-    /// Does it. When this fails, part of it may be in force: the fault is healed all the same. Processes in `kept` are held
-    /// by other faults.
-    fn inject(&mut self, fault: u64, order: Value, kept: &[Process]) -> io::Result<Injected>;
+    /// Does it. When this fails, part of it may be in force: the fault is healed all the same. `kept` is what
+    /// other faults of the kind hold, as they wrote it down.
+    fn inject(&mut self, fault: u64, order: Value, kept: &[Value]) -> io::Result<Injected>;
 
     /// What is there of it, by looking at the nodes and not at what is remembered.
     fn look(&mut self, _fault: u64) -> io::Result<Value> {
@@ -40,6 +38,9 @@ pub trait AgentPart: Send {
         Ok(Vec::new())
     }
 
+    /// It is about to be healed, from what is remembered elsewhere: whatever keeps it in force ends first.
+    fn cease(&mut self, _fault: u64) {}
+
     /// The fault was healed at this node.
     fn forget(&mut self, _fault: u64, _node: &str) {}
 }
@@ -49,8 +50,8 @@ pub trait AgentPart: Send {
 pub struct Injected {
     /// For the controller's half of the kind.
     pub answer: Value,
-    /// Every process that it stopped, by which it is healed.
-    pub held: Vec<Process>,
+    /// What it takes to heal it, beside its nodes: the kind's own data. Null: nothing.
+    pub held: Value,
 }
 
 /// Reads an order or a question.

@@ -99,31 +99,35 @@ pub fn probe(
 }
 
 fn open_sockets(index: usize, point: &Point, netns: Option<&File>) -> io::Result<Vec<ProbeSocket>> {
-    let open = || {
-        let mut sockets = Vec::new();
-        for family in Family::ALL {
-            let Some(address) = point.addresses.iter().find(|address| family.has(address)) else {
-                continue;
-            };
-            let socket = UdpSocket::bind((*address, 0)).map_err(|error| {
-                io::Error::new(error.kind(), format!("open a socket at {address}: {error}"))
-            })?;
-            socket.set_nonblocking(true)?;
-            let address = socket.local_addr()?;
-            sockets.push(ProbeSocket {
-                point: index,
-                family,
-                socket,
-                address,
-                listens: point.place.is_some(),
-            });
-        }
-        Ok(sockets)
-    };
-    match netns {
+    let open = || bind_to_each_family(&point.addresses);
+    let sockets = match netns {
         Some(netns) => within(netns, open),
         None => open(),
+    }?;
+    let socket = |(family, socket, address)| ProbeSocket {
+        point: index,
+        family,
+        socket,
+        address,
+        listens: point.place.is_some(),
+    };
+    Ok(sockets.into_iter().map(socket).collect())
+}
+
+/// A socket for each family, at the first of the addresses that is of it, and where it is. They don't block.
+pub fn bind_to_each_family(addresses: &[IpAddr]) -> io::Result<Vec<(Family, UdpSocket, SocketAddr)>> {
+    let mut sockets = Vec::new();
+    for family in Family::ALL {
+        let Some(address) = addresses.iter().find(|address| family.has(address)) else {
+            continue;
+        };
+        let socket = UdpSocket::bind((*address, 0))
+            .map_err(|error| io::Error::new(error.kind(), format!("open a socket at {address}: {error}")))?;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        sockets.push((family, socket, address));
     }
+    Ok(sockets)
 }
 
 /// Calls `heard(number of the pair, receiving socket, source)` for each of our packets that arrives until then.

@@ -12,6 +12,7 @@ use duress_cluster::Place;
 use duress_cluster::procfs::{Stat, living};
 
 use super::protocol::{Identity, Process};
+use crate::layer::name::COMMAND;
 
 /// The boot that process numbers and start times belong to.
 pub fn boot_id() -> io::Result<String> {
@@ -56,9 +57,8 @@ pub fn current(process: &Process) -> Option<Process> {
     })
 }
 
-/// Every living process of the node but its keeper.
-pub fn members(place: &Place) -> io::Result<Vec<Process>> {
-    let home = namespace(place.pid, "pid")?;
+/// Every living process of this machine, as far as it can be seen.
+fn everyone() -> io::Result<BTreeMap<u32, Stat>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?
@@ -72,6 +72,31 @@ pub fn members(place: &Place) -> io::Result<Vec<Process>> {
             all.insert(pid, stat);
         }
     }
+    Ok(all)
+}
+
+/// Every living process that can have inherited something from the node's: all of its PID namespace, be that the host's, and all
+/// that descend from its place.
+pub fn kin(place: &Place) -> io::Result<Vec<Process>> {
+    let home = namespace(place.pid, "pid")?;
+    let all = everyone()?;
+    let kin = |pid: u32| descends(&all, pid, place.pid) || namespace(pid, "pid").is_ok_and(|ns| ns == home);
+    Ok(all
+        .iter()
+        .filter(|(pid, _)| kin(**pid))
+        .map(|(pid, stat)| Process {
+            pid: *pid,
+            started: stat.started,
+            state: stat.state,
+            entered: false,
+        })
+        .collect())
+}
+
+/// Every living process of the node but its keeper.
+pub fn members(place: &Place) -> io::Result<Vec<Process>> {
+    let home = namespace(place.pid, "pid")?;
+    let all = everyone()?;
     let own = namespace(std::process::id(), "pid")?;
     let is_member = |pid: u32| {
         if home == own {
@@ -104,6 +129,33 @@ fn descends(all: &BTreeMap<u32, Stat>, mut pid: u32, ancestor: u32) -> bool {
         }
     }
     false
+}
+
+/// Processes that are the layer of this name, of this user.
+pub fn layers(source: &str) -> io::Result<Vec<Process>> {
+    let user = rustix::process::geteuid().as_raw();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let Ok(line) = fs::read(entry.path().join("cmdline")) else {
+            continue;
+        };
+        let mut words = line.split(|byte| *byte == 0).skip(1);
+        let is_it = words.next() == Some(COMMAND.as_bytes()) && words.next() == Some(source.as_bytes());
+        let ours = entry.metadata().is_ok_and(|found| found.uid() == user);
+        if let Some(stat) = living(pid).filter(|_| is_it && ours) {
+            found.push(Process {
+                pid,
+                started: stat.started,
+                state: stat.state,
+                entered: false,
+            });
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

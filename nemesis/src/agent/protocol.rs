@@ -1,8 +1,8 @@
 //! What controller and agent say to each other: one JSON object a line.
 //!
 //! ```json
-//! {"id":1,"do":"hello","version":5,"mark":"1f2e3d4c"}
-//! {"id":1,"ok":{"version":5,"pid":4242,"boot":"6d1c…"}}
+//! {"id":1,"do":"hello","version":8,"mark":"1f2e3d4c"}
+//! {"id":1,"ok":{"version":8,"pid":4242,"boot":"6d1c…"}}
 //! {"id":2,"do":"inject","kind":"partition","fault":3,"nodes":[{"place":{"name":"n1",…},"started":88123,…}],"order":[{"place":{"name":"n1","pid":77,…},"drop_from":["10.9.0.2"]}]}
 //! {"id":2,"ok":{"micros":31000}}
 //! {"id":3,"do":"heal","kind":"partition","fault":3}
@@ -19,8 +19,10 @@ use duress_cluster::Place;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::storage::NodeStorage;
+
 /// Version of the protocol. Controller and agent must agree on it to the letter.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 8;
 
 /// One line to the agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,6 +89,9 @@ pub enum Command {
         nodes: Vec<Identity>,
         /// What exactly, for the kind to read.
         order: Value,
+        /// What it takes to heal it, beside its nodes, where that is known before anything is touched. Null: it is not.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        held: Value,
     },
     /// What is there of a fault. Answer: the kind's.
     Look {
@@ -132,8 +137,17 @@ pub enum Command {
         /// As told by an earlier answer.
         processes: Vec<Process>,
     },
+    /// Puts this under data directories, before the nodes' programs start. Answer: `null`.
+    Put {
+        /// Where, and what.
+        storage: Vec<NodeStorage>,
+    },
     /// Heals whatever is in force. Answer: a list of sentences, one for each thing that was healed.
-    HealAll,
+    HealAll {
+        /// Numbers of faults that stay.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        spared: Vec<u64>,
+    },
 }
 
 /// A signal that ends processes.

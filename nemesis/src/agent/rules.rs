@@ -12,6 +12,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::chains::rule;
+
 /// The rules of one fault in one filter table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
@@ -24,7 +26,8 @@ pub struct Seen {
 /// Looks for the rules that drop packets of these sources in the output of `iptables-save -c -t filter`. `main` is the
 /// chain that INPUT jumps to, `chain` the one of the fault.
 pub fn look(saved: &str, main: &str, chain: &str, sources: &[&IpAddr]) -> Seen {
-    let rules = saved.lines().filter_map(rule);
+    let counted = |(of, what, packets): (_, _, Option<u64>)| Some((of, what, packets?));
+    let rules = saved.lines().filter_map(rule).filter_map(counted);
     let (mut input_rules, mut hooked, mut jump) = (0, None, false);
     let mut seen = Seen::default();
     for (of, what, packets) in rules {
@@ -60,12 +63,33 @@ pub fn look(saved: &str, main: &str, chain: &str, sources: &[&IpAddr]) -> Seen {
     seen
 }
 
-/// `[7:70] -A CHAIN WHAT`: the chain, what it does, and how many packets it met.
-fn rule(line: &str) -> Option<(&str, &str, u64)> {
-    let (counters, rule) = line.strip_prefix('[')?.split_once("] -A ")?;
-    let (chain, what) = rule.split_once(' ').unwrap_or((rule, ""));
-    let packets = counters.split_once(':')?.0.parse().ok()?;
-    Some((chain, what, packets))
+/// The chain of one fault in one filter table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChainSeen {
+    /// Parts that are not there, in words.
+    pub missing: Vec<String>,
+    /// Packets dropped.
+    pub dropped: u64,
+}
+
+/// Looks for so many rules that drop in the chain of a fault, whatever else they say.
+pub fn look_at_chain(saved: &str, main: &str, chain: &str, rules: usize) -> ChainSeen {
+    let mut seen = ChainSeen {
+        missing: look(saved, main, chain, &[]).missing,
+        dropped: 0,
+    };
+    let (mut count, of_chain) = (0, |(of, ..): &(&str, _, _)| *of == chain);
+    for (_, what, packets) in saved.lines().filter_map(rule).filter(of_chain) {
+        if what.ends_with("-j DROP") {
+            count += 1;
+            seen.dropped += packets.unwrap_or(0);
+        }
+    }
+    if count < rules {
+        let gone = rules - count;
+        seen.missing.push(format!("{gone} of {rules} rules that drop"));
+    }
+    seen
 }
 
 /// The address in `-s 10.9.0.2/32 -j DROP`.
@@ -122,5 +146,13 @@ mod tests {
             ["1 rules of INPUT stand before the jump to DURESS"]
         );
         assert_eq!(missing("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n").len(), 4);
+    }
+
+    #[test]
+    fn rules_of_a_chain_are_counted() {
+        let seen = |rules| look_at_chain(SAVED, "DURESS", "DURESS-3", rules);
+        assert_eq!((seen(2).missing, seen(2).dropped), (vec![], 7));
+        assert_eq!(seen(3).missing, ["1 of 3 rules that drop"]);
+        assert_eq!(look_at_chain("", "DURESS", "DURESS-3", 1).missing.len(), 3);
     }
 }

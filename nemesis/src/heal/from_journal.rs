@@ -2,7 +2,8 @@
 //!
 //! It acts on genuine lines only, in the boot that they were written in, when the controller is dead; and there only on nodes
 //! that are still the ones that were written down, by start time and by the namespaces that they lived in: removes chains
-//! with the run's mark, wakes processes that a pause stopped. What shares a namespace with the process that heals is never touched.
+//! with the run's mark, wakes processes that a pause stopped, sets clocks right. What shares a namespace with the process that heals
+//! is never touched.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,8 +13,9 @@ use std::path::Path;
 
 use duress_cluster::Key;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
-use serde::Serialize;
 
+use super::report::HealReport;
+use super::storage::remove_storage;
 use super::{HealedNode, heal};
 use crate::agent::procfs;
 use crate::in_force::InForce;
@@ -23,17 +25,6 @@ use crate::kinds::Healer;
 
 /// No run writes more: that of a day with a fault a second has about half of it.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
-
-/// What [`heal_from_journal`] did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct HealReport {
-    /// Sentences, one for each thing that was healed or needed no healing.
-    pub done: Vec<String>,
-    /// Sentences, one for each thing that may still be broken.
-    pub failed: Vec<String>,
-    /// Why the run was left alone: it lives.
-    pub spared: Option<String>,
-}
 
 /// Heals what an earlier run left in force. Safe to repeat; closes what it healed. Runs that are alive are left alone.
 pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalError> {
@@ -49,7 +40,7 @@ pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalEr
         return Ok(report);
     };
     let lock = || flock(&file, FlockOperation::NonBlockingLockExclusive);
-    let nothing_open = contents.forged.is_none() && contents.open.is_empty();
+    let nothing_open = contents.forged.is_none() && contents.open.is_empty() && contents.storage.is_empty();
     if !run.controller.is_within_sight() && nothing_open && lock().is_ok() {
         // Of a container that is gone, say: nobody holds its lock, and there is nothing to tell.
         return Ok(report);
@@ -80,6 +71,7 @@ pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalEr
         return Ok(report);
     }
     let closed = heal_open(run, &contents.open, &boot, &mut report);
+    let removed = run.boot != boot || remove_storage(&run.mark, &contents.storage, &mut report);
     if contents.forged.is_none() {
         // Half a line, cut off by a crash, would spoil the one that follows.
         file.set_len(contents.bytes).map_err(io_error("write", path))?;
@@ -88,6 +80,10 @@ pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalEr
         for fault in closed {
             let closed = Entry::Closed { fault };
             tail.write(&closed, key).map_err(io_error("write", path))?;
+        }
+        if removed && !contents.storage.is_empty() {
+            tail.write(&Entry::StorageRemoved, key)
+                .map_err(io_error("write", path))?;
         }
     }
     Ok(report)

@@ -4,18 +4,20 @@
 //! [`Kind::heal`]: crate::kinds::Kind::heal
 
 mod from_journal;
+mod report;
+mod storage;
 
 use std::io;
 use std::thread;
 
 use duress_cluster::procfs::living;
-use serde_json::Value;
 
 use crate::agent::protocol::Identity;
 use crate::in_force::InForce;
 use crate::kinds::{Healer, InForceAt, KindRef, Undone};
 
-pub use from_journal::{HealReport, heal_from_journal};
+pub use from_journal::heal_from_journal;
+pub use report::HealReport;
 
 /// How healing went at one node.
 #[derive(Debug)]
@@ -29,20 +31,19 @@ pub struct HealedNode {
 /// Undoes fault `number` at all nodes at once, with what its kind does at one ([`Kind::heal`]). Nodes where that fails are still there afterwards, so it can be repeated.
 pub fn heal(fault: &mut InForce, number: u64, healer: Healer<'_>) -> Vec<HealedNode> {
     let kind = KindRef::named(&fault.kind);
-    let held = fault.held.as_deref();
+    let held = fault.held.as_ref();
     let heal = |node: &Identity| {
-        if living(node.place.pid).is_none_or(|stat| stat.started != node.started) {
-            let said = format!("process {} is gone, and what it lived in", node.place.pid);
-            let answer = Value::Null;
-            return Ok(Undone { said, answer });
-        }
         let kind = kind.clone().map_err(io::Error::other)?;
-        kind.heal(&InForceAt {
+        let at = InForceAt {
             fault: number,
             node,
             held,
             healer,
-        })
+        };
+        match living(node.place.pid).is_some_and(|stat| stat.started == node.started) {
+            true => kind.heal(&at),
+            false => kind.heal_after(&at),
+        }
     };
     let results: Vec<io::Result<Undone>> = thread::scope(|scope| {
         let heal = &heal;

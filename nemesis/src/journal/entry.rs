@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use duress_cluster::Controller;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::agent::protocol::{Identity, Mark, Process};
+use crate::agent::protocol::{Identity, Mark};
+use crate::storage::NodeStorage;
 
 /// Version of the journal's format. Lines of version 1 had no seals.
 pub const JOURNAL_FORMAT: u32 = 2;
@@ -16,6 +18,13 @@ pub const JOURNAL_FORMAT: u32 = 2;
 pub enum Entry {
     /// First line.
     Run(RunEntry),
+    /// This is about to be put under data directories.
+    Storage {
+        /// Where, and what.
+        nodes: Vec<NodeStorage>,
+    },
+    /// Nothing of that is left.
+    StorageRemoved,
     /// A fault is about to be injected.
     Open {
         /// Its number.
@@ -25,12 +34,13 @@ pub enum Entry {
         /// Where it will act.
         nodes: Vec<Identity>,
     },
-    /// These processes were stopped.
+    /// What was done, as its kind wrote it down.
     Held {
         /// The fault's number.
         fault: u64,
-        /// All that it holds.
-        processes: Vec<Process>,
+        /// For the kind to read: what it takes to heal, beside the nodes.
+        #[serde(alias = "processes")]
+        data: Value,
     },
     /// A node came back elsewhere, and the fault was put in force there.
     Moved {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::entry::{Entry, JOURNAL_FORMAT, RunEntry};
 use super::line::{LINE_DOMAIN, unsealed};
 use crate::in_force::InForce;
+use crate::storage::NodeStorage;
 
 /// What a journal says, as far as it is genuine.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Contents {
     pub run: Option<RunEntry>,
     /// Faults that were opened and not closed, by number.
     pub open: BTreeMap<u64, InForce>,
+    /// What may lie under data directories.
+    pub storage: Vec<NodeStorage>,
     /// Seal of the last genuine line.
     pub seal: String,
     /// Bytes of all genuine lines. Half a line at the end, cut off by a crash, was never acted on.
@@ -54,10 +57,12 @@ impl Contents {
     fn take(&mut self, entry: Entry) {
         match entry {
             Entry::Run(run) => self.run = Some(run),
+            Entry::Storage { nodes } => self.storage.extend(nodes),
+            Entry::StorageRemoved => self.storage.clear(),
             Entry::Open { fault, kind, nodes } => drop(self.open.insert(fault, InForce::new(kind, nodes))),
-            Entry::Held { fault, processes } => {
+            Entry::Held { fault, data } => {
                 if let Some(fault) = self.open.get_mut(&fault) {
-                    fault.held = Some(processes);
+                    fault.held = Some(data);
                 }
             }
             Entry::Moved { fault, node } => {

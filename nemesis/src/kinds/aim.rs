@@ -8,10 +8,10 @@ use tokio::time::sleep;
 
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Command, Identity, Process, Processes};
-use crate::journal::Entry;
+use crate::bound::Fewer;
 use crate::life::shared::Shared;
 use crate::life::technique::StepOutcome;
-use crate::targets::{Selector, resolve};
+use crate::targets::{AboutLeader, Selector, resolve};
 
 /// How often, and how long, to look whether a signal has had its effect.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -27,17 +27,40 @@ pub struct Aimed {
     pub outcome: StepOutcome,
 }
 
-/// Resolves targets to those that can be hurt, and writes the journal. `unhurt` says why a node that runs these processes
-/// can't be.
+/// Who says why a node can't be hurt, if it can't.
+pub enum Unhurt {
+    /// By the processes that run there.
+    By(fn(&[Process]) -> Option<&'static str>),
+    /// The kind's part in the agent, where the node is.
+    Agent,
+}
+
+impl Unhurt {
+    async fn why(&self, shared: &Shared, kind: &str, node: &Processes, places: &[Place]) -> Option<String> {
+        if node.processes.is_empty() {
+            return Some("no process runs there".to_owned());
+        }
+        match self {
+            Unhurt::By(why) => why(&node.processes).map(str::to_owned),
+            Unhurt::Agent => {
+                let place = places.iter().find(|place| place.name == node.node)?;
+                let can = shared.agent.can(kind, place).await;
+                can.err().map(|error| error.to_string())
+            }
+        }
+    }
+}
+
+/// Resolves targets to those that can be hurt, and writes the journal.
 pub async fn aim(
     shared: &Shared,
     fault: u64,
     kind: &str,
     selector: &Selector,
     seed: u64,
-    unhurt: fn(&[Process]) -> Option<&'static str>,
+    unhurt: Unhurt,
 ) -> Result<Aimed, StepOutcome> {
-    let roles = shared.roles(selector.needs_leader()).await;
+    let roles = shared.roles(AboutLeader::of(Some(selector))).await;
     let chosen = resolve(selector, &shared.names(), &roles, seed)
         .map_err(|error| StepOutcome::skipped(error.to_string()))?;
     let (mut places, mut absent) = shared.places().await;
@@ -52,8 +75,7 @@ pub async fn aim(
         .await
         .map_err(skip)?;
     for node in &running {
-        let nothing = node.processes.is_empty().then_some("no process runs there");
-        if let Some(why) = nothing.or_else(|| unhurt(&node.processes)) {
+        if let Some(why) = unhurt.why(shared, kind, node, &places).await {
             absent.push(format!("{}: {why}", node.node));
             places.retain(|place| place.name != node.node);
         }
@@ -61,20 +83,21 @@ pub async fn aim(
     if places.is_empty() {
         return Err(StepOutcome::skipped(absent.join("; ")));
     }
-    let nodes = shared.identify(places.clone()).await.map_err(skip)?;
-    shared
-        .note(Entry::Open {
-            fault,
-            kind: kind.to_owned(),
-            nodes: nodes.clone(),
-        })
-        .await
-        .map_err(|error| StepOutcome::skipped(error.to_string()))?;
-    let detail = if absent.is_empty() {
-        String::new()
-    } else {
-        format!("left out: {}", absent.join("; "))
+    let may = shared.bound().admit(fault, &names(&places), Fewer::Can, seed);
+    places.retain(|place| may.nodes.contains(&place.name));
+    if places.is_empty() {
+        return Err(StepOutcome::skipped(may.spared));
+    }
+    let nodes = shared.open_in_journal(fault, kind, places.clone()).await;
+    let nodes = nodes.map_err(StepOutcome::skipped)?;
+    let mut detail = match absent.is_empty() {
+        true => String::new(),
+        false => format!("left out: {}", absent.join("; ")),
     };
+    if !may.spared.is_empty() {
+        let between = if detail.is_empty() { "" } else { "; " };
+        detail = format!("{detail}{between}{}", may.spared);
+    }
     Ok(Aimed {
         places,
         nodes,
@@ -84,6 +107,28 @@ pub async fn aim(
 
 pub fn names(places: &[Place]) -> Vec<String> {
     places.iter().map(|place| place.name.clone()).collect()
+}
+
+/// The commands that send this signal to the processes at these places.
+pub async fn signal_by_hand(shared: &Shared, places: &[Place], signal: &str) -> Vec<String> {
+    let places = places.to_vec();
+    match shared
+        .agent
+        .call::<Vec<Processes>>(Command::Processes { places })
+        .await
+    {
+        Ok(nodes) => nodes.iter().map(|node| kill_line(node, signal)).collect(),
+        Err(error) => vec![format!("# {error}")],
+    }
+}
+
+fn kill_line(node: &Processes, signal: &str) -> String {
+    let pids: Vec<String> = node
+        .processes
+        .iter()
+        .map(|process| process.pid.to_string())
+        .collect();
+    format!("kill -{signal} {}  # at {}", pids.join(" "), node.node)
 }
 
 /// The processes of all nodes.

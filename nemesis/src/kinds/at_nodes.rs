@@ -35,6 +35,11 @@ pub fn parameter() -> Parameter {
     }
 }
 
+/// Says what is wrong with the parameter for these nodes, if anything is, as [`Parameters::check`].
+pub fn check(targets: &Selector, nodes: &[String]) -> Result<(), (&'static str, String)> {
+    targets.check(nodes).map_err(|what| ("targets", what))
+}
+
 /// Reads which nodes; `make` does the rest.
 pub fn read(parameters: Value, make: Make) -> Result<Arc<dyn Parameters>, ParameterError> {
     let written = typed(parameters)?;
@@ -53,10 +58,7 @@ impl Parameters for AtNodes {
     }
 
     fn check(&self, nodes: &[String]) -> Result<(), (&'static str, String)> {
-        self.written
-            .targets
-            .check(nodes)
-            .map_err(|what| ("targets", what))
+        check(&self.written.targets, nodes)
     }
 
     fn technique(&self, id: u64, seed: u64, length: Duration) -> Box<dyn Technique> {

@@ -14,8 +14,9 @@ use serde_path_to_error::Segment;
 
 use crate::agent::apart::check_apart;
 use crate::agent::part::AgentPart;
-use crate::agent::protocol::{Identity, Mark, Process};
+use crate::agent::protocol::{Identity, Mark};
 use crate::life::technique::Technique;
+use crate::storage::Storage;
 use crate::targets::Selector;
 
 /// A kind of fault.
@@ -37,11 +38,24 @@ pub trait Kind: Sync {
         &[]
     }
 
+    /// What has to lie under data directories for it, before nodes start.
+    fn storage(&self) -> Option<Storage> {
+        None
+    }
+
     /// Its half on the machine where nodes live, of the run with this mark. `None`: there is nothing that it does there.
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>>;
 
     /// Undoes at one node what may be in force of a fault, from plain data alone. Safe to repeat.
     fn heal(&self, at: &InForceAt<'_>) -> io::Result<Undone>;
+
+    /// The same where the node's process has ended, and its namespaces with it: undoes what outlives them. Safe to repeat.
+    fn heal_after(&self, at: &InForceAt<'_>) -> io::Result<Undone> {
+        Ok(Undone {
+            said: format!("process {} is gone, and what it lived in", at.node.place.pid),
+            answer: Value::Null,
+        })
+    }
 }
 
 /// Why the parameters of a fault can't be read.
@@ -99,8 +113,8 @@ pub struct InForceAt<'a> {
     pub fault: u64,
     /// The node, which is still the one that was written down.
     pub node: &'a Identity,
-    /// Every process that the fault stopped, at all nodes. `None`: it was cut off before it could say.
-    pub held: Option<&'a [Process]>,
+    /// What the kind wrote down of what it did, at all nodes. `None`: it was cut off before it could say.
+    pub held: Option<&'a Value>,
     /// The one that heals it.
     pub healer: Healer<'a>,
 }
@@ -110,8 +124,8 @@ pub struct InForceAt<'a> {
 pub struct Healer<'a> {
     /// What the chains of the run are named after.
     pub mark: &'a Mark,
-    /// Processes that other faults hold, and go on holding.
-    pub kept: &'a [Process],
+    /// What other faults of the kind hold, and go on holding, each as the kind wrote it down.
+    pub kept: &'a [Value],
     /// Whether nodes may share namespaces with the process that heals, as programs on a host do. The agent knows what it did; a
     /// journal's word does not count for that much.
     pub own_namespaces: bool,

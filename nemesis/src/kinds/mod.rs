@@ -12,14 +12,41 @@
 //! the machine can't do, and what `duress heal` does with what is left of a fault.
 
 mod aim;
+mod as_text;
 mod at_nodes;
+pub mod bit_rot;
+pub mod clock;
+pub mod clock_drift;
+pub mod clock_freeze;
+pub mod clock_jump;
+pub mod clock_strobe;
+pub mod connections;
+pub mod cpu_squeeze;
+pub mod crash_loop;
+mod damage;
+pub mod disk;
+pub mod disk_error;
+pub mod disk_full;
+pub mod disk_slow;
+mod family;
 mod fault;
+pub mod file_descriptors;
+pub mod half_open;
 pub mod kill;
 pub mod kind;
+pub mod lose_unsynced;
+pub mod memory_squeeze;
+pub mod noisy_neighbour;
+pub mod packets;
 pub mod partition;
 pub mod pause;
+pub mod resources;
 pub mod restart;
+mod size;
+pub mod snapshot_rollback;
 mod table;
+pub mod tcp_reset;
+pub mod torn_write;
 
 pub use fault::Fault;
 pub use kind::{About, Healer, InForceAt, Kind, KindRef, Parameter, ParameterError, Parameters, Undone};

@@ -3,14 +3,57 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::bit_rot::BitRot;
+use super::clock_drift::ClockDrift;
+use super::clock_freeze::ClockFreeze;
+use super::clock_jump::ClockJump;
+use super::clock_strobe::ClockStrobe;
+use super::cpu_squeeze::CpuSqueeze;
+use super::crash_loop::CrashLoop;
+use super::disk_error::DiskError;
+use super::disk_full::DiskFull;
+use super::disk_slow::DiskSlow;
+use super::file_descriptors::FileDescriptors;
+use super::half_open::HalfOpen;
 use super::kill::Kill;
 use super::kind::{About, Kind, KindRef};
+use super::lose_unsynced::LoseUnsynced;
+use super::memory_squeeze::MemorySqueeze;
+use super::noisy_neighbour::NoisyNeighbour;
+use super::packets::Packets;
 use super::partition::Partition;
 use super::pause::Pause;
 use super::restart::Restart;
+use super::snapshot_rollback::SnapshotRollback;
+use super::tcp_reset::TcpReset;
+use super::torn_write::TornWrite;
 
 /// Every kind, in the order of `duress faults`.
-pub static TABLE: [&dyn Kind; 4] = [&Partition, &Kill, &Pause, &Restart];
+pub static TABLE: [&dyn Kind; 23] = [
+    &Partition,
+    &Packets,
+    &TcpReset::KIND,
+    &HalfOpen::KIND,
+    &Kill,
+    &Pause,
+    &Restart,
+    &CrashLoop,
+    &CpuSqueeze::KIND,
+    &MemorySqueeze::KIND,
+    &FileDescriptors::KIND,
+    &NoisyNeighbour::KIND,
+    &ClockJump::KIND,
+    &ClockStrobe::KIND,
+    &ClockDrift::KIND,
+    &ClockFreeze::KIND,
+    &DiskSlow::KIND,
+    &DiskError::KIND,
+    &DiskFull::KIND,
+    &TornWrite,
+    &BitRot,
+    &SnapshotRollback,
+    &LoseUnsynced,
+];
 
 /// One kind, for `duress faults` and the reference page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -14,7 +14,9 @@ use crate::agent::client::AgentClient;
 use crate::agent::ends::AgentError;
 use crate::agent::procfs;
 use crate::agent::protocol::{Command, Identity, Processes};
+use crate::bound::Bound;
 use crate::journal::{Entry, Journal, JournalError};
+use crate::targets::AboutLeader;
 use duress_cluster::Roles;
 
 /// A cluster between two leaders is left this long to find one before a fault that is about the leader is skipped.
@@ -43,6 +45,10 @@ pub struct Shared {
     pub readiness: Arc<dyn AwaitReady>,
     /// Faults that are open in the journal.
     pub open: Mutex<BTreeSet<u64>>,
+    /// Who is hurt, and who may be.
+    pub bound: Mutex<Bound>,
+    /// Whether the run has been cancelled: faults are healed, and others not begun.
+    pub cancelled: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -67,13 +73,11 @@ impl Shared {
         (places, absent)
     }
 
-    /// Which node leads and which follow now; waits a moment for a leader, if one is needed.
-    pub async fn roles(&self, with_leader: bool) -> Roles {
+    /// Which node leads and which follow now. For a fault that is about the leader, waits a moment for one.
+    pub async fn roles(&self, about: AboutLeader) -> Roles {
         let mut roles = self.roles.clone();
-        if with_leader {
-            // No leader in time is for the resolution of targets to report.
-            let _ = timeout(LEADER_WAIT_MAX, roles.wait_for(|roles| roles.leader.is_some())).await;
-        }
+        // No leader in time is for the resolution of targets to report.
+        let _ = timeout(LEADER_WAIT_MAX, roles.wait_for(|roles| about.is_clear(roles))).await;
         roles.borrow().clone()
     }
 
@@ -86,6 +90,24 @@ impl Shared {
             processes.any(|process| !procfs::stopped(process.state))
         });
         Ok(able.map(|node| node.node).collect())
+    }
+
+    /// Writes down that a fault of this kind is about to begin at these places, before anything is touched. Returns the nodes
+    /// as the journal has them; the error, in words, is why it can't begin.
+    pub async fn open_in_journal(
+        &self,
+        fault: u64,
+        kind: &str,
+        places: Vec<Place>,
+    ) -> Result<Vec<Identity>, String> {
+        let nodes = self.identify(places).await.map_err(|error| error.to_string())?;
+        let open = Entry::Open {
+            fault,
+            kind: kind.to_owned(),
+            nodes: nodes.clone(),
+        };
+        self.note(open).await.map_err(|error| error.to_string())?;
+        Ok(nodes)
     }
 
     pub async fn identify(&self, places: Vec<Place>) -> Result<Vec<Identity>, AgentError> {
@@ -108,8 +130,20 @@ impl Shared {
         Ok(())
     }
 
+    /// Waits, as a part of a step, that is cut short when the run is cancelled. False: it was.
+    pub async fn wait(&self, length: Duration) -> bool {
+        let mut cancelled = self.cancelled.subscribe();
+        timeout(length, cancelled.wait_for(|cancelled| *cancelled))
+            .await
+            .is_err()
+    }
+
     pub fn lock_open(&self) -> std::sync::MutexGuard<'_, BTreeSet<u64>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn bound(&self) -> std::sync::MutexGuard<'_, Bound> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub async fn ready(&self, node: &str) -> Result<(), String> {
@@ -119,7 +153,7 @@ impl Shared {
         }
     }
 
-    /// Starts a node's program, and puts network faults back in force if it came up in a new network namespace. Says so
+    /// Starts a node's program, and puts faults back in force if it came up elsewhere, as a container does. Says so
     /// if it did.
     pub async fn start(&self, was: &Place) -> Result<Option<String>, String> {
         let node = &was.name;
@@ -155,7 +189,7 @@ impl Shared {
         }
         let gap_ms = began.elapsed().as_millis();
         Ok(Some(format!(
-            "{node} came back in another network namespace; faults {faults:?} were in force there again {gap_ms} ms after \
+            "{node} came back in namespaces of its own; faults {faults:?} were in force there again {gap_ms} ms after \
              the start was asked for, and not before"
         )))
     }

@@ -9,7 +9,7 @@
 //!     └─▶ skipped         └─ failed half-way ────────────────────────────────────────────heal──────┘              clean_up ─▶ ∎
 //! ```
 //!
-//! While it lasts, a fault is looked at every [`LOOK_INTERVAL`], as far as that is cheap. The first look that finds
+//! While it lasts, a fault is looked at again and again ([`Technique::look_interval`]), as far as that is cheap. The first look that finds
 //! something of it lost is recorded as a `recheck` that failed, and the fault is never proven any more.
 //!
 //! What a step does is the business of a [`Technique`], one for each kind of fault. Each step ends in an event with its
@@ -17,17 +17,16 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use duress_checker::history::{Effect, FaultEvent, FaultStep, StepResult};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::shared::Shared;
 use super::technique::{StepOutcome, Technique};
-
-/// Between two looks at a fault that is in force. A look at a partition runs iptables-save at each node.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+use crate::journal::JournalError;
 
 /// A fault before anything is done about it.
 pub struct NewFault {
@@ -37,6 +36,8 @@ pub struct NewFault {
     pub kind: &'static str,
     /// What it does to the nodes that it is about.
     pub effect: Effect,
+    /// Whether it is left out, without a word against the run, where it can't be done.
+    pub optional: bool,
     /// What its steps do.
     pub technique: Box<dyn Technique>,
 }
@@ -59,6 +60,7 @@ struct Stage<S> {
     id: u64,
     kind: &'static str,
     effect: Effect,
+    optional: bool,
     technique: Box<dyn Technique>,
     shared: Arc<Shared>,
     state: PhantomData<S>,
@@ -70,6 +72,7 @@ impl<S> Stage<S> {
             id: self.id,
             kind: self.kind,
             effect: self.effect,
+            optional: self.optional,
             technique: self.technique,
             shared: self.shared,
             state: PhantomData,
@@ -87,10 +90,12 @@ impl<S> Stage<S> {
         let event = FaultEvent {
             id: self.id,
             effect: Some(self.effect),
+            optional: self.optional,
             step,
             targets,
             result: outcome.result,
             detail: outcome.detail,
+            measured: outcome.measured,
             evidence,
         };
         (self.shared.sink)(self.kind, event);
@@ -104,6 +109,7 @@ impl Stage<Planned> {
             id: fault.id,
             kind: fault.kind,
             effect: fault.effect,
+            optional: fault.optional,
             technique: fault.technique,
             shared,
             state: PhantomData,
@@ -112,10 +118,16 @@ impl Stage<Planned> {
 
     async fn prepare(mut self) -> Option<Stage<Prepared>> {
         let began = Instant::now();
+        self.shared.bound().begins(self.id, self.effect);
         let outcome = self.technique.prepare(&self.shared).await;
+        // The spec asked for the bound as well as for the fault.
+        self.optional |= self.shared.bound().refused(self.id);
         match self.report(FaultStep::Prepare, outcome, began) {
             StepResult::Installed => Some(self.into_state()),
-            StepResult::Skipped | StepResult::Indeterminate => None,
+            _ => {
+                self.shared.bound().ends(self.id);
+                None
+            }
         }
     }
 }
@@ -126,7 +138,7 @@ impl Stage<Prepared> {
         let outcome = self.technique.inject(&self.shared).await;
         match self.report(FaultStep::Inject, outcome, began) {
             StepResult::Installed => Ok(self.into_state()),
-            StepResult::Skipped | StepResult::Indeterminate => Err(self),
+            _ => Err(self),
         }
     }
 }
@@ -144,7 +156,7 @@ impl Stage<Verified> {
     /// Returns when `length_over` does. Looks at the fault meanwhile, and reports the first look that finds it lost.
     async fn hold(&mut self, length_over: impl Future<Output = ()>) {
         let mut length_over = std::pin::pin!(length_over);
-        let mut tick = interval(LOOK_INTERVAL);
+        let mut tick = interval(self.technique.look_interval());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick is now, and so was the verification.
         tick.tick().await;
@@ -169,7 +181,8 @@ impl Stage<Verified> {
         let outcome = if self.technique.lasts() {
             self.technique.recheck(&self.shared).await
         } else {
-            StepOutcome::installed("it happens at one moment, and is over", Value::Null)
+            // It happened at one moment, and is over: there is no more to see.
+            StepOutcome::installed("", Value::Null)
         };
         self.report(FaultStep::Recheck, outcome, began);
         self.into_state()
@@ -199,13 +212,12 @@ impl Stage<ProvenHealed> {
     async fn clean_up(self, healed: StepResult) {
         let began = Instant::now();
         let outcome = match healed {
-            StepResult::Installed => StepOutcome::of(
-                self.shared
-                    .close_in_journal(self.id)
-                    .await
-                    .map(|()| StepOutcome::installed("", Value::Null)),
-            ),
-            StepResult::Skipped | StepResult::Indeterminate => StepOutcome::indeterminate(
+            StepResult::Installed => {
+                self.shared.bound().ends(self.id);
+                let closed = self.shared.close_in_journal(self.id).await;
+                StepOutcome::of(closed.map(|()| StepOutcome::installed("", Value::Null)))
+            }
+            _ => StepOutcome::indeterminate(
                 "it isn't proven that the fault is gone; its journal entry stays open for `duress heal`",
                 Value::Null,
             ),
@@ -231,6 +243,42 @@ pub async fn live(fault: NewFault, shared: Arc<Shared>, length_over: impl Future
     };
     let (healed, result) = healed.verify_healed().await;
     healed.clean_up(result).await;
+}
+
+/// What a fault would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rehearsal {
+    /// Its number in the schedule.
+    pub id: u64,
+    /// Its kind.
+    pub kind: &'static str,
+    /// The nodes that it would be about.
+    pub targets: Vec<String>,
+    /// Commands of everyday tools that do the same, or nearly.
+    pub by_hand: Vec<String>,
+    /// Why it can't be done, if it can't.
+    pub refused: Option<String>,
+}
+
+/// Prepares a fault and does nothing.
+pub async fn rehearse(mut fault: NewFault, shared: &Shared) -> Result<Rehearsal, JournalError> {
+    shared.bound().begins(fault.id, fault.effect);
+    let prepared = fault.technique.prepare(shared).await;
+    shared.bound().ends(fault.id);
+    let (by_hand, refused) = match prepared.result {
+        StepResult::Installed => (fault.technique.by_hand(shared).await, None),
+        _ => (Vec::new(), Some(prepared.detail)),
+    };
+    if refused.is_none() {
+        shared.close_in_journal(fault.id).await?;
+    }
+    Ok(Rehearsal {
+        id: fault.id,
+        kind: fault.kind,
+        targets: fault.technique.targets(),
+        by_hand,
+        refused,
+    })
 }
 
 /// Reports a fault that is not even begun.

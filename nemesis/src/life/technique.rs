@@ -1,7 +1,9 @@
 //! What a kind of fault does in each step, and how a step ends.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use duress_checker::history::StepResult;
+use duress_checker::history::{Measurement, StepResult};
 use serde_json::Value;
 
 use super::shared::Shared;
@@ -10,6 +12,8 @@ use super::shared::Shared;
 pub struct StepOutcome {
     pub result: StepResult,
     pub detail: String,
+    /// Numbers to draw.
+    pub measured: Vec<Measurement>,
     pub evidence: Value,
 }
 
@@ -18,6 +22,7 @@ impl StepOutcome {
         StepOutcome {
             result: StepResult::Installed,
             detail: detail.into(),
+            measured: Vec::new(),
             evidence,
         }
     }
@@ -26,6 +31,7 @@ impl StepOutcome {
         StepOutcome {
             result: StepResult::Skipped,
             detail: why.into(),
+            measured: Vec::new(),
             evidence: Value::Null,
         }
     }
@@ -34,13 +40,59 @@ impl StepOutcome {
         StepOutcome {
             result: StepResult::Indeterminate,
             detail: why.into(),
+            measured: Vec::new(),
             evidence,
         }
+    }
+
+    /// What a look proved, with what it saw.
+    pub fn seen(judged: Result<String, Unproven>, evidence: Value) -> StepOutcome {
+        let (result, detail) = match judged {
+            Ok(said) => (StepResult::Installed, said),
+            Err(Unproven::Mismatch(why)) => (StepResult::Mismatch, why),
+            Err(Unproven::Indeterminate(why)) => (StepResult::Indeterminate, why),
+        };
+        StepOutcome {
+            result,
+            detail,
+            measured: Vec::new(),
+            evidence,
+        }
+    }
+
+    /// The same, with the numbers that it rests on.
+    pub fn measuring(self, measured: Vec<Measurement>) -> StepOutcome {
+        StepOutcome { measured, ..self }
     }
 
     /// Done, or not, or half: an error of a step that acts leaves that open.
     pub fn of<E: std::fmt::Display>(result: Result<StepOutcome, E>) -> StepOutcome {
         result.unwrap_or_else(|error| StepOutcome::indeterminate(error.to_string(), Value::Null))
+    }
+}
+
+/// Why what was seen does not prove that a fault is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    /// Something is, but not as asked: what was measured, and what was asked.
+    Mismatch(String),
+    /// Nobody can say.
+    Indeterminate(String),
+}
+
+impl Unproven {
+    /// The same, said of something.
+    pub fn of(self, what: impl std::fmt::Display) -> Unproven {
+        match self {
+            Unproven::Mismatch(why) => Unproven::Mismatch(format!("{what}: {why}")),
+            Unproven::Indeterminate(why) => Unproven::Indeterminate(format!("{what}: {why}")),
+        }
+    }
+}
+
+impl From<String> for Unproven {
+    fn from(why: String) -> Unproven {
+        Unproven::Indeterminate(why)
     }
 }
 
@@ -56,8 +108,17 @@ pub trait Technique: Send {
     }
     /// Chooses the nodes to hit, and writes the journal. `skipped` means that nothing will be done.
     async fn prepare(&mut self, shared: &Shared) -> StepOutcome;
+    /// Commands of everyday tools that do the same, or nearly, once it is prepared: for whoever wants to know beforehand. Lines
+    /// that begin with `#` are for the reader.
+    async fn by_hand(&mut self, _shared: &Shared) -> Vec<String> {
+        vec!["# no everyday tool does this; `duress faults` tells what it does".to_owned()]
+    }
     async fn inject(&mut self, shared: &Shared) -> StepOutcome;
     async fn verify(&mut self, shared: &Shared) -> StepOutcome;
+    /// Between two looks at it while it lasts. A look at a partition runs iptables-save at each node.
+    fn look_interval(&self) -> Duration {
+        Duration::from_secs(1)
+    }
     /// Whether it is still in force: a cheap look, while it lasts.
     async fn look(&mut self, shared: &Shared) -> StepOutcome;
     /// Whether it is still in force: as thorough as can be, right before it is healed.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use duress_checker::history::{FaultStep, StepResult};
+use duress_nemesis::bound::Limits;
 
 use super::lab::Lab;
 use super::stage::Stage;
@@ -70,6 +71,66 @@ async fn every_shape_bites_as_planned() {
         assert_eq!(silent, planned, "{shape}");
         stage.forget();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_latency_of_a_cluster_hurts_nobody() {
+    let stage = Stage::new(3).await;
+    let latency = stage.nemesis.set_latency(Duration::from_millis(5)).await;
+    latency.unwrap();
+    let limits = Limits {
+        hurt_max: Some(1),
+        damage_max: None,
+    };
+    let two = r#"{"kind":"pause","targets":["n2","n3"]}"#;
+    let held = stage.begin_within(limits, 0, &[(two, LONG_MS)]);
+    assert_eq!(stage.event(0, FaultStep::Verify).await.targets.len(), 1);
+    finish(&stage, held).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_nodes_are_hurt_at_a_time_than_may_be() {
+    let stage = Stage::new(3).await;
+    let limits = Limits {
+        hurt_max: Some(1),
+        damage_max: None,
+    };
+    let kill = |node: &str| format!(r#"{{"kind":"kill","targets":["{node}"]}}"#);
+    let cut = |node: &str| format!(r#"{{"kind":"partition","shape":"one","targets":["{node}"]}}"#);
+    // One that is healed counts no more.
+    let healed = stage.begin_within(limits, 0, &[(&kill("n1"), 1)]);
+    healed.await.unwrap().unwrap();
+    let two = r#"{"kind":"pause","targets":["n2","n3"]}"#;
+    let held = stage.begin_within(limits, 1, &[(two, LONG_MS)]);
+    let paused = stage.event(1, FaultStep::Verify).await.targets;
+    assert_eq!(paused.len(), 1);
+    let prepared = stage.event(1, FaultStep::Prepare).await.detail;
+    assert!(prepared.contains("spared by hurt-max = 1"), "{prepared}");
+    // Nobody else is hurt: not by a kill, and not by a partition, which can't be about fewer. The same node again may be.
+    let other = if paused[0] == "n2" { "n3" } else { "n2" };
+    let more = [kill("n1"), cut(other), cut(&paused[0])];
+    let more: Vec<(&str, u64)> = more.iter().map(|fault| (fault.as_str(), 1)).collect();
+    stage.begin_within(limits, 2, &more).await.unwrap().unwrap();
+    for id in [2, 3] {
+        let [only] = &stage.events(id)[..] else {
+            panic!("{:?}", stage.events(id))
+        };
+        assert_eq!(
+            (only.step, only.result),
+            (FaultStep::Prepare, StepResult::Skipped)
+        );
+        assert!(only.optional, "the run does without it");
+        assert!(
+            only.detail.starts_with("spared by hurt-max = 1"),
+            "{}",
+            only.detail
+        );
+    }
+    assert_eq!(
+        stage.event(4, FaultStep::Prepare).await.result,
+        StepResult::Installed
+    );
+    finish(&stage, held).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

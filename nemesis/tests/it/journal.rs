@@ -110,7 +110,7 @@ async fn a_forged_journal_wakes_nobody() {
         journal
             .write(&Entry::Held {
                 fault: 1,
-                processes: held.clone(),
+                data: serde_json::json!(held),
             })
             .unwrap();
         drop(journal);

@@ -62,6 +62,12 @@ pub fn sh(script: &str) -> String {
     out.into_owned()
 }
 
+/// For what is mounted where others see it, too: by its name they know that it is none of theirs.
+pub fn lab_folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("duress-lab-").tempdir();
+    folder.expect("a temporary directory")
+}
+
 pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {

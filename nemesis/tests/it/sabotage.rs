@@ -1,8 +1,10 @@
 //! Faults that don't bite are never proven to: the injection is made a no-op, undone half-way, or aimed at nodes that can't
 //! be hurt.
 //!
-//! Each is tried [`rounds`] times. `DURESS_SABOTAGE=100 cargo test -p duress-nemesis --test it sabotage` tries more.
+//! Each is tried [`rounds`] times. `scripts/sabotage` tries each a hundred times, and prints how often it was not proven. Every kind has
+//! its row in [`super::sabotage_rows`].
 
+use std::io::Write;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ const PAUSE: &str = r#"{"kind":"pause","targets":["n1"]}"#;
 const KILL: &str = r#"{"kind":"kill","targets":["n1"]}"#;
 const RESTART: &str = r#"{"kind":"restart","targets":["n1"]}"#;
 
-fn rounds() -> u64 {
+pub fn rounds() -> u64 {
     std::env::var("DURESS_SABOTAGE").map_or(3, |rounds| rounds.parse().expect("a number of rounds"))
 }
 
@@ -81,32 +83,85 @@ pub async fn sabotaged(argv: &[String], mark: &Mark, answer_instead: AnswerInste
         .expect("an agent that answers")
 }
 
+/// How often a fault that was sabotaged was proven all the same.
+pub struct Tally {
+    row: Value,
+    rounds: u64,
+    proven: u64,
+}
+
+impl Tally {
+    pub fn new(fault: &str, said: &str) -> Tally {
+        let fault: Value = serde_json::from_str(fault).expect("a fault");
+        let row = json!({"kind": fault["kind"], "fault": fault, "said": said});
+        Tally {
+            row,
+            rounds: 0,
+            proven: 0,
+        }
+    }
+
+    pub fn add(&mut self, bit: Result<(), String>, said: &str, round: u64) {
+        self.rounds += 1;
+        match bit {
+            Ok(()) => self.proven += 1,
+            Err(why) => assert!(why.contains(said), "{}, round {round}: {why}", self.row),
+        }
+    }
+
+    /// Writes a line for `scripts/sabotage`, where it asks for one.
+    pub fn end(mut self) {
+        (self.row["rounds"], self.row["proven"]) = (json!(self.rounds), json!(self.proven));
+        if let Some(table) = std::env::var_os("DURESS_SABOTAGE_TABLE") {
+            let file = std::fs::File::options().append(true).create(true).open(table);
+            file.and_then(|mut file| file.write_all(format!("{}\n", self.row).as_bytes()))
+                .expect("the table");
+        }
+        assert!(self.rounds > 0 && self.proven == 0, "{}", self.row);
+    }
+}
+
 /// Runs a fault again and again, with `sabotage` between its verification and its end, and expects that it is never proven.
-async fn never_proven(stage: &Stage, fault: &str, sabotage: impl Fn(&Lab), said: &str) {
+pub async fn never_proven(stage: &Stage, fault: &str, sabotage: impl Fn(&Lab), said: &str) {
+    never_proven_after(stage, fault, nothing, sabotage, said).await;
+}
+
+/// The same with `prepare` before each round, whose outcome is held until it is over.
+pub async fn never_proven_after<T>(
+    stage: &Stage,
+    fault: &str,
+    prepare: impl Fn(&Lab) -> T,
+    sabotage: impl Fn(&Lab),
+    said: &str,
+) {
+    let mut tally = Tally::new(fault, said);
     for round in 0..rounds() {
+        let prepared = prepare(&stage.cluster.lab);
         let run = stage.begin(&[(fault, LONG_MS)]);
         stage.any_of(0, &[FaultStep::Verify, FaultStep::CleanUp]).await;
         sabotage(&stage.cluster.lab);
         stage.cancel.send_replace(true);
         run.await.unwrap().unwrap();
         stage.cancel.send_replace(false);
-        let why = stage.bit(0).expect_err("it can't have been proven");
-        assert!(why.contains(said), "round {round}: {why}\n{:#?}", stage.events(0));
+        tally.add(stage.bit(0), said, round);
         stage.forget();
+        drop(prepared);
     }
+    tally.end();
 }
 
 /// The same for faults that end by themselves, or can't even begin.
-async fn never_bites(stage: &Stage, fault: &str, said: &str) {
-    for _ in 0..rounds() {
+pub async fn never_bites(stage: &Stage, fault: &str, said: &str) {
+    let mut tally = Tally::new(fault, said);
+    for round in 0..rounds() {
         stage.begin(&[(fault, SHORT_MS)]).await.unwrap().unwrap();
-        let why = stage.bit(0).expect_err("it can't have been proven");
-        assert!(why.contains(said), "{why}");
+        tally.add(stage.bit(0), said, round);
         stage.forget();
     }
+    tally.end();
 }
 
-fn nothing(_: &Lab) {}
+pub fn nothing(_: &Lab) {}
 
 /// Signals every process of these nodes until none is left that `done` does not like the state of: they fork all the time.
 fn signal_all(lab: &Lab, nodes: std::ops::RangeInclusive<usize>, signal: &str, done: fn(char) -> bool) {
@@ -127,7 +182,7 @@ fn signal_all(lab: &Lab, nodes: std::ops::RangeInclusive<usize>, signal: &str, d
     }
 }
 
-fn stop_all(lab: &Lab, nodes: std::ops::RangeInclusive<usize>) {
+pub fn stop_all(lab: &Lab, nodes: std::ops::RangeInclusive<usize>) {
     signal_all(lab, nodes, "STOP", |state| state == 'T');
 }
 
@@ -135,16 +190,16 @@ fn wake_all(lab: &Lab, nodes: std::ops::RangeInclusive<usize>) {
     signal_all(lab, nodes, "CONT", |state| state != 'T');
 }
 
-fn end_all(lab: &Lab, nodes: std::ops::RangeInclusive<usize>) {
+pub fn end_all(lab: &Lab, nodes: std::ops::RangeInclusive<usize>) {
     signal_all(lab, nodes, "KILL", |state| matches!(state, 'X' | 'Z'));
 }
 
-fn is_injection(request: &Value, kind: &str) -> bool {
+pub fn is_injection(request: &Value, kind: &str) -> bool {
     request["do"] == "inject" && request["kind"] == kind
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_partition_that_cuts_nothing() {
+pub async fn a_partition_that_cuts_nothing() {
     let swallow = |request: &Value| is_injection(request, "partition").then(|| json!({"micros": 1}));
     let stage = Stage::with_saboteur(3, swallow).await;
     never_proven(&stage, PARTITION, nothing, "were heard").await;
@@ -152,7 +207,7 @@ async fn a_partition_that_cuts_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_partition_that_is_undone() {
+pub async fn a_partition_that_is_undone() {
     let stage = Stage::new(3).await;
     let flush = |lab: &Lab| {
         for node in 1..=3 {
@@ -192,7 +247,8 @@ async fn a_partition_that_is_undone_and_put_back() {
             );
         }
     };
-    for _ in 0..rounds() {
+    let mut tally = Tally::new(PARTITION, "went back from");
+    for round in 0..rounds() {
         let run = stage.begin(&[(PARTITION, LONG_MS)]);
         stage.event(0, FaultStep::Verify).await;
         // After a look that has seen the counters.
@@ -201,10 +257,10 @@ async fn a_partition_that_is_undone_and_put_back() {
         stage.cancel.send_replace(true);
         run.await.unwrap().unwrap();
         stage.cancel.send_replace(false);
-        let why = stage.bit(0).expect_err("it was open for a moment");
-        assert!(why.contains("went back from"), "{why}");
+        tally.add(stage.bit(0), "went back from", round);
         stage.forget();
     }
+    tally.end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,7 +291,7 @@ async fn a_partition_of_nodes_that_say_nothing_to_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pause_that_stops_nothing() {
+pub async fn a_pause_that_stops_nothing() {
     let swallow = |request: &Value| {
         let held = Held {
             node: "n1".to_owned(),
@@ -254,7 +310,7 @@ async fn a_pause_that_stops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pause_that_is_undone() {
+pub async fn a_pause_that_is_undone() {
     let stage = Stage::new(1).await;
     let wake = |lab: &Lab| {
         let pids: Vec<String> = lab.pids(1).iter().map(u32::to_string).collect();
@@ -290,7 +346,7 @@ async fn what_is_lost_is_noticed_while_it_lasts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kill_that_ends_nothing() {
+pub async fn a_kill_that_ends_nothing() {
     let swallow = |request: &Value| {
         let survivor = json!([{"node": "n1", "processes": [{"pid": 1, "started": 0, "state": 'S'}]}]);
         match request["do"].as_str() {
@@ -309,8 +365,17 @@ async fn a_kill_that_ends_nothing() {
     never_bites(&stage, RESTART, "no process was there").await;
 }
 
+/// All but one of its processes end.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kill_that_is_undone() {
+pub async fn a_restart_that_somebody_survives() {
+    let survivor =
+        |request: &Value| (request["do"] == "alive").then(|| json!([{"pid": 1, "started": 0, "state": 'S'}]));
+    let stage = Stage::with_saboteur(1, survivor).await;
+    never_bites(&stage, RESTART, "1 processes live").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+pub async fn a_kill_that_is_undone() {
     let stage = Stage::new(1).await;
     let cluster = Arc::clone(&stage.cluster);
     let start = move |_: &Lab| cluster.run("n1");

@@ -1,156 +1,24 @@
-//! A cluster of the lab's nodes, and a nemesis on it whose events are kept.
+//! A nemesis on a cluster of the lab's nodes, whose events are kept.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use duress_checker::history::{FaultEvent, FaultStep, StepResult, bit};
-use duress_cluster::{Cluster, ClusterError, Controller, Key, Node, Place, ProgramState, Roles};
+use duress_cluster::{Cluster, Controller, Key, Node, Roles};
+use duress_nemesis::bound::Limits;
 use duress_nemesis::journal::JOURNAL_FILE;
 use duress_nemesis::schedule::{PlannedFault, SCHEDULE_FORMAT};
-use duress_nemesis::{AgentClient, AwaitReady, HealReport, Journal, Nemesis, Schedule, heal_from_journal};
+use duress_nemesis::storage::{NodeStorage, Storage};
+use duress_nemesis::{
+    AgentClient, AwaitReady, HealReport, Journal, Nemesis, Schedule, heal_from_journal, put_storage,
+};
 use tokio::sync::watch;
 
-use super::lab::{CLIENTS, Lab, OBSERVERS, wait_until};
+use super::lab::{Lab, lab_folder};
+use super::lab_cluster::LabCluster;
 use super::sabotage::{AnswerInstead, sabotaged};
-use super::talk::{peers, talker};
-
-/// The lab's nodes as a cluster; each runs a small tree of processes, one of which talks to all others. So do clients.
-pub struct LabCluster {
-    pub lab: Lab,
-    nodes: Vec<Node>,
-    programs: Mutex<BTreeMap<String, Child>>,
-    /// A talker on the hub, unless nobody talks here.
-    clients: Option<Child>,
-}
-
-impl LabCluster {
-    fn new(count: u8, talks: bool) -> LabCluster {
-        let node = |number: u8| Node {
-            name: format!("n{number}"),
-            ipv4: Ipv4Addr::new(10, 9, 0, number),
-            ipv6: Some(format!("fd09::{number}").parse().unwrap()),
-        };
-        let lab = Lab::new(count);
-        let mut clients = Command::new("setpriv");
-        clients
-            .args(["--pdeathsig", "KILL", "nsenter", "-t", &lab.hub_pid(), "-n"])
-            .args(talker());
-        peers(&mut clients, count)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        let clients = talks.then(|| clients.spawn().unwrap());
-        let cluster = LabCluster {
-            lab,
-            clients,
-            nodes: (1..=count).map(node).collect(),
-            programs: Mutex::default(),
-        };
-        for node in &cluster.nodes {
-            cluster.run(&node.name);
-        }
-        cluster
-    }
-
-    fn number(&self, node: &str) -> usize {
-        self.nodes.iter().position(|other| other.name == node).unwrap() + 1
-    }
-
-    /// Four processes: two sleep, one forks all the time, one talks.
-    pub fn run(&self, node: &str) {
-        let pid = self.lab.place(self.number(node)).pid.to_string();
-        let talker = match self.clients {
-            Some(_) => format!("'{}'", talker().join("' '")),
-            None => "sleep 1000".to_owned(),
-        };
-        let program = format!("sleep 1000 & {talker} & while :; do sleep 0.01; done");
-        let mut command = Command::new("setpriv");
-        let child = peers(&mut command, self.nodes.len() as u8)
-            .args([
-                "--pdeathsig",
-                "KILL",
-                "nsenter",
-                "-t",
-                &pid,
-                "-n",
-                "-p",
-                "bash",
-                "-c",
-                &program,
-            ])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let before = self.programs.lock().unwrap().insert(node.to_owned(), child);
-        if let Some(mut before) = before {
-            before.wait().unwrap();
-        }
-        wait_until("a node's program", || {
-            (self.lab.pids(self.number(node)).len() >= 3).then_some(())
-        });
-    }
-}
-
-impl Drop for LabCluster {
-    fn drop(&mut self) {
-        for child in (self.programs.get_mut().unwrap().values_mut()).chain(&mut self.clients) {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-#[async_trait]
-impl Cluster for LabCluster {
-    fn kind(&self) -> &'static str {
-        "lab"
-    }
-
-    fn nodes(&self) -> &[Node] {
-        &self.nodes
-    }
-
-    fn client_addresses(&self) -> Vec<IpAddr> {
-        vec![CLIENTS.parse().unwrap()]
-    }
-
-    fn observer_addresses(&self) -> Option<Vec<IpAddr>> {
-        Some(vec![OBSERVERS.parse().unwrap()])
-    }
-
-    async fn place(&self, node: &str) -> Result<Place, ClusterError> {
-        Ok(self.lab.place(self.number(node)))
-    }
-
-    async fn start(&self, node: &str) -> Result<(), ClusterError> {
-        if self.lab.pids(self.number(node)).is_empty() {
-            self.run(node);
-        }
-        Ok(())
-    }
-
-    async fn state(&self, node: &str) -> Result<ProgramState, ClusterError> {
-        Ok(match self.lab.pids(self.number(node)).is_empty() {
-            false => ProgramState::Running,
-            true => ProgramState::Stopped {
-                how: "ended".to_owned(),
-            },
-        })
-    }
-
-    async fn log_tail(&self, _node: &str, _lines_max: usize) -> String {
-        String::new()
-    }
-
-    async fn down(&self) -> Result<(), ClusterError> {
-        Ok(())
-    }
-}
 
 struct AlwaysReady;
 
@@ -214,6 +82,32 @@ impl Stage {
             .await
             .unwrap();
         Stage::over(cluster, agent, kept)
+    }
+
+    /// With nodes that write to disks under which a layer lies, and something between the nemesis and its agent.
+    pub async fn with_disks(count: u8, answer_instead: AnswerInstead) -> Stage {
+        Stage::with_storage(count, &[Storage::Layer], answer_instead).await
+    }
+
+    /// The same, on something else.
+    pub async fn with_storage(count: u8, under: &[Storage], answer_instead: AnswerInstead) -> Stage {
+        let mut cluster = LabCluster::idle(count, false);
+        let kept = Kept::new();
+        let agent = sabotaged(&cluster.lab.agent_argv(), kept.journal.mark(), answer_instead).await;
+        let disks = lab_folder();
+        let node = |node: &Node| {
+            let directory = disks.path().join(&node.name);
+            std::fs::create_dir(&directory).unwrap();
+            NodeStorage {
+                node: node.name.clone(),
+                directory: directory.canonicalize().unwrap(),
+                under: under.to_vec(),
+            }
+        };
+        let nodes = cluster.nodes().iter().map(node).collect();
+        put_storage(&agent, &kept.journal, nodes).await.unwrap();
+        cluster.disks = Some(disks);
+        Stage::over(LabCluster::begin(cluster), agent, kept)
     }
 
     /// With something between the nemesis and its agent that may keep the one from hearing the other.
@@ -308,6 +202,16 @@ impl Stage {
         first: u64,
         faults: &[(&str, u64)],
     ) -> tokio::task::JoinHandle<Result<(), duress_nemesis::NemesisError>> {
+        self.begin_within(Limits::default(), first, faults)
+    }
+
+    /// The same within bounds.
+    pub fn begin_within(
+        &self,
+        limits: Limits,
+        first: u64,
+        faults: &[(&str, u64)],
+    ) -> tokio::task::JoinHandle<Result<(), duress_nemesis::NemesisError>> {
         let faults = (first..)
             .zip(faults)
             .map(|(id, (fault, length_ms))| PlannedFault {
@@ -315,12 +219,14 @@ impl Stage {
                 at_ms: 0,
                 length_ms: *length_ms,
                 fault: serde_json::from_str(fault).unwrap(),
+                optional: false,
                 choice_seed: 5,
             })
             .collect();
         let schedule = Schedule {
             format: SCHEDULE_FORMAT,
             seed: 5,
+            limits,
             faults,
         };
         let (nemesis, cancel) = (Arc::clone(&self.nemesis), self.cancel.subscribe());

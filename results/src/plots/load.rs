@@ -38,7 +38,7 @@ pub fn load(run: &RunData) -> Vec<Plot> {
     let every = f64_seconds(run.load.width);
     let plots = [
         Plot {
-            name: "latency",
+            name: "latency".to_owned(),
             title: "Latency, by time of invocation".to_owned(),
             legend: legend(&[
                 ("p50", "p50"),
@@ -51,13 +51,13 @@ pub fn load(run: &RunData) -> Vec<Plot> {
             svg: plot(run, 280, latency),
         },
         Plot {
-            name: "rate",
+            name: "rate".to_owned(),
             title: format!("Operations a second, every {every} s"),
             legend: legend(&[("ok", "ok"), ("fail", "fail"), ("info", "info")]),
             svg: plot(run, 190, rate),
         },
         Plot {
-            name: "errors",
+            name: "errors".to_owned(),
             title: "Share that did not end ok".to_owned(),
             legend: legend(&[("fail", "fail or info"), ("info", "info")]),
             svg: plot(run, 150, errors),

@@ -7,6 +7,7 @@
 mod bands;
 mod frame;
 mod load;
+mod measured;
 mod nodes;
 
 use crate::data::RunData;
@@ -15,6 +16,7 @@ use crate::format::{count, duration, printable};
 pub(crate) use bands::rows;
 pub(crate) use frame::escape;
 pub use load::load;
+pub use measured::measured;
 pub use nodes::nodes;
 
 /// The looks of every plot.
@@ -24,7 +26,7 @@ pub(crate) const STYLE: &str = include_str!("plot.css");
 #[derive(Clone, Debug)]
 pub struct Plot {
     /// Name of its file, without extension.
-    pub name: &'static str,
+    pub name: String,
     /// What it shows.
     pub title: String,
     /// What its colours mean.
@@ -54,6 +56,7 @@ impl Plot {
 pub fn all(run: &RunData) -> Vec<Plot> {
     let mut plots = load(run);
     plots.extend(nodes(run));
+    plots.extend(measured(run));
     plots
 }
 

@@ -40,7 +40,7 @@ fn roles(run: &RunData) -> Plot {
     time_axis(&mut svg, frame, bands.height + height);
     svg.push_str("</svg>");
     Plot {
-        name: "roles",
+        name: "roles".to_owned(),
         title: "Role and term of each node".to_owned(),
         legend: roles_legend(run),
         svg,
@@ -129,7 +129,7 @@ fn lag(run: &RunData) -> Plot {
     time_axis(&mut svg, frame, bands.height + height);
     svg.push_str("</svg>");
     Plot {
-        name: "lag",
+        name: "lag".to_owned(),
         title: "Log entries committed but not yet applied, by node".to_owned(),
         legend: legend(&[(
             "lag",
@@ -169,7 +169,8 @@ fn draw_lag(svg: &mut String, frame: Frame, node: &NodeState, highest: u64, base
     );
 }
 
-fn name(svg: &mut String, name: &str, y: u32) {
+/// The name of a node, left of its lane.
+pub(super) fn name(svg: &mut String, name: &str, y: u32) {
     let _ = write!(
         svg,
         r#"<text class="name" x="{}" y="{y}" text-anchor="end"><title>{}</title>{}</text>"#,
@@ -180,7 +181,7 @@ fn name(svg: &mut String, name: &str, y: u32) {
 }
 
 /// Marks at round seconds.
-fn time_axis(svg: &mut String, frame: Frame, y: u32) {
+pub(super) fn time_axis(svg: &mut String, frame: Frame, y: u32) {
     let step = round_step(frame.end / TICKS);
     let _ = write!(
         svg,

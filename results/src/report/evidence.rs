@@ -55,6 +55,7 @@ pub(super) fn section(run: &RunData) -> Markup {
                 }
             }
             (errors(run))
+            (clients(&run.verdict.clients))
         }
     }
 }
@@ -68,6 +69,15 @@ fn outcomes_row(f: &str, outcomes: &Outcomes) -> Markup {
             td.number { (count(outcomes.fail)) }
             td.number { (count(outcomes.info)) }
             td.number { (share(outcomes.ok, all)) }
+        }
+    }
+}
+
+fn clients(sentences: &[String]) -> Markup {
+    html! {
+        @if !sentences.is_empty() {
+            h3 { "How clients behaved" }
+            @for sentence in sentences { p { (sentence) } }
         }
     }
 }

@@ -1,11 +1,16 @@
 //! The faults: what was done to whom, whether it is proven, and how long the system took to work again.
 
+use std::collections::BTreeMap;
+
 use duress_checker::history::{FaultStep, FaultTrace, StepResult, TimedStep};
 use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::data::{FaultRecord, Recovery, RunData};
-use crate::format::{counted, cut, duration, moment};
+use crate::format::{counted, cut, duration, moment, quantity};
+use crate::plots;
+
+use super::figure;
 
 /// What a machine's evidence may take up on the page.
 const EVIDENCE_LENGTH_MAX: usize = 2000;
@@ -14,6 +19,7 @@ const EVIDENCE_LENGTH_MAX: usize = 2000;
 const FAULTS_MAX: usize = 300;
 
 pub(super) fn section(run: &RunData) -> Markup {
+    let asked = asked_for(run.schedule.as_deref());
     html! {
         section id="faults" {
             h2 { "Faults" }
@@ -23,7 +29,7 @@ pub(super) fn section(run: &RunData) -> Markup {
                 div.scroll {
                     table.stack.faults {
                         thead { tr { th.number { "#" } th { "Fault" } th { "In force" } th { "Proven to bite" } th { "Proven healed" } th { "Recovery" } } }
-                        tbody { @for fault in run.faults.iter().take(FAULTS_MAX) { (row(fault)) } }
+                        tbody { @for fault in run.faults.iter().take(FAULTS_MAX) { (row(fault, &asked)) } }
                     }
                 }
                 @if run.faults.len() > FAULTS_MAX {
@@ -33,18 +39,36 @@ pub(super) fn section(run: &RunData) -> Markup {
                     strong { "Recovery" } " is the time from heal to the first operation that completed ok: at any node, and at a node that the fault was on. "
                     strong { "Silence" } " is the longest time without one, from injection to recovery."
                 }
+                @for plot in plots::measured(run) { (figure(&plot)) }
             }
         }
     }
 }
 
-fn row(fault: &FaultRecord) -> Markup {
+/// The parameters of each fault of a schedule by its number, as the spec has them: `by -5m · targets minority`.
+fn asked_for(schedule: Option<&str>) -> BTreeMap<u64, String> {
+    let schedule: Value = schedule
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    let faults = schedule["faults"].as_array().map_or(&[][..], Vec::as_slice);
+    let asked = |planned: &Value| {
+        let mut parameters = planned["fault"].as_object()?.clone();
+        parameters.remove("kind");
+        Some((planned["id"].as_u64()?, pairs(&Value::Object(parameters))))
+    };
+    faults.iter().filter_map(asked).collect()
+}
+
+fn row(fault: &FaultRecord, asked: &BTreeMap<u64, String>) -> Markup {
     html! {
         tr {
             td.number data-label="#" { (fault.id) }
             td data-label="Fault" {
                 strong { (fault.trace.kind) }
                 div.quiet { (fault.trace.targets().join(", ")) }
+                @if let Some(asked) = asked.get(&fault.id).filter(|asked| !asked.is_empty()) {
+                    div.quiet { "asked: " (cut(asked, 200)) }
+                }
             }
             td.force data-label="In force" { (in_force(&fault.trace)) }
             td data-label="Proven to bite" { (proven_to_bite(&fault.trace)) }
@@ -85,10 +109,50 @@ fn proven_to_bite(fault: &FaultTrace) -> Markup {
                 @for step in [FaultStep::Verify, FaultStep::Recheck].into_iter().filter_map(|step| fault.step(step)) {
                     div { (cut(&step.event.detail, 300)) }
                 }
+                (numbers(fault))
             }
-            Err(why) => { span.badge.inconclusive { "? not proven" } div { (cut(&why, 300)) } }
+            Err(why) => { span.badge.inconclusive { "? not proven" } div { (cut(&why, 300)) } (numbers(fault)) }
         }
     }
+}
+
+/// Of each thing that was measured: what was asked, what was read while it was in force, and what once it was healed.
+fn numbers(fault: &FaultTrace) -> Markup {
+    let mut things: BTreeMap<(&str, &str), [Vec<f64>; 3]> = BTreeMap::new();
+    for step in &fault.steps {
+        for number in &step.event.measured {
+            let [asked, seen, healed] = things.entry((&number.what, &number.unit)).or_default();
+            asked.extend(number.asked);
+            match step.event.step {
+                FaultStep::VerifyHealed => healed.push(number.seen),
+                _ => seen.push(number.seen),
+            }
+        }
+    }
+    html! {
+        @for ((what, unit), [asked, seen, healed]) in &things {
+            div.numbers {
+                strong { (what) }
+                @for (word, values) in [("asked", asked), ("measured", seen), ("healed", healed)] {
+                    @if let Some(span) = span(values, unit) { " · " (word) " " (span) }
+                }
+            }
+        }
+    }
+}
+
+/// `99.8 ms to 101 ms`; `None`: nothing was read.
+fn span(values: &[f64], unit: &str) -> Option<String> {
+    let (least, most) = (
+        values.iter().copied().min_by(f64::total_cmp)?,
+        values.iter().copied().max_by(f64::total_cmp)?,
+    );
+    let (from, to) = (quantity(least, unit), quantity(most, unit));
+    Some(if from == to {
+        from
+    } else {
+        format!("{from} to {to}")
+    })
 }
 
 fn proven_healed(fault: &FaultTrace) -> Markup {
@@ -151,6 +215,7 @@ fn badge(step: &TimedStep) -> Markup {
     html! {
         @match step.event.result {
             StepResult::Installed => span.badge.held { "✓ " (done(step.event.step)) },
+            StepResult::Mismatch => span.badge.inconclusive { "≠ mismatch" },
             StepResult::Skipped => span.badge.inconclusive { "– skipped" },
             StepResult::Indeterminate => span.badge.inconclusive { "? indeterminate" },
         }

@@ -18,7 +18,7 @@ mod verdict;
 mod witness;
 
 pub(crate) use label::label as operation_label;
-pub(crate) use witness::{held, said};
+pub(crate) use witness::{held, lived, said};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -69,7 +69,7 @@ pub fn render(run: &RunData) -> String {
 /// Renders the page and its plots, and writes both.
 pub fn write(run: &RunData, dir: &RunDir) -> Result<(), RunDirError> {
     for plot in plots::all(run) {
-        dir.write_plot(plot.name, &plot.standalone())?;
+        dir.write_plot(&plot.name, &plot.standalone())?;
     }
     dir.write_report(&render(run))
 }

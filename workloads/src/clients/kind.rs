@@ -10,6 +10,7 @@ use std::time::Duration;
 use duress_http::RequestError;
 use serde::{Deserialize, Serialize};
 
+use super::programs::StartPrograms;
 use crate::op::Operation;
 use crate::service::Service;
 use crate::workload::catalogue;
@@ -40,7 +41,7 @@ impl ReadMode {
 }
 
 /// What a client is told when it is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// The address that requests come from.
     pub from: Option<IpAddr>,
@@ -52,6 +53,22 @@ pub struct Options {
     pub long_writes: bool,
     /// The longest body of an answer, in bytes. A longer one proves nothing.
     pub body_max: usize,
+    /// Starts programs in the service that the client names.
+    pub programs: Option<Arc<dyn StartPrograms>>,
+}
+
+/// Whether a client sends idempotency tokens, by which the system executes a request once however often it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tokens {
+    /// The system knows none.
+    None,
+    /// Unless a spec switches them off.
+    Optional,
+    /// It can't ask without.
+    Always {
+        /// Whether the system executes a token once.
+        executed_once: bool,
+    },
 }
 
 /// Makes a client. It is shared by all processes.
@@ -68,13 +85,45 @@ pub struct ClientKind {
     pub reads: Cow<'static, [ReadMode]>,
     /// Whether it reads what a single member holds; see [`Service::content`].
     pub reads_members: bool,
-    /// Whether it can't ask without tokens.
-    pub sends_tokens: bool,
+    /// Whether it sends tokens.
+    pub tokens: Tokens,
+    /// What proves that an attempt was not executed, beside that no connection was made: goes on a sentence that begins with
+    /// "if".
+    pub proof: &'static str,
+    /// The service of the compose file that it asks from, which is no node. `None`: it asks from where Duress runs.
+    pub service: Option<String>,
     /// Makes one.
     pub make: Make,
 }
 
+impl Options {
+    /// For a client that asks over HTTP, shared by all processes: whoever asks limits the time of each attempt.
+    pub fn http(&self) -> duress_http::Options {
+        crate::service::for_processes(self.from, self.body_max)
+    }
+}
+
 impl ClientKind {
+    /// One whose reads are linearizable, that sends no tokens, and takes only what is said here as
+    /// [proof](ClientKind::proof).
+    pub fn new(
+        name: &'static str,
+        operations: &'static [Operation],
+        proof: &'static str,
+        make: fn(Options) -> Result<Box<dyn Service>, RequestError>,
+    ) -> Self {
+        ClientKind {
+            name,
+            operations: Cow::Borrowed(operations),
+            reads: Cow::Borrowed(&[ReadMode::Linearizable]),
+            reads_members: false,
+            tokens: Tokens::None,
+            proof,
+            service: None,
+            make: Arc::new(make),
+        }
+    }
+
     /// Of what a workload asks, what this client does not carry.
     pub fn lacks(&self, asked: &[Operation]) -> Vec<Operation> {
         let lacking = |operation: &&Operation| !self.operations.contains(operation);

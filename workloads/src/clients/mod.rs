@@ -1,12 +1,16 @@
 //! The clients: a file or folder each, and a line of [`TABLE`]. `client = "…"` of a `system.toml` names one.
 
+pub mod behaviour;
 pub mod etcd;
 pub mod exec;
 pub mod http;
 mod kind;
+mod programs;
 pub mod specimen;
 
-pub use kind::{ClientKind, Definition, Make, Mistake, Options, Problem, ReadMode, Turn};
+use std::sync::OnceLock;
+
+pub use kind::{ClientKind, Definition, Make, Mistake, Options, Problem, ReadMode, Tokens, Turn};
 
 /// What a definition makes of a client.
 type Of = fn(&Definition<'_>) -> Result<ClientKind, Problem>;
@@ -19,12 +23,27 @@ static TABLE: [(&str, Of); 4] = [
     ("exec", exec::kind),
 ];
 
+/// Those that a program [brought along](add).
+static ADDED: OnceLock<Vec<ClientKind>> = OnceLock::new();
+
+/// Lets a `system.toml` name these, as if they were in the table. Once, before anything is read: later ones are left out,
+/// and that is `false`.
+pub fn add(clients: Vec<ClientKind>) -> bool {
+    ADDED.set(clients).is_ok()
+}
+
 /// The client of this name, for the system that is defined there. An unknown name is refused with those that there are.
 pub fn of(name: &str, definition: &Definition<'_>) -> Result<ClientKind, Problem> {
+    let added = ADDED.get().map(Vec::as_slice).unwrap_or_default();
+    if let Some(kind) = added.iter().find(|kind| kind.name == name) {
+        return Ok(kind.clone());
+    }
     match TABLE.iter().find(|(known, _)| *known == name) {
         Some((_, of)) => of(definition),
         None => {
-            let known = TABLE.map(|(known, _)| known).join(", ");
+            let known = TABLE.iter().map(|(known, _)| *known);
+            let known = known.chain(added.iter().map(|kind| kind.name));
+            let known = known.collect::<Vec<_>>().join(", ");
             let what = format!("no client {name:?}; there are {known}");
             Err(Mistake::at(["client"], what).into())
         }
@@ -44,8 +63,11 @@ mod tests {
             folder: Path::new("."),
         };
         let carried = |name| of(name, &nothing).map(|kind| kind.workloads());
-        assert_eq!(carried("specimen"), Ok(vec!["register"]));
-        assert_eq!(carried("etcd"), Ok(vec!["register", "set", "append", "lock"]));
+        assert_eq!(carried("specimen"), Ok(vec!["register", "lock"]));
+        assert_eq!(
+            carried("etcd"),
+            Ok(vec!["register", "set", "append", "lock", "counter"])
+        );
         let error = carried("oracle").unwrap_err().to_string();
         assert_eq!(
             error,

@@ -3,23 +3,31 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use duress_http::{Client, Method, Reply, RequestError, cut};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::kind::{ClientKind, ReadMode};
+use super::kind::{ClientKind, ReadMode, Tokens};
 use crate::endpoint::Endpoint;
 use crate::op::{Op, Operation};
-use crate::service::{Answer, Service, Token, for_processes};
+use crate::service::{Answer, Asker, Service, for_processes, hold};
+use crate::workload::HOLD;
 
 /// What it can be asked.
-const OPERATIONS: [Operation; 3] = [
+const OPERATIONS: [Operation; 6] = [
     Operation::on_key("read"),
     Operation::on_key("write"),
     Operation::on_key("cas"),
+    Operation::on_key("acquire"),
+    Operation::on_key("hold"),
+    Operation::on_key("release"),
 ];
+
+/// Clients that find a lock taken look again after a while, and not at once.
+const POLL: Duration = Duration::from_millis(20);
 
 /// What it says of itself.
 pub fn kind() -> ClientKind {
@@ -28,11 +36,14 @@ pub fn kind() -> ClientKind {
         operations: Cow::Borrowed(&OPERATIONS),
         reads: Cow::Borrowed(&[ReadMode::Linearizable, ReadMode::Lease, ReadMode::Local]),
         reads_members: false,
-        sends_tokens: false,
+        tokens: Tokens::Optional,
+        proof: "the specimen says so: not the leader, overloaded, nothing to read or to compare with, taken",
+        service: None,
         make: Arc::new(|options| {
             Ok(Box::new(Specimen::new(
                 options.from,
                 options.read,
+                options.lease,
                 options.body_max,
             )?))
         }),
@@ -44,14 +55,21 @@ pub fn kind() -> ClientKind {
 pub struct Specimen {
     http: Client,
     read: ReadMode,
+    lease: Duration,
 }
 
 impl Specimen {
-    /// A client whose requests come from `local_address`. An answer with a body of more than `body_max` bytes proves
-    /// nothing.
-    pub fn new(local_address: Option<IpAddr>, read: ReadMode, body_max: usize) -> Result<Self, RequestError> {
+    /// A client whose requests come from `local_address`, and to which locks are lent for `lease`. An answer with a body of more
+    /// than `body_max` bytes proves nothing.
+    pub fn new(
+        local_address: Option<IpAddr>,
+        read: ReadMode,
+        lease: Option<Duration>,
+        body_max: usize,
+    ) -> Result<Self, RequestError> {
         let http = Client::new(for_processes(local_address, body_max))?;
-        Ok(Specimen { http, read })
+        let lease = lease.unwrap_or_default();
+        Ok(Specimen { http, read, lease })
     }
 }
 
@@ -84,9 +102,13 @@ const REFUSALS: [(u16, &str); 6] = [
 
 #[async_trait]
 impl Service for Specimen {
-    async fn attempt(&self, endpoint: &Endpoint, op: &Op, token: Option<&Token>) -> Answer {
+    async fn attempt(&self, endpoint: &Endpoint, op: &Op, asker: Asker<'_>) -> Answer {
+        if op.f == HOLD {
+            return hold(op).await;
+        }
         let key = op.key.as_ref().and_then(Value::as_str).unwrap_or("x");
         let base = format!("http://{}/kv/{key}", endpoint.address);
+        let lock = format!("http://{}/locks/{key}/{}", endpoint.address, op.f);
         let (method, url, body) = match op.f {
             "read" => (Method::Get, format!("{base}?read={}", self.read.as_str()), None),
             "cas" => (
@@ -96,6 +118,15 @@ impl Service for Specimen {
             ),
             "write" if op.value.is_null() => (Method::Delete, base, Some(json!({}))),
             "write" => (Method::Put, base, Some(json!({"value": op.value}))),
+            "acquire" => {
+                let ttl_ms = self.lease.as_millis() as u64;
+                (
+                    Method::Post,
+                    lock,
+                    Some(json!({"owner": op.value, "ttl_ms": ttl_ms})),
+                )
+            }
+            "release" => (Method::Post, lock, Some(json!({"owner": op.value}))),
             f => {
                 return Answer::Failed {
                     error: format!("the client of the specimen knows no {f}"),
@@ -103,16 +134,20 @@ impl Service for Specimen {
             }
         };
         let body = body.map(|mut body| {
-            if let Some(token) = token {
+            if let Some(token) = asker.token {
                 body["client"] = json!(token.client);
                 body["seq"] = json!(token.seq);
             }
             body
         });
-        match self.http.call(method, &url, body.as_ref()).await {
+        let answer = match self.http.call(method, &url, body.as_ref()).await {
             Ok(reply) => interpret(op, &reply),
             Err(error) => error.into(),
+        };
+        if matches!(&answer, Answer::Failed { error } if error == TAKEN) {
+            tokio::time::sleep(POLL).await;
         }
+        answer
     }
 
     fn honours_tokens(&self) -> bool {
@@ -130,6 +165,9 @@ fn kept(value: &Value) -> Value {
     }
 }
 
+/// What is said of a lock that another has.
+const TAKEN: &str = "taken";
+
 /// What an answer proves. Anything that can't be understood, or contradicts itself, proves nothing.
 fn interpret(op: &Op, reply: &Reply) -> Answer {
     let Some(Value::Object(body)) = reply.json() else {
@@ -145,6 +183,14 @@ fn interpret(op: &Op, reply: &Reply) -> Answer {
                 error: "mismatch".to_owned(),
             },
             ("write", _, _, Some(index)) if index.is_u64() => Answer::Ok(op.value.clone()),
+            ("acquire", ..) if body.get("done") == Some(&json!(true)) => Answer::Ok(op.value.clone()),
+            ("acquire", ..) if body.get("done") == Some(&json!(false)) => Answer::Failed {
+                error: TAKEN.to_owned(),
+            },
+            // Also where the lease had run out: whoever gives back does not hold.
+            ("release", ..) if body.get("done").is_some_and(Value::is_boolean) => {
+                Answer::Ok(op.value.clone())
+            }
             _ => Answer::unknown("answer lacks its result"),
         };
     }
@@ -167,8 +213,6 @@ fn interpret(op: &Op, reply: &Reply) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn op(f: &'static str, value: Value) -> Op {
@@ -208,6 +252,18 @@ mod tests {
         };
         let cas = op("cas", json!([1, 2]));
         assert_eq!(answer(&cas, 200, r#"{"swapped":false,"index":3}"#), mismatch);
+        let taken = Answer::Failed {
+            error: "taken".to_owned(),
+        };
+        for (f, done, proves) in [
+            ("acquire", true, Answer::Ok(json!(3))),
+            ("acquire", false, taken),
+            ("release", true, Answer::Ok(json!(3))),
+            ("release", false, Answer::Ok(json!(3))),
+        ] {
+            let body = json!({"done": done, "index": 9}).to_string();
+            assert_eq!(answer(&op(f, json!(3)), 200, &body), proves, "{f} {done}");
+        }
         assert_eq!(
             answer(
                 &write,
@@ -255,6 +311,8 @@ mod tests {
             (&read, 200, "{}".to_owned()),
             (&cas, 200, r#"{"index":3}"#.to_owned()),
             (&cas, 200, r#"{"swapped":"false"}"#.to_owned()),
+            (&op("acquire", json!(3)), 200, r#"{"index":3}"#.to_owned()),
+            (&op("release", json!(3)), 200, r#"{"done":1}"#.to_owned()),
             (&cas, 200, r#"{"swapped":false,"executed":"unknown"}"#.to_owned()),
             (&write, 200, r#"{"index":3,"error":"internal"}"#.to_owned()),
             (&write, 200, refusal("not-leader")),

@@ -37,7 +37,7 @@ impl Script {
 
 #[async_trait]
 impl Service for Script {
-    async fn attempt(&self, endpoint: &Endpoint, _op: &Op, _token: Option<&Token>) -> Answer {
+    async fn attempt(&self, endpoint: &Endpoint, _op: &Op, _asker: Asker<'_>) -> Answer {
         self.asked.lock().expect("no panic").push(endpoint.node.clone());
         self.addresses.lock().expect("no panic").push(endpoint.address);
         let answer = self.answers.lock().expect("no panic").pop_front();
@@ -100,6 +100,7 @@ async fn write_at(
         clock: &NoClock,
         routing: Routing::Leader,
         preferred: None,
+        process: 7,
         stop: stopped,
     };
     let op = Op {

@@ -7,14 +7,14 @@
 //!
 //! A list that is long enough is given up for a fresh one: reads would grow without end.
 
-use rand::RngExt;
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::bounds::{Bound, SpecError, share};
 use crate::generator::{CatalogueEntry, Workload, WorkloadParameters};
 use crate::op::{Op, Operation};
+use crate::workload::growing::Growing;
 
 /// What a spec says of the append workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,10 +41,8 @@ impl Default for AppendSpec {
 /// Generates the operations.
 #[derive(Debug)]
 pub struct Append {
-    spec: AppendSpec,
-    /// Number and appends so far of each list in use.
-    in_use: Vec<(u64, u64)>,
-    next_list: u64,
+    lists: Growing,
+    read: f64,
     next_element: u64,
 }
 
@@ -67,7 +65,7 @@ impl WorkloadParameters for AppendSpec {
         name: "append",
         description: "appends to lists and reads them",
         model: Some("log"),
-        properties: &["linearizable"],
+        properties: &["linearizable", "at-most-once", "at-least-once", "exactly-once"],
         operations: &[Operation::on_key("append"), Operation::on_key("read")],
         parameters: &[
             ("lists", "number of lists in use at a time (5)"),
@@ -94,80 +92,38 @@ impl Append {
         LISTS.check(spec.lists)?;
         LENGTH.check(spec.length)?;
         READ.check(spec.read)?;
-        let in_use = (0..spec.lists).map(|number| (number, 0)).collect();
         Ok(Append {
-            spec: spec.clone(),
-            in_use,
-            next_list: spec.lists,
+            lists: Growing::new('l', spec.lists, spec.length),
+            read: spec.read,
             next_element: 0,
         })
     }
 }
 
-fn read(list: u64) -> Op {
-    Op {
-        f: "read",
-        key: Some(json!(format!("l{list}"))),
-        value: Value::Null,
-        idempotent: true,
-    }
-}
-
 impl Workload for Append {
     fn next(&mut self, _process: u64, rng: &mut ChaCha12Rng) -> Op {
-        let position = rng.random_range(0..self.in_use.len());
-        let (list, appended) = &mut self.in_use[position];
-        if rng.random_bool(self.spec.read) {
-            return read(*list);
-        }
-        if *appended == self.spec.length {
-            (*list, *appended) = (self.next_list, 0);
-            self.next_list += 1;
-        }
-        *appended += 1;
-        self.next_element += 1;
-        Op {
-            f: "append",
-            key: Some(json!(format!("l{list}"))),
-            value: json!(self.next_element),
-            idempotent: false,
-        }
+        self.lists.next(rng, self.read, "append", || {
+            self.next_element += 1;
+            json!(self.next_element)
+        })
     }
 
-    fn observe(&mut self, _op: &Op, _result: &Value) {}
-
     fn final_ops(&mut self) -> Vec<Op> {
-        (0..self.next_list).map(read).collect()
+        self.lists.reads()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use rand::SeedableRng;
-
     use super::*;
 
     #[test]
-    fn lists_are_given_up_when_they_are_long_and_all_are_read_at_the_end() {
-        let mut rng = ChaCha12Rng::seed_from_u64(1);
-        let spec = AppendSpec {
-            lists: 3,
-            length: 10,
-            read: 0.3,
+    fn what_makes_no_sense_is_refused() {
+        assert!(Append::new(&AppendSpec::default()).is_ok());
+        let none = AppendSpec {
+            lists: 0,
+            ..AppendSpec::default()
         };
-        let mut append = Append::new(&spec).expect("a valid spec");
-        let mut lengths: BTreeMap<String, u64> = BTreeMap::new();
-        for _ in 0..1000 {
-            let op = append.next(0, &mut rng);
-            if op.f == "append" {
-                *lengths.entry(op.key.expect("a list").to_string()).or_default() += 1;
-            }
-        }
-        assert!(lengths.len() > 60);
-        assert!(lengths.values().all(|length| *length <= 10));
-        assert_eq!(append.final_ops().len(), append.next_list as usize);
-        assert!(Append::new(&AppendSpec { lists: 0, ..spec }).is_err());
+        assert!(Append::new(&none).is_err());
     }
 }

@@ -4,13 +4,19 @@
 //! which workload. What is added needs a `mod` and a line here, and nothing elsewhere.
 
 pub mod append;
+pub mod counter;
+mod growing;
 pub mod lock;
+pub mod own;
 pub mod register;
 pub mod set;
 
+use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bounds::SpecError;
 use crate::generator::{CatalogueEntry, Workload, WorkloadParameters};
@@ -20,13 +26,38 @@ use crate::op::Operation;
 macro_rules! workloads {
     ($($name:ident($parameters:ty);)*) => {
         /// The workload of a spec, with its parameters: `[workload.<name>]`.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case")]
+        #[derive(Clone, Debug, PartialEq)]
         pub enum WorkloadSpec {
             $(
                 #[doc = concat!("See [`", stringify!($parameters), "`].")]
                 $name($parameters),
             )*
+            /// One that a program [brought along](own::add).
+            Own(own::OwnWorkload),
+        }
+
+        impl Serialize for WorkloadSpec {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut map = serializer.serialize_map(Some(1))?;
+                match self {
+                    $(WorkloadSpec::$name(parameters) => map.serialize_entry(self.name(), parameters)?,)*
+                    WorkloadSpec::Own(own) => map.serialize_entry(self.name(), &own.to_json())?,
+                }
+                map.end()
+            }
+        }
+
+        impl WorkloadSpec {
+            /// The parameters of the workload of this name.
+            fn read<'de, A: MapAccess<'de>>(name: &str, map: &mut A) -> Result<Self, A::Error> {
+                $(if name == <$parameters as WorkloadParameters>::ABOUT.name {
+                    return map.next_value().map(WorkloadSpec::$name);
+                })*
+                match own::named(name) {
+                    Some(kind) => kind.read(map.next_value()?).map(WorkloadSpec::Own).map_err(A::Error::custom),
+                    None => Err(A::Error::custom(format!("unknown workload `{name}`"))),
+                }
+            }
         }
 
         impl WorkloadSpec {
@@ -34,6 +65,7 @@ macro_rules! workloads {
             pub fn about(&self) -> &'static CatalogueEntry {
                 match self {
                     $(WorkloadSpec::$name(_) => &<$parameters as WorkloadParameters>::ABOUT,)*
+                    WorkloadSpec::Own(own) => own.about(),
                 }
             }
 
@@ -41,6 +73,7 @@ macro_rules! workloads {
             pub fn generator(&self) -> Result<Box<dyn Workload>, SpecError> {
                 match self {
                     $(WorkloadSpec::$name(parameters) => parameters.generator(),)*
+                    WorkloadSpec::Own(own) => own.generator(),
                 }
             }
 
@@ -48,6 +81,7 @@ macro_rules! workloads {
             pub fn operations(&self) -> Vec<Operation> {
                 match self {
                     $(WorkloadSpec::$name(parameters) => parameters.operations(),)*
+                    WorkloadSpec::Own(own) => own.operations(),
                 }
             }
 
@@ -55,6 +89,7 @@ macro_rules! workloads {
             pub fn lease(&self) -> Option<Duration> {
                 match self {
                     $(WorkloadSpec::$name(parameters) => parameters.lease(),)*
+                    WorkloadSpec::Own(own) => own.lease(),
                 }
             }
 
@@ -67,7 +102,9 @@ macro_rules! workloads {
 
         /// Every workload.
         pub fn catalogue() -> Vec<CatalogueEntry> {
-            vec![$(<$parameters as WorkloadParameters>::ABOUT),*]
+            let mut all = vec![$(<$parameters as WorkloadParameters>::ABOUT),*];
+            all.extend(own::all().iter().map(|kind| *kind.about()));
+            all
         }
 
         /// What the numbers of every workload may be: its name, and the rows of a Markdown table.
@@ -82,6 +119,53 @@ workloads! {
     Set(set::SetSpec);
     Append(append::AppendSpec);
     Lock(lock::LockSpec);
+    Counter(counter::CounterSpec);
+}
+
+impl<'de> Deserialize<'de> for WorkloadSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(One)
+    }
+}
+
+/// The name of a workload that there is.
+struct Name(String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known: Vec<&str> = catalogue().iter().map(|known| known.name).collect();
+        if known.contains(&name.as_str()) {
+            return Ok(Name(name));
+        }
+        let names: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
+        let what = format!("unknown workload `{name}`, expected one of {}", names.join(", "));
+        Err(D::Error::custom(what))
+    }
+}
+
+/// Reads a table with one entry.
+struct One;
+
+impl<'de> Visitor<'de> for One {
+    type Value = WorkloadSpec;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("one workload, as in [workload.register]")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WorkloadSpec, A::Error> {
+        let Some(Name(name)) = map.next_key()? else {
+            return Err(A::Error::custom("no workload; use e.g. [workload.register]"));
+        };
+        let workload = WorkloadSpec::read(&name, &mut map)?;
+        match map.next_key::<String>()? {
+            None => Ok(workload),
+            Some(second) => Err(A::Error::custom(format!(
+                "two workloads, {name} and {second}: keep one"
+            ))),
+        }
+    }
 }
 
 /// What the holder of a lock does between acquiring and releasing it: nothing that the system sees.
@@ -133,7 +217,9 @@ mod tests {
         }
         let error = serde_json::from_value::<WorkloadSpec>(json!({"registry": {}})).unwrap_err();
         assert!(
-            error.to_string().contains("`register`, `set`, `append`, `lock`"),
+            error
+                .to_string()
+                .contains("`register`, `set`, `append`, `lock`, `counter`"),
             "{error}"
         );
     }

@@ -91,8 +91,6 @@ impl Workload for Set {
         }
     }
 
-    fn observe(&mut self, _op: &Op, _result: &Value) {}
-
     fn final_ops(&mut self) -> Vec<Op> {
         vec![read()]
     }

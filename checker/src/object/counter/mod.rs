@@ -1,6 +1,6 @@
 //! A counter: `add`, `inc`, `dec` and `read`.
 //!
-//! `add n` (also `inc`, `dec`, by `n` or 1), `read` → `n`. It begins at 0.
+//! `add n` (also `inc`, `dec`, by `n` or 1), `read` → `n`. It begins at 0, or as `null`: a counter that nobody has made yet.
 
 mod direct;
 mod op;
@@ -34,7 +34,7 @@ impl Model for Counter {
                 number(call.argument, Some(1)).map(|by| Some(CounterOp::Add(by.wrapping_neg())))
             }
             ("read", None) => Ok(None),
-            ("read", Some(result)) => number(result, None).map(|found| Some(CounterOp::Read(found))),
+            ("read", Some(result)) => number(result, Some(0)).map(|found| Some(CounterOp::Read(found))),
             (f, _) => Err(format!("a counter takes add, inc, dec and read, not {f}")),
         }
     }

@@ -71,6 +71,10 @@ impl Model for Kv {
         }
     }
 
+    fn sees_fingerprint(&self, op: &KvOp) -> bool {
+        matches!(op, KvOp::Get(Stored::Text(_), ..))
+    }
+
     fn holds_exactly(&self, part: &[Operation<KvOp>], order: &[u32], values: &Values) -> bool {
         exact::holds(part, order, values)
     }

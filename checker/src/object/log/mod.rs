@@ -75,6 +75,10 @@ impl Model for Log {
         }
     }
 
+    fn sees_fingerprint(&self, op: &LogOp) -> bool {
+        matches!(op, LogOp::Read(_))
+    }
+
     /// Value by value, and not by the print.
     fn holds_exactly(&self, part: &[Operation<LogOp>], order: &[u32], _values: &Values) -> bool {
         let mut written: Vec<Val> = Vec::with_capacity(order.len());

@@ -7,6 +7,7 @@
 mod groups;
 mod mismatch;
 mod op;
+mod repeated;
 pub(super) mod zones;
 
 use std::slice;
@@ -153,5 +154,9 @@ impl Words<RegisterOp, Val> for Register {
 impl Shortcuts<RegisterOp> for Register {
     fn decide(&self, part: &[Operation<RegisterOp>]) -> Option<Decision> {
         zones::decide(part)
+    }
+
+    fn contradiction(&self, part: &[Operation<RegisterOp>]) -> Option<Vec<u32>> {
+        repeated::contradiction(part)
     }
 }

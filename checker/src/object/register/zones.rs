@@ -50,12 +50,23 @@ pub fn decide(part: &[Operation<RegisterOp>]) -> Option<Decision> {
     }
 }
 
+/// Operations that are impossible together, if there are any, without looking for an order otherwise; `None` as well if a
+/// value was written twice.
+pub(super) fn contradiction(part: &[Operation<RegisterOp>]) -> Option<Vec<u32>> {
+    let found = match group(part)? {
+        Ok(mut groups) => sorted(part, &mut groups).err(),
+        Err(core) => Some(core),
+    };
+    found.map(|core| with_observers(part, core))
+}
+
 fn explain(part: &[Operation<RegisterOp>]) -> Option<Checked<Vec<u32>>> {
-    let groups = match group(part)? {
+    let mut groups = match group(part)? {
         Ok(groups) => groups,
         Err(core) => return Some(Err(core)),
     };
-    Some(arrange(part, groups))
+    let sorted = sorted(part, &mut groups);
+    Some(sorted.map(|(zones, sweep)| order(part, &groups, &zones, &sweep)))
 }
 
 /// Gives the mismatches a place in an order of everything else.
@@ -67,18 +78,19 @@ fn insert(part: &[Operation<RegisterOp>], order: Vec<u32>) -> Option<Vec<u32>> {
     places::insert(part, &order, Val::NIL, |op| op.value(), &denied)
 }
 
-fn arrange(part: &[Operation<RegisterOp>], mut groups: Groups) -> Checked<Vec<u32>> {
+/// The chains, and in which order they can be.
+fn sorted(part: &[Operation<RegisterOp>], groups: &mut Groups) -> Checked<(Vec<Zone>, Vec<u32>)> {
     observe(part, &mut groups.all);
-    link(part, &mut groups)?;
+    link(part, groups)?;
     let zones = zones(part, &groups.all)?;
     let sweep = sweep_order(part, &zones);
     if let Some((one, other)) = conflict(&groups.all, &zones, &sweep) {
-        let mut core = witnesses(part, &groups, one);
-        core.extend(witnesses(part, &groups, other));
+        let mut core = witnesses(part, groups, one);
+        core.extend(witnesses(part, groups, other));
         return Err(core);
     }
-    contradicted(part, &groups)?;
-    Ok(order(part, &groups, &zones, &sweep))
+    contradicted(part, groups)?;
+    Ok((zones, sweep))
 }
 
 /// Checks each chain within, and gives its interval. The first is that of the initial value.

@@ -52,6 +52,7 @@ struct AtLeast {
     /// Those who make them have resolved them.
     resolved_before: bool,
     decided: u64,
+    contradicted: u64,
     divided: u64,
     resolved: u64,
     focused: u64,
@@ -81,6 +82,11 @@ fn looked_at<M: Model>(model: &M, at_least: &AtLeast, mut make: impl FnMut(&mut 
     );
     for (what, found, percent_min) in [
         ("decided", count(|looked| looked.decided), at_least.decided),
+        (
+            "contradicted",
+            count(|looked| looked.contradicted),
+            at_least.contradicted,
+        ),
         ("divided", count(|looked| looked.divided), at_least.divided),
         ("resolved", count(|looked| looked.resolved), at_least.resolved),
         ("focused", count(|looked| looked.focused), at_least.focused),

@@ -8,6 +8,7 @@ use duress_checker::laws::check_part;
 use duress_checker::model::{Call, Decision, Model, Operation, Part, Shortcuts};
 use duress_checker::object::log::{Log, LogOp};
 use duress_checker::object::multi_register::{Micro, MultiRegister, Txn};
+use duress_checker::object::register::{Register, RegisterOp};
 use duress_checker::object::set::{Set, SetOp};
 use duress_checker::object::versioned_register::{Versioned, VersionedOp, VersionedRegister};
 
@@ -70,6 +71,46 @@ fn transactions(random: &mut Random) -> Part<Txn> {
         };
         [micro].into_iter().collect()
     })
+}
+
+/// A register that is deleted now and then; some reads return what was there before.
+fn deleted(random: &mut Random) -> Part<RegisterOp> {
+    let (length, width, info) = shape(random);
+    let mut fresh = 0;
+    let mut part = small(random, length, width, info, |random, unknown| {
+        fresh += 1;
+        match random.below(7) {
+            0 | 1 if !unknown => RegisterOp::Read(Val::NIL),
+            2 if !unknown => RegisterOp::Mismatch(int(1 + random.below(3))),
+            3 => RegisterOp::Cas(Val::NIL, int(fresh)),
+            4 => RegisterOp::Cas(int(fresh), Val::NIL),
+            5 => RegisterOp::Write(Val::NIL),
+            _ => RegisterOp::Write(int(fresh)),
+        }
+    });
+    let (mut before, mut value) = (Val::NIL, Val::NIL);
+    simulate(random, &mut part, |random, op, _| {
+        let seen = if random.percent(20) { before } else { value };
+        match op {
+            RegisterOp::Read(found) => *found = seen,
+            RegisterOp::Write(new) => (before, value) = (value, *new),
+            RegisterOp::Cas(old, new) => {
+                *old = seen;
+                (before, value) = (value, *new);
+            }
+            RegisterOp::Mismatch(_) => {}
+        }
+    });
+    part
+}
+
+#[test]
+fn what_was_written_once_is_told_without_what_was_written_again() {
+    let at_least = AtLeast {
+        contradicted: 4,
+        ..AtLeast::default()
+    };
+    looked_at(&Register { cas: true }, &at_least, deleted);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -74,10 +75,17 @@ impl Cluster {
             .append(true)
             .open(self.log_path(node))
             .unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_duress-specimen"));
+        // So that a limit on the size of files makes writes fail, and does not end the process: see `limit_files`.
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            "trap '' XFSZ; exec \"$@\"",
+            "sh",
+            env!("CARGO_BIN_EXE_duress-specimen"),
+        ]);
         let own = &self.nodes[node];
         command.args(["--name", &own.name, "--listen", &own.address, "--data"]);
-        command.arg(self.directory.path().join(&own.name));
+        command.arg(self.data(node));
         for (at, peer) in self.nodes.iter().enumerate() {
             if at < known || at == node {
                 command
@@ -92,6 +100,49 @@ impl Cluster {
             .stderr(log)
             .spawn();
         self.nodes[node].process = Some(process.unwrap());
+    }
+
+    /// The data directory of a node.
+    pub fn data(&self, node: usize) -> PathBuf {
+        self.directory.path().join(&self.nodes[node].name)
+    }
+
+    /// Waits until a node that was just started has written an entry to its log, which begins with a sector of padding.
+    pub async fn has_begun(&self, node: usize) {
+        let begun = Instant::now();
+        let log = self.data(node).join("log.wal");
+        while std::fs::metadata(&log).map_or(0, |log| log.len()) <= 4096 {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{} writes no log",
+                self.nodes[node].name
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// From now on no file of the node's process may become longer than `bytes`: writes that would make it so fail.
+    pub fn limit_files(&self, node: usize, bytes: u64) {
+        let process = self.nodes[node].process.as_ref().expect("the node runs");
+        let limited = Command::new("prlimit")
+            .args(["--pid", &process.id().to_string(), &format!("--fsize={bytes}")])
+            .status();
+        assert!(limited.expect("prlimit is there (package util-linux)").success());
+    }
+
+    /// Waits until the process of a node has ended by itself; its exit code.
+    pub async fn ended(&mut self, node: usize) -> Option<i32> {
+        let begun = Instant::now();
+        let mut process = self.nodes[node].process.take().expect("the node runs");
+        while begun.elapsed() < PATIENCE {
+            if let Some(status) = process.try_wait().unwrap() {
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+        panic!("{} still runs\n{}", self.nodes[node].name, self.log(node));
     }
 
     fn log_path(&self, node: usize) -> std::path::PathBuf {

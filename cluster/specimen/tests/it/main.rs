@@ -2,5 +2,6 @@
 
 mod cluster;
 mod defects;
+mod disk;
 mod faults;
 mod serving;

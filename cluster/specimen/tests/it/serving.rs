@@ -1,5 +1,7 @@
 //! What a healthy cluster answers.
 
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -172,4 +174,24 @@ async fn a_node_stops_cleanly_when_asked_to() {
     let mut cluster = Cluster::start(1, &[]).await;
     assert_eq!(cluster.terminate(0), Some(0));
     assert!(cluster.log(0).contains("shut down"), "{}", cluster.log(0));
+}
+
+#[tokio::test]
+async fn a_lock_has_one_holder_until_its_time_is_over() {
+    let cluster = Cluster::start(1, &[]).await;
+    let ask = async |what: &str, body| {
+        let path = format!("/locks/l/{what}");
+        let (status, answer) = cluster.request(0, "POST", &path, Some(body)).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["done"] == true
+    };
+    assert!(ask("acquire", json!({ "owner": 1, "ttl_ms": 60_000 })).await);
+    assert!(!ask("acquire", json!({ "owner": 2, "ttl_ms": 60_000 })).await);
+    assert!(!ask("release", json!({ "owner": 2 })).await);
+    assert!(ask("release", json!({ "owner": 1 })).await);
+    assert!(ask("acquire", json!({ "owner": 2, "ttl_ms": 1 })).await);
+    // It is never given back.
+    while !ask("acquire", json!({ "owner": 3, "ttl_ms": 60_000 })).await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

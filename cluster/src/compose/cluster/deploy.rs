@@ -25,6 +25,58 @@ const SUBNET_TRIES_MAX: u32 = 8;
 impl ComposeCluster {
     /// Brings the cluster up and waits until every node is ready. After an error nothing of it is left.
     pub async fn deploy(config: ComposeConfig) -> Result<Self, ClusterError> {
+        let mut cluster = ComposeCluster::plan(config).await?;
+        let up = match cluster.up(&["up", "--detach"]).await {
+            Ok(()) => cluster.settle().await,
+            Err(error) => Err(error),
+        };
+        cluster.kept_if(up).await.map(|(cluster, ())| cluster)
+    }
+
+    /// The same, with something that is done after containers and volumes are made and before anything runs.
+    pub async fn deploy_on<T, E: From<ClusterError>>(
+        config: ComposeConfig,
+        lay: impl AsyncFnOnce(&ComposeCluster) -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
+        let mut cluster = ComposeCluster::plan(config).await?;
+        let laid = match cluster.up(&["up", "--no-start"]).await {
+            Ok(()) => lay(&cluster).await,
+            Err(error) => Err(error.into()),
+        };
+        let laid = match laid {
+            Ok(laid) => cluster.go_on().await.map(|()| laid).map_err(E::from),
+            Err(error) => Err(error),
+        };
+        cluster.kept_if(laid).await
+    }
+
+    /// The cluster, with what came of it; taken down where something went wrong.
+    async fn kept_if<T, E>(self, done: Result<T, E>) -> Result<(Self, T), E> {
+        match done {
+            Ok(done) => Ok((self, done)),
+            Err(error) => {
+                // What went wrong first is what the user needs to know.
+                let _ = self.down().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts what is made.
+    async fn go_on(&mut self) -> Result<(), ClusterError> {
+        let up = ["up", "--detach"];
+        self.tool.run(&self.project, &up, UP_TIME_MAX).await?;
+        self.settle().await
+    }
+
+    /// Learns where nodes are, and waits until they are ready.
+    async fn settle(&mut self) -> Result<(), ClusterError> {
+        self.find_nodes().await?;
+        self.await_ready().await
+    }
+
+    /// All that is known before anything is made.
+    async fn plan(config: ComposeConfig) -> Result<Self, ClusterError> {
         config.check()?;
         let engine = Engine::connect(&config.socket).await?;
         let tool = Tool::find().await?;
@@ -33,7 +85,7 @@ impl ComposeCluster {
         let mut project = config.project();
         ensure_images(&engine, &tool, &project, &resolved).await?;
         project.additions = Some(directory.join(OVERRIDE_FILE));
-        let mut cluster = ComposeCluster {
+        Ok(ComposeCluster {
             mark: Mark::new(&config.key, &config.run, &directory),
             config: ComposeConfig { directory, ..config },
             tool,
@@ -45,22 +97,10 @@ impl ComposeCluster {
             gateways: Vec::new(),
             containers: Mutex::default(),
             is_down: AtomicBool::new(false),
-        };
-        let deployed = match cluster.up().await {
-            Ok(()) => cluster.await_ready().await,
-            Err(error) => Err(error),
-        };
-        match deployed {
-            Ok(()) => Ok(cluster),
-            Err(error) => {
-                // What went wrong first is what the user needs to know.
-                let _ = cluster.down().await;
-                Err(error)
-            }
-        }
+        })
     }
 
-    async fn up(&mut self) -> Result<(), ClusterError> {
+    async fn up(&mut self, call: &[&str]) -> Result<(), ClusterError> {
         make_folder(&self.config.directory).await?;
         let mut last_error = None;
         for attempt in 0..SUBNET_TRIES_MAX {
@@ -70,12 +110,8 @@ impl ComposeCluster {
             }
             *self.additions.get_mut().expect("no panic while it is held") = additions;
             self.write_override().await?;
-            match self
-                .tool
-                .run(&self.project, &["up", "--detach"], UP_TIME_MAX)
-                .await
-            {
-                Ok(_) => return self.find_nodes().await,
+            match self.tool.run(&self.project, call, UP_TIME_MAX).await {
+                Ok(_) => return Ok(()),
                 Err(error) if is_overlap(&error) => {
                     last_error = Some(error);
                     sweep::sweep(&self.engine, &self.mark).await?;
@@ -131,7 +167,15 @@ impl ComposeCluster {
                 continue;
             }
             let service = sweep::service_of(&thing.labels).unwrap_or_default();
-            if let Some(node) = nodes.iter().find(|node| *node == service)
+            let is_it = |node: &&String| {
+                self.resolved.member(node).is_some_and(|member| {
+                    member.service == service
+                        && member
+                            .replica
+                            .is_none_or(|_| member.replica == sweep::replica_of(&thing.labels))
+                })
+            };
+            if let Some(node) = nodes.iter().find(is_it)
                 && found.insert(node.clone(), thing.id).is_some()
             {
                 return refuse(node, "it has several containers; a node is one");

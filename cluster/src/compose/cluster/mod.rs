@@ -2,36 +2,33 @@
 
 mod deploy;
 mod ready;
+mod services;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::Instant;
 
-use super::additions::Additions;
+use super::additions::{Additions, DataFolder};
 use super::config::ComposeConfig;
-use super::container::{addresses, data_on_host, node_of, program_state};
+use super::container::{data_on_host, node_of, program_state};
 use super::engine::Engine;
-use super::helper::{self, Helper};
-use super::mark::{Mark, project_name};
+use super::helper::{self, Helper, WithHelper};
+use super::mark::Mark;
+use super::member;
 use super::override_file;
 use super::plan::no_image;
 use super::resolved::Resolved;
 use super::sweep;
 use super::tool::{Project, Tool, UP_TIME_MAX};
-use crate::procfs::living;
 use crate::{
     Cluster, ClusterError, FileEnd, LogFile, LogPath, Node, NodeAddresses, NodeFiles, Place, ProgramState,
-    ReplaceImage,
+    ReplaceImage, ServicePrograms,
 };
-
-/// Until the engine has noticed that a container's program is dead.
-const NOTICE_TIME_MAX: Duration = Duration::from_secs(5);
-const NOTICE_PAUSE: Duration = Duration::from_millis(10);
 
 /// A deployed compose project.
 #[derive(Debug)]
@@ -52,27 +49,30 @@ pub struct ComposeCluster {
 }
 
 impl ComposeCluster {
-    /// Runs this program with these arguments in a container of the run's, in the PID namespace of the machine that the
-    /// engine runs on, as root. It goes down with the cluster.
-    pub async fn start_helper(&self, arguments: &[&str]) -> Result<Helper, ClusterError> {
-        let name = format!("{}-agent", project_name(&self.config.run));
-        let labels = self.mark.labels().into_iter().collect();
-        helper::start(&self.engine, &name, labels, arguments).await
+    /// The folders that are the nodes' data directories, where they are the run's.
+    pub fn data_folders(&self) -> Vec<(String, PathBuf)> {
+        let additions = self.additions.lock().expect("no panic while it is held");
+        let folder = |(node, folder): (&String, &DataFolder)| (node.clone(), folder.outside.clone());
+        additions.data.iter().map(folder).collect()
     }
 
-    /// Whether the nodes' processes have the numbers here that the engine knows them by: not from inside another
-    /// container, nor where the engine runs on another machine.
-    pub async fn sees_processes(&self) -> Result<bool, ClusterError> {
-        for node in &self.nodes {
-            let id = self.container_of(&node.name)?;
-            let pid = self.place(&node.name).await?.pid;
-            // Engines name control groups after containers.
-            let groups = tokio::fs::read_to_string(format!("/proc/{pid}/cgroup")).await;
-            if !groups.is_ok_and(|groups| groups.contains(&id)) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    /// Whether the engine runs on this machine, with processes and mounts that are the same as ours, as far as its socket tells.
+    pub fn shares_this_machine(&self) -> bool {
+        let Ok(socket) = std::os::unix::net::UnixStream::connect(&self.config.socket) else {
+            return false;
+        };
+        // Whoever listens: the engine, or the program that starts it. None that can be seen from here: not ours.
+        let Ok(peer) = nix::sys::socket::getsockopt(&socket, nix::sys::socket::sockopt::PeerCredentials)
+        else {
+            return false;
+        };
+        let same = |which: &str| {
+            let inode =
+                |pid: &str| std::fs::metadata(format!("/proc/{pid}/ns/{which}")).map(|found| found.ino());
+            let theirs = inode(&peer.pid().to_string());
+            matches!((theirs, inode("self")), (Ok(theirs), Ok(ours)) if theirs == ours)
+        };
+        same("pid") && same("mnt")
     }
 
     /// The override file as it is now.
@@ -90,6 +90,12 @@ impl ComposeCluster {
         Ok(self.resolved.network_on_engine(key, &self.project.name))
     }
 
+    /// Whether a node is one of several replicas of a service.
+    pub(super) fn is_replica(&self, node: &str) -> bool {
+        let member = self.resolved.member(node);
+        member.is_some_and(|member| member.replica.is_some())
+    }
+
     fn container_of(&self, node: &str) -> Result<String, ClusterError> {
         let containers = self.containers.lock().expect("no panic while it is held");
         let container = containers.get(node).cloned();
@@ -97,6 +103,17 @@ impl ComposeCluster {
             name: node.to_owned(),
             known: self.config.nodes.join(", "),
         })
+    }
+}
+
+#[async_trait]
+impl WithHelper for ComposeCluster {
+    async fn start_helper(&self, arguments: &[&str]) -> Result<Helper, ClusterError> {
+        helper::start(&self.engine, &self.mark, arguments).await
+    }
+
+    fn id_on_engine(&self, node: &str) -> Result<String, ClusterError> {
+        self.container_of(node)
     }
 }
 
@@ -130,24 +147,13 @@ impl Cluster for ComposeCluster {
         Some(self)
     }
 
+    fn service_programs(&self) -> Option<&dyn ServicePrograms> {
+        Some(self)
+    }
+
     async fn place(&self, node: &str) -> Result<Place, ClusterError> {
         let container = self.engine.container(&self.container_of(node)?).await?;
-        let state = container.state.clone().unwrap_or_default();
-        let pid = match (program_state(&state), state.pid) {
-            (ProgramState::Running, Some(pid @ 1..)) => pid as u32,
-            (state, _) => {
-                let how = match state {
-                    ProgramState::Stopped { how } => how,
-                    ProgramState::Running => "on its way".to_owned(),
-                };
-                return Err(ClusterError::Unsupported {
-                    what: format!("find the place of {node}"),
-                    why: format!(
-                        "its container does not run ({how}), so it has no namespaces; start it first"
-                    ),
-                });
-            }
-        };
+        let place = member::place(&container, node)?;
         // A folder of the run is named as itself: an engine with mounts of its own, as one without root has, mounts it
         // where only the engine sees it.
         let own = {
@@ -155,28 +161,12 @@ impl Cluster for ComposeCluster {
             additions.data.get(node).map(|folder| folder.outside.clone())
         };
         let inside = self.config.data.as_deref();
-        let data = own.or_else(|| Some(data_on_host(&container, inside?, pid)));
-        Ok(Place {
-            name: node.to_owned(),
-            pid,
-            keeper: false,
-            addresses: addresses(&container),
-            data,
-        })
+        let data = own.or_else(|| Some(data_on_host(&container, inside?, place.pid)));
+        Ok(Place { data, ..place })
     }
 
     async fn start(&self, node: &str) -> Result<(), ClusterError> {
-        let id = self.container_of(node)?;
-        let deadline = Instant::now() + NOTICE_TIME_MAX;
-        // Right after a kill the engine may not have noticed yet, and takes the container for running.
-        while let Some(state) = self.engine.container(&id).await?.state
-            && state.running == Some(true)
-            && state.pid.and_then(|pid| living(pid as u32)).is_none()
-            && Instant::now() < deadline
-        {
-            tokio::time::sleep(NOTICE_PAUSE).await;
-        }
-        self.engine.start(&id, node).await
+        member::start(&self.engine, &self.container_of(node)?, node).await
     }
 
     async fn state(&self, node: &str) -> Result<ProgramState, ClusterError> {
@@ -234,6 +224,12 @@ impl NodeFiles for ComposeCluster {
 impl ReplaceImage for ComposeCluster {
     async fn replace_image(&self, node: &str, image: &str) -> Result<(), ClusterError> {
         let old = self.container_of(node)?;
+        if self.is_replica(node) {
+            return Err(ClusterError::Unsupported {
+                what: format!("give {node} another image"),
+                why: "it is one of several replicas of a service, which all have the same".to_owned(),
+            });
+        }
         if !self.engine.has_image(image).await? {
             return Err(no_image(image, node, "it is not here"));
         }

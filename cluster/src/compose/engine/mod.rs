@@ -188,6 +188,19 @@ impl Engine {
         self.docker.inspect_container(id, None).await.map_err(failed)
     }
 
+    /// Name and id of the container that somebody calls so, by its name or the beginning of its id. `None`: there is none.
+    pub async fn named(&self, called: &str) -> Result<Option<(String, String)>, ClusterError> {
+        let found = match self.docker.inspect_container(called, None).await {
+            Ok(found) => found,
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(engine_error(format!("look for container {called}"), error)),
+        };
+        let name = found.name.unwrap_or_default().trim_start_matches('/').to_owned();
+        Ok(found.id.map(|id| (name, id)))
+    }
+
     /// Starts a container; one that runs is left alone.
     pub async fn start(&self, id: &str, node: &str) -> Result<(), ClusterError> {
         let failed = |error| engine_error(format!("start the container of {node}"), error);

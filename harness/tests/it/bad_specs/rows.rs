@@ -122,21 +122,23 @@ pub fn numbers() -> Vec<Row> {
         more(
             "[faults]\nlength = \"0s\"\n[[faults.mix]]\nkind = \"kill\"",
             8,
-            "from 100ms to 1day",
+            "from 10ms to 1day",
         ),
         more(
             "[faults]\npause = \"0s..18446744073709551615ms\"",
             8,
             "is not a duration",
         ),
-        more(zero, 9, "from 100ms to 1day"),
+        more(zero, 9, "from 10ms to 1day"),
+        more("[faults]\nhurt-max = 0", 8, "leaves nothing that could break"),
+        more("[faults]\nhurt-max = -1", 8, "-1"),
         more(a_lot, 7, "more than 10000 faults"),
         more(&crowd, 7, "more than 10 faults begin"),
         more(&many, 208, "at most 100"),
         more(
             "[[faults.mix]]\nkind = \"kill\"\nlength = \"1ms\"",
             9,
-            "from 100ms to 1day",
+            "from 10ms to 1day",
         ),
         more(
             "[[faults.mix]]\nkind = \"kill\"\nweight = 0",
@@ -157,6 +159,17 @@ pub fn numbers() -> Vec<Row> {
             "[[faults.at]]\nkind = \"kill\"\nat = \"29s\"\nlength = \"5s\"",
             9,
             "start earlier",
+        ),
+        // Each in the entry that is wrong, not in the first.
+        more(
+            "[[faults.mix]]\nkind = \"kill\"\n[[faults.mix]]\nkind = \"kill\"\nweight = 0",
+            9,
+            "leave the entry out",
+        ),
+        more(
+            "[[faults.at]]\nkind = \"kill\"\nat = \"1s\"\n[[faults.at]]\nkind = \"pause\"\nat = \"2s\"\nby = \"1s\"",
+            10,
+            "unknown field `by`",
         ),
         more(
             "[[faults.at]]\nkind = \"kill\"\nat = \"300years\"",

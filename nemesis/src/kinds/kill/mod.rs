@@ -5,6 +5,7 @@
 //! targets = "leader"     # any one node, if it does not say
 //! ```
 
+mod start;
 mod steps;
 
 use std::io;
@@ -18,7 +19,8 @@ use super::kind::{About, InForceAt, Kind, ParameterError, Parameters, Undone};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 
-pub(super) use steps::KillSteps;
+pub(super) use start::{start_all, verify_started};
+pub(super) use steps::{KillSteps, running, runs_again, verify_down};
 
 /// What can be said of a program that was ended.
 pub(super) fn nothing_left() -> Undone {

@@ -1,17 +1,22 @@
 //! What the steps of a kill do, and of a restart.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use duress_cluster::{Place, ProgramState};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
+use super::start::{start_all, verify_started};
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Command, Ending, Process, Processes};
-use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
+use crate::kinds::aim::{EFFECT_WAIT_MAX, Unhurt, aim, all, names, signal_by_hand, watch};
 use crate::life::shared::Shared;
 use crate::life::technique::{StepOutcome, Technique};
 use crate::targets::Selector;
+
+/// Between two looks whether a program that was ended is said to run still.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Kills, and with patience restarts: those ask first, and start again at once.
 pub(crate) struct KillSteps {
@@ -91,13 +96,27 @@ impl Technique for KillSteps {
     }
 
     async fn prepare(&mut self, shared: &Shared) -> StepOutcome {
-        match aim(shared, self.id, self.kind, &self.selector, self.seed, |_| None).await {
+        match aim(
+            shared,
+            self.id,
+            self.kind,
+            &self.selector,
+            self.seed,
+            Unhurt::By(|_| None),
+        )
+        .await
+        {
             Ok(aimed) => {
                 self.places = aimed.places;
                 aimed.outcome
             }
             Err(outcome) => outcome,
         }
+    }
+
+    async fn by_hand(&mut self, shared: &Shared) -> Vec<String> {
+        let signal = if self.patience.is_some() { "TERM" } else { "KILL" };
+        signal_by_hand(shared, &self.places, signal).await
     }
 
     async fn inject(&mut self, shared: &Shared) -> StepOutcome {
@@ -143,47 +162,19 @@ impl Technique for KillSteps {
     }
 
     async fn heal(&mut self, shared: &Shared) -> StepOutcome {
-        let mut details = Vec::new();
-        let mut failed = Vec::new();
-        for place in &self.places {
-            match shared.start(place).await {
-                Ok(put_back) => details.extend(put_back),
-                Err(why) => failed.push(why),
-            }
+        match start_all(shared, &self.places).await {
+            Ok(said) => StepOutcome::installed(said.join("; "), Value::Null),
+            Err(why) => StepOutcome::indeterminate(why, Value::Null),
         }
-        if !failed.is_empty() {
-            failed.extend(details);
-            return StepOutcome::indeterminate(failed.join("; "), Value::Null);
-        }
-        StepOutcome::installed(details.join("; "), Value::Null)
     }
 
     async fn verify_healed(&mut self, shared: &Shared) -> StepOutcome {
-        let mut failed = Vec::new();
-        for place in &self.places {
-            let node = &place.name;
-            match shared.cluster.state(node).await {
-                Ok(ProgramState::Running) => {
-                    if let Err(why) = shared.ready(node).await {
-                        failed.push(format!("{node} runs and isn't ready: {why}"));
-                    }
-                }
-                Ok(ProgramState::Stopped { how }) => {
-                    let said = shared.cluster.log_tail(node, 3).await;
-                    failed.push(format!("{node} was started and ended again ({how}): {said}"));
-                }
-                Err(error) => failed.push(format!("{node}: {error}")),
-            }
-        }
-        if failed.is_empty() {
-            return StepOutcome::installed("runs and is ready", Value::Null);
-        }
-        StepOutcome::indeterminate(failed.join("; "), Value::Null)
+        verify_started(shared, &self.places).await
     }
 }
 
 /// What runs at a node that was killed and not started again by this fault.
-async fn runs_again(shared: &Shared, node: &str) -> Result<Option<String>, String> {
+pub(crate) async fn runs_again(shared: &Shared, node: &str) -> Result<Option<String>, String> {
     if shared
         .cluster
         .state(node)
@@ -201,4 +192,46 @@ async fn runs_again(shared: &Shared, node: &str) -> Result<Option<String>, Strin
     let nodes = shared.agent.call::<Vec<Processes>>(command).await;
     let count = all(&nodes.map_err(|error| error.to_string())?).len();
     Ok((count > 0).then(|| format!("{count} processes run there")))
+}
+
+/// What runs at nodes that were ended and are not to be started yet, if anything does.
+pub(crate) async fn running(shared: &Shared, places: &[Place]) -> Option<String> {
+    for place in places {
+        match runs_again(shared, &place.name).await {
+            Ok(None) => {}
+            Ok(Some(what)) | Err(what) => return Some(format!("{}: {what}", place.name)),
+        }
+    }
+    None
+}
+
+/// Waits until the processes that were ended are gone, and the cluster has heard that nothing runs at these places, which may come a
+/// moment later. The error is what the verification comes to if it has not.
+pub(crate) async fn verify_down(
+    shared: &Shared,
+    ended: &[Process],
+    places: &[Place],
+) -> Result<(), StepOutcome> {
+    if ended.is_empty() {
+        let why = "no process was there to be ended";
+        return Err(StepOutcome::indeterminate(why, Value::Null));
+    }
+    match watch(shared, ended, EFFECT_WAIT_MAX, <[Process]>::is_empty).await {
+        Ok(alive) if !alive.is_empty() => {
+            let why = format!("{} processes live", alive.len());
+            return Err(StepOutcome::indeterminate(why, json!({"processes": alive})));
+        }
+        Ok(_) => {}
+        Err(error) => return Err(StepOutcome::indeterminate(error.to_string(), Value::Null)),
+    }
+    let deadline = Instant::now() + EFFECT_WAIT_MAX;
+    loop {
+        match running(shared, places).await {
+            None => return Ok(()),
+            Some(why) if Instant::now() > deadline => {
+                return Err(StepOutcome::indeterminate(why, Value::Null));
+            }
+            Some(_) => sleep(LOOK_AGAIN).await,
+        }
+    }
 }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::Instant;
 
@@ -14,18 +13,16 @@ use duress_cluster::Place;
 use serde_json::Value;
 
 use super::order::{DroppedFrom, Rule, RulesSeen, Took};
-use crate::agent::firewall::{Backend, within};
+use crate::agent::firewall::{Backend, Firewall, open_netns, open_others_netns, within};
 use crate::agent::part::{AgentPart, Injected, read, write};
-use crate::agent::protocol::{Link, Mark, Point, Process, Reachability};
+use crate::agent::protocol::{Link, Mark, Point, Reachability};
 use crate::agent::rules::Seen;
 use crate::agent::{outside, probe};
 use crate::kinds::kind::InForceAt;
 
 /// All that partitions did to networks.
 pub struct Network {
-    /// What chains are named after.
-    mark: Mark,
-    backend: Option<Backend>,
+    firewall: Firewall,
     /// By inode of the network namespace.
     nodes: BTreeMap<u64, Broken>,
 }
@@ -54,61 +51,32 @@ impl Cut {
     }
 }
 
-/// Opens the network namespace of a place.
-pub fn open_netns(place: &Place) -> io::Result<(u64, File)> {
-    let path = format!("/proc/{}/ns/net", place.pid);
-    let netns = File::open(&path).map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("enter {}: open {path}: {error}", place.name),
-        )
-    })?;
-    Ok((netns.metadata()?.ino(), netns))
-}
-
 impl Network {
     /// Nothing is cut yet. Chains will be named after `mark`.
     pub fn new(mark: Mark) -> Network {
         Network {
-            mark,
-            backend: None,
+            firewall: Firewall::new(mark),
             nodes: BTreeMap::new(),
         }
-    }
-
-    fn backend(&mut self, netns: &File) -> io::Result<Backend> {
-        if let Some(backend) = &self.backend {
-            return Ok(backend.clone());
-        }
-        let mark = self.mark.clone();
-        let backend = within(netns, || Backend::find(mark))?;
-        Ok(self.backend.insert(backend).clone())
     }
 
     /// Fails where no iptables is to be had.
     fn can_cut(&mut self, place: &Place) -> io::Result<()> {
         let (_, netns) = open_netns(place)?;
-        self.backend(&netns).map(drop)
+        self.firewall.backend(&netns).map(drop)
     }
 
     /// Puts the rules in force, at all nodes at once. When it fails, some may be: heal the fault.
     fn cut(&mut self, fault: u64, rules: &[Rule]) -> io::Result<()> {
-        let own = open_netns_of_self()?;
         let mut opened = Vec::new();
         for rule in rules {
-            let (inode, netns) = open_netns(&rule.place)?;
-            if inode == own {
-                return Err(io::Error::other(format!(
-                    "{} lives in the agent's own network namespace, whose rules are not Duress' to change",
-                    rule.place.name
-                )));
-            }
+            let (inode, netns) = open_others_netns(&rule.place)?;
             opened.push((inode, netns, rule));
         }
         let Some((_, netns, _)) = opened.first() else {
             return Ok(());
         };
-        let backend = self.backend(netns)?;
+        let backend = self.firewall.backend(netns)?;
         let results: Vec<io::Result<()>> = thread::scope(|scope| {
             let workers: Vec<_> = opened
                 .iter()
@@ -149,7 +117,7 @@ impl Network {
         else {
             return Ok(Vec::new());
         };
-        let backend = self.backend(&netns)?;
+        let backend = self.firewall.backend(&netns)?;
         let Some(before) = self.nodes.remove(&was) else {
             return Ok(Vec::new());
         };
@@ -176,7 +144,7 @@ impl Network {
 
     /// What is there of a fault's rules, at every node that they are meant to be at.
     fn look_at_rules(&self, fault: u64) -> io::Result<Vec<RulesSeen>> {
-        let Some(backend) = &self.backend else {
+        let Some(backend) = self.firewall.found() else {
             return Ok(Vec::new());
         };
         let nodes: Vec<(u64, &Broken, &Cut)> = (self.nodes.iter())
@@ -266,14 +234,14 @@ impl AgentPart for Network {
         self.can_cut(place)
     }
 
-    fn inject(&mut self, fault: u64, order: Value, _kept: &[Process]) -> io::Result<Injected> {
+    fn inject(&mut self, fault: u64, order: Value, _kept: &[Value]) -> io::Result<Injected> {
         let began = Instant::now();
         let rules: Vec<Rule> = read(order)?;
         self.cut(fault, &rules)?;
         let micros = began.elapsed().as_micros() as u64;
         Ok(Injected {
             answer: write(&Took { micros })?,
-            held: Vec::new(),
+            held: Value::Null,
         })
     }
 
@@ -314,8 +282,4 @@ fn join<T>(worker: thread::ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T>
     worker
         .join()
         .unwrap_or_else(|_| Err(io::Error::other("a thread of the agent panicked")))
-}
-
-fn open_netns_of_self() -> io::Result<u64> {
-    Ok(std::fs::metadata("/proc/self/ns/net")?.ino())
 }

@@ -180,7 +180,10 @@ fn silent(seen: &Reachability, links: &Links) -> Result<Links, String> {
         ));
     }
     if probed.is_empty() {
-        return Err(format!("none of its links could be probed: {}", reasons(seen)));
+        return Err(format!(
+            "none of its links could be probed: {}",
+            reasons(&seen.unprobed)
+        ));
     }
     if !unsent.is_empty() {
         let unsent = unsent.join(", ");
@@ -200,7 +203,11 @@ fn gaps(seen: &Reachability, links: &Links, probed: &Links) -> String {
     if unprobed.is_empty() {
         String::new()
     } else {
-        format!("; not probed: {} ({})", unprobed.join(", "), reasons(seen))
+        format!(
+            "; not probed: {} ({})",
+            unprobed.join(", "),
+            reasons(&seen.unprobed)
+        )
     }
 }
 
@@ -209,7 +216,7 @@ pub fn judge_healed(seen: &Reachability, links: &Links) -> StepOutcome {
     let lost = lost(seen);
     if seen.links.is_empty() && !links.is_empty() {
         return StepOutcome::indeterminate(
-            format!("no link could be probed: {}", reasons(seen)),
+            format!("no link could be probed: {}", reasons(&seen.unprobed)),
             matrix(seen),
         );
     }
@@ -219,12 +226,10 @@ pub fn judge_healed(seen: &Reachability, links: &Links) -> StepOutcome {
     StepOutcome::indeterminate(format!("still silent: {}", lost.join(", ")), matrix(seen))
 }
 
-fn reasons(seen: &Reachability) -> String {
-    let all: Vec<String> = seen
-        .unprobed
-        .iter()
-        .map(|(point, why)| format!("{point}: {why}"))
-        .collect();
+/// Why points could not be probed.
+pub fn reasons(unprobed: &[(String, String)]) -> String {
+    let said = unprobed.iter().map(|(point, why)| format!("{point}: {why}"));
+    let all: Vec<String> = said.collect();
     if all.is_empty() {
         "the nodes are not there".to_owned()
     } else {

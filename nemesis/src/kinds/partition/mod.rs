@@ -29,8 +29,12 @@ use crate::life::technique::Technique;
 use crate::targets::Selector;
 
 use agent::{Network, remove_chain};
+pub(super) use links::reasons;
+pub(super) use needs::{IP6TABLES, IPTABLES};
 use order::Dropped;
 pub use shape::Shape;
+pub(super) use shape::{links as links_of_shape, without_majority};
+pub(super) use steps::addresses;
 
 /// The kind.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +102,7 @@ impl Kind for Partition {
     }
 
     fn needs(&self) -> &'static [&'static Requirement] {
-        static NEEDS: [&Requirement; 2] = [&needs::IPTABLES, &needs::IP6TABLES];
+        static NEEDS: [&Requirement; 2] = [&IPTABLES, &IP6TABLES];
         &NEEDS
     }
 

@@ -6,7 +6,7 @@ use duress_cluster::Roles;
 use serde::{Deserialize, Serialize};
 
 use crate::dice::Dice;
-use crate::targets::{NoTarget, RoleSelector, Selector, resolve};
+use crate::targets::{AboutLeader, NoTarget, RoleSelector, Selector, resolve};
 
 /// Which links a partition cuts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -63,6 +63,15 @@ impl Shape {
         matches!(self, Shape::One | Shape::OneWay | Shape::Clients)
     }
 
+    /// Whether it is about the leader, when it has these targets.
+    pub(crate) fn about_leader(self, targets: Option<&Selector>) -> AboutLeader {
+        match self {
+            Shape::Leader => AboutLeader::Yes,
+            Shape::Bridge => AboutLeader::WhereThereIsOne,
+            _ => AboutLeader::of(targets),
+        }
+    }
+
     /// With fewer nodes it cuts nothing.
     pub fn nodes_min(self) -> usize {
         match self {
@@ -85,6 +94,19 @@ pub struct Cut {
 }
 
 impl Cut {
+    /// Of `nodes` those that can't do their part: they are without a majority, or without clients.
+    pub fn hurt(&self, nodes: &[String]) -> Vec<String> {
+        let mut hurt = without_majority(&self.links, nodes);
+        for node in &self.deaf_to_clients {
+            if !hurt.contains(node) {
+                hurt.push(node.clone());
+            }
+        }
+        hurt
+    }
+}
+
+impl Cut {
     fn both_ways(&mut self, one: &str, other: &str) {
         self.one_way(one, other);
         self.one_way(other, one);
@@ -101,6 +123,21 @@ impl Cut {
             }
         }
     }
+}
+
+/// Nodes that can't speak, both ways, with as many as make up a majority with them, while these links are cut.
+pub fn without_majority<'a>(
+    links: impl IntoIterator<Item = &'a (String, String)>,
+    nodes: &[String],
+) -> Vec<String> {
+    let cut: BTreeSet<(&str, &str)> = links
+        .into_iter()
+        .map(|(from, to)| (from.as_str(), to.as_str()))
+        .collect();
+    let heard = |one: &str, other: &str| !cut.contains(&(one, other)) && !cut.contains(&(other, one));
+    let mut alone = nodes.to_vec();
+    alone.retain(|node| nodes.iter().filter(|other| heard(node, other)).count() * 2 <= nodes.len());
+    alone
 }
 
 /// The links that a shape means.
@@ -233,6 +270,24 @@ mod tests {
         nodes.iter().filter(|from| !silent(from)).cloned().collect()
     }
 
+    #[test]
+    fn hurt_is_who_is_without_a_majority_or_without_clients() {
+        for (shape, count, hurt) in [
+            (Shape::One, 5, 1),
+            (Shape::OneWay, 5, 1),
+            (Shape::Leader, 5, 1),
+            (Shape::Clients, 5, 1),
+            (Shape::MajorityMinority, 5, 2),
+            (Shape::Halves, 5, 2),
+            // Neither half of four is a majority.
+            (Shape::Halves, 4, 4),
+            (Shape::MajoritiesRing, 5, 0),
+        ] {
+            let cut = links(shape, None, &nodes(count), &roles(), 7).unwrap();
+            assert_eq!(cut.hurt(&nodes(count)).len(), hurt, "{shape:?} of {count}");
+        }
+    }
+
     fn symmetric(cut: &Cut) -> bool {
         cut.links
             .iter()
@@ -288,6 +343,15 @@ mod tests {
                 prop_assert!(cut.links.iter().all(|(from, to)| from != to));
             }
         }
+    }
+
+    #[test]
+    fn a_bridge_has_to_know_the_leader_where_there_is_one() {
+        assert_eq!(Shape::Bridge.about_leader(None), AboutLeader::WhereThereIsOne);
+        assert_eq!(Shape::Leader.about_leader(None), AboutLeader::Yes);
+        let leader = Selector::Role(RoleSelector::Leader);
+        assert_eq!(Shape::OneWay.about_leader(Some(&leader)), AboutLeader::Yes);
+        assert_eq!(Shape::Halves.about_leader(None), AboutLeader::No);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::order::{Dropped, Rule, RulesSeen, Took};
 use super::shape::{Cut, Shape, links};
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Identity, Point, Reachability};
-use crate::journal::Entry;
+use crate::bound::Fewer;
 use crate::life::shared::Shared;
 use crate::life::technique::{StepOutcome, Technique};
 use crate::targets::Selector;
@@ -47,10 +47,6 @@ impl PartitionSteps {
             nodes: Vec::new(),
             counters: Counters::default(),
         }
-    }
-
-    fn needs_leader(&self) -> bool {
-        self.shape == Shape::Leader || self.selector.as_ref().is_some_and(Selector::needs_leader)
     }
 
     /// The links as probes name them.
@@ -108,7 +104,7 @@ impl PartitionSteps {
 
 /// What others reach the node by: where it is now. What it had when the cluster came up may be another's by now, and
 /// counts only while nothing better is known.
-fn addresses(place: &Place, nodes: &[Node]) -> Vec<IpAddr> {
+pub fn addresses(place: &Place, nodes: &[Node]) -> Vec<IpAddr> {
     if !place.addresses.is_empty() {
         return place.addresses.clone();
     }
@@ -130,7 +126,9 @@ impl Technique for PartitionSteps {
     }
 
     async fn prepare(&mut self, shared: &Shared) -> StepOutcome {
-        let roles = shared.roles(self.needs_leader()).await;
+        let roles = shared
+            .roles(self.shape.about_leader(self.selector.as_ref()))
+            .await;
         match links(
             self.shape,
             self.selector.as_ref(),
@@ -140,6 +138,11 @@ impl Technique for PartitionSteps {
         ) {
             Ok(cut) => self.cut = cut,
             Err(error) => return StepOutcome::skipped(error.to_string()),
+        }
+        let hurt = self.cut.hurt(&shared.names());
+        let may = shared.bound().admit(self.id, &hurt, Fewer::Cannot, self.seed);
+        if !may.spared.is_empty() {
+            return StepOutcome::skipped(may.spared);
         }
         let clients = shared.cluster.client_addresses();
         if self.shape == Shape::Clients {
@@ -190,24 +193,27 @@ impl Technique for PartitionSteps {
             return StepOutcome::skipped(error.to_string());
         }
         let at = self.rules.iter().map(|rule| rule.place.clone()).collect();
-        let identified = shared.identify(at).await;
-        let journaled = match identified {
-            Ok(nodes) => {
-                self.nodes = nodes.clone();
-                let open = Entry::Open {
-                    fault: self.id,
-                    kind: KIND.to_owned(),
-                    nodes,
-                };
-                shared.note(open).await.map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(why) = journaled {
-            return StepOutcome::skipped(why);
+        match shared.open_in_journal(self.id, KIND, at).await {
+            Ok(nodes) => self.nodes = nodes,
+            Err(why) => return StepOutcome::skipped(why),
         }
         let parameters = json!({"shape": self.shape, "links": pairs(&links), "absent": absent});
         StepOutcome::installed(format!("{} directed links to cut", links.len()), parameters)
+    }
+
+    async fn by_hand(&mut self, _shared: &Shared) -> Vec<String> {
+        let drop_from = |rule: &Rule, from: &IpAddr| {
+            let tool = if from.is_ipv4() { "iptables" } else { "ip6tables" };
+            let Place { name, pid, .. } = &rule.place;
+            format!(
+                "nsenter --target {pid} --net {tool} --insert INPUT --source {from} --jump DROP  # at {name}"
+            )
+        };
+        let lines = self
+            .rules
+            .iter()
+            .flat_map(|rule| rule.drop_from.iter().map(move |from| drop_from(rule, from)));
+        lines.collect()
     }
 
     async fn inject(&mut self, shared: &Shared) -> StepOutcome {

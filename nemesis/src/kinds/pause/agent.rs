@@ -31,7 +31,8 @@ pub struct Stopper;
 
 impl AgentPart for Stopper {
     /// Stops every process of the nodes, until none is left that runs.
-    fn inject(&mut self, _fault: u64, order: Value, kept: &[Process]) -> io::Result<Injected> {
+    fn inject(&mut self, _fault: u64, order: Value, kept: &[Value]) -> io::Result<Injected> {
+        let kept = processes(kept)?;
         let places: Vec<Place> = read(order)?;
         let mut all = Vec::new();
         for place in places {
@@ -40,19 +41,30 @@ impl AgentPart for Stopper {
                 processes: Vec::new(),
                 newly: 0,
             };
-            stop_all(&place, kept, &mut held)?;
+            stop_all(&place, &kept, &mut held)?;
             all.push(held);
         }
         Ok(Injected {
             answer: write(&all)?,
-            held: all.into_iter().flat_map(|held| held.processes).collect(),
+            held: write(
+                &(all
+                    .into_iter()
+                    .flat_map(|held| held.processes)
+                    .collect::<Vec<_>>()),
+            )?,
         })
     }
 }
 
+/// What pauses hold, each a list of processes.
+fn processes(held: &[Value]) -> io::Result<Vec<Process>> {
+    let lists = held.iter().map(|held| read::<Vec<Process>>(held.clone()));
+    Ok(lists.collect::<io::Result<Vec<_>>>()?.concat())
+}
+
 /// Stops what runs and notes it in `held`, with what earlier pauses stopped there (`held_before`). Processes that were
 /// stopped before, and not by a pause, stay as they are and are not noted, so that healing leaves them alone.
-fn stop_all(place: &Place, held_before: &[Process], held: &mut Held) -> io::Result<()> {
+pub fn stop_all(place: &Place, held_before: &[Process], held: &mut Held) -> io::Result<()> {
     let deadline = Instant::now() + CHASE_MAX;
     let mut first_look = true;
     loop {
@@ -107,16 +119,20 @@ pub fn wake(at: &InForceAt<'_>) -> io::Result<Vec<Process>> {
         return Ok(Vec::new());
     }
     let stopped_by_it = match at.held {
-        Some(held) => held.iter().filter_map(procfs::current).collect(),
+        Some(held) => {
+            let held = processes(std::slice::from_ref(held))?;
+            held.iter().filter_map(procfs::current).collect()
+        }
         None => {
             let mut members = procfs::members(&node.place)?;
             members.retain(|process| !node.stopped.iter().any(|other| same(other, process)));
             members
         }
     };
+    let kept = processes(at.healer.kept)?;
     let mut woken = Vec::new();
     for process in stopped_by_it {
-        let kept = at.healer.kept.iter().any(|other| same(other, &process));
+        let kept = kept.iter().any(|other| same(other, &process));
         if stopped(process.state) && !kept && in_node(process.pid) && signal(&process, Signal::CONT)? {
             woken.push(process);
         }

@@ -20,7 +20,8 @@ use crate::agent::part::AgentPart;
 use crate::agent::protocol::{Mark, Processes};
 
 pub use agent::Held;
-use agent::{Stopper, wake};
+use agent::Stopper;
+pub(super) use agent::{stop_all, wake};
 use steps::NAME;
 
 /// The kind.

@@ -1,5 +1,7 @@
 //! What the steps of a pause do.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 use duress_checker::history::StepResult;
 use duress_cluster::Place;
@@ -10,7 +12,7 @@ use crate::agent::processes::same;
 use crate::agent::procfs;
 use crate::agent::protocol::{Command, Identity, Process, Processes};
 use crate::journal::Entry;
-use crate::kinds::aim::{EFFECT_WAIT_MAX, aim, all, names, watch};
+use crate::kinds::aim::{EFFECT_WAIT_MAX, Unhurt, aim, all, names, signal_by_hand, watch};
 use crate::life::shared::Shared;
 use crate::life::technique::{StepOutcome, Technique};
 use crate::targets::Selector;
@@ -29,6 +31,8 @@ pub(crate) struct PauseSteps {
     /// Nodes at which it stopped nothing that had not been stopped before.
     unmoved: Vec<String>,
     woken: Vec<Process>,
+    /// When all had stopped.
+    since: Option<Instant>,
 }
 
 impl PauseSteps {
@@ -42,6 +46,7 @@ impl PauseSteps {
             held: Vec::new(),
             unmoved: Vec::new(),
             woken: Vec::new(),
+            since: None,
         }
     }
 }
@@ -53,13 +58,26 @@ impl Technique for PauseSteps {
     }
 
     async fn prepare(&mut self, shared: &Shared) -> StepOutcome {
-        match aim(shared, self.id, NAME, &self.selector, self.seed, stopped_already).await {
+        match aim(
+            shared,
+            self.id,
+            NAME,
+            &self.selector,
+            self.seed,
+            Unhurt::By(stopped_already),
+        )
+        .await
+        {
             Ok(aimed) => {
                 (self.places, self.nodes) = (aimed.places, aimed.nodes);
                 aimed.outcome
             }
             Err(outcome) => outcome,
         }
+    }
+
+    async fn by_hand(&mut self, shared: &Shared) -> Vec<String> {
+        signal_by_hand(shared, &self.places, "STOP").await
     }
 
     async fn inject(&mut self, shared: &Shared) -> StepOutcome {
@@ -71,6 +89,7 @@ impl Technique for PauseSteps {
             Ok(held) => held,
             Err(error) => return StepOutcome::indeterminate(error.to_string(), Value::Null),
         };
+        self.since = Some(Instant::now());
         let unmoved = held.iter().filter(|node| node.newly == 0);
         self.unmoved = unmoved.map(|node| node.node.clone()).collect();
         let newly: usize = held.iter().map(|node| node.newly).sum();
@@ -81,7 +100,7 @@ impl Technique for PauseSteps {
         let journaled = shared
             .note(Entry::Held {
                 fault: self.id,
-                processes: self.held.clone(),
+                data: json!(self.held),
             })
             .await;
         StepOutcome::of(journaled.map(|()| {
@@ -114,12 +133,15 @@ impl Technique for PauseSteps {
     }
 
     async fn heal(&mut self, shared: &Shared) -> StepOutcome {
+        // From when all stood still to when the first may go on.
+        let stopped_ms = self.since.map(|since| since.elapsed().as_micros() as f64 / 1e3);
         let resumed = shared.agent.heal::<Processes>(NAME, self.id).await;
         StepOutcome::of(resumed.map(|nodes| {
             self.woken = all(&nodes);
+            let stopped = stopped_ms.map_or(String::new(), |ms| format!(" after {ms:.0} ms"));
             StepOutcome::installed(
-                format!("woke {} processes", self.woken.len()),
-                json!({"pids": pids(nodes.iter().map(|node| (&node.node, &node.processes)))}),
+                format!("woke {} processes{stopped}", self.woken.len()),
+                json!({"stopped_ms": stopped_ms, "pids": pids(nodes.iter().map(|node| (&node.node, &node.processes)))}),
             )
         }))
     }
@@ -131,12 +153,11 @@ impl Technique for PauseSteps {
                 .await
                 .map(|alive| {
                     if is_awake(&alive) {
+                        let mut detail = format!("{} processes go on", alive.len());
                         let gone = self.woken.len() - alive.len();
-                        let detail = if gone == 0 {
-                            String::new()
-                        } else {
-                            format!("{gone} of them have ended since")
-                        };
+                        if gone > 0 {
+                            detail.push_str(&format!(", {gone} have ended since"));
+                        }
                         return StepOutcome::installed(detail, json!({"awake": alive.len()}));
                     }
                     StepOutcome::indeterminate(

@@ -1,11 +1,13 @@
 //! What broke: for each violated property its sentence, when and where it happened, and its proof, drawn by its kind.
 
 mod contents;
+mod messages;
 mod operations;
 mod statuses;
 mod tenures;
 
 pub(crate) use contents::held;
+pub(crate) use messages::lived;
 pub(crate) use statuses::said;
 
 use duress_checker::verdict::{Proof, Verdict, Witness};
@@ -47,6 +49,10 @@ fn one(property: &str, witness: &Witness, run: &RunData) -> Markup {
                     (operations::origin("The writes that it came from", witness, run))
                 }
                 Proof::Statuses(proof) => (statuses::proof(proof, run)),
+                Proof::Messages(proof) => {
+                    (messages::proof(proof))
+                    (operations::origin("The operations that show the first of them", witness, run))
+                }
                 Proof::Tenures(proof) => {
                     (tenures::proof(proof, run))
                     (operations::origin("The operations that acquired it", witness, run))

@@ -73,6 +73,49 @@ fn run(property: &str) -> (Vec<Event>, Series) {
                 json!([7]),
             );
         }
+        "at-most-once" => {
+            let queue = || json!("orders");
+            history.op(1, "enqueue", queue(), json!(7), "n2", (1_000, 1_010), json!(7));
+            history.op(3, "dequeue", queue(), Value::Null, "n2", (2_500, 2_503), json!(7));
+            history.op(3, "ack", queue(), json!(7), "n2", (2_600, 2_603), json!(7));
+            history.op(4, "dequeue", queue(), Value::Null, "n1", (3_500, 3_504), json!(7));
+        }
+        "at-least-once" => {
+            let queue = || json!("orders");
+            history.op(1, "enqueue", queue(), json!(7), "n2", (1_000, 1_010), json!(7));
+            history.op(2, "enqueue", queue(), json!(8), "n1", (2_100, 2_120), json!(8));
+            history.op(3, "drain", queue(), Value::Null, "n2", (7_500, 7_503), json!([7]));
+        }
+        "exactly-once" => {
+            let polled = json!([["poll", {"2": [[0, 7], [1, 7]]}]]);
+            history.op(
+                1,
+                "send",
+                Value::Null,
+                json!([["send", 2, 7]]),
+                "n2",
+                (2_500, 2_700),
+                json!([["send", 2, [0, 7]]]),
+            );
+            history.op(
+                3,
+                "assign",
+                Value::Null,
+                json!([2]),
+                "n2",
+                (2_800, 2_801),
+                json!([2]),
+            );
+            history.op(
+                3,
+                "poll",
+                Value::Null,
+                json!([["poll"]]),
+                "n1",
+                (3_000, 3_100),
+                polled,
+            );
+        }
         "mutual-exclusion" => {
             let lock = || json!("lock0");
             history.op(1, "acquire", lock(), json!(1), "n1", (2_900, 2_905), json!(1));

@@ -90,7 +90,7 @@ kind = "linearizable"
 fn schedule() -> Value {
     let faults: Vec<Value> = (FAULTS.iter().zip(1..))
         .map(|((kind, targets, from, to, _), id)| {
-            json!({"id": id, "kind": kind, "targets": targets, "start_ms": from / MS, "duration_ms": (to - from) / MS})
+            json!({"id": id, "at_ms": from / MS, "length_ms": (to - from) / MS, "fault": {"kind": kind, "targets": targets}})
         })
         .collect();
     json!({"format": 1, "faults": faults})

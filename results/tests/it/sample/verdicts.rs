@@ -1,5 +1,7 @@
 //! Verdicts on the sample run: violated, held, inconclusive, failed, and one in which every string is hostile.
 
+use std::collections::BTreeMap;
+
 use duress_checker::evidence::{Evidence, Outcomes, Requirement};
 use duress_checker::history::EventType;
 use duress_checker::verdict::{Ordered, PropertyVerdict, Reached, Verdict, Weaker, Witness, WitnessOp};
@@ -281,6 +283,11 @@ pub fn violated() -> VerdictFile {
             })
             .collect(),
         cluster: "local, 5 nodes, specimen with defect stale-read".to_owned(),
+        diverged: BTreeMap::new(),
+        clients: vec![
+            "An attempt counts as not executed if no connection was made, or if the specimen says so; it is tried again."
+                .to_owned(),
+        ],
         reproduce: "duress run specs/register.toml --seed 7".to_owned(),
     }
 }

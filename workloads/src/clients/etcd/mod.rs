@@ -8,6 +8,7 @@
 //! | `write` | `"k3"` | 7 | put; of null: delete |
 //! | `cas` | `"k3"` | `[7, 8]` | txn that compares the value |
 //! | `append` | `"k3"` | 7 | range, then a txn that compares the key's revision and puts the longer list |
+//! | `increment` | `"k3"` | 1 | the same with a number |
 //! | `add` | none | 7 | put of a key of its own |
 //! | `read` | none | result: `[3, 7]` | range over all that were added |
 //! | `acquire` | `"lock"` | holder | txn that creates the key with a lease, if it is absent |
@@ -31,18 +32,19 @@ use duress_checker::history::Content;
 use serde_json::{Value, json};
 
 use self::gateway::{CallError, Gateway, decode, encode, number};
-use super::kind::{ClientKind, Options, ReadMode};
+use super::kind::{ClientKind, Options, ReadMode, Tokens};
 use crate::endpoint::Endpoint;
 use crate::op::{Op, Operation};
-use crate::service::{Answer, Service, Token, hold};
+use crate::service::{Answer, Asker, Service, hold};
 use crate::workload::HOLD;
 
 /// What it can be asked.
-const OPERATIONS: [Operation; 9] = [
+const OPERATIONS: [Operation; 10] = [
     Operation::on_key("read"),
     Operation::on_key("write"),
     Operation::on_key("cas"),
     Operation::on_key("append"),
+    Operation::on_key("increment"),
     Operation::on_all("add"),
     Operation::on_all("read"),
     Operation::on_key("acquire"),
@@ -57,7 +59,9 @@ pub fn kind() -> ClientKind {
         operations: Cow::Borrowed(&OPERATIONS),
         reads: Cow::Borrowed(&[ReadMode::Linearizable, ReadMode::Local]),
         reads_members: true,
-        sends_tokens: false,
+        tokens: Tokens::None,
+        proof: "etcd says so by an error that it only gives before it proposes anything, or after a comparison that did not hold",
+        service: None,
         make: Arc::new(|options| Ok(Box::new(Etcd::new(options)?))),
     }
 }
@@ -115,7 +119,7 @@ impl Etcd {
     }
 
     /// The range and the txn are two calls; the revision ties them together. Only the txn can have an effect.
-    async fn append(&self, member: SocketAddr, key: &str, value: &Value) -> Answer {
+    async fn change(&self, member: SocketAddr, key: &str, op: &Op) -> Answer {
         let before = match self.gateway.call(member, "kv/range", &range(key, false)).await {
             Ok(answer) => stored(&answer),
             Err(error) => Err(error),
@@ -124,20 +128,17 @@ impl Etcd {
             Ok(before) => before,
             Err(error) => return had_no_effect(error),
         };
-        let mut list = match before.value {
-            Value::Null => Vec::new(),
-            Value::Array(list) => list,
+        let new = match changed(before.value, op) {
+            Ok(new) => new,
             // To write over it would hide it.
-            other => return Answer::refused(format!("the key holds no list, but {other}")),
+            Err(what) => return Answer::refused(what),
         };
-        list.push(value.clone());
         let compare = json!({"key": encode(key), "target": "MOD", "result": "EQUAL",
             "mod_revision": before.revision.to_string()});
-        let put =
-            json!({"request_put": {"key": encode(key), "value": encode(Value::from(list).to_string())}});
+        let put = json!({"request_put": {"key": encode(key), "value": encode(new.to_string())}});
         match self.txn(member, compare, put).await {
-            Ok(true) => Answer::Ok(value.clone()),
-            // Somebody else was faster. Trying again with the new list may succeed.
+            Ok(true) => Answer::Ok(op.value.clone()),
+            // Somebody else was faster. Trying again with what is there now may succeed.
             Ok(false) => Answer::refused("contended"),
             Err(error) => unless_proven(error),
         }
@@ -153,7 +154,7 @@ impl Etcd {
 
 #[async_trait]
 impl Service for Etcd {
-    async fn attempt(&self, endpoint: &Endpoint, op: &Op, _token: Option<&Token>) -> Answer {
+    async fn attempt(&self, endpoint: &Endpoint, op: &Op, _asker: Asker<'_>) -> Answer {
         let member = endpoint.address;
         let key = op.key.as_ref().and_then(Value::as_str);
         match (op.f, key) {
@@ -186,7 +187,7 @@ impl Service for Etcd {
                     Err(error) => unless_proven(error),
                 }
             }
-            ("append", Some(key)) => self.append(member, key, &op.value).await,
+            ("append" | "increment", Some(key)) => self.change(member, key, op).await,
             ("acquire", Some(key)) => self.acquire(member, key, &op.value).await,
             (HOLD, _) => hold(op).await,
             ("release", Some(key)) => self.release(member, key, &op.value).await,
@@ -203,10 +204,28 @@ impl Service for Etcd {
             error => duress_http::RequestError::Broken(duress_http::cut(error.to_string())),
         })
     }
+}
 
-    fn honours_tokens(&self) -> bool {
-        false
+/// What a key holds after an `append` or an `increment`.
+fn changed(before: Value, op: &Op) -> Result<Value, String> {
+    if op.f == "append" {
+        return match before {
+            Value::Null => Ok(json!([op.value])),
+            Value::Array(mut list) => {
+                list.push(op.value.clone());
+                Ok(list.into())
+            }
+            other => Err(format!("the key holds no list, but {other}")),
+        };
     }
+    let by = op.value.as_i64().unwrap_or_default();
+    let number = match before {
+        Value::Null => Some(0),
+        ref other => other.as_i64(),
+    };
+    let sum = number.and_then(|number| number.checked_add(by));
+    sum.map(Value::from)
+        .ok_or_else(|| format!("the key holds nothing that {by} can be added to, but {before}"))
 }
 
 /// One key as etcd has it.

@@ -58,6 +58,11 @@ async fn member(script: Script) -> (Endpoint, Arc<Mutex<Vec<Value>>>) {
     (endpoint, asked)
 }
 
+const NO_TOKEN: Asker<'_> = Asker {
+    process: 7,
+    token: None,
+};
+
 async fn answer(f: &'static str, value: Value, script: Script) -> Answer {
     let (endpoint, _) = member(script).await;
     let op = Op {
@@ -66,7 +71,7 @@ async fn answer(f: &'static str, value: Value, script: Script) -> Answer {
         value,
         idempotent: false,
     };
-    client().attempt(&endpoint, &op, None).await
+    client().attempt(&endpoint, &op, NO_TOKEN).await
 }
 
 fn client_from(from: Option<IpAddr>) -> Etcd {
@@ -76,6 +81,7 @@ fn client_from(from: Option<IpAddr>) -> Etcd {
         lease: None,
         long_writes: false,
         body_max: 1 << 20,
+        programs: None,
     };
     Etcd::new(options).expect("a client")
 }
@@ -193,7 +199,7 @@ async fn elements(script: Script) -> (Answer, Vec<Value>) {
         value: Value::Null,
         idempotent: true,
     };
-    let answer = client().attempt(&endpoint, &op, None).await;
+    let answer = client().attempt(&endpoint, &op, NO_TOKEN).await;
     let asked = asked.lock().expect("no panic").clone();
     (answer, asked)
 }
@@ -246,7 +252,7 @@ async fn what_this_machine_lacks_is_no_answer_of_etcd() {
             value: json!([1, 2]),
             idempotent: false,
         };
-        let answer = client.attempt(&endpoint, &op, None).await;
+        let answer = client.attempt(&endpoint, &op, NO_TOKEN).await;
         assert!(matches!(answer, Answer::Local { .. }), "{f}: {answer:?}");
     }
     assert!(matches!(

@@ -24,6 +24,7 @@ struct Written {
     contents: bool,
     #[serde(default)]
     env: BTreeMap<String, String>,
+    service: Option<String>,
 }
 
 fn linearizable() -> Vec<ReadMode> {
@@ -39,7 +40,9 @@ struct Definition {
 /// A program, and what it can be asked.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
-    /// Its path.
+    /// The service of the compose file that it runs in. `None`: it runs where Duress does.
+    pub service: Option<String>,
+    /// Its path; in a service, as it is written.
     pub path: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
@@ -77,7 +80,15 @@ impl Program {
             }
         };
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        let path = found(name, &folder).map_err(|what| Mistake::at(["exec", "argv"], what).entry(0))?;
+        let path = match &written.service {
+            Some(service) if service.is_empty() => {
+                let what = "name a service of the compose file that is no node, e.g. \"drivers\"";
+                return Err(Mistake::at(["exec", "service"], what).into());
+            }
+            // What is in its container is not known here.
+            Some(_) => PathBuf::from(name),
+            None => found(name, &folder).map_err(|what| Mistake::at(["exec", "argv"], what).entry(0))?,
+        };
         let known = operations();
         let operation = |(index, name): (usize, &String)| {
             let found = known.iter().find(|(known, _)| known == name);
@@ -95,6 +106,7 @@ impl Program {
             return Err(Mistake::at(["exec", "operations"], what).into());
         }
         Ok(Program {
+            service: written.service,
             path,
             arguments,
             folder,
@@ -104,6 +116,24 @@ impl Program {
             executes_tokens_once: written.executes_tokens_once,
             contents: written.contents,
         })
+    }
+}
+
+impl Program {
+    /// As messages have it.
+    pub fn name(&self) -> String {
+        match &self.service {
+            Some(service) => format!("{} in the service {service}", self.path.display()),
+            None => self.path.display().to_string(),
+        }
+    }
+
+    /// Its path and arguments.
+    pub fn argv(&self) -> Vec<String> {
+        let path = self.path.to_string_lossy().into_owned();
+        std::iter::once(path)
+            .chain(self.arguments.iter().cloned())
+            .collect()
     }
 }
 
@@ -152,6 +182,10 @@ mod tests {
                 "in the folders of PATH",
             ),
             (
+                "[exec]\nargv = [\"sh\"]\noperations = [\"read\"]\nservice = \"\"",
+                "name a service of the compose file",
+            ),
+            (
                 "[exec]\nargv = [\"sh\"]\noperations = []",
                 "name what the program can be asked",
             ),
@@ -179,6 +213,9 @@ mod tests {
             [Operation::on_key("read"), Operation::on_all("read")]
         );
         assert!(program.path.is_absolute());
+        let there = text.replace("\"sh\"", "\"./in-the-image\"") + "\nservice = \"drivers\"";
+        let there = Program::parse(&there, Path::new("/")).expect("whatever is in the service");
+        assert_eq!(there.argv(), ["./in-the-image", "-c", "cat"]);
         assert_eq!(program.arguments, ["-c", "cat"]);
     }
 }

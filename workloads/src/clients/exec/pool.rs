@@ -1,6 +1,6 @@
 //! The programs that run: started before they are asked, so that no attempt pays for it, and ended when they misbehave.
 
-use std::io;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,8 +9,11 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::definition::Program;
+use super::overhear::Exchange;
 use super::protocol::{HELLO, Reply};
+use super::start;
 use super::worker::Worker;
+use crate::clients::programs::StartPrograms;
 
 /// Programs at one time, at most. Attempts beyond that wait.
 const PROGRAMS_MAX: usize = 256;
@@ -29,8 +32,8 @@ const WAIT_MAX: Duration = Duration::from_millis(200);
 pub(super) enum NoProgram {
     /// This machine can't start it.
     Local(String),
-    /// It is not there yet, or does not start as it should.
-    NotYet(String),
+    /// It is not there yet, or does not start as it should: then with how it was greeted.
+    NotYet(String, Option<Exchange>),
 }
 
 /// A program that was greeted, and counts until it is dropped.
@@ -41,9 +44,10 @@ pub(super) struct Ready {
 }
 
 /// All programs of a load.
-#[derive(Debug)]
 pub(super) struct Pool {
     program: Arc<Program>,
+    /// Who starts them, if not this process.
+    starts: Option<Arc<dyn StartPrograms>>,
     answer_max: usize,
     idle: Mutex<Vec<Ready>>,
     came: Notify,
@@ -56,9 +60,14 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub fn new(program: Arc<Program>, answer_max: usize) -> Arc<Pool> {
+    pub fn new(
+        program: Arc<Program>,
+        starts: Option<Arc<dyn StartPrograms>>,
+        answer_max: usize,
+    ) -> Arc<Pool> {
         Arc::new(Pool {
             program,
+            starts,
             answer_max,
             idle: Mutex::default(),
             came: Notify::new(),
@@ -67,6 +76,21 @@ impl Pool {
             starting: AtomicUsize::new(0),
             trouble: Mutex::new((None, Instant::now())),
         })
+    }
+
+    /// Whether programs reach this node by its name.
+    pub fn knows(&self, node: &str) -> bool {
+        self.starts.as_ref().is_some_and(|starts| starts.knows(node))
+    }
+
+    /// The same as [`Pool::take`] for those who need not hurry: a program that is still starting is waited for as long as it may take.
+    pub async fn take_patiently(self: &Arc<Self>) -> Result<Ready, NoProgram> {
+        loop {
+            match self.take().await {
+                Err(NoProgram::NotYet(_, None)) => {}
+                taken => return taken,
+            }
+        }
     }
 
     /// A program to ask. It is the caller's until it is [put back](Pool::put_back).
@@ -81,9 +105,8 @@ impl Pool {
             self.start_more();
             if timeout_at(until, came).await.is_err() {
                 let trouble = lock(&self.trouble).0.clone();
-                return Err(
-                    trouble.unwrap_or_else(|| NoProgram::NotYet("the program is still starting".to_owned()))
-                );
+                return Err(trouble
+                    .unwrap_or_else(|| NoProgram::NotYet("the program is still starting".to_owned(), None)));
             }
         }
     }
@@ -122,22 +145,43 @@ impl Pool {
     async fn start(&self) -> Result<Worker, NoProgram> {
         let not_before = lock(&self.trouble).1;
         sleep_until(not_before).await;
-        let failed =
-            |error: io::Error| NoProgram::Local(format!("start {}: {error}", self.program.path.display()));
-        let mut worker = Worker::start(&self.program).map_err(failed)?;
+        let name = self.program.name();
+        let started = match &self.starts {
+            Some(elsewhere) => elsewhere.start(&self.program.argv(), &self.program.env).await,
+            None => start::here(&self.program).map_err(|error| error.to_string()),
+        };
+        let started = started.map_err(|error| NoProgram::Local(format!("start {name}: {error}")))?;
+        let mut worker = Worker::new(started);
         let greeted = timeout(GREETING_MAX, worker.ask(HELLO, self.answer_max)).await;
-        let answer = greeted
-            .unwrap_or_else(|_| Err(format!("it does not answer the greeting within {GREETING_MAX:?}")))
-            .and_then(|answer| Reply::read(&answer, 0));
-        match answer {
+        let answered = greeted
+            .unwrap_or_else(|_| Err(format!("it does not answer the greeting within {GREETING_MAX:?}")));
+        let answer = answered.as_ref().map_err(String::clone);
+        match answer.and_then(|answer| Reply::read(answer, 0)) {
             Ok(_) => Ok(worker),
-            Err(what) => Err(NoProgram::NotYet(format!("the program does not start: {what}"))),
+            Err(what) => {
+                let exchange = Exchange {
+                    sent: HELLO.to_vec(),
+                    received: answered.ok(),
+                    errors: worker.complaint().to_vec(),
+                };
+                let what = format!("the program does not start: {what}");
+                Err(NoProgram::NotYet(what, Some(exchange)))
+            }
         }
     }
 
     #[cfg(test)]
     pub fn idle(&self) -> Vec<u64> {
         lock(&self.idle).iter().map(|ready| ready.worker.id).collect()
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Pool")
+            .field("program", &self.program)
+            .finish_non_exhaustive()
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Question<'a> {
     pub value: &'a Value,
     /// Which node to ask.
     pub node: &'a str,
-    /// Its address and port.
+    /// Its address, or in a service its name, and port.
     pub address: String,
     /// How to read.
     pub read: &'static str,
@@ -48,10 +48,12 @@ pub(super) struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
+    /// At this node; `named` says whether the program reaches it by its name rather than by its address.
     pub fn new(
         id: u64,
         op: &'a Op,
         endpoint: &'a Endpoint,
+        named: bool,
         read: ReadMode,
         token: Option<&'a Token>,
     ) -> Self {
@@ -61,7 +63,10 @@ impl<'a> Question<'a> {
             key: op.key.as_ref(),
             value: &op.value,
             node: &endpoint.node,
-            address: endpoint.address.to_string(),
+            address: match named {
+                true => format!("{}:{}", endpoint.node, endpoint.address.port()),
+                false => endpoint.address.to_string(),
+            },
             read: read.as_str(),
             token,
         }
@@ -142,6 +147,17 @@ impl Reply {
                 retry_after: self.retry_after_ms.map(Duration::from_millis),
             },
             (ReplyType::Info, _) => Answer::unknown(error),
+        }
+    }
+
+    /// What a member says of itself, if it answers that.
+    pub fn status(self) -> Result<Value, String> {
+        match (self.kind, self.value) {
+            (ReplyType::Ok, Some(value)) => Ok(value),
+            (ReplyType::Ok, None) => Err("the program's answer has no value".to_owned()),
+            _ => Err(self
+                .error
+                .unwrap_or_else(|| "the program gave no reason".to_owned())),
         }
     }
 

@@ -18,6 +18,7 @@ fn exec(script: &str) -> Exec {
         lease: None,
         long_writes: false,
         body_max: 10_000,
+        programs: None,
     };
     Exec::new(Arc::new(program), options)
 }
@@ -36,7 +37,11 @@ async fn ask(exec: &Exec) -> Answer {
         node: "n1".to_owned(),
         address: "127.0.0.1:1".parse().expect("an address"),
     };
-    exec.attempt(&endpoint, &op("write"), None).await
+    let asker = Asker {
+        process: 7,
+        token: None,
+    };
+    exec.attempt(&endpoint, &op("write"), asker).await
 }
 
 fn unknown(answer: Answer) -> String {
@@ -168,5 +173,89 @@ async fn what_does_not_start_was_not_asked() {
             panic!("{script}: nothing was sent");
         };
         assert!(error.contains(said), "{script}: {error}");
+    }
+}
+
+/// An operation does not wait for long and proves that nothing was sent; who only looks has the time.
+#[tokio::test]
+async fn a_program_that_is_still_starting_is_waited_for_by_who_looks() {
+    let slow = r#"sleep 1; n=0; while read -r line; do echo "{\"id\":$n,\"type\":\"ok\",\"value\":{\"role\":\"leader\"}}"; n=$((n+1)); done"#;
+    let exec = exec(slow);
+    let Answer::Refused { error, .. } = ask(&exec).await else {
+        panic!("nothing was sent");
+    };
+    assert!(error.contains("still starting"), "{error}");
+    let endpoint = Endpoint {
+        node: "n1".to_owned(),
+        address: "127.0.0.1:1".parse().expect("an address"),
+    };
+    let (status, heard) = overhear(exec.status(&endpoint)).await;
+    assert_eq!(status.expect("a status"), json!({"role": "leader"}));
+    let line = String::from_utf8_lossy(&heard[0].sent).into_owned();
+    assert!(
+        line.contains(r#""f":"status","value":null,"node":"n1""#),
+        "{line}"
+    );
+    // What never starts is not waited for.
+    let gone = self::exec("exit 3");
+    let error = gone
+        .status(&endpoint)
+        .await
+        .expect_err("nobody answers")
+        .to_string();
+    assert!(error.contains("exit status: 3"), "{error}");
+}
+
+/// Starts nothing, and knows one node by its name.
+struct Elsewhere;
+
+#[async_trait]
+impl StartPrograms for Elsewhere {
+    fn knows(&self, node: &str) -> bool {
+        node == "n1"
+    }
+
+    async fn start(
+        &self,
+        argv: &[String],
+        _env: &std::collections::BTreeMap<String, String>,
+    ) -> Result<Started, String> {
+        let mut program = Program::parse("[exec]\nargv = [\"sh\"]\noperations = [\"read\"]", Path::new("/"))
+            .expect("a definition");
+        program.arguments = argv[1..].to_vec();
+        start::here(&program).map_err(|error| error.to_string())
+    }
+}
+
+#[tokio::test]
+async fn programs_in_a_service_are_told_names_that_are_known_there() {
+    let argv = toml::Value::from(vec!["sh", "-c", HONEST]);
+    let text = format!(
+        "client = \"exec\"\n[exec]\nargv = {argv}\noperations = [\"read\", \"write\"]\nservice = \"drivers\""
+    );
+    let kind = kind(&Definition {
+        text: &text,
+        folder: Path::new("/"),
+    })
+    .expect("a client");
+    assert_eq!(kind.service.as_deref(), Some("drivers"));
+    let options = |programs| Options {
+        from: None,
+        read: ReadMode::Linearizable,
+        lease: None,
+        long_writes: false,
+        body_max: 10_000,
+        programs,
+    };
+    assert!((kind.make)(options(None)).is_err(), "nobody starts its programs");
+    let client = (kind.make)(options(Some(Arc::new(Elsewhere)))).expect("a client");
+    for (node, address) in [("n1", "n1:7"), ("kv-2", "10.0.0.9:7")] {
+        let endpoint = Endpoint {
+            node: node.to_owned(),
+            address: "10.0.0.9:7".parse().expect("an address"),
+        };
+        let (_, heard) = overhear(client.status(&endpoint)).await;
+        let line = String::from_utf8_lossy(&heard[0].sent).into_owned();
+        assert!(line.contains(&format!(r#""address":"{address}""#)), "{line}");
     }
 }

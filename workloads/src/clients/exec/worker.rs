@@ -1,76 +1,73 @@
 //! One running program: it is asked one thing at a time, and ended as soon as it can't be trusted.
 
-use std::io;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
+use tokio::time::timeout;
 
-use super::definition::Program;
+use super::overhear;
+use crate::clients::programs::{Running, Started};
 
 /// Of what a program writes to standard error this much is kept, in bytes.
 const COMPLAINT_MAX: usize = 2000;
 
+/// What a program that has ended wrote last comes within this, unless something that it started holds its output open.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+
 /// A running program. Whoever drops it ends it, with all that it started.
-#[derive(Debug)]
 pub(super) struct Worker {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    /// The end of what it wrote to standard error.
-    complaint: Arc<Mutex<Vec<u8>>>,
+    input: Box<dyn AsyncWrite + Send + Sync + Unpin>,
+    output: BufReader<Box<dyn AsyncRead + Send + Sync + Unpin>>,
+    complaint: Complaint,
+    running: Box<dyn Running>,
     /// The number of its next question.
     pub id: u64,
 }
 
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Worker")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Worker {
-    pub fn start(program: &Program) -> io::Result<Worker> {
-        let mut child = Command::new(&program.path)
-            .args(&program.arguments)
-            .envs(&program.env)
-            .current_dir(&program.folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // So that what it starts ends with it, and Ctrl-C is not for it.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
-        let missing = || io::Error::other("the program has no pipes");
-        let (input, output, errors) = (
-            child.stdin.take().ok_or_else(missing)?,
-            child.stdout.take().ok_or_else(missing)?,
-            child.stderr.take().ok_or_else(missing)?,
-        );
-        let complaint = Arc::new(Mutex::new(Vec::new()));
-        tokio::spawn(keep_end(errors, complaint.clone()));
-        Ok(Worker {
-            child,
-            input,
-            output: BufReader::new(output),
-            complaint,
+    pub fn new(started: Started) -> Worker {
+        Worker {
+            input: started.input,
+            output: BufReader::new(started.output),
+            complaint: Complaint {
+                errors: Some(started.errors),
+                end: Vec::new(),
+            },
+            running: started.running,
             id: 0,
-        })
+        }
     }
 
     /// Writes a line and reads the next one, of at most `length_max` bytes. The error says in words what the program did.
     /// After an error, or when it is dropped meanwhile, nobody knows where the program is: end it.
     pub async fn ask(&mut self, line: &[u8], length_max: usize) -> Result<Vec<u8>, String> {
+        overhear::sent(line);
+        let input = &mut self.input;
         let written = async {
-            self.input.write_all(line).await?;
-            self.input.flush().await
+            input.write_all(line).await?;
+            input.flush().await
         };
-        if let Err(error) = written.await {
+        if let Err(error) = self.complaint.listen_while(written).await {
             return Err(self.ended(&format!("it does not read its input: {error}")).await);
         }
         let mut answer = Vec::new();
         let limit = u64::try_from(length_max).unwrap_or(u64::MAX);
-        let read = (&mut self.output)
-            .take(limit)
-            .read_until(b'\n', &mut answer)
-            .await;
+        let output = (&mut self.output).take(limit);
+        let read = async { pin!(output).read_until(b'\n', &mut answer).await };
+        let read = self.complaint.listen_while(read).await;
+        overhear::received(&answer);
         match read {
             Ok(_) if answer.ends_with(b"\n") => Ok(answer),
             Ok(_) if answer.len() >= length_max => Err(format!(
@@ -83,44 +80,90 @@ impl Worker {
 
     /// What became of a program that does not answer any more.
     async fn ended(&mut self, otherwise: &str) -> String {
-        self.end();
-        let how = match self.child.wait().await {
-            Ok(status) if status.code().is_some() => format!("the program ended with {status}"),
-            _ => format!("the program was ended: {otherwise}"),
+        // The end of its input.
+        self.input = Box::new(tokio::io::sink());
+        self.running.end();
+        self.complaint.hear_out().await;
+        let how = match self.running.how(&mut self.complaint.end).await {
+            Some(status) => format!("the program ended with {status}"),
+            None => format!("the program was ended: {otherwise}"),
         };
-        // What it wrote last is on its way.
-        tokio::task::yield_now().await;
-        let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
-        let complaint = String::from_utf8_lossy(&complaint);
+        let complaint = String::from_utf8_lossy(&self.complaint.end);
         match complaint.trim().lines().next_back() {
             Some(last) if !last.is_empty() => format!("{how}: {last}"),
             _ => how,
         }
     }
 
-    /// Ends it with all that it started. Its number is its own until it has been waited for.
-    fn end(&mut self) {
-        let group = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        if let Some(group) = group {
-            // One that is gone already is no trouble.
-            let _ = kill_process_group(group, Signal::KILL);
+    /// The end of what it wrote to its standard error.
+    pub fn complaint(&self) -> &[u8] {
+        &self.complaint.end
+    }
+}
+
+/// A program's standard error. It is read while the program is asked something, which then can't be stopped by it.
+struct Complaint {
+    /// `None`: it has ended.
+    errors: Option<Box<dyn AsyncRead + Send + Sync + Unpin>>,
+    /// The end of what came.
+    end: Vec<u8>,
+}
+
+impl Complaint {
+    /// Reads on until the work is done, and then what has come by then.
+    async fn listen_while<F: Future>(&mut self, work: F) -> F::Output {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => {
+                    self.hear_what_is_there().await;
+                    return done;
+                }
+                () = self.hear(), if self.errors.is_some() => {}
+            }
         }
     }
-}
 
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.end();
+    /// Waits for more.
+    async fn hear(&mut self) {
+        let mut buffer = [0; 4096];
+        let Some(errors) = &mut self.errors else { return };
+        match errors.read(&mut buffer).await {
+            Ok(read @ 1..) => self.keep(&buffer[..read]),
+            _ => self.errors = None,
+        }
     }
-}
 
-/// Reads to the end, and keeps the last of it.
-async fn keep_end(mut errors: impl AsyncRead + Unpin, kept: Arc<Mutex<Vec<u8>>>) {
-    let mut buffer = [0; 4096];
-    while let Ok(read @ 1..) = errors.read(&mut buffer).await {
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend_from_slice(&buffer[..read]);
-        let excess = kept.len().saturating_sub(COMPLAINT_MAX);
-        kept.drain(..excess);
+    /// Takes one piece that need not be waited for: what was written before an answer is there with it.
+    async fn hear_what_is_there(&mut self) {
+        let mut buffer = [0; 4096];
+        let mut buffer = ReadBuf::new(&mut buffer);
+        let Some(errors) = &mut self.errors else { return };
+        let read = poll_fn(
+            |context| match Pin::new(&mut *errors).poll_read(context, &mut buffer) {
+                Poll::Pending => Poll::Ready(Ok(())),
+                ready => ready,
+            },
+        );
+        if read.await.is_ok() {
+            self.keep(buffer.filled());
+        }
+    }
+
+    /// Waits for its end.
+    async fn hear_out(&mut self) {
+        let all = async {
+            while self.errors.is_some() {
+                self.hear().await;
+            }
+        };
+        let _ = timeout(LAST_WORDS_MAX, all).await;
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        overhear::errors(bytes);
+        self.end.extend_from_slice(bytes);
+        let excess = self.end.len().saturating_sub(COMPLAINT_MAX);
+        self.end.drain(..excess);
     }
 }

@@ -32,11 +32,14 @@ pub(super) fn check(headers: &Headers, common: &[Case], blocks: &[Block]) -> Res
         }
     }
     for (_, value) in &headers.0 {
-        if let Some(place) = (value.places().into_iter())
-            .find(|place| !matches!(place, Place::Key | Place::TokenClient | Place::TokenSeq))
-        {
+        if let Some(place) = (value.places().into_iter()).find(|place| {
+            !matches!(
+                place,
+                Place::Key | Place::Process | Place::TokenClient | Place::TokenSeq
+            )
+        }) {
             let what = format!(
-                "no place {place} is there for every request; use {{key}}, {{token.client}} or {{token.seq}}"
+                "no place {place} is there for every request; use {{key}}, {{process}}, {{token.client}} or {{token.seq}}"
             );
             return Err(Mistake::at(["http", "headers"], what));
         }
@@ -132,7 +135,7 @@ fn has_place(block: &Block, place: &Place, bound: &[&str]) -> bool {
         Place::Value => !returns(block.operation) && block.operation.f != "cas",
         Place::Old | Place::New => block.operation.f == "cas",
         Place::LeaseSeconds | Place::LeaseMs => block.operation.f == "acquire",
-        Place::TokenClient | Place::TokenSeq => true,
+        Place::Process | Place::TokenClient | Place::TokenSeq => true,
         Place::Bound(name) => bound.contains(&name.as_str()),
     }
 }
@@ -145,6 +148,7 @@ fn no_place(block: &Block, place: &Place, bound: &[&str]) -> String {
         Place::New,
         Place::LeaseSeconds,
         Place::LeaseMs,
+        Place::Process,
         Place::TokenClient,
         Place::TokenSeq,
     ];

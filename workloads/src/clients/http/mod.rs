@@ -49,10 +49,10 @@ use self::source::Answered;
 use self::step::{Body, Step};
 use self::table::Templates;
 use self::template::{Values, text};
-use super::kind::{ClientKind, Definition, Options, Problem, ReadMode};
+use super::kind::{ClientKind, Definition, Options, Problem, ReadMode, Tokens};
 use crate::endpoint::Endpoint;
 use crate::op::Op;
-use crate::service::{Answer, Service, Token, for_processes, hold};
+use crate::service::{Answer, Asker, Service, for_processes, hold};
 use crate::workload::HOLD;
 
 /// As the templates of a system have it.
@@ -63,7 +63,14 @@ pub fn kind(definition: &Definition<'_>) -> Result<ClientKind, Problem> {
         operations: templates.operations().into(),
         reads: templates.reads().into(),
         reads_members: false,
-        sends_tokens: templates.sends_tokens(),
+        tokens: match templates.sends_tokens() {
+            true => Tokens::Always {
+                executed_once: templates.executes_tokens_once,
+            },
+            false => Tokens::None,
+        },
+        proof: "a case of the templates that the answer fits says so",
+        service: None,
         make: Arc::new(move |options| Ok(Box::new(Http::new(templates.clone(), options)?))),
     })
 }
@@ -236,7 +243,7 @@ impl Effect {
 
 #[async_trait]
 impl Service for Http {
-    async fn attempt(&self, endpoint: &Endpoint, op: &Op, token: Option<&Token>) -> Answer {
+    async fn attempt(&self, endpoint: &Endpoint, op: &Op, asker: Asker<'_>) -> Answer {
         if op.f == HOLD {
             return hold(op).await;
         }
@@ -246,7 +253,8 @@ impl Service for Http {
         };
         let mut values = Values {
             op,
-            token,
+            process: asker.process,
+            token: asker.token,
             lease: self.lease,
             bound: Vec::new(),
         };

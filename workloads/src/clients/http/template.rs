@@ -26,6 +26,7 @@ pub(super) enum Place {
     Value,
     Old,
     New,
+    Process,
     TokenClient,
     TokenSeq,
     LeaseSeconds,
@@ -35,11 +36,12 @@ pub(super) enum Place {
 }
 
 /// The places that are always there, by their names.
-const PLACES: [(&str, Place); 8] = [
+const PLACES: [(&str, Place); 9] = [
     ("key", Place::Key),
     ("value", Place::Value),
     ("old", Place::Old),
     ("new", Place::New),
+    ("process", Place::Process),
     ("token.client", Place::TokenClient),
     ("token.seq", Place::TokenSeq),
     ("lease.seconds", Place::LeaseSeconds),
@@ -160,6 +162,8 @@ fn percent_encoded(text: &str) -> String {
 /// What places stand for in one attempt.
 pub(super) struct Values<'a> {
     pub op: &'a Op,
+    /// Who asks.
+    pub process: u64,
     pub token: Option<&'a Token>,
     pub lease: Duration,
     /// By steps before this one.
@@ -179,6 +183,7 @@ impl Values<'_> {
             Place::Value => Cow::Borrowed(&self.op.value),
             Place::Old => Cow::Borrowed(of_pair(0)),
             Place::New => Cow::Borrowed(of_pair(1)),
+            Place::Process => Cow::Owned(self.process.into()),
             Place::TokenClient => Cow::Owned(Value::String(token()?.client.clone())),
             Place::TokenSeq => Cow::Owned(token()?.seq.into()),
             // A second begun is a second: none is no lease.

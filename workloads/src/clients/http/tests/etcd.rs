@@ -1,7 +1,7 @@
 //! etcd by templates, beside etcd in Rust: asked the same and told the same, both must understand the same.
 
 use super::*;
-use crate::clients::etcd;
+use crate::clients::{Tokens, etcd};
 
 const ETCD: &str = include_str!("../../../../../harness/tests/fixtures/etcd-http/system.toml");
 
@@ -168,5 +168,7 @@ async fn serializable_reads_are_templates_of_their_own() {
     let nothing = vec![said(200, &json!({"header": {"revision": "7"}}))];
     let (_, asked) = attempt(&*local, &op("read", Some("k"), Value::Null), nothing).await;
     assert_eq!(asked[0].1, r#"{"key":"aw==","serializable":true}"#);
-    assert!(!kind.sends_tokens && kind_of(REGISTER).expect("a client").sends_tokens);
+    assert_eq!(kind.tokens, Tokens::None);
+    let tokens = kind_of(REGISTER).expect("a client").tokens;
+    assert!(matches!(tokens, Tokens::Always { .. }), "{tokens:?}");
 }

@@ -26,7 +26,7 @@ fn templates_that_make_no_sense_are_refused_where_they_stand() {
         (
             "{key}",
             "{kee}",
-            "http.read.path: read has no place {kee}; it has {key}, {token.client}, {token.seq}",
+            "http.read.path: read has no place {kee}; it has {key}, {process}, {token.client}, {token.seq}",
         ),
         ("{key}", "{value}", "http.read.path: read has no place {value}"),
         ("{key}", "{key|base63}", "no filter \"base63\""),
@@ -128,7 +128,7 @@ fn templates_that_make_no_sense_are_refused_where_they_stand() {
         (
             "{id}",
             "{idd}",
-            "http.write.1.path: write has no place {idd}; it has {key}, {value}, {token.client}, {token.seq}, {id}",
+            "http.write.1.path: write has no place {idd}; it has {key}, {value}, {process}, {token.client}, {token.seq}, {id}",
         ),
         (
             "ok = true",

@@ -8,9 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::service::Token;
 
 mod etcd;
 mod mistakes;
+mod places;
 
 const REGISTER: &str = include_str!("../../../../../harness/tests/fixtures/register-http/system.toml");
 
@@ -29,6 +31,7 @@ fn options(read: ReadMode) -> Options {
         lease: Some(Duration::from_secs(2)),
         long_writes: false,
         body_max: 1 << 20,
+        programs: None,
     }
 }
 
@@ -100,6 +103,11 @@ fn op(f: &'static str, key: Option<&str>, value: Value) -> Op {
     }
 }
 
+const NO_TOKEN: Asker<'_> = Asker {
+    process: 7,
+    token: None,
+};
+
 /// What the client makes of these answers, and what it asked.
 async fn attempt(client: &dyn Service, op: &Op, script: Script) -> (Answer, Vec<(String, String)>) {
     let (endpoint, asked) = member(script).await;
@@ -107,7 +115,16 @@ async fn attempt(client: &dyn Service, op: &Op, script: Script) -> (Answer, Vec<
         client: "p7".to_owned(),
         seq: 3,
     };
-    let answer = client.attempt(&endpoint, op, Some(&token)).await;
+    let answer = client
+        .attempt(
+            &endpoint,
+            op,
+            Asker {
+                process: 7,
+                token: Some(&token),
+            },
+        )
+        .await;
     let asked = asked.lock().expect("no panic").clone();
     (answer, asked)
 }
@@ -216,7 +233,7 @@ async fn whatever_no_case_maps_is_unknown_for_a_write_and_harmless_for_a_read() 
         address: ([127, 0, 0, 1], 1).into(),
     };
     let answer = register
-        .attempt(&nobody, &op("write", Some("k"), json!(7)), None)
+        .attempt(&nobody, &op("write", Some("k"), json!(7)), NO_TOKEN)
         .await;
     assert!(
         matches!(answer, Answer::Refused { .. }),
@@ -330,7 +347,7 @@ async fn nodes_are_asked_by_https_where_authorities_are_named() {
         let node = node.to_owned();
         async move {
             let (endpoint, write) = (Endpoint { node, address }, op("write", Some("k"), json!(7)));
-            client.attempt(&endpoint, &write, None).await
+            client.attempt(&endpoint, &write, NO_TOKEN).await
         }
     };
     let trusted = "[http]\ntls.ca = 'ca.pem'\n";

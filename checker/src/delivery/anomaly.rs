@@ -1,0 +1,189 @@
+//! What can be wrong with the delivery of a message, by name, and what may have caused it.
+//!
+//! Names of streams and their definitions are those of `jepsen.tests.kafka` (Kingsbury, Jepsen 0.3, `tests/kafka.clj`);
+//! [`stream`](super::stream) says where a definition differs.
+
+/// One kind of anomaly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Anomaly {
+    /// Queue: acknowledged, and never delivered although the queue was drained.
+    Lost,
+    /// Queue: delivered once more.
+    DuplicateDelivery,
+    /// Queue: delivered once more after its acknowledgement by a consumer had been acknowledged.
+    Resurrected,
+    /// Queue: two deliveries of it were acknowledged.
+    DuplicateAck,
+    /// Nobody had sent it.
+    Phantom,
+    /// Queue: its enqueue had failed.
+    AbortedDelivered,
+    /// An order that was promised is not kept.
+    Reordered,
+    /// Queue: acknowledged, and at the end neither delivered nor known to be lost.
+    Stuck,
+    /// Stream: two messages at one offset.
+    InconsistentOffsets,
+    /// Stream: one message at two offsets.
+    Duplicate,
+    /// Stream: acknowledged, and nobody polled it though somebody polled what lies behind it.
+    LostWrite,
+    /// Stream: its send had failed, and a poll that succeeded shows it (Adya's G1a).
+    G1a,
+    /// Stream: a transaction polls what it sent itself.
+    PrecommittedRead,
+    /// Stream: within one transaction, a poll passes over messages.
+    IntPollSkip,
+    /// Stream: within one transaction, a poll goes back or stays.
+    IntNonmonotonicPoll,
+    /// Stream: within one transaction, messages of others lie between two that it sent.
+    IntSendSkip,
+    /// Stream: within one transaction, a later send has a lower offset.
+    IntNonmonotonicSend,
+    /// Stream: from one operation to the next, a consumer passes over messages.
+    PollSkip,
+    /// Stream: from one operation to the next, a consumer goes back or stays.
+    NonmonotonicPoll,
+    /// Stream: from one operation to the next, a producer's later send has a lower offset.
+    NonmonotonicSend,
+    /// Stream: acknowledged, and at the end polled by nobody.
+    Unseen,
+    /// Stream: nothing is known to be at an offset between others.
+    Gap,
+    /// Stream: nothing was made of a message, though something was made of one behind it.
+    MissingOutput,
+    /// Stream: two outputs of one message.
+    DuplicateOutput,
+    /// Stream: an output of a message that was not there.
+    OutputBeforeInput,
+    /// Stream: an output of an earlier epoch of its producer behind one of a later.
+    ZombieOutput,
+    /// Effects: acknowledged, and not in the final state.
+    LostEffect,
+    /// Effects: more of it in the final state than was asked for.
+    DuplicateEffect,
+    /// Effects: in the final state though its request had failed.
+    AbortedEffect,
+    /// Effects: in the final state, and nobody had asked for it.
+    PhantomEffect,
+    /// Effects: the final state is not the acknowledged effects with any of the ambiguous ones, however it came.
+    UnexplainedEffect,
+}
+
+/// What an anomaly breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Breach {
+    /// Something is gone: `at-least-once`.
+    Loss,
+    /// Something is there twice: `at-most-once`.
+    Duplication,
+    /// One of the two, and nobody can say which: `exactly-once`.
+    LossOrDuplication,
+    /// What no promise allows.
+    Integrity,
+    /// An order that was promised.
+    Order,
+    /// It leaves open whether something is lost.
+    Doubt,
+    /// Nothing: it is counted.
+    Nothing,
+}
+
+impl Anomaly {
+    /// Its name in verdicts and docs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Anomaly::Lost => "lost",
+            Anomaly::DuplicateDelivery => "duplicate-delivery",
+            Anomaly::Resurrected => "resurrected",
+            Anomaly::DuplicateAck => "duplicate-ack",
+            Anomaly::Phantom => "phantom",
+            Anomaly::AbortedDelivered => "aborted-delivered",
+            Anomaly::Reordered => "reordered",
+            Anomaly::Stuck => "stuck",
+            Anomaly::InconsistentOffsets => "inconsistent-offsets",
+            Anomaly::Duplicate => "duplicate",
+            Anomaly::LostWrite => "lost-write",
+            Anomaly::G1a => "G1a",
+            Anomaly::PrecommittedRead => "precommitted-read",
+            Anomaly::IntPollSkip => "int-poll-skip",
+            Anomaly::IntNonmonotonicPoll => "int-nonmonotonic-poll",
+            Anomaly::IntSendSkip => "int-send-skip",
+            Anomaly::IntNonmonotonicSend => "int-nonmonotonic-send",
+            Anomaly::PollSkip => "poll-skip",
+            Anomaly::NonmonotonicPoll => "nonmonotonic-poll",
+            Anomaly::NonmonotonicSend => "nonmonotonic-send",
+            Anomaly::Unseen => "unseen",
+            Anomaly::Gap => "gap",
+            Anomaly::MissingOutput => "missing-output",
+            Anomaly::DuplicateOutput => "duplicate-output",
+            Anomaly::OutputBeforeInput => "output-before-input",
+            Anomaly::ZombieOutput => "zombie-output",
+            Anomaly::LostEffect => "lost-effect",
+            Anomaly::DuplicateEffect => "duplicate-effect",
+            Anomaly::AbortedEffect => "aborted-effect",
+            Anomaly::PhantomEffect => "phantom-effect",
+            Anomaly::UnexplainedEffect => "unexplained-effect",
+        }
+    }
+
+    /// What it breaks.
+    pub fn breach(self) -> Breach {
+        match self {
+            Anomaly::Lost
+            | Anomaly::LostWrite
+            | Anomaly::IntPollSkip
+            | Anomaly::PollSkip
+            | Anomaly::MissingOutput
+            | Anomaly::LostEffect => Breach::Loss,
+            Anomaly::DuplicateDelivery
+            | Anomaly::Resurrected
+            | Anomaly::DuplicateAck
+            | Anomaly::Duplicate
+            | Anomaly::DuplicateOutput
+            | Anomaly::DuplicateEffect => Breach::Duplication,
+            Anomaly::UnexplainedEffect => Breach::LossOrDuplication,
+            Anomaly::Phantom
+            | Anomaly::AbortedDelivered
+            | Anomaly::InconsistentOffsets
+            | Anomaly::G1a
+            | Anomaly::PrecommittedRead
+            | Anomaly::OutputBeforeInput
+            | Anomaly::ZombieOutput
+            | Anomaly::AbortedEffect
+            | Anomaly::PhantomEffect => Breach::Integrity,
+            Anomaly::Reordered
+            | Anomaly::IntNonmonotonicPoll
+            | Anomaly::IntNonmonotonicSend
+            | Anomaly::NonmonotonicPoll
+            | Anomaly::NonmonotonicSend => Breach::Order,
+            Anomaly::Stuck | Anomaly::Unseen => Breach::Doubt,
+            Anomaly::IntSendSkip | Anomaly::Gap => Breach::Nothing,
+        }
+    }
+}
+
+/// What an anomaly may have come from: the likeliest that the history shows, no proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// Its request was tried again after an attempt of which nobody knew what became.
+    ClientRetry,
+    /// It was given out again, before its acknowledgement.
+    Redelivery,
+    /// Nodes were restarted between its send and that.
+    Restart,
+    /// The history shows none of these.
+    Unknown,
+}
+
+impl Cause {
+    /// In verdicts and docs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::ClientRetry => "client retry after an ambiguous answer",
+            Cause::Redelivery => "redelivery",
+            Cause::Restart => "restart",
+            Cause::Unknown => "unknown",
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What became of messages, request by request: the vocabulary that queues, streams and effects share.
+//!
+//! A [`Request`] is one logical operation of a client, whatever number of attempts it took. It touches any number of
+//! messages: an `enqueue` one, a `drain` or a transaction of a stream many.
+//!
+//! ```text
+//! {"f":"enqueue","key":"q","value":7}               send 7 to q
+//! {"f":"dequeue","key":"q"} → 7                     receive 7 from q
+//! {"f":"txn","value":[["send",2,[31,7]],            send 7 to partition 2, at offset 31
+//!                     ["poll",{"1":[[8,5]]}]]}      receive 5 from partition 1, at offset 8
+//! {"f":"increment","key":"c","value":1}             an effect of 1 on c
+//! ```
+
+use crate::history::values::FastMap;
+use crate::history::{EventType, Val, Values};
+
+/// No offset, no lease.
+pub const NONE: u64 = u64::MAX;
+
+/// One operation of a client: where it began, how it ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Index of its invocation in the history.
+    pub index: u64,
+    /// Index of its completion; [`NONE`] if it has none.
+    pub end: u64,
+    /// Nanoseconds since the run began.
+    pub invoked: u64,
+    /// Nanoseconds since the run began; [`NONE`] if it has no completion.
+    pub ended: u64,
+    /// Who asked.
+    pub process: u64,
+    /// How it ended: `ok`, `fail` or `info`.
+    pub outcome: EventType,
+    /// How often it was tried on the wire, as far as that was recorded.
+    pub attempts: u16,
+    /// Who it is to the system: the client of its token, else its process.
+    pub producer: Val,
+}
+
+impl Request {
+    /// Index of the event by which it had certainly taken effect; [`NONE`] if nobody knows.
+    pub fn settled(&self) -> u64 {
+        match self.outcome {
+            EventType::Ok => self.end,
+            _ => NONE,
+        }
+    }
+
+    /// Whether it ended before another began, and so took effect before it.
+    pub fn precedes(&self, later: &Request) -> bool {
+        self.settled() < later.index
+    }
+
+    /// Whether it happened.
+    pub fn is_ok(&self) -> bool {
+        self.outcome == EventType::Ok
+    }
+
+    /// Whether nobody knows if it happened.
+    pub fn is_unknown(&self) -> bool {
+        self.outcome == EventType::Info
+    }
+}
+
+/// What a request did to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TouchKind {
+    /// Put it into a queue or a stream.
+    Send,
+    /// Got it.
+    Receive,
+    /// Said that a consumer is done with it.
+    Ack,
+    /// Gave it back.
+    Nack,
+    /// Found the queue empty, or emptied it. About no message.
+    Empty,
+    /// May have taken one message, and nobody knows which. About no message.
+    Take,
+    /// May have taken any number. About no message.
+    TakeAll,
+    /// Chose a partition to poll, by itself. [`Val::NONE`] as the stream: all former ones are given up.
+    Assign,
+    /// Chose a topic to poll, whose partitions the system deals out.
+    Subscribe,
+    /// The system took the partition away or gave it meanwhile.
+    Rebalance,
+    /// Said of the message just sent which message it was made from: partition and offset. Its key is `[by, epoch]`.
+    Output,
+    /// Asked for an effect: an amount, or the id of a request.
+    Effect,
+    /// Read the state that effects are applied to.
+    State,
+}
+
+/// One message in one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Touch {
+    /// Position of the request in the journal.
+    pub request: u32,
+    /// What was done.
+    pub kind: TouchKind,
+    /// The queue, partition or object; [`Val::NONE`] where a history has only one.
+    pub stream: Val,
+    /// The message.
+    pub value: Val,
+    /// Of a send to a queue its ordering key, of a send to a partition too; [`Val::NONE`]: none.
+    pub key: Val,
+    /// Of a stream the offset, of a delivery from a queue the time at which its lease ends, in nanoseconds since the run
+    /// began; [`NONE`]: not known.
+    pub at: u64,
+}
+
+/// What a history is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shape {
+    /// `enqueue`, `dequeue`, `ack`, `nack`, `drain`.
+    Queue,
+    /// `send`, `poll`, `txn`, `assign`, `subscribe`.
+    Stream,
+    /// `add`, `increment`, `decrement`, `append`; `read`.
+    Effects,
+}
+
+/// All requests of a history, and what they did to messages.
+#[derive(Clone, Debug, Default)]
+pub struct Journal {
+    /// Names of queues, partitions, messages.
+    pub values: Values,
+    /// In the order in which they were read.
+    pub requests: Vec<Request>,
+    /// Those of one request stand together, in their order.
+    pub touches: Vec<Touch>,
+    /// What it is about; `None`: nothing.
+    pub shape: Option<Shape>,
+    /// When nodes were being restarted, in nanoseconds since the run began.
+    pub restarts: Vec<(u64, u64)>,
+}
+
+impl Journal {
+    /// The request of a touch.
+    pub fn request(&self, touch: &Touch) -> &Request {
+        &self.requests[touch.request as usize]
+    }
+
+    /// Whether anything was done so to a message.
+    pub fn has(&self, kind: TouchKind) -> bool {
+        self.touches.iter().any(|touch| touch.kind == kind)
+    }
+
+    /// Everything that was done to one message, in the order of invocation.
+    pub fn life(&self, stream: Val, value: Val) -> Vec<Touch> {
+        let mut touches: Vec<Touch> = (self.touches.iter())
+            .filter(|touch| touch.stream == stream && touch.value == value && touch.kind.is_of_message())
+            .copied()
+            .collect();
+        touches.sort_by_key(|touch| self.request(touch).index);
+        touches
+    }
+
+    /// Bytes of memory in use, about.
+    pub fn bytes(&self) -> usize {
+        self.values.bytes()
+            + self.requests.capacity() * size_of::<Request>()
+            + self.touches.capacity() * size_of::<Touch>()
+    }
+
+    /// Whether nodes were restarted between two moments, in nanoseconds since the run began.
+    pub(super) fn restarted(&self, from: u64, to: u64) -> bool {
+        self.restarts
+            .iter()
+            .any(|&(began, ended)| began <= to && ended >= from)
+    }
+}
+
+impl TouchKind {
+    /// Whether it is about one message.
+    pub(super) fn is_of_message(self) -> bool {
+        matches!(
+            self,
+            TouchKind::Send | TouchKind::Receive | TouchKind::Ack | TouchKind::Nack | TouchKind::Effect
+        )
+    }
+}
+
+/// The touches of a journal, message by message.
+pub(super) struct ByMessage {
+    /// Queue or partition, and value.
+    pub messages: Vec<(Val, Val)>,
+    starts: Vec<u32>,
+    touches: Vec<u32>,
+}
+
+impl ByMessage {
+    /// Sorts them, those of one message in the order of invocation.
+    pub fn of(journal: &Journal) -> ByMessage {
+        let mut names: FastMap<(u32, u32), u32> = FastMap::default();
+        let mut messages = Vec::new();
+        let mut counts: Vec<u32> = Vec::new();
+        let about = |touch: &Touch| touch.kind.is_of_message();
+        let mut of: Vec<u32> = Vec::with_capacity(journal.touches.len());
+        for touch in journal.touches.iter().filter(|touch| about(touch)) {
+            let name = *names.entry((touch.stream.0, touch.value.0)).or_insert_with(|| {
+                messages.push((touch.stream, touch.value));
+                counts.push(0);
+                messages.len() as u32 - 1
+            });
+            counts[name as usize] += 1;
+            of.push(name);
+        }
+        drop(names);
+        let mut starts = Vec::with_capacity(messages.len() + 1);
+        let mut sum = 0;
+        for count in &counts {
+            starts.push(sum);
+            sum += count;
+        }
+        starts.push(sum);
+        let mut next = starts.clone();
+        let mut touches = vec![0; of.len()];
+        let about = (0..).zip(&journal.touches).filter(|(_, touch)| about(touch));
+        for ((position, _), name) in about.zip(of) {
+            let slot = &mut next[name as usize];
+            touches[*slot as usize] = position;
+            *slot += 1;
+        }
+        for bounds in starts.windows(2) {
+            touches[bounds[0] as usize..bounds[1] as usize].sort_unstable_by_key(|&touch: &u32| {
+                (journal.request(&journal.touches[touch as usize]).index, touch)
+            });
+        }
+        ByMessage {
+            messages,
+            starts,
+            touches,
+        }
+    }
+
+    /// What was done to one message.
+    pub fn touches<'a>(
+        &'a self,
+        message: usize,
+        journal: &'a Journal,
+    ) -> impl Iterator<Item = &'a Touch> + Clone {
+        let of = self.starts[message] as usize..self.starts[message + 1] as usize;
+        self.touches[of]
+            .iter()
+            .map(|&touch| &journal.touches[touch as usize])
+    }
+}

@@ -1,0 +1,331 @@
+//! `at-most-once`, `at-least-once` and `exactly-once`: what became of every message.
+//!
+//! ```text
+//! exactly-once
+//! exactly-once:until=delivered,order=producer
+//! ```
+//!
+//! What is wrong with a message is decided in [`delivery`](crate::delivery); here it is decided whether that breaks the promise, and
+//! told. Of what doesn't break it, `detail` says how often it happened.
+
+use std::sync::LazyLock;
+
+use crate::delivery::{self, Anomaly, Collector, Finding, Findings, Journal, Promise, Terms, TouchKind};
+use crate::history::{EventType, FaultTrace, Operation, Trace};
+use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
+use crate::verdict::{AnomalyProof, LifeProof, MessagesProof, MomentProof, Proof, PropertyVerdict, Witness};
+
+/// A promise of delivery, with its terms.
+pub struct Delivery {
+    terms: Terms,
+    about: &'static About,
+}
+
+const PARAMETERS: &[(&str, &str)] = &[
+    (
+        "order",
+        "whose messages come in the order of their sends: none, key, partition, producer, global; by default none of a queue, partition \
+         of a stream",
+    ),
+    (
+        "until",
+        "where the promise ends: delivered, acknowledged, applied; by default as far as the history shows",
+    ),
+];
+
+/// A promise without parameters.
+const fn plain(promise: Promise, about: &'static About) -> Delivery {
+    Delivery {
+        terms: Terms {
+            promise,
+            order: delivery::Order::Usual,
+            until: delivery::Until::Shown,
+        },
+        about,
+    }
+}
+
+const fn about(name: &'static str, claim: &'static str) -> About {
+    About {
+        name,
+        claim,
+        kind: PropertyKind::Safety,
+        judges: Source::Operations,
+        parameters: PARAMETERS,
+    }
+}
+
+/// No message twice.
+pub const AT_MOST_ONCE: Delivery = plain(
+    Promise::AtMostOnce,
+    &about(
+        "at-most-once",
+        "of messages and effects: none is delivered or applied twice, and none that nobody sent",
+    ),
+);
+/// No message lost.
+pub const AT_LEAST_ONCE: Delivery = plain(
+    Promise::AtLeastOnce,
+    &about(
+        "at-least-once",
+        "of messages and effects: none is lost that was acknowledged, and none comes that nobody sent",
+    ),
+);
+/// No message lost, and none twice.
+pub const EXACTLY_ONCE: Delivery = plain(
+    Promise::ExactlyOnce,
+    &about(
+        "exactly-once",
+        "of messages and effects: each that was acknowledged is delivered or applied once, whatever was retried",
+    ),
+);
+
+/// Every combination of parameters, by name. There are 72, made once.
+static WITH_PARAMETERS: LazyLock<Vec<Delivery>> = LazyLock::new(|| {
+    let of = |terms: Terms| {
+        let about = match terms.promise {
+            Promise::AtMostOnce => AT_MOST_ONCE.about,
+            Promise::AtLeastOnce => AT_LEAST_ONCE.about,
+            Promise::ExactlyOnce => EXACTLY_ONCE.about,
+        };
+        let name = terms.name().leak();
+        let about = Box::leak(Box::new(About { name, ..*about }));
+        Delivery { terms, about }
+    };
+    Terms::all().map(of).collect()
+});
+
+/// The promise of this name with these parameters, `order=key,until=delivered`, in any order; `None` if that is no promise.
+pub(super) fn with(name: &str, parameters: &str) -> Option<Result<&'static dyn Property, String>> {
+    let promise = Promise::ALL.into_iter().find(|promise| promise.name() == name)?;
+    Some(Terms::of(promise).with(parameters).and_then(|terms| {
+        let found = WITH_PARAMETERS.iter().find(|delivery| delivery.terms == terms);
+        let found = found.map(|delivery| delivery as &dyn Property);
+        found.ok_or_else(|| format!("{} can't be claimed", terms.name()))
+    }))
+}
+
+impl Property for Delivery {
+    fn about(&self) -> &'static About {
+        self.about
+    }
+
+    fn judge(&self, trace: &Trace<'_>, _: &Settings<'_>) -> PropertyVerdict {
+        let journal = match journal(trace) {
+            Ok(journal) => journal,
+            Err(reason) => return self.about.inconclusive(reason, String::new()),
+        };
+        match delivery::judge(&journal, self.terms.order, self.terms.until) {
+            Ok(findings) => self.verdict(&journal, findings, trace),
+            Err(reason) => self.about.inconclusive(reason, String::new()),
+        }
+    }
+}
+
+fn journal(trace: &Trace<'_>) -> Result<Journal, String> {
+    let mut collector = Collector::default();
+    for operation in trace.operations().map_err(|error| error.to_string())? {
+        collector
+            .operation(operation)
+            .map_err(|error| error.to_string())?;
+    }
+    let mut journal = collector.finish().map_err(|error| error.to_string())?;
+    let restarts = |fault: &FaultTrace| {
+        let restarts = fault.steps.iter().any(|step| step.event.restarts(&fault.kind));
+        restarts.then(|| fault.in_force(trace.end)).flatten()
+    };
+    journal.restarts = trace.faults.values().filter_map(restarts).collect();
+    Ok(journal)
+}
+
+impl Delivery {
+    fn verdict(&self, journal: &Journal, mut findings: Findings, trace: &Trace<'_>) -> PropertyVerdict {
+        let promise = self.terms.promise;
+        let broken: Vec<(Anomaly, u64)> = findings.broken(promise).collect();
+        let detail = detail(&mut findings, promise);
+        let kept = |finding: &&Finding| Findings::breaks(finding.anomaly, promise);
+        if let Some(first) = findings.kept.iter().find(kept) {
+            let names: Vec<String> = broken
+                .iter()
+                .map(|(anomaly, count)| format!("{count} {}", anomaly.name()))
+                .collect();
+            let witness = Witness {
+                summary: format!("{} ({})", first.sentence, names.join(", ")),
+                key: Some(journal.values.json(first.stream)).filter(|key| !key.is_null()),
+                proof: Proof::Messages(proof(journal, &findings, promise, trace)),
+                operations: operations(journal, first, trace),
+                minimal: true,
+                ..Witness::default()
+            };
+            return self.about.violated(witness, detail);
+        }
+        let doubt = |anomaly| findings.counts.get(&anomaly).copied().unwrap_or(0);
+        let (stuck, unseen) = (doubt(Anomaly::Stuck), doubt(Anomaly::Unseen));
+        let reason = if let Some(reason) = findings.unjudged {
+            reason
+        } else if findings.deliveries == 0 {
+            "nothing was delivered".to_owned()
+        } else if promise.forbids_loss() && findings.acknowledged == 0 {
+            "nothing was acknowledged, so nothing could be lost".to_owned()
+        } else if promise.forbids_loss() && stuck > 0 {
+            format!(
+                "{stuck} that were acknowledged were not delivered, and the queue was not drained: end with a drain, or dequeue until \
+                 nothing comes"
+            )
+        } else if promise.forbids_loss() && unseen > 0 {
+            format!(
+                "{unseen} that were acknowledged had not been polled at the end: poll until nothing comes"
+            )
+        } else {
+            return self.about.held(detail);
+        };
+        self.about.inconclusive(reason, detail)
+    }
+}
+
+/// What happened, in one line: what is wrong is in the witness.
+fn detail(findings: &mut Findings, promise: Promise) -> String {
+    let mut parts = vec![
+        format!("{} messages or effects", findings.messages),
+        format!("{} acknowledged", findings.acknowledged),
+    ];
+    let strongest: Vec<String> = (findings.strongest().into_iter().rev())
+        .map(|(promise, count)| match promise {
+            Some(promise) => format!("{count} kept {}", promise.name()),
+            None => format!("{count} kept no promise"),
+        })
+        .collect();
+    if !strongest.is_empty() {
+        parts.push(format!(
+            "of the queues, partitions or objects {}",
+            strongest.join(", ")
+        ));
+    }
+    let asked = findings.ambiguous;
+    if asked.appeared + asked.did_not + asked.unknown > 0 {
+        parts.push(format!(
+            "of unknown outcome: {} appeared, {} did not, {} can't be known",
+            asked.appeared, asked.did_not, asked.unknown
+        ));
+    }
+    if findings.redeliveries > 0 {
+        parts.push(format!(
+            "{} redeliveries{}",
+            findings.redeliveries,
+            spread(&mut findings.redelivered_after)
+        ));
+    }
+    if findings.latency.count() > 0 {
+        parts.push(format!("end to end{}", spread(&mut findings.latency)));
+    }
+    let rest = findings
+        .counts
+        .iter()
+        .filter(|(anomaly, _)| !Findings::breaks(**anomaly, promise));
+    parts.extend(rest.map(|(anomaly, count)| format!("{count} {}", anomaly.name())));
+    parts.join("; ")
+}
+
+fn spread(spread: &mut delivery::Spread) -> String {
+    let ms = |nanos: Option<u64>| format!("{:.1} ms", nanos.unwrap_or(0) as f64 / 1e6);
+    let [half, most, all] = [50, 99, 100].map(|percent| ms(spread.percentile(percent)));
+    format!(" {half} (median), {most} (99 %), {all} (longest)")
+}
+
+/// Every anomaly that breaks the promise, and the lives of the first messages.
+fn proof(journal: &Journal, findings: &Findings, promise: Promise, trace: &Trace<'_>) -> MessagesProof {
+    let anomalies = findings.broken(promise).map(|(anomaly, count)| AnomalyProof {
+        name: anomaly.name().to_owned(),
+        count,
+        causes: (findings.causes.iter())
+            .filter(|((other, _), _)| *other == anomaly)
+            .map(|((_, cause), count)| (cause.name().to_owned(), *count))
+            .collect(),
+    });
+    let anomalies = anomalies.collect();
+    let mut lives: Vec<LifeProof> = Vec::new();
+    for finding in findings
+        .kept
+        .iter()
+        .filter(|finding| Findings::breaks(finding.anomaly, promise))
+    {
+        let another = lives.iter().all(|life| life.anomaly != finding.anomaly.name());
+        if another {
+            lives.push(life(journal, finding, trace));
+        }
+    }
+    MessagesProof { anomalies, lives }
+}
+
+fn operation<'t, 'a>(journal: &Journal, request: u32, trace: &'t Trace<'a>) -> Option<&'t Operation<'a>> {
+    let index = journal.requests[request as usize].index;
+    let operations = trace.paired();
+    let at = operations.partition_point(|operation| operation.invoke.index < index);
+    operations
+        .get(at)
+        .filter(|operation| operation.invoke.index == index)
+}
+
+/// What happened to one message, attempt by attempt.
+fn life(journal: &Journal, finding: &Finding, trace: &Trace<'_>) -> LifeProof {
+    let mut moments = Vec::new();
+    for touch in journal.life(finding.stream, finding.value) {
+        let Some(operation) = operation(journal, touch.request, trace) else {
+            continue;
+        };
+        let attempts = operation.attempts();
+        for (number, attempt) in (1..).zip(attempts).filter(|_| attempts.len() > 1) {
+            let ended = attempt.error.as_deref().unwrap_or("answered");
+            moments.push(MomentProof {
+                time: attempt.start,
+                process: operation.process,
+                node: Some(attempt.node.clone()),
+                what: format!("{}, attempt {number}: {ended}", operation.f()),
+            });
+        }
+        let request = journal.request(&touch);
+        let end = operation.completion;
+        moments.push(MomentProof {
+            time: end.map_or(request.invoked, |end| end.time),
+            process: operation.process,
+            node: end.and_then(|end| end.node.clone()),
+            what: format!("{} {}", operation.f(), told(touch.kind, request.outcome)),
+        });
+    }
+    LifeProof {
+        message: journal.values.json(finding.value),
+        stream: Some(journal.values.json(finding.stream)).filter(|stream| !stream.is_null()),
+        anomaly: finding.anomaly.name().to_owned(),
+        cause: finding.cause.name().to_owned(),
+        sentence: finding.sentence.clone(),
+        moments,
+    }
+}
+
+fn told(kind: TouchKind, outcome: EventType) -> &'static str {
+    match (kind, outcome) {
+        (TouchKind::Receive, EventType::Ok) => "delivered it",
+        (TouchKind::Receive, EventType::Fail) => "showed it, and failed",
+        (TouchKind::Receive, _) => "showed it, and has no known outcome",
+        (_, EventType::Ok) => "acknowledged",
+        (_, EventType::Fail) => "failed",
+        _ => "has no known outcome",
+    }
+}
+
+/// The operations that show a finding, in order of invocation.
+fn operations(journal: &Journal, finding: &Finding, trace: &Trace<'_>) -> Vec<crate::verdict::WitnessOp> {
+    let mut requests = finding.requests.clone();
+    requests.sort_by_key(|&request| journal.requests[request as usize].index);
+    requests.dedup();
+    let shown = requests.into_iter().filter_map(|request| {
+        let touches = journal.touches.iter().filter(|touch| touch.request == request);
+        let mut of = touches.filter(|touch| touch.value == finding.value && touch.stream == finding.stream);
+        let note = match of.next() {
+            Some(touch) => told(touch.kind, journal.requests[request as usize].outcome),
+            None => "",
+        };
+        Some(operation(journal, request, trace)?.witness(note))
+    });
+    shown.collect()
+}

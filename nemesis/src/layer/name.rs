@@ -1,0 +1,4 @@
+//! What tells a layer from other processes.
+
+/// The command that is a layer.
+pub const COMMAND: &str = "disk-layer";
