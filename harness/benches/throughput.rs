@@ -219,12 +219,20 @@ fn start_stub() -> SocketAddr {
 }
 
 async fn answer(mut stream: TcpStream) -> Option<()> {
-    const BODY: &str = r#"{"value":7,"index":1,"swapped":true,"header":{"revision":"7"},"succeeded":true,"kvs":[{"key":"azE=","value":"Nw=="}]}"#;
-    let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{BODY}", BODY.len());
+    // Each its own: what a client has to read is part of what is measured.
+    let [specimen, etcd] = [
+        r#"{"value":7,"index":1,"swapped":true}"#,
+        r#"{"header":{"revision":"7"},"succeeded":true,"kvs":[{"key":"azE=","value":"Nw=="}]}"#,
+    ]
+    .map(|body| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
     stream.set_nodelay(true).ok()?;
     let mut buffer = Vec::with_capacity(4096);
     loop {
         while let Some(length) = request_length(&buffer) {
+            let response = match buffer.starts_with(b"POST /v3/") {
+                true => &etcd,
+                false => &specimen,
+            };
             buffer.drain(..length);
             stream.write_all(response.as_bytes()).await.ok()?;
         }
