@@ -29,8 +29,14 @@ pub struct Effects {
     pub jam_us: u64,
     /// Share of packets that get lost, from 0 to 1.
     pub loss: f64,
-    /// Mean number of packets that get lost in a row, at least 1. 0: each by itself.
+    /// Mean number of packets of a bad period, at least 1; all are lost, unless `spared` says otherwise. 0: each is lost by itself.
     pub burst: f64,
+    /// Share of packets of a bad period that are not lost, from 0 to 1.
+    #[serde(default)]
+    pub spared: f64,
+    /// Share of packets that get lost outside bad periods, from 0 to 1.
+    #[serde(default)]
+    pub between: f64,
     /// Share of packets that arrive twice, from 0 to 1.
     #[serde(default)]
     pub duplicate: f64,
@@ -74,8 +80,14 @@ impl Effects {
             words.push(format!("slot {}", ms(self.jam_us)));
         }
         if self.loss > 0.0 && self.burst > 1.0 {
-            let (end, begin) = (1.0 / self.burst, self.loss / (1.0 - self.loss) / self.burst);
-            words.push(format!("loss gemodel {:.3}% {:.3}%", begin * 100.0, end * 100.0));
+            let [begin, end, spared, between] =
+                [self.burst_begins(), 1.0 / self.burst, self.spared, self.between]
+                    .map(|share| format!("{:.3}%", share * 100.0));
+            let elliott = match self.spared + self.between > 0.0 {
+                true => format!(" {spared} {between}"),
+                false => String::new(),
+            };
+            words.push(format!("loss gemodel {begin} {end}{elliott}"));
         } else if self.loss > 0.0 {
             words.push(format!("loss {}%", self.loss * 100.0));
         }
@@ -150,13 +162,20 @@ impl Effects {
         if self.burst <= 1.0 {
             return 1.0;
         }
-        // A chain of two states: its states are correlated by 1 - P(begins) - P(ends) from packet to packet.
+        // A chain of two states, which are correlated by 1 - P(begins) - P(ends) from packet to packet.
+        let (bad, apart) = (self.bad(), 1.0 - self.spared - self.between);
         let correlation = 1.0 - self.burst_begins() - 1.0 / self.burst;
-        (1.0 + correlation) / (1.0 - correlation)
+        let together = 2.0 * apart * apart * bad * (1.0 - bad) * correlation / (1.0 - correlation);
+        1.0 + together / (self.loss * (1.0 - self.loss))
     }
 
-    /// The probability that a burst begins with a packet that follows one that was not lost.
+    /// Share of packets that fall into bad periods, from the share of all that is lost.
+    fn bad(&self) -> f64 {
+        (self.loss - self.between) / (1.0 - self.spared - self.between)
+    }
+
+    /// The probability that a bad period begins with a packet that follows one of a good period.
     pub fn burst_begins(&self) -> f64 {
-        self.loss / (self.burst.max(1.0) * (1.0 - self.loss))
+        self.bad() / (self.burst.max(1.0) * (1.0 - self.bad()))
     }
 }

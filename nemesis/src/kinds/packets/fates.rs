@@ -38,8 +38,8 @@ pub struct Fates {
     copies: Dice,
     holds: Dice,
     flips: Dice,
-    /// Within a burst of losses.
-    losing: bool,
+    /// In a bad period.
+    bad: bool,
     /// When the line is free again, after the first packet could come.
     free: Duration,
 }
@@ -70,7 +70,7 @@ impl Fates {
             copies: Dice::new(seed ^ COPIES),
             holds: Dice::new(seed ^ HOLDS),
             flips: Dice::new(seed ^ FLIPS),
-            losing: false,
+            bad: false,
             free: Duration::ZERO,
         }
     }
@@ -118,10 +118,17 @@ impl Fates {
         Some(waits + takes)
     }
 
-    /// Gilbert's model (Gilbert 1960, of which Elliott 1963 is the general one): a link is good, and loses nothing, or bad, and loses
-    /// all; it turns from one to the other with fixed probabilities from packet to packet.
+    /// The model of Gilbert (1960) and Elliott (1963): a link is good or bad, and turns from one to the other with fixed probabilities from
+    /// packet to packet; in each state it loses a share of its own. Gilbert's link, unless it says otherwise, loses all while it is
+    /// bad, and nothing while it is good.
     fn loses(&mut self) -> bool {
-        let Effects { loss, burst, .. } = self.effects;
+        let Effects {
+            loss,
+            burst,
+            spared,
+            between,
+            ..
+        } = self.effects;
         if loss == 0.0 {
             return false;
         }
@@ -129,13 +136,16 @@ impl Fates {
         if burst <= 1.0 {
             return drawn < loss;
         }
-        let turns = if self.losing {
+        let turns = if self.bad {
             1.0 / burst
         } else {
             self.effects.burst_begins()
         };
-        self.losing ^= drawn < turns;
-        self.losing
+        self.bad ^= drawn < turns;
+        match self.bad {
+            true => spared == 0.0 || fraction(&mut self.losses) >= spared,
+            false => happens(&mut self.losses, between),
+        }
     }
 
     /// Until the end of the jam that a packet has come into.

@@ -35,7 +35,15 @@ pub fn parameters() -> Vec<Parameter> {
         parameter("loss", "share of packets that get lost, each way: 0.01 to 0.9"),
         parameter(
             "burst",
-            "mean number of packets that get lost in a row: 1 to 50 (Gilbert's model); each by itself, if it does not say",
+            "mean number of packets that get lost in a row: 1 to 50 (the model of Gilbert and Elliott); each by itself, if it does not say",
+        ),
+        parameter(
+            "burst-loss",
+            "share of packets that get lost in a burst: more than loss, up to 1; default 1",
+        ),
+        parameter(
+            "loss-between",
+            "share of packets that get lost between bursts: 0 to half of loss; default 0",
         ),
         parameter("duplicate", "share of packets that arrive twice: 0.01 to 0.9"),
         parameter(
@@ -154,6 +162,22 @@ mod tests {
             (r#"{"loss":1.0}"#, "loss: a loss of 1"),
             (r#"{"loss":0.9,"burst":2}"#, "burst: bursts of 2"),
             (r#"{"delay":"5ms","burst":2}"#, "burst: without"),
+            (
+                r#"{"loss":0.2,"burst-loss":0.5}"#,
+                "burst-loss: it goes with burst",
+            ),
+            (
+                r#"{"loss":0.2,"burst":3,"burst-loss":0.2}"#,
+                "burst-loss: a share of 0.2",
+            ),
+            (
+                r#"{"loss":0.2,"burst":3,"burst-loss":1.1}"#,
+                "burst-loss: a share of 1.1",
+            ),
+            (
+                r#"{"loss":0.2,"burst":3,"loss-between":0.15}"#,
+                "loss-between: use 0 to 0.1",
+            ),
             (r#"{"delay":"5ms","los":2}"#, "los: unknown"),
             (r#"{"duplicate":0.001}"#, "duplicate: a share of 0.001"),
             (r#"{"reorder":0.5}"#, "reorder: a share of 0.5"),
@@ -188,6 +212,11 @@ mod tests {
         ] {
             assert!(error(text).contains(said), "{text}: {}", error(text));
         }
+    }
+
+    #[test]
+    fn most_packets_may_get_lost_without_bursts() {
+        assert!(read(serde_json::json!({"loss": 0.9})).is_ok());
     }
 
     #[test]

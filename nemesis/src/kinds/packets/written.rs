@@ -26,6 +26,10 @@ pub struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     burst: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    burst_loss: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss_between: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     duplicate: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reorder: Option<f64>,
@@ -240,6 +244,7 @@ fn timing_and_loss(written: &Written) -> Result<Effects, ParameterError> {
             "without a loss there are no bursts of it",
         ));
     }
+    let (burst_loss, between) = states(written, loss)?;
     let effects = Effects {
         delay_us,
         jitter_us,
@@ -247,9 +252,11 @@ fn timing_and_loss(written: &Written) -> Result<Effects, ParameterError> {
         jam_us,
         loss,
         burst,
+        spared: 1.0 - burst_loss,
+        between,
         ..Effects::default()
     };
-    if effects.burst_begins() > 1.0 {
+    if burst > 1.0 && !(0.0..=1.0).contains(&effects.burst_begins()) {
         let what = format!("bursts of {burst} packets are too short for a loss of {loss}");
         return Err(ParameterError::at("burst", what));
     }
@@ -262,4 +269,32 @@ fn timing_and_loss(written: &Written) -> Result<Effects, ParameterError> {
         return Err(ParameterError::at("burst", what));
     }
     Ok(effects)
+}
+
+/// Shares that get lost in bad periods, and outside of them.
+fn states(written: &Written, loss: f64) -> Result<(f64, f64), ParameterError> {
+    let (burst_loss, between) = (
+        written.burst_loss.unwrap_or(1.0),
+        written.loss_between.unwrap_or(0.0),
+    );
+    for (name, given) in [
+        ("burst-loss", written.burst_loss),
+        ("loss-between", written.loss_between),
+    ] {
+        if given.is_some() && written.burst.is_none() {
+            return Err(ParameterError::at(name, "it goes with burst"));
+        }
+    }
+    if !(burst_loss > loss && burst_loss <= 1.0) {
+        let what = format!("a share of {burst_loss} makes no burst; use more than the loss, {loss}, up to 1");
+        return Err(ParameterError::at("burst-loss", what));
+    }
+    if !(0.0..=loss / 2.0).contains(&between) {
+        let what = format!(
+            "use 0 to {}, half of the loss: most of it comes in bursts",
+            loss / 2.0
+        );
+        return Err(ParameterError::at("loss-between", what));
+    }
+    Ok((burst_loss, between))
 }

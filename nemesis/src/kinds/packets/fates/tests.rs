@@ -73,13 +73,52 @@ fn as_many_are_lost_as_was_asked_for_and_in_bursts_as_long() {
     }
 }
 
+/// A loss of 0.2, of which 0.05 between bursts, in which seven of ten packets get lost.
+fn in_two_states() -> Effects {
+    Effects {
+        loss: 0.2,
+        burst: 8.0,
+        spared: 0.3,
+        between: 0.05,
+        ..Effects::default()
+    }
+}
+
+#[test]
+fn both_states_lose_their_share() {
+    let lost = losses(in_two_states(), 11, 200_000);
+    let share = |lost: &mut dyn Iterator<Item = bool>| {
+        let (mut count, mut all) = (0.0, 0.0);
+        for lost in lost {
+            all += 1.0;
+            count += f64::from(u8::from(lost));
+        }
+        count / all
+    };
+    let all = share(&mut lost.iter().copied());
+    assert!((all - 0.2).abs() < 0.01, "{all}");
+    // A bad period is 3 of 13 packets, and goes on with 7 of 8.
+    let (bad, goes_on) = (3.0 / 13.0, 7.0 / 8.0);
+    let begins: f64 = bad / (8.0 * (1.0 - bad));
+    let twice = bad * 0.7 * (goes_on * 0.7 + 0.05 / 8.0)
+        + (1.0 - bad) * 0.05 * (begins * 0.7 + (1.0 - begins) * 0.05);
+    let pairs = share(&mut lost.windows(2).map(|pair| pair[0] && pair[1]));
+    assert!((pairs / twice - 1.0).abs() < 0.05, "{pairs} of {twice}");
+}
+
 #[test]
 fn the_number_of_losses_varies_as_much_as_is_reckoned_with() {
-    let effects = Effects {
+    let in_bursts = Effects {
         loss: 0.2,
         burst: 5.0,
         ..Effects::default()
     };
+    for effects in [in_bursts, in_two_states()] {
+        varies_as_reckoned_with(effects);
+    }
+}
+
+fn varies_as_reckoned_with(effects: Effects) {
     let counts: Vec<f64> = (0..400)
         .map(|seed| losses(effects, seed, 1000).iter().filter(|lost| **lost).count() as f64)
         .collect();
