@@ -135,13 +135,14 @@ async fn packets_are_late_on_the_links_of_the_target_and_on_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn packets_are_lost_one_way_in_bursts_or_each_by_itself() {
-    for burst in ["", r#","burst":4"#] {
+    let in_two_states = r#","burst":8,"burst-loss":0.7,"loss-between":0.05"#;
+    for burst in ["", r#","burst":4"#, in_two_states] {
         let stage = Stage::new(2).await;
         let lab = &stage.cluster.lab;
         let fault = format!(r#"{{"kind":"packets","loss":0.2{burst},"shape":"one-way","targets":["n1"]}}"#);
         let run = stage.begin(&[(&fault, LONG_MS)]);
         verified(&stage, 0).await;
-        // A fifth of 300 in bursts of 4: 60, with a standard deviation of 17.
+        // A fifth of 300: 60; in bursts with a standard deviation of 17.
         let seen = ping(lab, 1, "10.9.0.2", 300);
         assert!(
             (5..=130).contains(&seen.lost),
