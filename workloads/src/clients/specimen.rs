@@ -107,26 +107,39 @@ impl Service for Specimen {
             return hold(op).await;
         }
         let key = op.key.as_ref().and_then(Value::as_str).unwrap_or("x");
-        let base = format!("http://{}/kv/{key}", endpoint.address);
-        let lock = format!("http://{}/locks/{key}/{}", endpoint.address, op.f);
+        let at = endpoint.address;
         let (method, url, body) = match op.f {
-            "read" => (Method::Get, format!("{base}?read={}", self.read.as_str()), None),
+            "read" => (
+                Method::Get,
+                format!("http://{at}/kv/{key}?read={}", self.read.as_str()),
+                None,
+            ),
             "cas" => (
                 Method::Post,
-                format!("{base}/cas"),
+                format!("http://{at}/kv/{key}/cas"),
                 Some(json!({"old": op.value[0], "new": op.value[1]})),
             ),
-            "write" if op.value.is_null() => (Method::Delete, base, Some(json!({}))),
-            "write" => (Method::Put, base, Some(json!({"value": op.value}))),
+            "write" if op.value.is_null() => {
+                (Method::Delete, format!("http://{at}/kv/{key}"), Some(json!({})))
+            }
+            "write" => (
+                Method::Put,
+                format!("http://{at}/kv/{key}"),
+                Some(json!({"value": op.value})),
+            ),
             "acquire" => {
                 let ttl_ms = self.lease.as_millis() as u64;
                 (
                     Method::Post,
-                    lock,
+                    format!("http://{at}/locks/{key}/acquire"),
                     Some(json!({"owner": op.value, "ttl_ms": ttl_ms})),
                 )
             }
-            "release" => (Method::Post, lock, Some(json!({"owner": op.value}))),
+            "release" => (
+                Method::Post,
+                format!("http://{at}/locks/{key}/release"),
+                Some(json!({"owner": op.value})),
+            ),
             f => {
                 return Answer::Failed {
                     error: format!("the client of the specimen knows no {f}"),
@@ -140,7 +153,7 @@ impl Service for Specimen {
             }
             body
         });
-        let answer = match self.http.call(method, &url, body.as_ref()).await {
+        let answer = match self.http.call(method, url, body.as_ref()).await {
             Ok(reply) => interpret(op, &reply),
             Err(error) => error.into(),
         };
