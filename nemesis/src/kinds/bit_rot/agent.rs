@@ -6,7 +6,7 @@ use duress_cluster::Place;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::files::{Flip, kept, rot, still};
+use super::files::{Flip, kept, left, rot};
 use crate::agent::damage;
 use crate::agent::part::{AgentPart, Injected, read, write};
 use crate::agent::storage::layer;
@@ -30,8 +30,8 @@ pub struct Order {
 pub enum Question {
     /// Which nodes are damaged in this run, by whatever. Answer: a list of names.
     Damaged,
-    /// How many bits are turned over still, at each of these. Answer: a list of numbers.
-    Still {
+    /// What is left of the bits, at each of these. Answer: a list of [`Left`](super::files::Left).
+    Left {
         /// As they were told.
         rotten: Vec<Rotten>,
     },
@@ -82,8 +82,8 @@ impl AgentPart for Rotter {
     fn ask(&mut self, question: Value) -> io::Result<Value> {
         match read(question)? {
             Question::Damaged => write(&damage::damaged()),
-            Question::Still { rotten } => {
-                let count = |rotten: &Rotten| Ok(still(&layer(&rotten.node)?.directory, &rotten.flips));
+            Question::Left { rotten } => {
+                let count = |rotten: &Rotten| Ok(left(&layer(&rotten.node)?.directory, &rotten.flips));
                 write(&rotten.iter().map(count).collect::<io::Result<Vec<_>>>()?)
             }
         }

@@ -23,6 +23,18 @@ pub struct Flip {
     pub bit: u8,
     /// The byte as it was.
     pub was: u8,
+    /// What tells the file from another of the same name: see [`identity`].
+    #[serde(default)]
+    pub file: String,
+}
+
+/// What became of bits that were turned over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// So many are turned over still.
+    pub still: usize,
+    /// So many are not, since the system has put another file in the place of theirs, removed it, or cut it off before them.
+    pub replaced: usize,
 }
 
 impl Flip {
@@ -117,6 +129,7 @@ fn flip(root: &Path, path: String, offset: u64, bit: u8) -> io::Result<Flip> {
         offset,
         bit,
         was: byte[0],
+        file: identity(&about),
     };
     file.write_all_at(&[flip.now()], offset)?;
     file.sync_all()?;
@@ -130,15 +143,29 @@ fn flip(root: &Path, path: String, offset: u64, bit: u8) -> io::Result<Flip> {
     Ok(flip)
 }
 
-/// How many are turned over now. A file that is gone has none.
-pub fn still(root: &Path, flips: &[Flip]) -> usize {
-    let is = |flip: &&Flip| {
+/// A file by its inode and its birth: numbers of inodes are used again.
+fn identity(about: &fs::Metadata) -> String {
+    let born = about.created().ok();
+    let born = born.and_then(|born| born.duration_since(std::time::UNIX_EPOCH).ok());
+    format!("{}-{}", about.ino(), born.unwrap_or_default().as_nanos())
+}
+
+/// What is left of them now.
+pub fn left(root: &Path, flips: &[Flip]) -> Left {
+    let mut left = Left::default();
+    for flip in flips {
+        let file = File::open(root.join(&flip.path)).ok();
+        let about = file.as_ref().and_then(|file| file.metadata().ok());
+        let is_the_same = about.is_some_and(|about| identity(&about) == flip.file);
         let mut byte = [0];
-        let read =
-            File::open(root.join(&flip.path)).and_then(|file| file.read_exact_at(&mut byte, flip.offset));
-        read.is_ok() && byte[0] & (1 << flip.bit) == flip.now() & (1 << flip.bit)
-    };
-    flips.iter().filter(is).count()
+        let read = file.is_some_and(|file| file.read_exact_at(&mut byte, flip.offset).is_ok());
+        if !is_the_same || !read {
+            left.replaced += 1;
+        } else if byte[0] & (1 << flip.bit) == flip.now() & (1 << flip.bit) {
+            left.still += 1;
+        }
+    }
+    left
 }
 
 /// Where files as they were are kept.
@@ -166,7 +193,8 @@ mod tests {
         let kept = kept(&root, 3);
         let flips = rot(&root, Some("*.db"), 50, 7, &kept).unwrap();
         assert!(flips.len() > 45, "{}", flips.len());
-        assert_eq!(still(&root, &flips), flips.len());
+        let all = |still, replaced| Left { still, replaced };
+        assert_eq!(left(&root, &flips), all(flips.len(), 0));
         let mut changed = 0;
         for name in ["d/a.db", "b.db", "c.log"] {
             let now = fs::read(root.join(name)).unwrap();
@@ -180,7 +208,15 @@ mod tests {
         assert_eq!(changed as usize, flips.len());
         assert_eq!(fs::read(kept.join("d/a.db")).unwrap(), before);
         assert_eq!(rot(&root, Some("*.db"), 50, 7, &kept).unwrap().len(), flips.len());
-        assert_eq!(still(&root, &flips), 0, "turned back");
+        assert_eq!(left(&root, &flips), all(0, 0), "turned back");
+        fs::write(root.join("new"), &before).unwrap();
+        fs::rename(root.join("new"), root.join("b.db")).unwrap();
+        fs::write(root.join("d/a.db"), "").unwrap();
+        assert_eq!(
+            left(&root, &flips),
+            all(0, flips.len()),
+            "written anew, and cut off"
+        );
         assert!(rot(&root, Some("*.none"), 1, 7, &kept).is_err());
     }
 }

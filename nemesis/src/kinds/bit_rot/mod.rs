@@ -100,8 +100,9 @@ impl Kind for BitRot {
                 damage::parameter(),
                 at_nodes::parameter(),
             ],
-            verified_by: "the files, read back, have every bit turned over; at its end it is told how many are so still, and at least one \
-             is; it can't be healed, and the files as they were are kept beside the data directory",
+            verified_by: "the files, read back, have every bit turned over; at its end it is told how many are so still, and how many were in \
+             files that the system has replaced since, and at least one is one of both; it can't be healed, and the files as they were are \
+             kept beside the data directory",
         }
     }
 

@@ -5,6 +5,7 @@ use duress_cluster::{Place, ProgramState};
 use serde_json::{Value, json};
 
 use super::agent::{Order, Question, Rotten};
+use super::files::Left;
 use super::{NAME, Written};
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::Identity;
@@ -35,21 +36,31 @@ impl RotSteps {
         }
     }
 
-    /// How many bits are turned over, of how many.
-    async fn count(&self, shared: &Shared) -> Result<(usize, usize), AgentError> {
+    /// What is left of how many bits.
+    async fn count(&self, shared: &Shared) -> Result<(Left, usize), AgentError> {
         let rotten = self.rotten.clone();
-        let still: Vec<usize> = shared.agent.ask(NAME, &Question::Still { rotten }).await?;
-        let all = self.rotten.iter().map(|node| node.flips.len()).sum();
-        Ok((still.iter().sum(), all))
+        let nodes: Vec<Left> = shared.agent.ask(NAME, &Question::Left { rotten }).await?;
+        let left = Left {
+            still: nodes.iter().map(|node| node.still).sum(),
+            replaced: nodes.iter().map(|node| node.replaced).sum(),
+        };
+        Ok((left, self.rotten.iter().map(|node| node.flips.len()).sum()))
     }
 
-    async fn see(&self, shared: &Shared, least: impl Fn(usize) -> usize) -> StepOutcome {
+    async fn see(&self, shared: &Shared, enough: impl Fn(Left, usize) -> bool) -> StepOutcome {
         let counted = self.count(shared).await;
-        StepOutcome::of(counted.map(|(still, all)| {
-            let said = format!("{still} of {all} bits are turned over");
-            match all > 0 && still >= least(all) {
-                true => StepOutcome::installed(said, json!({"still": still, "bits": all})),
-                false => StepOutcome::indeterminate(said, json!({"still": still, "bits": all})),
+        StepOutcome::of(counted.map(|(left, all)| {
+            let Left { still, replaced } = left;
+            let mut said = format!("{still} of {all} bits are turned over");
+            if replaced > 0 {
+                said.push_str(&format!(
+                    ", and {replaced} were in what the system has replaced since"
+                ));
+            }
+            let evidence = json!({"still": still, "replaced": replaced, "bits": all});
+            match all > 0 && enough(left, all) {
+                true => StepOutcome::installed(said, evidence),
+                false => StepOutcome::indeterminate(said, evidence),
             }
         }))
     }
@@ -98,15 +109,15 @@ impl Technique for RotSteps {
 
     async fn verify(&mut self, shared: &Shared) -> StepOutcome {
         // The system writes at the same time.
-        self.see(shared, |all| all.div_ceil(2)).await
+        self.see(shared, |left, all| left.still >= all.div_ceil(2)).await
     }
 
     async fn look(&mut self, shared: &Shared) -> StepOutcome {
-        self.see(shared, |_| 0).await
+        self.see(shared, |_, _| true).await
     }
 
     async fn recheck(&mut self, shared: &Shared) -> StepOutcome {
-        self.see(shared, |_| 1).await
+        self.see(shared, |left, _| left.still + left.replaced > 0).await
     }
 
     async fn heal(&mut self, shared: &Shared) -> StepOutcome {
