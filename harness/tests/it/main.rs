@@ -33,6 +33,7 @@ mod moved;
 mod packets;
 mod power;
 mod proof;
+mod queues;
 mod resources;
 mod runs;
 mod signals;
