@@ -2,10 +2,13 @@
 
 It asks the server that it is told to, which passes on what it can't do itself. Every element of the set is a message; what a
 set holds is what a consumer of the stream is given.
+
+`MESSAGE_BYTES`, from the environment: how long a message is at least, by spaces at its end.
 """
 
 import asyncio
 import json
+import os
 import pathlib
 import time
 import urllib.request
@@ -16,6 +19,8 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import NotFoundError
 
 from duress_client import Failed, Keep, Refused, serve
+
+MESSAGE_BYTES = int(os.environ["MESSAGE_BYTES"])
 
 STREAM = "duress"
 CREATED = pathlib.Path("/run/stream-created")
@@ -88,9 +93,8 @@ class Client:
         """Publishes a message and waits until the stream has acknowledged it. It knows two messages of one identity for one."""
         connection = await self.connect(ask)
         try:
-            answer = await connection.request(
-                subject, json.dumps(ask.value).encode(), TIMEOUT, headers={"Nats-Msg-Id": identity}
-            )
+            message = json.dumps(ask.value).encode().ljust(MESSAGE_BYTES)
+            answer = await connection.request(subject, message, TIMEOUT, headers={"Nats-Msg-Id": identity})
         except nats.errors.NoRespondersError:
             # The server's word that nobody had subscribed to the subject, so that it gave the message to nobody.
             raise Refused("no-responders")
@@ -143,7 +147,7 @@ class Client:
 
     async def replica(self, ask):
         """What the replica of this very server holds: what a consumer there is given, as it reads what that server has."""
-        last = self.state(ask)["last_seq"]
+        state = self.state(ask)
         connection = await self.connect(ask)
         for _ in range(CONSUMERS_MAX):
             consumer = await self.consumer(connection)
@@ -157,7 +161,9 @@ class Client:
             async for message in self.messages(connection, consumer, lambda read: not read.num_pending):
                 sequence = message.metadata.sequence.stream
                 keys[str(sequence)] = {"revision": sequence, "value": json.loads(message.data)}
-        return {"applied": last, "keys": keys}
+        if len(keys) != state["messages"]:
+            raise RuntimeError("the server has %s messages by its own words, and gave %s" % (state["messages"], len(keys)))
+        return {"applied": state["last_seq"], "keys": keys}
 
     async def consumer(self, connection):
         """A consumer of the whole stream, which is for this one read, at a server that NATS chooses among those with a replica."""
