@@ -16,7 +16,10 @@ fn comes_out_as(spec: &str, code: i32, overall: &str, change: impl FnOnce(&mut T
         evidence["faults_verified"].as_u64() >= Some(1),
         "{spec}: {verdict}"
     );
-    assert_eq!(evidence["faults_healed"], evidence["faults_verified"], "{spec}: {verdict}");
+    assert_eq!(
+        evidence["faults_healed"], evidence["faults_verified"],
+        "{spec}: {verdict}"
+    );
     assert_eq!(on_engine(&bench.latest()), Vec::<String>::new());
 }
 
