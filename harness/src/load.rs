@@ -12,6 +12,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use duress_checker::history::EventType;
 use duress_workloads::retry::{Clock, RetryBudget, RetryPolicy, Routing, Session};
@@ -58,6 +59,8 @@ pub struct Clients {
     pub workload: Mutex<Box<dyn Workload>>,
     /// Where operations go.
     pub recorder: Arc<Recorder>,
+    /// How long what is dequeued is lent, in milliseconds.
+    lease_ms: Option<u64>,
     budget: RetryBudget,
     processes: AtomicU64,
     seed: u64,
@@ -112,11 +115,18 @@ impl Clients {
             routing,
             workload: Mutex::new(workload),
             recorder,
+            lease_ms: None,
             budget: RetryBudget::new(policy.budget_ratio),
             processes: AtomicU64::new(0),
             seed,
             threads: Threads::start()?,
         })
+    }
+
+    /// The same, where what is dequeued is lent for so long.
+    pub fn lending(mut self, lease: Option<Duration>) -> Self {
+        self.lease_ms = lease.and_then(|lease| u64::try_from(lease.as_millis()).ok());
+        self
     }
 
     /// Lets this beat as long as the clients' threads move.
@@ -150,14 +160,19 @@ impl Clients {
         }
     }
 
-    /// Asks each of the workload's final operations until it is answered or `deadline` has passed; what is outstanding then
-    /// takes a second at most. Returns how many of how many were answered. Dropped, it asks no more.
+    /// Asks each of the workload's final operations until it is answered or `deadline` has passed, then what it closes with until
+    /// there is nothing more; what is outstanding then takes a second at most. Returns how many of how many were answered, one for
+    /// each process that has something to close. Dropped, it asks no more.
     pub async fn final_ops(self: &Arc<Self>, deadline: Instant) -> (usize, usize) {
         let clients = self.clone();
         let (stop, stopped) = watch::channel(false);
         let mut asking = JoinSet::new();
         asking.spawn_on(
-            async move { clients.ask_final_ops(stopped).await },
+            async move {
+                let (answered, asked) = clients.ask_final_ops(stopped.clone()).await;
+                let (closed, closing) = clients.close(stopped).await;
+                (answered + closed, asked + closing)
+            },
             &self.threads.handle,
         );
         let asked = match tokio::time::timeout_at(deadline, asking.join_next()).await {
@@ -200,6 +215,49 @@ impl Clients {
         (answered, ops.len())
     }
 
+    /// Asks what the workload closes with, by several processes at once. Returns how many of them came to an end, of how many that
+    /// had something to ask.
+    async fn close(self: &Arc<Self>, stop: watch::Receiver<bool>) -> (usize, usize) {
+        let mut tasks = JoinSet::new();
+        for slot in 0..CLOSERS {
+            tasks.spawn_on(
+                self.clone().closing_loop(slot, stop.clone()),
+                &self.threads.handle,
+            );
+        }
+        let closers = tasks.join_all().await;
+        let asked = closers.iter().flatten();
+        (asked.clone().filter(|closed| **closed).count(), asked.count())
+    }
+
+    /// Whether there was an end to what this process was to ask; `None`: there was nothing.
+    async fn closing_loop(self: Arc<Self>, slot: u64, mut stop: watch::Receiver<bool>) -> Option<bool> {
+        let mut rng = ChaCha12Rng::seed_from_u64(self.seed ^ FINAL_STREAM);
+        rng.set_stream(slot + 1);
+        let mut client = ClientId::new(&self);
+        let mut session = self.session(stop.clone());
+        let mut closed = None;
+        while !*stop.borrow() && !self.recorder.must_end() {
+            let next = self
+                .workload
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .closing(client.process);
+            let Some(op) = next else {
+                return closed.map(|_| true);
+            };
+            closed = Some(false);
+            let outcome = self.perform(&mut session, &mut client, &op, None, &mut rng).await;
+            if outcome != EventType::Ok {
+                tokio::select! {
+                    () = tokio::time::sleep(self.policy.backoff) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                }
+            }
+        }
+        closed
+    }
+
     async fn process_loop(
         self: Arc<Self>,
         slot: u64,
@@ -237,13 +295,16 @@ impl Clients {
         client.token.seq += 1;
         self.recorder.invoke(client.process, op, intended);
         session.process = client.process;
-        let completion = session.perform(op, Some(&client.token), rng).await;
+        let mut completion = session.perform(op, Some(&client.token), rng).await;
         let outcome = completion.outcome;
         if outcome == EventType::Ok {
             self.workload
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .observe(op, &completion.value);
+                .observe(client.process, op, &completion.value);
+            if op.f == "dequeue" && !completion.value.is_null() {
+                completion.lease_ms = self.lease_ms;
+            }
         }
         if completion.local {
             let error = completion.error.as_deref().unwrap_or_default();
@@ -270,6 +331,9 @@ impl Clients {
         }
     }
 }
+
+/// Processes that ask at once what a workload closes with: each waits for its answers, and a long queue takes many.
+const CLOSERS: u64 = 8;
 
 /// Sets the random stream of the final operations apart from those of the processes.
 const FINAL_STREAM: u64 = 0x66_69_6e_61_6c;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use duress_checker::delivery::LEASE_FIELD;
 use duress_checker::history::{
     Event, EventType, FaultEvent, HISTORY_FORMAT, Note, Process, RunNote, TOKEN_FIELD,
 };
@@ -227,6 +228,9 @@ impl Recorder {
         event.error = completion.error;
         if let Some(token) = completion.token {
             event.extra.insert(TOKEN_FIELD.to_owned(), json!(token));
+        }
+        if let Some(lease_ms) = completion.lease_ms {
+            event.extra.insert(LEASE_FIELD.to_owned(), json!(lease_ms));
         }
         self.record(event);
     }

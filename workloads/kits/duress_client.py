@@ -13,7 +13,12 @@
 
 A method for each operation: `read`, `write`, `cas`, …, and `read_all` for a read of everything; `contents` and `status`,
 where Duress is told to ask for them. What it returns is the result; nothing (None) stands for what was asked, but for a
-read, where it is null. What it raises says what happened:
+read or a dequeue, where it is null.
+
+A message of a queue may come with something that its ack needs, a receipt: `return Keep(message, receipt)` from `dequeue`, and
+`ask.kept` is that receipt in the `ack` and the `nack` of the message, whichever program is asked.
+
+What it raises says what happened:
 
 - `Failed("mismatch")`: it did not happen and never will, and asking again is pointless.
 - `Refused("not-leader", leader="n2")`: it did not happen and never will, for a reason that may pass.
@@ -25,7 +30,7 @@ import os
 import sys
 import traceback
 
-__all__ = ["Ask", "Failed", "Refused", "serve"]
+__all__ = ["Ask", "Failed", "Keep", "Refused", "serve"]
 
 
 class Failed(Exception):
@@ -44,6 +49,14 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
+class Keep:
+    """A message, and what is to come back with its ack or nack: a receipt, anything that JSON has."""
+
+    def __init__(self, value, kept):
+        self.value = value
+        self.kept = kept
+
+
 class Ask:
     """One question. `key` is None where there is only one object; `value` is the argument; a cas has [old, new]."""
 
@@ -58,6 +71,10 @@ class Ask:
         """How to read: "linearizable", "lease" or "local"."""
         self.token = question.get("token")
         """{"client": "p3", "seq": 9}, where the system is to execute what is asked only once; else None."""
+        self.lease_ms = question.get("lease-ms")
+        """For how long a lock (`acquire`) or a message (`dequeue`) is to be lent."""
+        self.kept = question.get("kept")
+        """Of an `ack` or a `nack`: what the `dequeue` of the message wanted kept; else None."""
 
     @property
     def method(self):
@@ -85,7 +102,9 @@ def answer(client, ask):
     except Exception as error:  # whatever it is, nobody knows what happened
         traceback.print_exc()
         return {"type": "info", "error": "%s: %s" % (type(error).__name__, error)}
-    if value is None and ask.f != "read":
+    if isinstance(value, Keep):
+        return {"type": "ok", "value": value.value, "keep": value.kept}
+    if value is None and ask.f not in ("read", "dequeue"):
         return {"type": "ok"}
     return {"type": "ok", "value": value}
 

@@ -16,11 +16,17 @@ pub trait Workload: Send {
     /// The next operation of this process. Infinite.
     fn next(&mut self, process: u64, rng: &mut ChaCha12Rng) -> Op;
 
-    /// Told of every operation that ended `ok`, with its result, so that a cas can guess what is there.
-    fn observe(&mut self, _op: &Op, _result: &Value) {}
+    /// Told of every operation that ended `ok`, with who asked and its result, so that a cas can guess what is there.
+    fn observe(&mut self, _process: u64, _op: &Op, _result: &Value) {}
 
     /// What is asked once after all faults are healed, so that nothing lost goes unseen.
     fn final_ops(&mut self) -> Vec<Op>;
+
+    /// What this process is asked next after that, where how much there is to ask is not known before: a queue is emptied so. Several
+    /// processes ask at once, until there is nothing more. An operation that does not end `ok` counts as asked.
+    fn closing(&mut self, _process: u64) -> Option<Op> {
+        None
+    }
 }
 
 /// The parameters of one workload: the table `[workload.<name>]` of a spec, every key of which has a default.
@@ -41,7 +47,7 @@ pub trait WorkloadParameters: Clone + Debug + PartialEq + Default + Serialize + 
         Self::ABOUT.operations.to_vec()
     }
 
-    /// For how long its locks are lent. `None`: it has no locks.
+    /// For how long its locks, or what it dequeues, are lent. `None`: nothing is.
     fn lease(&self) -> Option<Duration> {
         None
     }

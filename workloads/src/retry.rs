@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::op::Op;
 use crate::service::{Answer, Asker, Service, Token};
+use crate::workload::HOLD;
 
 /// When and how often an operation is tried again.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,6 +98,8 @@ pub struct Completion {
     pub attempts: Vec<Attempt>,
     /// What all attempts carried, where the system executes it once.
     pub token: Option<Token>,
+    /// For how long what came of it is lent, in milliseconds: of a dequeue, as its workload says.
+    pub lease_ms: Option<u64>,
 }
 
 /// A monotonic clock: nanoseconds since the run began.
@@ -187,6 +190,7 @@ impl Session<'_> {
                 local: false,
                 attempts,
                 token: token.filter(|_| executed_once).cloned(),
+                lease_ms: None,
             };
             let (error, wait) = match answer {
                 Answer::Ok(value) => {
@@ -255,7 +259,11 @@ impl Session<'_> {
         token: Option<&Token>,
         deadline: Instant,
     ) -> Answer {
-        let limit = after(self.policy.timeout).min(deadline);
+        // Who only holds something asks nobody, so no answer is late.
+        let limit = match op.f {
+            HOLD => deadline,
+            _ => after(self.policy.timeout).min(deadline),
+        };
         let stop = &mut self.stop;
         let stopped = async {
             // Fails when the sender is gone, which means stop as well.

@@ -10,10 +10,11 @@
 
 use std::sync::LazyLock;
 
-use crate::delivery::{self, Anomaly, Collector, Finding, Findings, Journal, Promise, Terms, TouchKind};
-use crate::history::{EventType, FaultTrace, Operation, Trace};
+use super::lives::{operations, proof};
+use crate::delivery::{self, Anomaly, Collector, Finding, Findings, Journal, Promise, Terms};
+use crate::history::{FaultTrace, Trace};
 use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
-use crate::verdict::{AnomalyProof, LifeProof, MessagesProof, MomentProof, Proof, PropertyVerdict, Witness};
+use crate::verdict::{Proof, PropertyVerdict, Witness};
 
 /// A promise of delivery, with its terms.
 pub struct Delivery {
@@ -230,102 +231,4 @@ fn spread(spread: &mut delivery::Spread) -> String {
     let ms = |nanos: Option<u64>| format!("{:.1} ms", nanos.unwrap_or(0) as f64 / 1e6);
     let [half, most, all] = [50, 99, 100].map(|percent| ms(spread.percentile(percent)));
     format!(" {half} (median), {most} (99 %), {all} (longest)")
-}
-
-/// Every anomaly that breaks the promise, and the lives of the first messages.
-fn proof(journal: &Journal, findings: &Findings, promise: Promise, trace: &Trace<'_>) -> MessagesProof {
-    let anomalies = findings.broken(promise).map(|(anomaly, count)| AnomalyProof {
-        name: anomaly.name().to_owned(),
-        count,
-        causes: (findings.causes.iter())
-            .filter(|((other, _), _)| *other == anomaly)
-            .map(|((_, cause), count)| (cause.name().to_owned(), *count))
-            .collect(),
-    });
-    let anomalies = anomalies.collect();
-    let mut lives: Vec<LifeProof> = Vec::new();
-    for finding in findings
-        .kept
-        .iter()
-        .filter(|finding| Findings::breaks(finding.anomaly, promise))
-    {
-        let another = lives.iter().all(|life| life.anomaly != finding.anomaly.name());
-        if another {
-            lives.push(life(journal, finding, trace));
-        }
-    }
-    MessagesProof { anomalies, lives }
-}
-
-fn operation<'t, 'a>(journal: &Journal, request: u32, trace: &'t Trace<'a>) -> Option<&'t Operation<'a>> {
-    let index = journal.requests[request as usize].index;
-    let operations = trace.paired();
-    let at = operations.partition_point(|operation| operation.invoke.index < index);
-    operations
-        .get(at)
-        .filter(|operation| operation.invoke.index == index)
-}
-
-/// What happened to one message, attempt by attempt.
-fn life(journal: &Journal, finding: &Finding, trace: &Trace<'_>) -> LifeProof {
-    let mut moments = Vec::new();
-    for touch in journal.life(finding.stream, finding.value) {
-        let Some(operation) = operation(journal, touch.request, trace) else {
-            continue;
-        };
-        let attempts = operation.attempts();
-        for (number, attempt) in (1..).zip(attempts).filter(|_| attempts.len() > 1) {
-            let ended = attempt.error.as_deref().unwrap_or("answered");
-            moments.push(MomentProof {
-                time: attempt.start,
-                process: operation.process,
-                node: Some(attempt.node.clone()),
-                what: format!("{}, attempt {number}: {ended}", operation.f()),
-            });
-        }
-        let request = journal.request(&touch);
-        let end = operation.completion;
-        moments.push(MomentProof {
-            time: end.map_or(request.invoked, |end| end.time),
-            process: operation.process,
-            node: end.and_then(|end| end.node.clone()),
-            what: format!("{} {}", operation.f(), told(touch.kind, request.outcome)),
-        });
-    }
-    LifeProof {
-        message: journal.values.json(finding.value),
-        stream: Some(journal.values.json(finding.stream)).filter(|stream| !stream.is_null()),
-        anomaly: finding.anomaly.name().to_owned(),
-        cause: finding.cause.name().to_owned(),
-        sentence: finding.sentence.clone(),
-        moments,
-    }
-}
-
-fn told(kind: TouchKind, outcome: EventType) -> &'static str {
-    match (kind, outcome) {
-        (TouchKind::Receive, EventType::Ok) => "delivered it",
-        (TouchKind::Receive, EventType::Fail) => "showed it, and failed",
-        (TouchKind::Receive, _) => "showed it, and has no known outcome",
-        (_, EventType::Ok) => "acknowledged",
-        (_, EventType::Fail) => "failed",
-        _ => "has no known outcome",
-    }
-}
-
-/// The operations that show a finding, in order of invocation.
-fn operations(journal: &Journal, finding: &Finding, trace: &Trace<'_>) -> Vec<crate::verdict::WitnessOp> {
-    let mut requests = finding.requests.clone();
-    requests.sort_by_key(|&request| journal.requests[request as usize].index);
-    requests.dedup();
-    let shown = requests.into_iter().filter_map(|request| {
-        let touches = journal.touches.iter().filter(|touch| touch.request == request);
-        let mut of = touches.filter(|touch| touch.value == finding.value && touch.stream == finding.stream);
-        let note = match of.next() {
-            Some(touch) => told(touch.kind, journal.requests[request as usize].outcome),
-            None => "",
-        };
-        Some(operation(journal, request, trace)?.witness(note))
-    });
-    shown.collect()
 }

@@ -11,6 +11,7 @@ mod claim;
 mod converged;
 mod delivery;
 pub mod linearizable;
+mod lives;
 mod mutual_exclusion;
 mod nothing_lost;
 mod one_leader_per_term;

@@ -172,6 +172,9 @@ pub struct MomentProof {
     pub node: Option<String>,
     /// What was done, and how it ended.
     pub what: String,
+    /// The faults that were in force meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 impl Proof {

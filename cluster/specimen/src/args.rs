@@ -38,6 +38,10 @@ pub struct Args {
     #[arg(long, value_name = "REQUESTS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub in_flight_max: u32,
 
+    /// Messages that a queue may have, lent ones included; the next one is refused with 429
+    #[arg(long, value_name = "MESSAGES", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub queue_max: u64,
+
     /// Time between two heartbeats of the leader
     #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub heartbeat_ms: u64,

@@ -51,11 +51,25 @@ pub enum Defect {
     TrustsWallClockTtl,
     /// What a crash left of a record stays in the log, and later records go behind it.
     TornLogTail,
+    /// The end of a lease gives back a message that has been acknowledged meanwhile.
+    RequeueAcked,
+    /// Which requests have run is known to the leader that ran them, and only while it runs.
+    DedupInMemory,
+    /// A snapshot does not restore which requests have run.
+    DedupLostInSnapshot,
+    /// The session table has room for eight clients.
+    DedupWindowTooShort,
+    /// The leader acknowledges an ack by its own state, and tells nobody.
+    AckNotReplicated,
+    /// What finds a queue full is acknowledged and dropped.
+    DropsWhenFull,
+    /// What is sent again goes to the head of its queue.
+    ReordersOnRetry,
 }
 
 impl Defect {
     /// Every defect, in the order of the documentation.
-    pub const ALL: [Defect; 12] = [
+    pub const ALL: [Defect; 19] = [
         Defect::StaleRead,
         Defect::AckBeforeQuorum,
         Defect::AckBeforeSync,
@@ -68,6 +82,13 @@ impl Defect {
         Defect::IgnoresEio,
         Defect::TrustsWallClockTtl,
         Defect::TornLogTail,
+        Defect::RequeueAcked,
+        Defect::DedupInMemory,
+        Defect::DedupLostInSnapshot,
+        Defect::DedupWindowTooShort,
+        Defect::AckNotReplicated,
+        Defect::DropsWhenFull,
+        Defect::ReordersOnRetry,
     ];
 
     /// The name on the command line, e.g. `ack-before-sync`.
@@ -85,6 +106,13 @@ impl Defect {
             Defect::IgnoresEio => "ignores-eio",
             Defect::TrustsWallClockTtl => "trusts-wall-clock-ttl",
             Defect::TornLogTail => "torn-log-tail",
+            Defect::RequeueAcked => "requeue-acked",
+            Defect::DedupInMemory => "dedup-in-memory",
+            Defect::DedupLostInSnapshot => "dedup-lost-in-snapshot",
+            Defect::DedupWindowTooShort => "dedup-window-too-short",
+            Defect::AckNotReplicated => "ack-not-replicated",
+            Defect::DropsWhenFull => "drops-when-full",
+            Defect::ReordersOnRetry => "reorders-on-retry",
         }
     }
 
@@ -125,6 +153,27 @@ impl Defect {
             Defect::TornLogTail => {
                 "at start the log is read up to the first bad record, which stays where it is: new ones go behind it"
             }
+            Defect::RequeueAcked => {
+                "the end of a lease puts its message back into the queue, also if it has been acknowledged while that was on its way"
+            }
+            Defect::DedupInMemory => {
+                "which requests have run is kept in the leader's memory: another leader, or a restarted one, runs a retry again"
+            }
+            Defect::DedupLostInSnapshot => {
+                "what is restored from a snapshot lacks the session table: a retry of what ran before it runs again"
+            }
+            Defect::DedupWindowTooShort => {
+                "the session table keeps the last eight clients, and forgets what others have run"
+            }
+            Defect::AckNotReplicated => {
+                "the leader takes an ack by its own state and answers, without putting it into the log"
+            }
+            Defect::DropsWhenFull => {
+                "an enqueue that finds its queue full is answered as if it had been done"
+            }
+            Defect::ReordersOnRetry => {
+                "a retried enqueue moves its message to the head of the queue, as if it had been given back"
+            }
         }
     }
 
@@ -151,6 +200,25 @@ impl Defect {
             Defect::IgnoresEio => "disk-error at one node after the other, and their kill",
             Defect::TrustsWallClockTtl => "clock-jump ahead of a leader while locks are held",
             Defect::TornLogTail => "torn-write at one node after the other, writes, and their kill",
+            Defect::RequeueAcked => {
+                "consumers that acknowledge when their lease is about to end, the more the slower the network is"
+            }
+            Defect::DedupInMemory => {
+                "producers that retry with a token while the leader is killed, paused or cut off"
+            }
+            Defect::DedupLostInSnapshot => {
+                "nodes that are killed and restarted, with snapshots taken often, while producers retry late"
+            }
+            Defect::DedupWindowTooShort => {
+                "more producers than that, which retry with a token after a time-out"
+            }
+            Defect::AckNotReplicated => "a change of leader: kill, pause or partition of it",
+            Defect::DropsWhenFull => {
+                "producers that are faster than consumers, until a queue is full; no fault needed"
+            }
+            Defect::ReordersOnRetry => {
+                "producers that retry with a token, and a queue in which messages wait"
+            }
         }
     }
 
@@ -167,6 +235,13 @@ impl Defect {
             Defect::ReviveDeleted => "linearizable (deleted values return), replicas diverge",
             Defect::NoChecksum => "linearizable (values that nobody wrote, lost writes), replicas diverge",
             Defect::TrustsWallClockTtl => "mutual-exclusion",
+            Defect::RequeueAcked => "exactly-once (resurrected messages)",
+            Defect::DedupInMemory => "exactly-once (messages are there twice)",
+            Defect::DedupLostInSnapshot => "exactly-once (messages are there twice), replicas diverge",
+            Defect::DedupWindowTooShort => "exactly-once (messages are there twice)",
+            Defect::AckNotReplicated => "exactly-once (resurrected messages), replicas diverge",
+            Defect::DropsWhenFull => "at-least-once (acknowledged messages are lost)",
+            Defect::ReordersOnRetry => "first in, first out (reordered messages)",
         }
     }
 }

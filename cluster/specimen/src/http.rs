@@ -1,4 +1,6 @@
-//! The HTTP surface: for clients `/kv`, `/status` and `/members`, for peers `/raft` (see [`crate::network`]).
+//! The HTTP surface: for clients `/kv`, `/locks`, `/queues`, `/status` and `/members`, for peers `/raft` (see [`crate::network`]).
+
+mod queues;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -28,7 +30,7 @@ type Node = State<Arc<Service>>;
 
 /// All routes of one node.
 pub fn router(service: Arc<Service>) -> Router {
-    Router::new()
+    queues::routes(Router::new())
         .route("/kv/{key}", get(read).put(put).delete(delete))
         .route("/kv/{key}/cas", post(cas))
         .route("/locks/{lock}/acquire", post(acquire))
@@ -167,6 +169,11 @@ async fn write(node: &Service, op: Op, sender: Sender) -> Result<Value, Refusal>
         Reply::Written(index) => Ok(json!({ "index": index })),
         Reply::Cas { swapped, index } => Ok(json!({ "swapped": swapped, "index": index })),
         Reply::Lock { done, index } => Ok(json!({ "done": done, "index": index })),
+        Reply::Enqueued { index, .. } => Ok(json!({ "index": index })),
+        Reply::Dequeued { lent, index } => Ok(json!({
+            "value": lent.value, "receipt": lent.receipt, "lent": lent.lent, "index": index,
+        })),
+        Reply::Settled { done, index } => Ok(json!({ "done": done, "index": index })),
         Reply::StaleSeq { last } => Err(Refusal::StaleSeq(last)),
     }
 }

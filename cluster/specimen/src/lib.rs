@@ -13,6 +13,10 @@
 //! POST   /kv/x/cas   {"old":7,"new":8,"client":"c3","seq":19}    200 {"swapped":true,"index":126}
 //! POST   /locks/l/acquire   {"owner":3,"ttl_ms":2000}            200 {"done":true,"index":127}
 //! POST   /locks/l/release   {"owner":3}                          200 {"done":true,"index":128}
+//! POST   /queues/q/enqueue  {"value":7,"client":"c3","seq":20}  200 {"index":129}
+//! POST   /queues/q/dequeue  {"lease_ms":500}                     200 {"value":7,"receipt":31,"lent":1,"index":130}
+//! POST   /queues/q/ack      {"receipt":31}                       200 {"done":true,"index":131}
+//! POST   /queues/q/nack     {"receipt":31}                       200 {"done":false,"index":132}
 //! POST   /members    {"voters":["n1","n2"],"learners":[],"addresses":{"n2":"10.77.0.12:8080"}}
 //! GET    /status     {"name":"n1","role":"leader","term":3,"commit":120,"applied":120,"ready":true,…}
 //! ```
@@ -38,6 +42,7 @@ mod error;
 mod http;
 pub mod lease;
 pub mod ledger;
+mod loans;
 mod locks;
 pub mod log_file;
 pub mod log_store;
@@ -47,9 +52,12 @@ mod memory;
 pub mod network;
 mod node;
 mod propose;
+pub mod queues;
 mod read;
+mod recent;
 pub mod refusal;
 mod service;
+mod sessions;
 pub mod shelf;
 pub mod state;
 #[cfg(test)]

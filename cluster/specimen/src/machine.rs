@@ -15,7 +15,7 @@ use crate::defect::{Defect, Defects};
 use crate::shelf::Shelf;
 use crate::state::State;
 use crate::types::{
-    LogPosition, Member, NodeId, Reply, SnapshotMeta, StorageError, StoredMembership, TypeConfig,
+    Command, LogPosition, Member, NodeId, Reply, SnapshotMeta, StorageError, StoredMembership, TypeConfig,
 };
 
 /// Replicas reach the threshold for a snapshot at the same entry. Each waits for its turn before it writes, so
@@ -45,9 +45,12 @@ pub struct Machine {
 impl Machine {
     /// Begins with the state that the snapshot on the shelf holds, if there is one.
     pub fn new(shelf: Shelf, node: NodeId, defects: Defects) -> Result<Self, SpecimenError> {
-        let mut replica = Replica::default();
+        let mut replica = Replica {
+            state: State::new(&defects),
+            ..Replica::default()
+        };
         if let Some((meta, data)) = shelf.current() {
-            replica.state = State::decode(&data).map_err(|source| SpecimenError::Open {
+            replica.state = State::decode(&data, &defects).map_err(|source| SpecimenError::Open {
                 path: shelf.path(),
                 source: source.into(),
             })?;
@@ -73,6 +76,14 @@ impl Machine {
         &self.defects
     }
 
+    /// [`Defect::AckNotReplicated`]: runs `command` here, and nowhere else.
+    pub(crate) fn run_alone(&self, command: &Command) -> Reply {
+        let mut replica = self.write();
+        let index = replica.applied.map_or(0, |position| position.index);
+        self.defects.diverged(Defect::AckNotReplicated);
+        replica.state.apply(index, command)
+    }
+
     fn write(&self) -> RwLockWriteGuard<'_, Replica> {
         self.replica.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,6 +102,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
         I: IntoIterator<Item = Entry<TypeConfig>> + Send,
         I::IntoIter: Send,
     {
+        let twice = [Defect::DoubleApply, Defect::DedupInMemory];
+        let twice = twice.into_iter().find(|defect| self.defects.has(*defect));
         let mut replica = self.write();
         let replies = entries.into_iter().map(|entry| {
             let index = entry.log_id.index;
@@ -101,22 +114,19 @@ impl RaftStateMachine<TypeConfig> for Machine {
                     replica.membership = StoredMembership::new(Some(entry.log_id), membership);
                     Vec::new()
                 }
-                EntryPayload::Normal(batch) if self.defects.has(Defect::DoubleApply) => batch
-                    .commands
-                    .iter()
-                    .map(|command| {
-                        let (reply, again) = replica.state.apply_again(index, command);
-                        if again {
-                            self.defects.diverged(Defect::DoubleApply);
+                EntryPayload::Normal(batch) => {
+                    let apply = |command| match twice {
+                        None => replica.state.apply(index, command),
+                        Some(defect) => {
+                            let (reply, again) = replica.state.apply_again(index, command);
+                            if again {
+                                self.defects.diverged(defect);
+                            }
+                            reply
                         }
-                        reply
-                    })
-                    .collect(),
-                EntryPayload::Normal(batch) => batch
-                    .commands
-                    .iter()
-                    .map(|command| replica.state.apply(index, command))
-                    .collect(),
+                    };
+                    batch.commands.iter().map(apply).collect()
+                }
             }
         });
         Ok(replies.collect())
@@ -139,7 +149,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
         data: Box<Vec<u8>>,
     ) -> Result<(), StorageError> {
         let failed = |error| StorageIOError::write_snapshot(Some(meta.signature()), &error);
-        let state = State::decode(&data).map_err(|error| failed(std::io::Error::from(error)))?;
+        let state =
+            State::decode(&data, &self.defects).map_err(|error| failed(std::io::Error::from(error)))?;
         self.shelf
             .store(meta.clone(), Arc::new(*data))
             .await

@@ -20,6 +20,7 @@ use crate::defect::Defects;
 use crate::http::router;
 use crate::lease::Lease;
 use crate::ledger::{Identity, Ledger};
+use crate::loans;
 use crate::locks::expire;
 use crate::log_file::{DurableSnapshot, LogFile, Opened};
 use crate::log_store::LogStore;
@@ -100,6 +101,7 @@ async fn serve(args: Args, defects: Defects, stop: impl Future<Output = ()>) -> 
         log,
     ));
     tokio::spawn(expire(Arc::downgrade(&service), defects));
+    tokio::spawn(loans::expire(Arc::downgrade(&service)));
 
     if blank && first {
         tokio::spawn(begin(service.clone(), members));

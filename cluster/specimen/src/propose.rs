@@ -28,7 +28,8 @@ const BATCH_MAX: usize = 128;
 
 type Answer = Result<Reply, Refusal>;
 
-/// Takes commands from handlers, to the log.
+/// Takes commands from handlers, to the log. Clones are one.
+#[derive(Clone)]
 pub struct Proposer {
     queue: mpsc::Sender<Waiting>,
     /// With [`Defect::AckBeforeQuorum`]: the last index answered before it was committed.
@@ -200,6 +201,7 @@ impl Entry {
 fn reply_or_refusal(reply: Reply) -> Answer {
     match reply {
         Reply::StaleSeq { last } => Err(Refusal::StaleSeq(last)),
+        reply if reply.is_refusal() => Err(Refusal::Full),
         reply => Ok(reply),
     }
 }

@@ -32,6 +32,8 @@ pub enum Refusal {
     UnknownPath,
     /// The client has already sent a later request; this is that one's number.
     StaleSeq(u64),
+    /// The queue has no room for one more message.
+    Full,
     /// This node cannot go on; the text says why.
     Internal(String),
 }
@@ -46,13 +48,14 @@ pub enum Executed {
 }
 
 impl Refusal {
-    const REASONS: [&'static str; 7] = [
+    const REASONS: [&'static str; 8] = [
         "not-leader",
         "overloaded",
         "no-quorum",
         "bad-request",
         "unknown-path",
         "stale-seq",
+        "full",
         "internal",
     ];
 
@@ -64,14 +67,15 @@ impl Refusal {
             Refusal::BadRequest(_) => 3,
             Refusal::UnknownPath => 4,
             Refusal::StaleSeq(_) => 5,
-            Refusal::Internal(_) => 6,
+            Refusal::Full => 6,
+            Refusal::Internal(_) => 7,
         }
     }
 
     fn status(&self) -> StatusCode {
         match self {
             Refusal::NotLeader(_) => StatusCode::MISDIRECTED_REQUEST,
-            Refusal::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::Overloaded | Refusal::Full => StatusCode::TOO_MANY_REQUESTS,
             Refusal::NoQuorum(_) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::BadRequest(_) => StatusCode::BAD_REQUEST,
             Refusal::UnknownPath => StatusCode::NOT_FOUND,
@@ -109,7 +113,7 @@ impl IntoResponse for Refusal {
             }
             Refusal::BadRequest(detail) | Refusal::Internal(detail) => body["detail"] = json!(detail),
             Refusal::StaleSeq(last) => body["last"] = json!(last),
-            Refusal::NoQuorum(_) | Refusal::UnknownPath => {}
+            Refusal::NoQuorum(_) | Refusal::UnknownPath | Refusal::Full => {}
         }
         (status, Json(body)).into_response()
     }

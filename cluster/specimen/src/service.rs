@@ -18,6 +18,7 @@ use crate::machine::{Machine, Replica};
 use crate::network::Network;
 use crate::propose::Proposer;
 use crate::read::Reader;
+use crate::recent::Recent;
 use crate::refusal::{Executed, Refusal, Refused};
 use crate::types::{Command, Member, NodeId, Op, Raft, Reply, Scalar, Token, Vote};
 
@@ -46,6 +47,10 @@ pub struct Service {
     introduction: Mutex<Option<Introduction>>,
     /// With [`Defect::SplitCas`]: by key, how many cas have compared or are about to, and not put yet.
     rivals: Mutex<BTreeMap<String, usize>>,
+    /// With [`Defect::DedupInMemory`].
+    recent: Recent,
+    /// Messages that a queue may have.
+    pub(crate) queue_max: u64,
 }
 
 /// What a leader said when this node first heard of it.
@@ -101,6 +106,8 @@ impl Service {
             refused: Refused::default(),
             introduction: Mutex::default(),
             rivals: Mutex::default(),
+            recent: Recent::default(),
+            queue_max: args.queue_max,
             identity,
             raft,
             network,
@@ -199,6 +206,20 @@ impl Service {
             let done = self.cas_in_two_steps(key.clone(), &old, new, token).await;
             self.rival(&key, -1);
             return done;
+        }
+        if self.defects.has(Defect::AckNotReplicated) && matches!(op, Op::Ack { .. }) {
+            return Ok(self.machine.run_alone(&Command { op, token }));
+        }
+        if self.defects.has(Defect::DedupInMemory)
+            && let Some(token) = token
+        {
+            let proposer = self.proposer.clone();
+            let command = Command {
+                op,
+                token: Some(token.clone()),
+            };
+            let run = async move { proposer.submit(command, LIMIT).await };
+            return self.recent.once(&token, run).await;
         }
         self.proposer.submit(Command { op, token }, LIMIT).await
     }
@@ -305,6 +326,7 @@ impl Service {
             ServerState::Learner => "learner",
             ServerState::Follower | ServerState::Shutdown => "follower",
         };
+        let (ready, lent) = self.machine.read().state.queues().counts();
         json!({
             "name": self.identity.name,
             "id": self.identity.id,
@@ -322,6 +344,7 @@ impl Service {
             "diverged": self.defects.to_json(),
             "recovering": self.is_recovering(),
             "rejected": self.refused.to_json(),
+            "messages": { "ready": ready, "lent": lent },
             "in_flight": self.in_flight_max - self.in_flight.available_permits(),
             "ready": self.ready(&metrics),
         })

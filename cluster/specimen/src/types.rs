@@ -13,6 +13,8 @@ use openraft::LogId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use crate::queues::Lent;
+
 /// How a node is numbered in the protocol; people see names.
 pub type NodeId = u64;
 
@@ -52,7 +54,7 @@ pub struct Member {
 }
 
 /// A JSON value without structure; `null` stands for absent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "serde_json::Value", into = "serde_json::Value")]
 pub struct Scalar(serde_json::Value);
 
@@ -143,6 +145,43 @@ pub enum Op {
         /// Number of that grant.
         grant: u64,
     },
+    /// Put `value` at the end of `queue`, if that has fewer than `max` messages.
+    Enqueue {
+        /// Where it goes.
+        queue: String,
+        /// The message.
+        value: Scalar,
+        /// How many messages the queue may have, lent ones included.
+        max: u64,
+    },
+    /// Lend the first message of `queue`.
+    Dequeue {
+        /// Where it comes from.
+        queue: String,
+        /// For how long, unless it is acknowledged or given back before; counted by whoever leads.
+        lease_ms: u64,
+    },
+    /// Forget a message: its consumer is done with it.
+    Ack {
+        /// Where it came from.
+        queue: String,
+        /// What it was lent under.
+        receipt: u64,
+    },
+    /// Take a message back from its consumer, who gives it up.
+    Nack {
+        /// Where it came from.
+        queue: String,
+        /// What it was lent under.
+        receipt: u64,
+    },
+    /// Take messages back that are still lent under these receipts: their time is over.
+    Lapse {
+        /// Where they came from.
+        queue: String,
+        /// What they were lent under.
+        receipts: Vec<u64>,
+    },
 }
 
 /// Says that two requests are the same one: the client's name and its request number.
@@ -184,11 +223,40 @@ pub enum Reply {
         /// The log index that decided.
         index: u64,
     },
+    /// A message was put into a queue, or found no room, at this log index.
+    Enqueued {
+        /// Whether it was.
+        done: bool,
+        /// The log index that decided.
+        index: u64,
+    },
+    /// A message was lent, or there was none, at this log index.
+    Dequeued {
+        /// What was lent.
+        #[serde(flatten)]
+        lent: Lent,
+        /// The log index that decided.
+        index: u64,
+    },
+    /// A message was acknowledged or taken back at this log index, or was not lent under this receipt any more.
+    Settled {
+        /// Whether it was.
+        done: bool,
+        /// The log index that decided.
+        index: u64,
+    },
     /// The client has already sent a later request: refused, and never applied.
     StaleSeq {
         /// The latest request of that client.
         last: u64,
     },
+}
+
+impl Reply {
+    /// Whether the command changed nothing, for a reason that may pass.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Reply::Enqueued { done: false, .. })
+    }
 }
 
 /// The commands of one log entry, and (at the proposing node only) the word that the log has them.

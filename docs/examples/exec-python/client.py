@@ -3,7 +3,7 @@
 import http.client
 import json
 
-from duress_client import Failed, Refused, serve
+from duress_client import Failed, Keep, Refused, serve
 
 
 class Client:
@@ -21,11 +21,30 @@ class Client:
         if not self.call(ask, "POST", "/cas", {"old": old, "new": new})["swapped"]:
             raise Failed("mismatch")
 
+    def enqueue(self, ask):
+        self.of_queue(ask, {"value": ask.value})
+
+    def dequeue(self, ask):
+        answer = self.of_queue(ask, {"lease_ms": ask.lease_ms})
+        if answer["value"] is not None:
+            return Keep(answer["value"], answer["receipt"])  # what the ack needs
+        if answer["lent"] > 0:
+            raise Failed("all-lent")  # only a queue in which nothing is lent is empty
+
+    def ack(self, ask):
+        if not self.of_queue(ask, {"receipt": ask.kept})["done"]:
+            raise Failed("lease-over")
+
+    nack = ack
+
     def status(self, ask):
         return self.request(ask, "GET", "/status")
 
     def call(self, ask, method, path, body=None):
         return self.request(ask, method, "/kv/" + ask.key + path, body)
+
+    def of_queue(self, ask, body):
+        return self.request(ask, "POST", "/queues/%s/%s" % (ask.key, ask.f), body)
 
     def request(self, ask, method, path, body=None):
         connection = http.client.HTTPConnection(ask.address)

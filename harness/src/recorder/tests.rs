@@ -26,6 +26,7 @@ fn ok(op: &Op) -> Completion {
             client: "p0".to_owned(),
             seq: 3,
         }),
+        lease_ms: None,
     }
 }
 

@@ -350,6 +350,7 @@ impl Run<'_> {
             recorder,
             self.plan.seed,
         )
+        .map(|clients| clients.lending(self.plan.spec.workload.lease()))
         .map_err(|error| Failure::Other(format!("start the clients' threads: {error}")))
     }
 }

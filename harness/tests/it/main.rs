@@ -34,6 +34,7 @@ mod moved;
 mod packets;
 mod power;
 mod proof;
+mod queues;
 mod resources;
 mod runs;
 mod signals;

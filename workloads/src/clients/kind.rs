@@ -47,7 +47,7 @@ pub struct Options {
     pub from: Option<IpAddr>,
     /// How to read.
     pub read: ReadMode,
-    /// For how long locks are lent. `None`: the workload has no locks.
+    /// For how long locks, or what is dequeued, are lent. `None`: nothing is.
     pub lease: Option<Duration>,
     /// Whether each write of a register looks at all keys first.
     pub long_writes: bool,

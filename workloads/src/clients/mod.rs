@@ -6,6 +6,7 @@ pub mod exec;
 pub mod http;
 mod kind;
 mod programs;
+mod receipts;
 pub mod specimen;
 
 use std::sync::OnceLock;
@@ -63,7 +64,7 @@ mod tests {
             folder: Path::new("."),
         };
         let carried = |name| of(name, &nothing).map(|kind| kind.workloads());
-        assert_eq!(carried("specimen"), Ok(vec!["register", "lock"]));
+        assert_eq!(carried("specimen"), Ok(vec!["register", "lock", "queue"]));
         assert_eq!(
             carried("etcd"),
             Ok(vec!["register", "set", "append", "lock", "counter"])

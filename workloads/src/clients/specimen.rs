@@ -11,22 +11,27 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::kind::{ClientKind, ReadMode, Tokens};
+use super::receipts::{NO_RECEIPT, Receipts};
 use crate::endpoint::Endpoint;
 use crate::op::{Op, Operation};
 use crate::service::{Answer, Asker, Service, for_processes, hold};
 use crate::workload::HOLD;
 
 /// What it can be asked.
-const OPERATIONS: [Operation; 6] = [
+const OPERATIONS: [Operation; 10] = [
     Operation::on_key("read"),
     Operation::on_key("write"),
     Operation::on_key("cas"),
     Operation::on_key("acquire"),
     Operation::on_key("hold"),
     Operation::on_key("release"),
+    Operation::on_key("enqueue"),
+    Operation::on_key("dequeue"),
+    Operation::on_key("ack"),
+    Operation::on_key("nack"),
 ];
 
-/// Clients that find a lock taken look again after a while, and not at once.
+/// Clients that find a lock taken, or all messages lent, look again after a while, and not at once.
 const POLL: Duration = Duration::from_millis(20);
 
 /// What it says of itself.
@@ -37,7 +42,7 @@ pub fn kind() -> ClientKind {
         reads: Cow::Borrowed(&[ReadMode::Linearizable, ReadMode::Lease, ReadMode::Local]),
         reads_members: false,
         tokens: Tokens::Optional,
-        proof: "the specimen says so: not the leader, overloaded, nothing to read or to compare with, taken",
+        proof: "the specimen says so: not the leader, overloaded, nothing to read or to compare with, taken, full, lent",
         service: None,
         make: Arc::new(|options| {
             Ok(Box::new(Specimen::new(
@@ -56,10 +61,11 @@ pub struct Specimen {
     http: Client,
     read: ReadMode,
     lease: Duration,
+    receipts: Receipts,
 }
 
 impl Specimen {
-    /// A client whose requests come from `local_address`, and to which locks are lent for `lease`. An answer with a body of more
+    /// A client whose requests come from `local_address`, and to which locks and messages are lent for `lease`. An answer with a body of more
     /// than `body_max` bytes proves nothing.
     pub fn new(
         local_address: Option<IpAddr>,
@@ -69,7 +75,12 @@ impl Specimen {
     ) -> Result<Self, RequestError> {
         let http = Client::new(for_processes(local_address, body_max))?;
         let lease = lease.unwrap_or_default();
-        Ok(Specimen { http, read, lease })
+        Ok(Specimen {
+            http,
+            read,
+            lease,
+            receipts: Receipts::default(),
+        })
     }
 }
 
@@ -91,12 +102,13 @@ enum Executed {
 
 /// Reasons for which the specimen refuses without having executed anything, each with its status. Whatever else claims
 /// the same was not said by the specimen: something in between may have passed the request on.
-const REFUSALS: [(u16, &str); 6] = [
+const REFUSALS: [(u16, &str); 7] = [
     (400, "bad-request"),
     (404, "unknown-path"),
     (409, "stale-seq"),
     (421, "not-leader"),
     (429, "overloaded"),
+    (429, "full"),
     (503, "no-quorum"),
 ];
 
@@ -109,6 +121,8 @@ impl Service for Specimen {
         let key = op.key.as_ref().and_then(Value::as_str).unwrap_or("x");
         let base = format!("http://{}/kv/{key}", endpoint.address);
         let lock = format!("http://{}/locks/{key}/{}", endpoint.address, op.f);
+        let queue = format!("http://{}/queues/{key}/{}", endpoint.address, op.f);
+        let lease_ms = self.lease.as_millis() as u64;
         let (method, url, body) = match op.f {
             "read" => (Method::Get, format!("{base}?read={}", self.read.as_str()), None),
             "cas" => (
@@ -118,15 +132,21 @@ impl Service for Specimen {
             ),
             "write" if op.value.is_null() => (Method::Delete, base, Some(json!({}))),
             "write" => (Method::Put, base, Some(json!({"value": op.value}))),
-            "acquire" => {
-                let ttl_ms = self.lease.as_millis() as u64;
-                (
-                    Method::Post,
-                    lock,
-                    Some(json!({"owner": op.value, "ttl_ms": ttl_ms})),
-                )
-            }
+            "acquire" => (
+                Method::Post,
+                lock,
+                Some(json!({"owner": op.value, "ttl_ms": lease_ms})),
+            ),
             "release" => (Method::Post, lock, Some(json!({"owner": op.value}))),
+            "enqueue" => (Method::Post, queue, Some(json!({"value": op.value}))),
+            "dequeue" => (Method::Post, queue, Some(json!({"lease_ms": lease_ms}))),
+            "ack" | "nack" => match self.receipts.of(asker.process, &op.value) {
+                Some(receipt) => (Method::Post, queue, Some(json!({"receipt": receipt}))),
+                None => {
+                    let error = NO_RECEIPT.to_owned();
+                    return Answer::Failed { error };
+                }
+            },
             f => {
                 return Answer::Failed {
                     error: format!("the client of the specimen knows no {f}"),
@@ -141,10 +161,18 @@ impl Service for Specimen {
             body
         });
         let answer = match self.http.call(method, &url, body.as_ref()).await {
-            Ok(reply) => interpret(op, &reply),
+            Ok(reply) => {
+                let answer = interpret(op, &reply);
+                if let ("dequeue", Answer::Ok(message)) = (op.f, &answer)
+                    && let Some(receipt) = receipt(&reply)
+                {
+                    self.receipts.keep(asker.process, message.clone(), receipt);
+                }
+                answer
+            }
             Err(error) => error.into(),
         };
-        if matches!(&answer, Answer::Failed { error } if error == TAKEN) {
+        if matches!(&answer, Answer::Failed { error } if [TAKEN, LENT].contains(&error.as_str())) {
             tokio::time::sleep(POLL).await;
         }
         answer
@@ -167,6 +195,31 @@ fn kept(value: &Value) -> Value {
 
 /// What is said of a lock that another has.
 const TAKEN: &str = "taken";
+/// What is said of a queue that has messages, each of which another has.
+const LENT: &str = "all-lent";
+/// What is said of an ack or a nack that came when its lease was over.
+const OVER: &str = "lease-over";
+
+/// What is to be shown again with the ack of a message.
+fn receipt(reply: &Reply) -> Option<Value> {
+    reply
+        .json()?
+        .get("receipt")
+        .filter(|receipt| receipt.is_u64())
+        .cloned()
+}
+
+/// What is known of a queue from the answer to a dequeue. Only where nothing is lent either it is empty.
+fn dequeued(body: &serde_json::Map<String, Value>) -> Answer {
+    match (body.get("value"), body.get("receipt"), body.get("lent")) {
+        (Some(Value::Null), Some(Value::Null), Some(lent)) if lent == &json!(0) => Answer::Ok(Value::Null),
+        (Some(Value::Null), Some(Value::Null), Some(lent)) if lent.is_u64() => Answer::Failed {
+            error: LENT.to_owned(),
+        },
+        (Some(value), Some(receipt), _) if !value.is_null() && receipt.is_u64() => Answer::Ok(kept(value)),
+        _ => Answer::unknown("answer lacks its result"),
+    }
+}
 
 /// What an answer proves. Anything that can't be understood, or contradicts itself, proves nothing.
 fn interpret(op: &Op, reply: &Reply) -> Answer {
@@ -191,6 +244,12 @@ fn interpret(op: &Op, reply: &Reply) -> Answer {
             ("release", ..) if body.get("done").is_some_and(Value::is_boolean) => {
                 Answer::Ok(op.value.clone())
             }
+            ("enqueue", _, _, Some(index)) if index.is_u64() => Answer::Ok(op.value.clone()),
+            ("dequeue", ..) => dequeued(&body),
+            ("ack" | "nack", ..) if body.get("done") == Some(&json!(true)) => Answer::Ok(op.value.clone()),
+            ("ack" | "nack", ..) if body.get("done") == Some(&json!(false)) => Answer::Failed {
+                error: OVER.to_owned(),
+            },
             _ => Answer::unknown("answer lacks its result"),
         };
     }
@@ -212,130 +271,4 @@ fn interpret(op: &Op, reply: &Reply) -> Answer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn op(f: &'static str, value: Value) -> Op {
-        Op {
-            f,
-            key: Some(json!("k1")),
-            value,
-            idempotent: f == "read",
-        }
-    }
-
-    fn answer(op: &Op, status: u16, body: &str) -> Answer {
-        let reply = Reply {
-            status,
-            retry_after: Some(Duration::from_secs(1)),
-            headers: duress_http::HeaderMap::new(),
-            body: body.as_bytes().to_vec(),
-        };
-        interpret(op, &reply)
-    }
-
-    #[test]
-    fn answers_prove_what_they_say() {
-        let read = op("read", Value::Null);
-        assert_eq!(
-            answer(&read, 200, r#"{"value":7,"index":3}"#),
-            Answer::Ok(json!(7))
-        );
-        assert_eq!(
-            answer(&read, 200, r#"{"value":null,"index":3}"#),
-            Answer::Ok(Value::Null)
-        );
-        let write = op("write", json!(4));
-        assert_eq!(answer(&write, 200, r#"{"index":3}"#), Answer::Ok(json!(4)));
-        let mismatch = Answer::Failed {
-            error: "mismatch".to_owned(),
-        };
-        let cas = op("cas", json!([1, 2]));
-        assert_eq!(answer(&cas, 200, r#"{"swapped":false,"index":3}"#), mismatch);
-        let taken = Answer::Failed {
-            error: "taken".to_owned(),
-        };
-        for (f, done, proves) in [
-            ("acquire", true, Answer::Ok(json!(3))),
-            ("acquire", false, taken),
-            ("release", true, Answer::Ok(json!(3))),
-            ("release", false, Answer::Ok(json!(3))),
-        ] {
-            let body = json!({"done": done, "index": 9}).to_string();
-            assert_eq!(answer(&op(f, json!(3)), 200, &body), proves, "{f} {done}");
-        }
-        assert_eq!(
-            answer(
-                &write,
-                421,
-                r#"{"error":"not-leader","executed":"no","leader":"n2"}"#
-            ),
-            Answer::Refused {
-                error: "not-leader".to_owned(),
-                leader: Some("n2".to_owned()),
-                retry_after: Some(Duration::from_secs(1))
-            }
-        );
-    }
-
-    #[test]
-    fn a_value_that_nobody_wrote_stays_one_and_is_kept_short() {
-        let read = op("read", Value::Null);
-        for value in [
-            json!([1]),
-            json!({"a": 1}),
-            json!(vec![0; 10_000]),
-            json!("x".repeat(10_000)),
-        ] {
-            let kept = answer(&read, 200, &json!({"value": value, "index": 3}).to_string());
-            let Answer::Ok(Value::String(text)) = &kept else {
-                panic!("{kept:?}");
-            };
-            assert!(text.len() < 1100, "{}", text.len());
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_understood_or_contradicts_itself_proves_nothing() {
-        let refusal = |error: &str| format!(r#"{{"error":"{error}","executed":"no"}}"#);
-        let (read, write, cas) = (
-            op("read", Value::Null),
-            op("write", json!(4)),
-            op("cas", json!([1, 2])),
-        );
-        for (op, status, body) in [
-            (&write, 200, "<html>".to_owned()),
-            (&write, 200, "{}".to_owned()),
-            (&write, 200, r#"{"index":null}"#.to_owned()),
-            (&read, 200, "[]".to_owned()),
-            (&read, 200, "{}".to_owned()),
-            (&cas, 200, r#"{"index":3}"#.to_owned()),
-            (&cas, 200, r#"{"swapped":"false"}"#.to_owned()),
-            (&op("acquire", json!(3)), 200, r#"{"index":3}"#.to_owned()),
-            (&op("release", json!(3)), 200, r#"{"done":1}"#.to_owned()),
-            (&cas, 200, r#"{"swapped":false,"executed":"unknown"}"#.to_owned()),
-            (&write, 200, r#"{"index":3,"error":"internal"}"#.to_owned()),
-            (&write, 200, refusal("not-leader")),
-            (&write, 500, String::new()),
-            (
-                &write,
-                503,
-                r#"{"error":"no-quorum","executed":"unknown"}"#.to_owned(),
-            ),
-            // Nothing that the specimen says: something in between may have passed the request on.
-            (&write, 500, refusal("internal")),
-            (&write, 502, refusal("not-leader")),
-            (&write, 504, refusal("no-quorum")),
-            (&write, 408, refusal("overloaded")),
-            (&write, 429, refusal("slow-down")),
-            (&write, 307, refusal("not-leader")),
-            (&write, 201, refusal("not-leader")),
-        ] {
-            let answer = answer(op, status, &body);
-            assert!(
-                matches!(answer, Answer::Unknown { .. }),
-                "{status} {body}: {answer:?}"
-            );
-        }
-    }
-}
+mod tests;

@@ -156,7 +156,7 @@ impl Workload for Lock {
         }
     }
 
-    fn observe(&mut self, op: &Op, _result: &Value) {
+    fn observe(&mut self, _process: u64, op: &Op, _result: &Value) {
         let lock = op
             .key
             .as_ref()
@@ -192,7 +192,7 @@ mod tests {
             let op = lock.next(7, &mut rng);
             assert_eq!(op.f, f);
             assert_eq!(lock.next(8, &mut rng).f, "acquire", "others are not affected");
-            lock.observe(&op, &op.value);
+            lock.observe(7, &op, &op.value);
         }
         // A process that does not get it tries again.
         lock.stages.clear();

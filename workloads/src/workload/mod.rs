@@ -8,6 +8,7 @@ pub mod counter;
 mod growing;
 pub mod lock;
 pub mod own;
+pub mod queue;
 pub mod register;
 pub mod set;
 
@@ -85,7 +86,7 @@ macro_rules! workloads {
                 }
             }
 
-            /// For how long its locks are lent. `None`: it has no locks.
+            /// For how long its locks, or what it dequeues, are lent. `None`: nothing is.
             pub fn lease(&self) -> Option<Duration> {
                 match self {
                     $(WorkloadSpec::$name(parameters) => parameters.lease(),)*
@@ -120,6 +121,7 @@ workloads! {
     Append(append::AppendSpec);
     Lock(lock::LockSpec);
     Counter(counter::CounterSpec);
+    Queue(queue::QueueSpec);
 }
 
 impl<'de> Deserialize<'de> for WorkloadSpec {
@@ -168,10 +170,11 @@ impl<'de> Visitor<'de> for One {
     }
 }
 
-/// What the holder of a lock does between acquiring and releasing it: nothing that the system sees.
+/// What the holder of a lock does between acquiring and releasing it, and the consumer of a message that is late with its
+/// ack: nothing that the system sees.
 pub const HOLD: &str = "hold";
 
-/// The same with what nobody is asked for: whoever acquires a lock holds it.
+/// The same with what nobody is asked for: whoever acquires a lock holds it. Consumers hold messages, too, and no client need say so.
 pub fn with_hold(mut operations: Vec<Operation>) -> Vec<Operation> {
     if operations.iter().any(|operation| operation.f == "acquire") {
         operations.push(Operation::on_key(HOLD));
@@ -219,7 +222,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("`register`, `set`, `append`, `lock`, `counter`"),
+                .contains("`register`, `set`, `append`, `lock`, `counter`, `queue`"),
             "{error}"
         );
     }

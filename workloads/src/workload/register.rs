@@ -208,7 +208,7 @@ impl Workload for Register {
         }
     }
 
-    fn observe(&mut self, op: &Op, result: &Value) {
+    fn observe(&mut self, _process: u64, op: &Op, result: &Value) {
         let Some(index) = self.index_of(&op.key) else {
             return;
         };
@@ -319,7 +319,7 @@ mod tests {
         };
         let mut register = Register::new(&only_cas).expect("a valid spec");
         let first = register.next(0, &mut rng);
-        register.observe(&first, &first.value);
+        register.observe(0, &first, &first.value);
         let second = register.next(0, &mut rng);
         assert_eq!(first.value[0], Value::Null);
         assert_eq!(second.value[0], first.value[1]);

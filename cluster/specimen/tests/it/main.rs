@@ -4,4 +4,5 @@ mod cluster;
 mod defects;
 mod disk;
 mod faults;
+mod queues;
 mod serving;

@@ -27,8 +27,8 @@ impl Expected {
     }
 }
 
-/// What is asked, and what each must end as, of what the client has. A register, a list, a counter, a set and a lock that nobody else
-/// uses: what is there is known.
+/// What is asked, and what each must end as, of what the client has. A register, a list, a counter, a set, a lock and a queue that
+/// nobody else uses: what is there is known.
 pub fn script(client: &ClientKind) -> Vec<(Op, Expected)> {
     let mut asks = Vec::new();
     let mut ask = |f: &'static str, key: Option<&str>, value: Value, expected: Expected| {
@@ -119,5 +119,17 @@ pub fn script(client: &ClientKind) -> Vec<(Op, Expected)> {
     }
     let (value, expected) = ok(json!(2));
     ask("release", lock, value, expected);
+
+    // Nothing is said of order: one message is there at a time.
+    let queue = Some("try-queue");
+    let delivered = || Expected::Ok(json!(1));
+    let (value, expected) = ok(json!(1));
+    ask("enqueue", queue, value.clone(), expected);
+    ask("dequeue", queue, Value::Null, delivered());
+    if ask("nack", queue, value.clone(), delivered()) {
+        ask("dequeue", queue, Value::Null, delivered());
+    }
+    ask("ack", queue, value, delivered());
+    ask("dequeue", queue, Value::Null, Expected::Ok(Value::Null));
     asks
 }

@@ -1,6 +1,6 @@
 //! What is wrong with the delivery of messages, and what happened to the first of each kind.
 
-use duress_checker::verdict::{AnomalyProof, LifeProof, MessagesProof};
+use duress_checker::verdict::{AnomalyProof, LifeProof, MessagesProof, MomentProof};
 use maud::{Markup, html};
 
 use crate::format::{count, cut, moment, value};
@@ -26,7 +26,9 @@ pub(super) fn proof(proof: &MessagesProof) -> Markup {
             p.quiet { (life.sentence) }
             div.scroll tabindex="0" {
                 table.stack.operations {
-                    thead { tr { th.number { "At" } th { "Process" } th { "Node" } th { "What happened" } } }
+                    thead { tr {
+                        th.number { "At" } th { "Process" } th { "Node" } th { "What happened" } th { "Faults in force" }
+                    } }
                     tbody {
                         @for moment in &life.moments {
                             tr {
@@ -34,12 +36,20 @@ pub(super) fn proof(proof: &MessagesProof) -> Markup {
                                 td data-label="Process" { (moment.process) }
                                 td data-label="Node" { (moment.node.as_deref().unwrap_or("–")) }
                                 td data-label="What happened" { (moment.what) }
+                                td data-label="Faults in force" { (faults(moment)) }
                             }
                         }
                     }
                 }
             }
         }
+    }
+}
+
+fn faults(moment: &MomentProof) -> String {
+    match moment.faults.as_slice() {
+        [] => "–".to_owned(),
+        faults => faults.join(", "),
     }
 }
 
@@ -73,6 +83,7 @@ pub(crate) fn lived(proof: &MessagesProof) -> Vec<Vec<String>> {
                 moment.what.clone(),
                 format!("process {}", moment.process),
                 moment.node.clone().unwrap_or_default(),
+                moment.faults.join(", "),
             ]
         })
     });

@@ -24,6 +24,7 @@ mod start;
 mod worker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use duress_checker::history::Content;
@@ -36,6 +37,7 @@ use self::pool::{NoProgram, Pool, Ready};
 use self::protocol::{Question, Reply};
 use super::kind::{ClientKind, Definition, Options, Problem, ReadMode, Tokens};
 pub use super::programs::{Running, StartPrograms, Started};
+use super::receipts::Receipts;
 use crate::endpoint::Endpoint;
 use crate::op::Op;
 use crate::service::{Answer, Asker, Service, Token, hold};
@@ -69,8 +71,11 @@ pub fn kind(definition: &Definition<'_>) -> Result<ClientKind, Problem> {
 struct Exec {
     program: Arc<Program>,
     read: ReadMode,
+    lease: Option<Duration>,
     answer_max: usize,
     pool: Arc<Pool>,
+    /// Which program acknowledges is not said: another one may have dequeued.
+    receipts: Receipts,
 }
 
 impl Exec {
@@ -78,9 +83,11 @@ impl Exec {
         let starts = options.programs.filter(|_| program.service.is_some());
         Exec {
             read: options.read,
+            lease: options.lease,
             answer_max: options.body_max,
             pool: Pool::new(program.clone(), starts, options.body_max),
             program,
+            receipts: Receipts::default(),
         }
     }
 
@@ -92,6 +99,7 @@ impl Exec {
         op: &Op,
         read: ReadMode,
         token: Option<&Token>,
+        kept: Option<Value>,
     ) -> Result<Reply, Answer> {
         let mut ready = taken.map_err(|none| match none {
             NoProgram::Local(error) => Answer::Local { error },
@@ -105,7 +113,8 @@ impl Exec {
         ready.worker.id += 1;
         let id = ready.worker.id;
         let named = self.pool.knows(&endpoint.node);
-        let line = Question::new(id, op, endpoint, named, read, token).line();
+        let question = Question::new(id, op, endpoint, named, read, token);
+        let line = question.lending(self.lease).with_kept(kept).line();
         let answer = ready.worker.ask(&line, self.answer_max).await;
         let reply = answer.and_then(|answer| Reply::read(&answer, id));
         let reply = reply.map_err(Answer::unknown)?;
@@ -122,7 +131,7 @@ impl Exec {
             idempotent: true,
         };
         let ready = self.pool.take_patiently().await;
-        let reply = self.ask(ready, endpoint, &op, ReadMode::Local, None).await;
+        let reply = self.ask(ready, endpoint, &op, ReadMode::Local, None, None).await;
         reply.map_err(|answer| {
             let error = cut(answer.error().unwrap_or_default().to_owned());
             match answer {
@@ -139,11 +148,22 @@ impl Service for Exec {
         if op.f == HOLD {
             return hold(op).await;
         }
+        let kept = match op.f {
+            "ack" | "nack" => self.receipts.of(asker.process, &op.value),
+            _ => None,
+        };
         let ready = self.pool.take().await;
-        match self.ask(ready, endpoint, op, self.read, asker.token).await {
-            Ok(reply) => reply.answer(op),
-            Err(answer) => answer,
+        let reply = self.ask(ready, endpoint, op, self.read, asker.token, kept).await;
+        let mut reply = match reply {
+            Ok(reply) => reply,
+            Err(answer) => return answer,
+        };
+        let keep = reply.keep.take();
+        let answer = reply.answer(op);
+        if let ("dequeue", Answer::Ok(message), Some(keep)) = (op.f, &answer, keep) {
+            self.receipts.keep(asker.process, message.clone(), keep);
         }
+        answer
     }
 
     async fn content(&self, endpoint: &Endpoint) -> Result<Content, RequestError> {

@@ -7,6 +7,10 @@
 //! ◀ {"id":7,"type":"ok"}
 //! ▶ {"id":8,"f":"read","key":"k1","value":null,"node":"n2","address":"10.77.0.12:8080","read":"linearizable"}
 //! ◀ {"id":8,"type":"refused","error":"not-leader","leader":"n1"}
+//! ▶ {"id":9,"f":"dequeue","key":"q1","value":null,"node":"n1","address":"10.77.0.11:8080","read":"linearizable","lease-ms":500}
+//! ◀ {"id":9,"type":"ok","value":7,"keep":"r-31"}
+//! ▶ {"id":10,"f":"ack","key":"q1","value":7,"node":"n1","address":"10.77.0.11:8080","read":"linearizable","kept":"r-31"}
+//! ◀ {"id":10,"type":"ok"}
 //! ```
 
 use std::time::Duration;
@@ -45,6 +49,12 @@ pub(super) struct Question<'a> {
     /// Which the system is to execute once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<&'a Token>,
+    /// For how long a lock or a message is to be lent.
+    #[serde(rename = "lease-ms", skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
+    /// What the program wanted kept with the message that this is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Value>,
 }
 
 impl<'a> Question<'a> {
@@ -69,7 +79,22 @@ impl<'a> Question<'a> {
             },
             read: read.as_str(),
             token,
+            lease_ms: None,
+            kept: None,
         }
+    }
+
+    /// The same, with how long what this asks for is to be lent, if it asks for that.
+    pub fn lending(self, lease: Option<Duration>) -> Self {
+        let lease_ms = lease
+            .filter(|_| matches!(self.f, "acquire" | "dequeue"))
+            .and_then(|lease| u64::try_from(lease.as_millis()).ok());
+        Question { lease_ms, ..self }
+    }
+
+    /// The same, with what was kept with its message.
+    pub fn with_kept(self, kept: Option<Value>) -> Self {
+        Question { kept, ..self }
     }
 
     /// Its line.
@@ -91,6 +116,9 @@ pub(super) struct Reply {
     /// The result of what is `ok`; what was asked, if it says nothing.
     #[serde(default, deserialize_with = "given")]
     value: Option<Value>,
+    /// What is to come back with the ack or the nack of this message.
+    #[serde(default)]
+    pub keep: Option<Value>,
     #[serde(default)]
     error: Option<String>,
     #[serde(default)]
@@ -129,15 +157,15 @@ impl Reply {
         }
     }
 
-    /// What it proves. A read without a value read nothing.
+    /// What it proves. A read without a value read nothing, and a dequeue neither found nor missed anything.
     pub fn answer(self, op: &Op) -> Answer {
         let error = self
             .error
             .unwrap_or_else(|| "the program gave no reason".to_owned());
         match (self.kind, self.value) {
             (ReplyType::Ok, Some(value)) => Answer::Ok(value),
-            (ReplyType::Ok, None) if op.f == "read" => {
-                Answer::unknown("the program's answer to a read has no value")
+            (ReplyType::Ok, None) if matches!(op.f, "read" | "dequeue") => {
+                Answer::unknown(format!("the program's answer to a {} has no value", op.f))
             }
             (ReplyType::Ok, None) => Answer::Ok(op.value.clone()),
             (ReplyType::Fail, _) => Answer::Failed { error },
@@ -207,6 +235,10 @@ mod tests {
             Answer::Unknown { .. }
         ));
         assert!(matches!(
+            answer("dequeue", r#"{"id":1,"type":"ok"}"#),
+            Answer::Unknown { .. }
+        ));
+        assert!(matches!(
             answer("write", r#"{"id":1,"type":"info"}"#),
             Answer::Unknown { .. }
         ));
@@ -234,6 +266,26 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<Reply>(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_question_says_how_long_is_lent_and_what_was_kept() {
+        let endpoint = Endpoint {
+            node: "n1".to_owned(),
+            address: "10.77.0.11:8080".parse().expect("an address"),
+        };
+        let asked = |f| {
+            let op = op(f);
+            let question = Question::new(3, &op, &endpoint, false, ReadMode::Linearizable, None);
+            let question = question.lending(Some(Duration::from_millis(500)));
+            serde_json::to_value(question.with_kept((f == "ack").then(|| json!("r")))).expect("JSON")
+        };
+        assert_eq!(asked("dequeue")["lease-ms"], 500);
+        assert_eq!(
+            (&asked("ack")["lease-ms"], &asked("ack")["kept"]),
+            (&Value::Null, &json!("r"))
+        );
+        assert_eq!(asked("enqueue").get("kept"), None);
     }
 
     #[test]

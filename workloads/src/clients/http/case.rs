@@ -5,6 +5,7 @@
 //!   { status = 200, where = { "/swapped" = true }, ok = true },
 //!   { status = 200, where = { "/swapped" = false }, fail = "mismatch" },
 //!   { status = 421, refused = "not-leader", leader = "/leader" },
+//!   { status = 200, ok = "/message", keep = "/receipt" },
 //! ]
 //! ```
 
@@ -28,6 +29,8 @@ pub(super) struct Case {
     statuses: Vec<Status>,
     tests: Vec<(Source, Test)>,
     pub then: Meaning,
+    /// What the ack of this message needs.
+    pub keep: Option<Source>,
     /// Before the attempt ends.
     pub pause: Duration,
 }
@@ -133,6 +136,7 @@ struct Written {
     info: Option<Why>,
     next: Option<BTreeMap<String, Source>>,
     leader: Option<Source>,
+    keep: Option<Source>,
     #[serde(default)]
     pause_ms: u64,
 }
@@ -147,6 +151,9 @@ impl TryFrom<Written> for Case {
         let leader = written.leader;
         if leader.is_some() && written.refused.is_none() {
             return Err("leader goes with refused: whoever says who leads did not do it".to_owned());
+        }
+        if written.keep.is_some() && !matches!(written.ok, Some(Good::At(_))) {
+            return Err("keep goes with a message: say where that stands, e.g. ok = \"/value\"".to_owned());
         }
         if written.pause_ms > PAUSE_MS_MAX {
             return Err(format!("pause-ms: use 0 to {PAUSE_MS_MAX}"));
@@ -187,6 +194,7 @@ impl TryFrom<Written> for Case {
             statuses,
             tests,
             then,
+            keep: written.keep,
             pause: Duration::from_millis(written.pause_ms),
         })
     }

@@ -49,7 +49,7 @@ pub(super) fn check(headers: &Headers, common: &[Case], blocks: &[Block]) -> Res
 
 /// Whether the system tells something that was not known before.
 fn returns(operation: Operation) -> bool {
-    operation.f == "read"
+    matches!(operation.f, "read" | "dequeue")
 }
 
 fn check_block(block: &Block) -> Result<(), Mistake> {
@@ -81,6 +81,10 @@ fn check_block(block: &Block) -> Result<(), Mistake> {
                 .saying(format!("use up to {CASES_MAX} cases")));
         }
         for (number, case) in step.answer.iter().enumerate() {
+            if case.keep.is_some() && block.operation.f != "dequeue" {
+                let what = "only the answer to a dequeue has something to be kept for an ack";
+                return Err(of_step(index).key("answer").entry(number).saying(what));
+            }
             if let Some(what) = misfit(block, &case.then, last) {
                 return Err(of_step(index).key("answer").entry(number).saying(what));
             }
@@ -96,7 +100,7 @@ fn check_block(block: &Block) -> Result<(), Mistake> {
                 .key("answer")
                 .saying("no case goes on to the next request; say next = {}"));
         }
-        if last && step.effect == Some(false) && !returns(block.operation) {
+        if last && step.effect == Some(false) && block.operation.f != "read" {
             let what = format!("{} changes something, and this is its last request", block.name);
             return Err(of_step(index).key("effect").saying(what));
         }
@@ -134,7 +138,8 @@ fn has_place(block: &Block, place: &Place, bound: &[&str]) -> bool {
         Place::Key => block.operation.keyed,
         Place::Value => !returns(block.operation) && block.operation.f != "cas",
         Place::Old | Place::New => block.operation.f == "cas",
-        Place::LeaseSeconds | Place::LeaseMs => block.operation.f == "acquire",
+        Place::LeaseSeconds | Place::LeaseMs => matches!(block.operation.f, "acquire" | "dequeue"),
+        Place::Kept => matches!(block.operation.f, "ack" | "nack"),
         Place::Process | Place::TokenClient | Place::TokenSeq => true,
         Place::Bound(name) => bound.contains(&name.as_str()),
     }
@@ -148,6 +153,7 @@ fn no_place(block: &Block, place: &Place, bound: &[&str]) -> String {
         Place::New,
         Place::LeaseSeconds,
         Place::LeaseMs,
+        Place::Kept,
         Place::Process,
         Place::TokenClient,
         Place::TokenSeq,

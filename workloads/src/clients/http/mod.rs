@@ -50,6 +50,7 @@ use self::step::{Body, Step};
 use self::table::Templates;
 use self::template::{Values, text};
 use super::kind::{ClientKind, Definition, Options, Problem, ReadMode, Tokens};
+use super::receipts::Receipts;
 use crate::endpoint::Endpoint;
 use crate::op::Op;
 use crate::service::{Answer, Asker, Service, for_processes, hold};
@@ -82,6 +83,7 @@ struct Http {
     templates: Arc<Templates>,
     read: ReadMode,
     lease: Duration,
+    receipts: Receipts,
 }
 
 impl Http {
@@ -96,6 +98,7 @@ impl Http {
             templates,
             read: options.read,
             lease: options.lease.unwrap_or_default(),
+            receipts: Receipts::default(),
         })
     }
 
@@ -159,8 +162,12 @@ impl Http {
             let judged = match &case.then {
                 Meaning::Ok(Good::Done) => Judged::Ends(Answer::Ok(values.op.value.clone())),
                 Meaning::Ok(Good::At(source)) => {
-                    let found = source.need(&answered)?;
-                    Judged::Ends(Answer::Ok(result(values.op, &found)?))
+                    let found = result(values.op, source.need(&answered)?.as_ref())?;
+                    if let Some(keep) = &case.keep {
+                        let kept = keep.need(&answered)?.into_owned();
+                        self.receipts.keep(values.process, found.clone(), kept);
+                    }
+                    Judged::Ends(Answer::Ok(found))
                 }
                 Meaning::Fail(why) => Judged::Ends(Answer::Failed {
                     error: why.said(&answered),
@@ -256,6 +263,10 @@ impl Service for Http {
             process: asker.process,
             token: asker.token,
             lease: self.lease,
+            kept: match op.f {
+                "ack" | "nack" => self.receipts.of(asker.process, &op.value),
+                _ => None,
+            },
             bound: Vec::new(),
         };
         let mut before = false;

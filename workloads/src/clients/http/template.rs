@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::clients::receipts::NO_RECEIPT;
 use crate::op::Op;
 use crate::service::Token;
 
@@ -31,12 +32,14 @@ pub(super) enum Place {
     TokenSeq,
     LeaseSeconds,
     LeaseMs,
+    /// What came with the message that is acknowledged or given back.
+    Kept,
     /// What an earlier step bound to this name.
     Bound(String),
 }
 
 /// The places that are always there, by their names.
-const PLACES: [(&str, Place); 9] = [
+const PLACES: [(&str, Place); 10] = [
     ("key", Place::Key),
     ("value", Place::Value),
     ("old", Place::Old),
@@ -46,6 +49,7 @@ const PLACES: [(&str, Place); 9] = [
     ("token.seq", Place::TokenSeq),
     ("lease.seconds", Place::LeaseSeconds),
     ("lease.ms", Place::LeaseMs),
+    ("kept", Place::Kept),
 ];
 
 impl Place {
@@ -166,6 +170,8 @@ pub(super) struct Values<'a> {
     pub process: u64,
     pub token: Option<&'a Token>,
     pub lease: Duration,
+    /// What came with the message that this is about.
+    pub kept: Option<Value>,
     /// By steps before this one.
     pub bound: Vec<(&'a str, Value)>,
 }
@@ -189,6 +195,7 @@ impl Values<'_> {
             // A second begun is a second: none is no lease.
             Place::LeaseSeconds => Cow::Owned(self.lease_ms().div_ceil(1000).max(1).into()),
             Place::LeaseMs => Cow::Owned(self.lease_ms().into()),
+            Place::Kept => Cow::Borrowed((self.kept.as_ref()).ok_or_else(|| NO_RECEIPT.to_owned())?),
             Place::Bound(name) => match self.bound.iter().find(|(bound, _)| bound == name) {
                 Some((_, value)) => Cow::Borrowed(value),
                 None => return Err(format!("nothing is bound to {place}")),

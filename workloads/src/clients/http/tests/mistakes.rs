@@ -57,6 +57,16 @@ fn templates_that_make_no_sense_are_refused_where_they_stand() {
             "ok = '/value', leader = '/l'",
             "leader goes with refused",
         ),
+        (
+            "ok = '/value'",
+            "ok = '/value', keep = '/r'",
+            "http.read.answer.0: only the answer to a dequeue",
+        ),
+        (
+            "ok = '/value'",
+            "refused = 'busy', keep = '/r'",
+            "keep goes with a message",
+        ),
         ("status = 200, ", "", "it would hold for any answer"),
         ("200", "99", "a status from 100 to 599"),
         ("200", "'6xx'", "a status from 100 to 599"),

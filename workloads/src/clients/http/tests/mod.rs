@@ -13,6 +13,7 @@ use crate::service::Token;
 mod etcd;
 mod mistakes;
 mod places;
+mod queue;
 
 const REGISTER: &str = include_str!("../../../../../harness/tests/fixtures/register-http/system.toml");
 

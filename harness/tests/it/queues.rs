@@ -1,0 +1,99 @@
+//! Queues: what is delivered is judged, whoever asks, and a planted defect is found by its name.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::host::Bench;
+
+const FAULTS: &str = "[faults]\nlength = \"1s..2s\"\npause = \"300ms..600ms\"\n\
+    [[faults.mix]]\nkind = \"kill\"\ntargets = \"leader\"\n\
+    [[faults.mix]]\nkind = \"partition\"\nshape = \"majority-minority\"\n\
+    [[faults.mix]]\nkind = \"pause\"\ntargets = \"majority\"\nlength = \"250ms\"\n";
+
+/// Queues of this system for so many seconds.
+fn spec(system: &str, cluster: &str, seconds: u64, faults: &str) -> String {
+    format!(
+        "name = \"queues\"\nproperties = [\"exactly-once:order=global\"]\n\
+         [cluster.local]\nsystem = {system:?}\nnodes = 3\n{cluster}\n\
+         [workload.queue]\nlate = 0.1\nlease-ms = 300\n[client]\ntimeout = \"150ms\"\nbackoff = \"100ms\"\n\
+         [load.closed]\nprocesses = 12\n[evidence]\nok = 100\n\
+         [time]\nwarm-up = \"500ms\"\nfaults = \"{seconds}s\"\n{faults}"
+    )
+}
+
+fn exactly_once(verdict: &Value) -> &Value {
+    let properties = verdict["properties"].as_array().expect("properties");
+    let is = |property: &&Value| {
+        property["property"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("exactly-once"))
+    };
+    properties.iter().find(is).expect("it was claimed")
+}
+
+#[test]
+fn every_message_is_delivered_and_acknowledged_once_through_kills_and_partitions() {
+    let bench = Bench::new(&spec("specimen", "", 8, FAULTS));
+    let verdict = bench.run(5, 0);
+    assert_eq!(verdict["overall"], "held");
+    let detail = exactly_once(&verdict)["detail"].as_str().unwrap_or_default();
+    // Nothing would have been tested if nothing had come again.
+    assert!(
+        detail.contains(" redeliveries ") && detail.contains("2 kept exactly-once"),
+        "{detail}"
+    );
+    let history = std::fs::read_to_string(bench.latest().join("history.jsonl")).expect("a history");
+    for event in ["\"f\":\"nack\"", "\"f\":\"hold\"", "\"lease_ms\":300"] {
+        assert!(history.contains(event), "{event}");
+    }
+}
+
+#[test]
+fn a_message_that_is_there_twice_is_found_and_its_life_is_told() {
+    let bench = Bench::new(&spec(
+        "specimen",
+        "defects = [\"dedup-window-too-short\"]",
+        8,
+        FAULTS,
+    ));
+    let verdict = bench.run(5, 1);
+    let diverged = &verdict["diverged"]["dedup-window-too-short"];
+    assert!(
+        diverged.as_u64() > Some(0),
+        "the defect was triggered: {diverged}"
+    );
+    let proof = &exactly_once(&verdict)["verdict"]["witness"]["proof"];
+    assert_eq!(proof["kind"], "messages", "{verdict}");
+    let lives = proof["lives"].as_array().expect("lives");
+    let twice = (lives.iter())
+        .find(|life| matches!(life["anomaly"].as_str(), Some("resurrected" | "duplicate-ack")))
+        .unwrap_or_else(|| panic!("{proof}"));
+    assert_eq!(
+        twice["cause"], "client retry after an ambiguous answer",
+        "{twice}"
+    );
+    let moments = twice["moments"].as_array().expect("moments");
+    let told = |part: &str| {
+        (moments.iter()).any(|moment| moment["what"].as_str().is_some_and(|what| what.contains(part)))
+    };
+    assert!(
+        told("enqueue, attempt 1: timeout after 1") && told("enqueue, attempt 2") && told("ack acknowledged"),
+        "{twice}"
+    );
+    let report = std::fs::read_to_string(bench.latest().join("report.html")).expect("a report");
+    assert!(report.contains("Faults in force") && report.contains("The life of"));
+}
+
+/// Receipts go by way of Duress, and so do leases.
+#[test]
+fn templates_and_programs_carry_queues_too() {
+    for folder in ["tests/fixtures/specimen-http", "../docs/examples/exec-python"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let folder = folder.canonicalize().expect("a system");
+        let bench = Bench::new(&spec(&folder.display().to_string(), "", 3, ""));
+        let verdict = bench.run(5, 0);
+        let detail = exactly_once(&verdict)["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains("2 kept exactly-once"), "{folder:?}: {detail}");
+    }
+}
