@@ -2,6 +2,9 @@
 
 A message can only be acknowledged on the channel that it came by. So its receipt names the program that has the channel, and a
 program that is asked for an ack of another one's message passes that on to it.
+
+RabbitMQ lends a message for as long as its channel is there. That it is lent for some time only is the work of this program, which gives
+back what nobody has acknowledged by then.
 """
 
 import json
@@ -40,7 +43,8 @@ class Connection:
 
     def __init__(self, address):
         self.lock = threading.Lock()
-        self.lent = set()
+        # Until when, by delivery tag.
+        self.lent = {}
         self.connection = amqp.Connection(
             address,
             heartbeat=0,
@@ -76,12 +80,23 @@ class Connection:
         def call(channel):
             if tag not in self.lent:
                 raise Gone()
-            self.lent.discard(tag)
+            del self.lent[tag]
             if f == "ack":
                 channel.basic_ack(tag)
             else:
                 channel.basic_reject(tag, requeue=True)
             channel.queue_declare(queue, passive=True)
+
+        self.exchange(call)
+
+    def give_back_overdue(self):
+        """Gives back what was lent until now."""
+
+        def call(channel):
+            now = time.monotonic()
+            for tag in [tag for tag, until in self.lent.items() if until < now]:
+                del self.lent[tag]
+                channel.basic_reject(tag, requeue=True)
 
         self.exchange(call)
 
@@ -97,6 +112,7 @@ class Client:
         PROGRAMS.mkdir(exist_ok=True)
         self.listener = socket.create_server(str(PROGRAMS / str(os.getpid())), family=socket.AF_UNIX)
         threading.Thread(target=self.answer_others, daemon=True).start()
+        threading.Thread(target=self.give_back_overdue, daemon=True).start()
 
     def enqueue(self, ask):
         message = amqp.Message(json.dumps(ask.value), delivery_mode=2)
@@ -120,7 +136,7 @@ class Client:
         def call(channel):
             message = channel.basic_get(ask.key)
             if message is not None:
-                connection.lent.add(message.delivery_tag)
+                connection.lent[message.delivery_tag] = time.monotonic() + ask.lease_ms / 1000
             return message
 
         message = connection.exchange(call)
@@ -157,7 +173,7 @@ class Client:
         try:
             self.all[number].settle(queue, tag, f)
         except Gone:
-            # It was never sent.
+            # It was never sent: the lease is over, or the connection.
             raise Failed("no-receipt")
 
     def connect(self, ask):
@@ -189,6 +205,16 @@ class Client:
             raise Failed(answer)
         if answer is not None:
             raise RuntimeError(answer)
+
+    def give_back_overdue(self):
+        while True:
+            time.sleep(0.1)
+            for connection in list(self.connections.values()):
+                try:
+                    if connection.lent:
+                        connection.give_back_overdue()
+                except Exception as error:
+                    print("not given back: %r" % error)
 
     def answer_others(self):
         """Acknowledges what came by this program's channels, when another one is asked for it."""
