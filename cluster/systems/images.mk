@@ -12,9 +12,20 @@ etcd-3.4   := --file $(SYSTEMS)/etcd/Dockerfile.debian
 etcd-3.5.0 := --build-arg ETCD=3.5.0
 etcd-3.5.1 := --build-arg ETCD=3.5.1
 
+# Likewise of NATS Server.
+NATS_VERSIONS := 2.9 2.10.25 2.12.1
+nats-2.9     := --file $(SYSTEMS)/nats/Dockerfile.debian
+nats-2.10.25 := --build-arg NATS=2.10.25
+nats-2.12.1  := --build-arg NATS=2.12.1
+
+# What asks a system from a container beside it, from the folder client of the system.
+NATS_CLIENT_IMAGE := duress/nats-client:2.16.0
+RABBITMQ_CLIENT_IMAGE := duress/rabbitmq-client:5.1
+
 # Systems with one version, each from the Dockerfile in its folder.
 REDIS_IMAGE := duress/redis:7.0
 SQLITE_IMAGE := duress/sqlite:3.40
+RABBITMQ_IMAGE := duress/rabbitmq:3.10
 
 # Not one of `images`, as it takes minutes to compile: `make image-hiqlite`.
 HIQLITE_IMAGE := duress/hiqlite:0.15.3
@@ -23,11 +34,16 @@ HIQLITE_IMAGE := duress/hiqlite:0.15.3
 SPECIMEN_IMAGE := duress/specimen:$(shell sed -n 's/^version = "\(.*\)"/\1/p' $(SYSTEMS)/../../Cargo.toml)
 
 # All of them, and the base that tests use as it is.
-IMAGES := debian:bookworm-slim $(SPECIMEN_IMAGE) $(ETCD_VERSIONS:%=duress/etcd:%) $(REDIS_IMAGE) $(SQLITE_IMAGE)
+IMAGES := debian:bookworm-slim $(SPECIMEN_IMAGE) $(ETCD_VERSIONS:%=duress/etcd:%) $(REDIS_IMAGE) $(SQLITE_IMAGE) \
+  $(NATS_VERSIONS:%=duress/nats:%) $(NATS_CLIENT_IMAGE) $(RABBITMQ_IMAGE) $(RABBITMQ_CLIENT_IMAGE)
 
-.PHONY: images image-base image-specimen image-redis image-sqlite image-hiqlite $(ETCD_VERSIONS:%=image-etcd-%)
+# Those that come from the Dockerfile in a folder, and from versions of one.
+PLAIN := image-redis image-sqlite image-rabbitmq image-nats-client image-rabbitmq-client
+VERSIONED := $(ETCD_VERSIONS:%=image-etcd-%) $(NATS_VERSIONS:%=image-nats-%)
 
-images: image-specimen image-redis image-sqlite $(ETCD_VERSIONS:%=image-etcd-%)
+.PHONY: images image-base image-specimen image-hiqlite $(PLAIN) $(VERSIONED)
+
+images: image-specimen $(PLAIN) $(VERSIONED)
 
 # A static program, so that nothing else has to be in the image.
 image-specimen:
@@ -41,11 +57,14 @@ image-base:
 
 image-redis: image = $(REDIS_IMAGE)
 image-sqlite: image = $(SQLITE_IMAGE)
-image-redis image-sqlite: image-%: image-base
+image-rabbitmq: image = $(RABBITMQ_IMAGE)
+image-nats-client: image = $(NATS_CLIENT_IMAGE)
+image-rabbitmq-client: image = $(RABBITMQ_CLIENT_IMAGE)
+$(PLAIN): image-%: image-base
 	@if [ -z "$(FORCE)" ] && docker image inspect $(image) >/dev/null 2>&1; then \
 	  echo "image: $(image) is there" >&2; \
 	else \
-	  $(SYSTEMS)/build-image.sh $(image) $(SYSTEMS)/$*; \
+	  $(SYSTEMS)/build-image.sh $(image) $(SYSTEMS)/$(patsubst %-client,%/client,$*); \
 	fi
 
 # Compiled where what it needs is kept for the next time. Two jobs, and others first.
@@ -60,9 +79,11 @@ image-hiqlite: image-base
 	    | $(SYSTEMS)/build-image.sh $(HIQLITE_IMAGE) -; \
 	fi
 
-$(ETCD_VERSIONS:%=image-etcd-%): image-etcd-%: image-base
-	@if [ -z "$(FORCE)" ] && docker image inspect duress/etcd:$* >/dev/null 2>&1; then \
-	  echo "image: duress/etcd:$* is there" >&2; \
+# $* is the system and its version: etcd-3.5.0.
+$(VERSIONED): image-%: image-base
+	@system=$(firstword $(subst -, ,$*)); version=$(lastword $(subst -, ,$*)); \
+	if [ -z "$(FORCE)" ] && docker image inspect duress/$$system:$$version >/dev/null 2>&1; then \
+	  echo "image: duress/$$system:$$version is there" >&2; \
 	else \
-	  $(SYSTEMS)/build-image.sh duress/etcd:$* $(etcd-$*) $(SYSTEMS)/etcd; \
+	  $(SYSTEMS)/build-image.sh duress/$$system:$$version $($*) $(SYSTEMS)/$$system; \
 	fi

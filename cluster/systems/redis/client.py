@@ -3,6 +3,8 @@
 It asks the node that it is told to. A replica says who its primary is, and Duress asks that one from then on: so a client
 that has found a primary stays with it for as long as that one answers, as real clients do.
 
+A queue is a stream with one consumer group. An entry that a consumer has had for longer than its lease may be claimed by another.
+
 `REPLICAS`, from the environment: how many replicas have to confirm a write (WAIT) before it counts as done.
 """
 
@@ -10,7 +12,7 @@ import json
 import os
 import socket
 
-from duress_client import Failed, Refused, serve
+from duress_client import Failed, Keep, Refused, serve
 
 REPLICAS = int(os.environ["REPLICAS"])
 
@@ -31,6 +33,24 @@ CAS = """#!lua
 if (redis.call('GET', KEYS[1]) or 'null') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1"""
+
+# An entry whose lease is over, else one that nobody had; else how many are lent. The group is made by whoever is first.
+DEQUEUE = """#!lua
+redis.pcall('XGROUP', 'CREATE', KEYS[1], 'group', '0', 'MKSTREAM')
+local over = redis.call('XPENDING', KEYS[1], 'group', 'IDLE', ARGV[2], '-', '+', '1')[1]
+local entry
+if over then
+  entry = redis.call('XCLAIM', KEYS[1], 'group', ARGV[1], ARGV[2], over[1])[1]
+else
+  local streams = redis.call('XREADGROUP', 'GROUP', 'group', ARGV[1], 'COUNT', '1', 'STREAMS', KEYS[1], '>')
+  entry = streams and streams[1][2][1]
+end
+if entry then return {entry[1], entry[2][2]} end
+return redis.call('XPENDING', KEYS[1], 'group')[1]"""
+
+# An entry that is pending is claimed as if it had been lent for ever; who dequeues next gets it.
+NACK = """#!lua
+return #redis.call('XCLAIM', KEYS[1], 'group', 'nobody', '0', ARGV[1], 'IDLE', '3600000', 'JUSTID')"""
 
 
 class RedisError(Exception):
@@ -97,6 +117,26 @@ class Client:
 
     def read_all(self, ask):
         return [json.loads(element) for element in self.call(ask, "EVAL", SMEMBERS, 1, "set")]
+
+    def enqueue(self, ask):
+        self.change(ask, "XADD", ask.key, "*", "value", json.dumps(ask.value))
+
+    def dequeue(self, ask):
+        found = self.call(ask, "EVAL", DEQUEUE, 1, ask.key, os.getpid(), ask.lease_ms)
+        if isinstance(found, list):
+            entry, value = found
+            return Keep(json.loads(value), entry)
+        if found:
+            raise Failed("all-lent")
+        return None
+
+    def ack(self, ask):
+        if not self.change(ask, "XACK", ask.key, "group", ask.kept):
+            raise Failed("not-pending")
+
+    def nack(self, ask):
+        if not self.change(ask, "EVAL", NACK, 1, ask.key, ask.kept):
+            raise Failed("not-pending")
 
     def change(self, ask, *words):
         """A write, and the wait for the replicas that have to confirm it: where these are too few, nobody knows."""

@@ -30,7 +30,7 @@ pub fn image_or_skip(image: &str) -> bool {
 }
 
 /// A spec that ships, with its paths made absolute. `change` makes it shorter.
-fn shipped(name: &str, change: impl FnOnce(&mut Table)) -> String {
+pub fn shipped(name: &str, change: impl FnOnce(&mut Table)) -> String {
     let path = Path::new(SYSTEMS).join(name);
     let text = std::fs::read_to_string(&path).expect("a spec");
     let mut spec: Table = text.parse().expect("TOML");

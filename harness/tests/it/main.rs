@@ -5,6 +5,7 @@ mod bad_specs;
 mod clocks;
 mod compose;
 mod compose_agent;
+mod compose_brokers;
 mod compose_clocks;
 mod compose_disks;
 mod compose_exec;
