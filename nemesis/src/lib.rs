@@ -34,6 +34,7 @@ pub mod storage;
 pub mod targets;
 
 pub use agent::client::AgentClient;
+pub use agent::fleet::Agents;
 pub use agent::ends::{AgentEnd, AgentError};
 pub use duration_range::DurationRange;
 pub use heal::{HealReport, heal_from_journal};

@@ -28,3 +28,7 @@ pub mod sandbox;
 
 pub use cluster::{LocalCluster, LocalSpec, plan_nodes};
 pub use isolation::{Isolation, isolate};
+
+pub(crate) use keeper::Heard;
+pub(crate) use protocol::{Order, StartOrder};
+pub(crate) use sandbox::ON_HOST;

@@ -145,7 +145,7 @@ impl AdHoc<'_> {
         let journal = Journal::create(&journal_path(self.dir), &self.key, Controller::this());
         let journal = journal.map_err(NemesisError::from)?;
         let deployed = Deployed::containers(self.running.clone(), self.agent).await?;
-        let agent = deployed.start_agent(journal.mark()).await?;
+        let agent = deployed.start_agents(journal.mark()).await?;
         // Nobody tells who leads here.
         let (_, roles) = watch::channel(Roles::default());
         let ready = Arc::new(Ready(self.running.clone()));

@@ -11,7 +11,7 @@ use duress_nemesis::Spot;
 use duress_workloads::Bound;
 use duress_workloads::clients::ClientKind;
 
-use super::{ClusterSpec, Complaint, ComposeSpec, KeyPath, LoadSpec, LocalSpec, Spec};
+use super::{ClusterSpec, Complaint, ComposeSpec, KeyPath, LoadSpec, LocalSpec, Spec, SshSpec};
 use crate::client;
 use crate::duration::SpecDuration;
 
@@ -61,6 +61,12 @@ mod bounds {
     );
     pub const LOCAL_READY: Bound<SpecDuration> = time(
         "cluster.local.ready",
+        1,
+        HOUR,
+        "an hour; programs start in seconds",
+    );
+    pub const SSH_READY: Bound<SpecDuration> = time(
+        "cluster.ssh.ready",
         1,
         HOUR,
         "an hour; programs start in seconds",
@@ -147,6 +153,7 @@ impl Spec {
         match &self.cluster {
             ClusterSpec::Local(local) => check_local(local)?,
             ClusterSpec::Compose(compose) => check_compose(compose)?,
+            ClusterSpec::Ssh(ssh) => check_ssh(ssh)?,
         }
         self.check_workload()?;
         self.check_numbers()
@@ -251,6 +258,36 @@ fn check_local(local: &LocalSpec) -> Result<(), Complaint> {
     words(&key("defects"), &local.defects)?;
     distinct(&key("defects"), &local.defects)?;
     words(&key("args"), &local.args)
+}
+
+fn check_ssh(ssh: &SshSpec) -> Result<(), Complaint> {
+    let key = |key: &str| KeyPath::of(["cluster", "ssh", key]);
+    if !(1..=SERVICES_MAX).contains(&ssh.hosts.len()) {
+        let what = format!("name 1 to {SERVICES_MAX} hosts, not {}", ssh.hosts.len());
+        return Err(key("hosts").complain(what));
+    }
+    let hosts: Vec<String> = ssh.hosts.iter().map(ToString::to_string).collect();
+    distinct(&key("hosts"), &hosts)?;
+    if !ssh.addresses.is_empty() && ssh.addresses.len() != ssh.hosts.len() {
+        let what = format!(
+            "{} for {} hosts; name one for each, in the same order",
+            ssh.addresses.len(),
+            ssh.hosts.len()
+        );
+        return Err(key("addresses").complain(what));
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if ssh.folder.is_empty() || !ssh.folder.chars().all(plain) || ssh.folder.starts_with('-') {
+        let what = "use letters, digits, \"-\", \"_\", \".\" and \"/\"; a relative path starts from the home of who logs in";
+        return Err(key("folder").complain(what));
+    }
+    if let Some(name) = &ssh.password_env {
+        check_variable(name).map_err(|what| key("password-env").complain(what))?;
+    }
+    words(&key("defects"), &ssh.defects)?;
+    distinct(&key("defects"), &ssh.defects)?;
+    words(&key("args"), &ssh.args)?;
+    within(bounds::SSH_READY, ssh.ready)
 }
 
 fn check_compose(compose: &ComposeSpec) -> Result<(), Complaint> {
@@ -360,6 +397,7 @@ mod tests {
         vec![
             LOCAL_NODES.row(),
             LOCAL_READY.row(),
+            SSH_READY.row(),
             COMPOSE_READY.row(),
             CLOSED_PROCESSES.row(),
             RATE.row(),

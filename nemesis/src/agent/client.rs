@@ -113,7 +113,7 @@ impl AgentClient {
                 healed: false,
             })
         };
-        AgentClient::over(input, output, ended, mark, kill).await
+        AgentClient::over(input, output, ended, mark, kill, true).await
     }
 
     /// Greets an agent that was started elsewhere. Dropping `input` must be what it sees as the end of its input, and
@@ -124,7 +124,17 @@ impl AgentClient {
         ended: impl Future<Output = AgentEnd> + Send + 'static,
         mark: &Mark,
     ) -> Result<AgentClient, AgentError> {
-        AgentClient::over(input, output, ended, mark, Arc::default()).await
+        AgentClient::over(input, output, ended, mark, Arc::default(), true).await
+    }
+
+    /// The same where its machine is another, whose processes have other numbers than here.
+    pub async fn greet_on_host(
+        input: impl AsyncWrite + Send + Unpin + 'static,
+        output: impl AsyncRead + Send + Unpin + 'static,
+        ended: impl Future<Output = AgentEnd> + Send + 'static,
+        mark: &Mark,
+    ) -> Result<AgentClient, AgentError> {
+        AgentClient::over(input, output, ended, mark, Arc::default(), false).await
     }
 
     async fn over(
@@ -133,6 +143,7 @@ impl AgentClient {
         ended: impl Future<Output = AgentEnd> + Send + 'static,
         mark: &Mark,
         kill: Arc<Notify>,
+        here: bool,
     ) -> Result<AgentClient, AgentError> {
         let waiting = Waiting::default();
         let (gone_tx, gone) = watch::channel(None);
@@ -155,7 +166,7 @@ impl AgentClient {
         };
         let hello: Hello = line.call(greeting).await?;
         let mut pings = JoinSet::new();
-        pings.spawn(ping(Arc::clone(&line), hello.pid));
+        pings.spawn(ping(Arc::clone(&line), hello.pid, here));
         Ok(AgentClient {
             line,
             hello,
@@ -200,14 +211,24 @@ impl AgentClient {
         order: &impl Serialize,
         held: &impl Serialize,
     ) -> Result<T, AgentError> {
-        let command = Command::Inject {
+        self.call(AgentClient::to_inject(kind, fault, nodes, order, held)?)
+            .await
+    }
+
+    pub(super) fn to_inject(
+        kind: &str,
+        fault: u64,
+        nodes: &[Identity],
+        order: &impl Serialize,
+        held: &impl Serialize,
+    ) -> Result<Command, AgentError> {
+        Ok(Command::Inject {
             kind: kind.to_owned(),
             fault,
             nodes: nodes.to_vec(),
             order: serde_json::to_value(order)?,
             held: serde_json::to_value(held)?,
-        };
-        self.call(command).await
+        })
     }
 
     /// What is there of a fault.
@@ -335,7 +356,7 @@ impl Line {
 }
 
 /// Asks whether the agent still answers, until it does not.
-async fn ping(line: Arc<Line>, pid: u32) {
+async fn ping(line: Arc<Line>, pid: u32, here: bool) {
     loop {
         tokio::time::sleep(PING_INTERVAL).await;
         let mut answer = std::pin::pin!(line.call::<()>(Command::Ping));
@@ -348,7 +369,7 @@ async fn ping(line: Arc<Line>, pid: u32) {
             // It has ended, and whoever wants to know that knows it.
             Ok(Err(_)) => return,
             Err(_) => {
-                let state = living(pid).map(|stat| stat.state);
+                let state = living(pid).filter(|_| here).map(|stat| stat.state);
                 let process = match state {
                     Some(state) if stopped(state) => format!("process {pid} is stopped"),
                     _ => format!("process {pid}"),

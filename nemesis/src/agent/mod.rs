@@ -18,6 +18,7 @@ pub(crate) mod elsewhere;
 pub(crate) mod ends;
 pub(crate) mod file_system;
 pub(crate) mod firewall;
+pub mod fleet;
 pub(crate) mod neighbour;
 pub(crate) mod nfqueue;
 pub(crate) mod outside;
@@ -27,6 +28,8 @@ pub(crate) mod processes;
 pub(crate) mod procfs;
 pub mod protocol;
 pub(crate) mod rules;
+mod silence;
+pub mod spread;
 pub(crate) mod storage;
 pub(crate) mod tcp;
 pub(crate) mod vdso;
@@ -47,6 +50,7 @@ use crate::heal::{HealedNode, heal};
 use crate::in_force::InForce;
 use crate::kinds::{self, Healer};
 use part::AgentPart;
+use silence::Silence;
 use protocol::{Command, CommandResult, Hello, Mark, PROTOCOL_VERSION, Reply, Request};
 
 /// The parts of the kinds of fault that do something here, and the run that they do it for.
@@ -78,8 +82,8 @@ struct Agent {
     closed: RwLock<bool>,
 }
 
-/// Runs the agent until its input ends.
-pub fn main() -> ExitCode {
+/// Runs the agent until its input ends, or until it has heard nothing for so long: on a host, where the end of a controller may not be seen.
+pub fn main(silence_max: Option<Duration>) -> ExitCode {
     if let Some(noise) = neighbour::role() {
         return neighbour::main(&noise);
     }
@@ -100,8 +104,10 @@ pub fn main() -> ExitCode {
             }
         }
     });
+    let silence = Silence::watch(silence_max, &agent);
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
+        silence.ends();
         if line.trim().is_empty() {
             continue;
         }
@@ -210,6 +216,26 @@ impl Agent {
             Command::Signal { signal, places } => json!(processes::end(signal, &places)?),
             Command::Alive { processes } => {
                 json!(processes.iter().filter_map(procfs::current).collect::<Vec<_>>())
+            }
+            Command::Listen { session, points } => json!(spread::listen(session, &points)),
+            Command::Spread {
+                session,
+                targets,
+                rounds,
+            } => json!(spread::send(session, &targets, rounds)?),
+            Command::Adopt {
+                kind,
+                fault,
+                nodes,
+                held,
+            } => {
+                self.part(&kind).map(drop).or_else(|error| match kinds::KindRef::named(&kind) {
+                    // Its faults are healed all the same, by what is remembered.
+                    Ok(_) => Ok(()),
+                    Err(_) => Err(error),
+                })?;
+                lock(&self.in_force).insert(fault, InForce::new(kind, nodes).with(held));
+                Value::Null
             }
             Command::Put { storage } => {
                 storage::put(&self.parts()?.mark, &storage)?;

@@ -18,6 +18,7 @@ use super::report::HealReport;
 use super::storage::remove_storage;
 use super::{HealedNode, heal};
 use crate::agent::procfs;
+use crate::agent::protocol::Identity;
 use crate::in_force::InForce;
 use crate::journal::read::{Contents, claims};
 use crate::journal::{Entry, JournalError, RunEntry, Tail, directory_of, io_error};
@@ -106,7 +107,12 @@ fn heal_open(run: &RunEntry, open: &BTreeMap<u64, InForce>, boot: &str, report: 
                 fault.kind
             ));
         } else {
-            for HealedNode { node, result } in heal(&mut fault.clone(), *number, healer) {
+            let mut here = fault.clone();
+            here.nodes.retain(|node| node.place.machine == 0);
+            for node in fault.nodes.iter().filter(|node| node.place.machine != 0) {
+                report.failed.push(on_host(run, *number, fault, node));
+            }
+            for HealedNode { node, result } in heal(&mut here, *number, healer) {
                 let what = format!("fault {number} ({}) at {node}", fault.kind);
                 match result {
                     Ok(healed) => report.done.push(format!("{what}: {}", healed.said)),
@@ -119,6 +125,17 @@ fn heal_open(run: &RunEntry, open: &BTreeMap<u64, InForce>, boot: &str, report: 
         }
     }
     closed
+}
+
+/// What to say of a fault that is not this machine's to heal.
+fn on_host(run: &RunEntry, number: u64, fault: &InForce, node: &Identity) -> String {
+    let found = run.hosts.iter().find(|host| host.machine == node.place.machine);
+    let host = found.map_or("a host", |host| host.host.as_str());
+    format!(
+        "fault {number} ({}) at {} is one of {host}, whose agent heals it when it hears nothing for 15 s; `duress heal --on {host}` does it, and says \
+         whether it was done",
+        fault.kind, node.place.name
+    )
 }
 
 /// What to say of a journal that proves nothing, if there is anything to say.
@@ -194,7 +211,7 @@ mod tests {
                 version: 3,
                 pid: 1,
                 boot: boot.to_owned(),
-            })
+            }, Vec::new())
             .unwrap();
         journal
     }
