@@ -25,6 +25,7 @@ mod keeper;
 mod network;
 mod protocol;
 pub mod sandbox;
+mod start;
 
 pub use cluster::{LocalCluster, LocalSpec, plan_nodes};
 pub use isolation::{Isolation, isolate};

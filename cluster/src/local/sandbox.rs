@@ -16,12 +16,11 @@
 //! Runs without threads, before any runtime: `fork` and `unshare` ask for it.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -36,7 +35,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, pipe2, read, sethostname, setsid};
 
 use super::protocol::{Event, Order, StartOrder};
-use crate::{limits, tools};
+use super::start::{is_dying, spawn};
+use crate::tools;
 
 /// All processes of the namespace but the init, as `kill` names them.
 const EVERYONE: Pid = Pid::from_raw(-1);
@@ -207,7 +207,10 @@ impl Init {
             self.reap();
             self.kill_the_stubborn();
             if !orders {
-                if self.silent_since().is_some_and(|deadline| deadline <= Instant::now()) {
+                if self
+                    .silent_since()
+                    .is_some_and(|deadline| deadline <= Instant::now())
+                {
                     return Ok(());
                 }
                 continue;
@@ -336,70 +339,9 @@ impl Init {
     }
 }
 
-/// Whether the process was killed, but can't be reaped yet: it may have many threads to end. A start that follows a kill
-/// must not take it for running.
-fn is_dying(pid: Pid) -> bool {
-    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
-        return true;
-    };
-    let field = |name: &str| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .map_or("", str::trim)
-    };
-    let kill_pending = |name: &str| {
-        let pending = u64::from_str_radix(field(name), 16).unwrap_or(0);
-        pending & (1 << (Signal::SIGKILL as i32 - 1)) != 0
-    };
-    field("State:").starts_with(['Z', 'X']) || kill_pending("SigPnd:") || kill_pending("ShdPnd:")
-}
-
-fn spawn(order: &StartOrder) -> io::Result<Pid> {
-    let (program, arguments) = order
-        .argv
-        .split_first()
-        .ok_or_else(|| io::Error::other("the program's command line is empty"))?;
-    if let Some(soft) = order.open_files {
-        // The init's own: it needs a dozen, and what it starts inherits it.
-        limits::set_open_files(soft)?;
-    }
-    let log = OpenOptions::new().create(true).append(true).open(&order.log)?;
-    let child = Command::new(program)
-        .args(arguments)
-        .envs(&order.env)
-        .current_dir(&order.directory)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .process_group(0)
-        .spawn()?;
-    Ok(Pid::from_raw(child.id().cast_signed()))
-}
-
 /// A controller that no longer listens is dead: so is this process, in a moment.
 fn report(event: &Event) {
     let mut line = serde_json::to_vec(event).expect("events have no maps with keys that aren't strings");
     line.push(b'\n');
     let _ = io::stdout().write_all(&line).and_then(|()| io::stdout().flush());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_that_ended_but_was_not_reaped_is_dying() {
-        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
-        let pid = Pid::from_raw(child.id().cast_signed());
-        assert!(!is_dying(pid));
-        child.kill().unwrap();
-        // From the kill to the end it either has the signal before it or is a zombie, but for a few instructions.
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !is_dying(pid) {
-            assert!(Instant::now() < deadline);
-        }
-        child.wait().unwrap();
-        assert!(is_dying(pid), "there is none any more");
-    }
 }

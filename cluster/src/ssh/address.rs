@@ -124,7 +124,18 @@ mod tests {
 
     #[test]
     fn what_is_no_host_is_refused_with_the_form() {
-        for bad in ["", "@a", "a@", "a:0", "a:70000", "a:x", "-oProxyCommand=x", "[fd00::1", "a b", "a;b"] {
+        for bad in [
+            "",
+            "@a",
+            "a@",
+            "a:0",
+            "a:70000",
+            "a:x",
+            "-oProxyCommand=x",
+            "[fd00::1",
+            "a b",
+            "a;b",
+        ] {
             let error = bad.parse::<HostAddress>().unwrap_err();
             assert!(error.contains("user@host:port"), "{bad:?}: {error}");
         }

@@ -37,7 +37,9 @@ impl SshCluster {
     pub async fn deploy(machines: Machines, programs: Vec<NodeProgram>) -> Result<SshCluster, ClusterError> {
         let mut keepers = Vec::new();
         for machine in &machines.all {
-            let Machine { host, node, duress, .. } = machine;
+            let Machine {
+                host, node, duress, ..
+            } = machine;
             keepers.push(Keeper::start(host, duress, &node.name).await?);
         }
         let cluster = SshCluster {
@@ -107,7 +109,9 @@ impl SshCluster {
 
     /// Keeps what the node's program wrote.
     async fn fetch_log(&self, index: usize) -> Result<(), ClusterError> {
-        let Machine { host, node, folder, .. } = &self.machines.all[index];
+        let Machine {
+            host, node, folder, ..
+        } = &self.machines.all[index];
         let dir = self.machines.config.dir.join(&node.name);
         let read = host.as_root(["tail", "-c", &LOG_BYTES_MAX.to_string(), &format!("{folder}/log")]);
         let (bytes, _) = host.bytes(&read, LOG_BYTES_MAX).await?;
@@ -121,7 +125,9 @@ impl SshCluster {
     async fn remove_folder(&self, index: usize) -> Result<(), ClusterError> {
         let Machine { host, folder, .. } = &self.machines.all[index];
         let run = folder.rsplit_once('/').map_or(folder.as_str(), |(run, _)| run);
-        host.run(&host.as_root(["rm", "-rf", "--one-file-system", run])).await.map(drop)
+        host.run(&host.as_root(["rm", "-rf", "--one-file-system", run]))
+            .await
+            .map(drop)
     }
 }
 

@@ -91,9 +91,7 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
         (None, None) => true,
         (Some((b'*', rest)), _) => (0..=text.len()).any(|from| glob(rest, &text[from..])),
         (Some((b'?', pattern)), Some((_, text))) => glob(pattern, text),
-        (Some((one, pattern)), Some((other, text))) if one.eq_ignore_ascii_case(other) => {
-            glob(pattern, text)
-        }
+        (Some((one, pattern)), Some((other, text))) if one.eq_ignore_ascii_case(other) => glob(pattern, text),
         _ => false,
     }
 }
@@ -121,14 +119,21 @@ mod tests {
     fn the_first_value_counts_of_all_blocks_that_fit() {
         let of_db1 = said("db1");
         assert_eq!(of_db1.host_name.as_deref(), Some("10.0.0.db1"));
-        assert_eq!((of_db1.user.as_deref(), of_db1.port), (Some("everybody"), Some(2222)));
+        assert_eq!(
+            (of_db1.user.as_deref(), of_db1.port),
+            (Some("everybody"), Some(2222))
+        );
         assert_eq!(
             of_db1.identity_files,
             [PathBuf::from("/home/me/.ssh/a"), PathBuf::from("/b")]
         );
         assert_eq!(of_db1.proxy_jump.as_deref(), Some("bastion:7"));
         for other in ["db9", "db", "web"] {
-            assert_eq!((said(other).host_name, said(other).port), (None, Some(1)), "{other}");
+            assert_eq!(
+                (said(other).host_name, said(other).port),
+                (None, Some(1)),
+                "{other}"
+            );
         }
     }
 

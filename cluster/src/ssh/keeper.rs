@@ -34,7 +34,9 @@ impl Keeper {
             while let Ok(Some(line)) = lines.next_line().await {
                 tell.send_modify(|heard| heard.hear(&line));
             }
-            let how = ended.await.map_or("its connection was closed".to_owned(), |end| end.how());
+            let how = ended
+                .await
+                .map_or("its connection was closed".to_owned(), |end| end.how());
             tell.send_modify(|heard| heard.end(&format!("it ended on {name}: {how}")));
         });
         let input = std::sync::Arc::new(Mutex::new(Some(input)));

@@ -35,7 +35,9 @@ pub fn look(session: &Session, files: &[PathBuf], host: &str, port: u16) -> Resu
         CheckResult::Match => Known::It,
         CheckResult::Mismatch => Known::Other,
         CheckResult::NotFound => Known::Nothing,
-        CheckResult::Failure => return Err("compare its key with those that are known: libssh2 failed".to_owned()),
+        CheckResult::Failure => {
+            return Err("compare its key with those that are known: libssh2 failed".to_owned());
+        }
     })
 }
 

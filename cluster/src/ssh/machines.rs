@@ -51,7 +51,7 @@ pub struct Machines {
 impl Machines {
     /// Logs in to all of them at once, and brings the program there. Nothing is started.
     pub async fn prepare(config: SshConfig) -> Result<Machines, ClusterError> {
-        let program = Arc::new(Program::this()?);
+        let program = Arc::new(Program::this().await?);
         let mut preparing = JoinSet::new();
         for (index, address) in config.hosts.hosts.iter().enumerate() {
             let login = Login::of(address, &config.hosts)?;
@@ -69,7 +69,10 @@ impl Machines {
         all.sort_by_key(|(index, _)| *index);
         let all: Vec<Machine> = all.into_iter().map(|(_, machine)| machine).collect();
         check_apart(&all)?;
-        let mut from: Vec<IpAddr> = all.iter().filter_map(|machine| from_here(machine.node.ipv4)).collect();
+        let mut from: Vec<IpAddr> = all
+            .iter()
+            .filter_map(|machine| from_here(machine.node.ipv4))
+            .collect();
         from.sort_unstable();
         from.dedup();
         Ok(Machines { config, all, from })
@@ -95,7 +98,10 @@ impl Machines {
     pub async fn start_agents(&self) -> Result<Vec<(String, RemoteChannel)>, ClusterError> {
         let mut agents = Vec::new();
         for machine in &self.all {
-            agents.push((machine.host.name.clone(), start_agent(&machine.host, &machine.duress).await?));
+            agents.push((
+                machine.host.name.clone(),
+                start_agent(&machine.host, &machine.duress).await?,
+            ));
         }
         Ok(agents)
     }
@@ -167,7 +173,11 @@ async fn prepare(
     host.run(&host.as_root(["mkdir", "-p", &data])).await?;
     Ok(Machine {
         host,
-        node: Node { name, ipv4, ipv6: None },
+        node: Node {
+            name,
+            ipv4,
+            ipv6: None,
+        },
         duress,
         folder,
     })

@@ -17,17 +17,21 @@
 //! nothing for [`SILENCE_MAX`]: the agent heals everything, the keeper ends the node.
 
 mod address;
+mod channel;
 mod cluster;
 mod config;
 mod keeper;
 mod known;
 mod login;
 mod machines;
+mod one;
 mod program;
 mod pump;
 mod remote;
+mod running;
 mod session;
 mod shell;
+mod upload;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +39,9 @@ use std::time::Duration;
 pub use address::HostAddress;
 pub use cluster::SshCluster;
 pub use machines::{MachinePlace, Machines, SshConfig};
+pub use one::OneHost;
 pub use remote::{Host, Remote, RemoteChannel, RemoteEnd};
+pub use running::RunningHosts;
 
 /// An agent or a keeper on a host that has heard nothing from its controller for this long takes it for dead, heals and ends. Longer than
 /// the controller waits for an answer.

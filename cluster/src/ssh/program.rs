@@ -40,9 +40,10 @@ pub struct Brought {
 }
 
 impl Program {
-    /// Reads it.
-    pub fn this() -> Result<Program, ClusterError> {
-        Program::at(Path::new("/proc/self/exe"))
+    /// Reads it, which takes a moment.
+    pub async fn this() -> Result<Program, ClusterError> {
+        let read = tokio::task::spawn_blocking(|| Program::at(Path::new("/proc/self/exe"))).await;
+        read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     fn at(path: &Path) -> Result<Program, ClusterError> {
@@ -50,7 +51,10 @@ impl Program {
             what: format!("read {}", path.display()),
             source,
         })?;
-        let checksum = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let checksum = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         Ok(Program {
             path: path.to_owned(),
             kib: bytes.len() as u64 / 1024 + 1,
@@ -94,7 +98,9 @@ impl Program {
     /// Only its user may write there: what lies in it is run as root.
     async fn make_folder(&self, host: &Host, folder: &str) -> Result<String, ClusterError> {
         let folder = quoted(folder);
-        let make = format!("cd && mkdir -p {folder}/bin {folder}/runs && chmod 700 {folder} && cd {folder} && pwd -P");
+        let make = format!(
+            "cd && mkdir -p {folder}/bin {folder}/runs && chmod 700 {folder} && cd {folder} && pwd -P"
+        );
         let (made, end) = host.ended(&make).await?;
         if end.status != Some(0) {
             let why = format!("{}; see that its disk is not full and may be written", end.how());
@@ -129,10 +135,15 @@ impl Program {
         let part = format!("{duress}.part");
         host.remote.upload(&self.path, &part, 0o700).await?;
         if self.checksum_there(host, &part).await? != self.checksum {
-            return Err(host.error("bring duress there", "what arrived is not what was sent; try again"));
+            return Err(host.error(
+                "bring duress there",
+                "what arrived is not what was sent; try again",
+            ));
         }
         let (part, duress) = (quoted(&part), quoted(duress));
-        host.run(&format!("chmod 700 {part} && mv -f {part} {duress}")).await.map(drop)
+        host.run(&format!("chmod 700 {part} && mv -f {part} {duress}"))
+            .await
+            .map(drop)
     }
 }
 

@@ -17,7 +17,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
 /// Somebody is logged in.
-pub struct Session2 {
+pub struct LoggedIn {
     /// The session itself.
     pub session: Session,
     /// What carries it, where it goes through another host.
@@ -41,7 +41,7 @@ impl From<Failed> for ClusterError {
 }
 
 /// Connects, compares the host's key, and logs in.
-pub fn log_in(login: &Login) -> Result<Session2, ClusterError> {
+pub fn log_in(login: &Login) -> Result<LoggedIn, ClusterError> {
     let session = known_session(login)?;
     authenticate(login, &session.session)?;
     Ok(session)
@@ -64,7 +64,7 @@ fn refused(login: &Login, why: String) -> ClusterError {
     }
 }
 
-fn known_session(login: &Login) -> Result<Session2, ClusterError> {
+fn known_session(login: &Login) -> Result<LoggedIn, ClusterError> {
     let Some(files) = &login.known_hosts else {
         return Ok(handshake(login, None)?);
     };
@@ -97,7 +97,7 @@ fn known_session(login: &Login) -> Result<Session2, ClusterError> {
     }
 }
 
-fn handshake(login: &Login, key_kind: Option<&str>) -> Result<Session2, Failed> {
+fn handshake(login: &Login, key_kind: Option<&str>) -> Result<LoggedIn, Failed> {
     let tried = |why: String| refused(login, why);
     let mut session = Session::new().map_err(|error| Failed::Unreachable(tried(error.to_string())))?;
     session.set_timeout(ANSWER_LIMIT.as_millis() as u32);
@@ -125,7 +125,7 @@ fn handshake(login: &Login, key_kind: Option<&str>) -> Result<Session2, Failed> 
             "what listens there does not agree on how to speak SSH ({error}); check host and port"
         )))
     })?;
-    Ok(Session2 { session, tunnel })
+    Ok(LoggedIn { session, tunnel })
 }
 
 fn connect(login: &Login) -> Result<TcpStream, ClusterError> {
@@ -150,7 +150,9 @@ fn connect(login: &Login) -> Result<TcpStream, ClusterError> {
     let why = last.unwrap_or_else(|| "its name stands for no address".to_owned());
     Err(refused(
         login,
-        format!("it can't be reached ({why}); see that it runs, that sshd listens there, and that no firewall is in between"),
+        format!(
+            "it can't be reached ({why}); see that it runs, that sshd listens there, and that no firewall is in between"
+        ),
     ))
 }
 

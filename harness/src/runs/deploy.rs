@@ -336,6 +336,11 @@ fn socket(docker_host: Option<&str>) -> &str {
 /// A name for the engine from a run's directory, which no other run has: time and seed, and this process, since two may
 /// begin in the same second.
 pub fn run_name(dir: &Path) -> String {
+    run_name_of(dir, std::process::id())
+}
+
+/// The same for the run of this controller.
+pub fn run_name_of(dir: &Path, controller: u32) -> String {
     let name = dir
         .file_name()
         .unwrap_or_default()
@@ -345,7 +350,7 @@ pub fn run_name(dir: &Path) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
-    format!("{}-{}", plain.trim_matches('-'), std::process::id())
+    format!("{}-{controller}", plain.trim_matches('-'))
 }
 
 #[cfg(test)]

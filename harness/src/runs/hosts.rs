@@ -70,11 +70,16 @@ fn programs(spec: &SshSpec, system: &System, machines: &Machines) -> Result<Vec<
 
 /// One on each host, greeted in the name of the run that has this mark.
 pub async fn start_agents(machines: &Machines, mark: &Mark) -> Result<Agents, Failure> {
+    agents_of(machines.start_agents().await?, mark).await
+}
+
+/// Greets those that were started, by the names of their hosts.
+pub async fn agents_of(started: Vec<(String, RemoteChannel)>, mark: &Mark) -> Result<Agents, Failure> {
     let mut agents = Vec::new();
-    for (host, channel) in machines.start_agents().await? {
-        let agent = greet(channel, mark).await.map_err(|error| {
-            Failure::Other(format!("start the agent on {host}: {error}"))
-        })?;
+    for (host, channel) in started {
+        let agent = greet(channel, mark)
+            .await
+            .map_err(|error| Failure::Other(format!("start the agent on {host}: {error}")))?;
         agents.push((host, agent));
     }
     Ok(Agents::of_hosts(agents).map_err(NemesisError::from)?)

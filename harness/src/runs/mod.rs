@@ -12,7 +12,7 @@ pub mod deploy;
 mod drive;
 pub mod failure;
 mod host_clock;
-mod hosts;
+pub mod hosts;
 pub mod judged;
 pub mod one;
 pub mod plan;

@@ -68,7 +68,9 @@ fn ready() -> SpecDuration {
 impl SshSpec {
     /// Names of the nodes, in order.
     pub fn node_names(&self) -> Vec<String> {
-        (1..=self.hosts.len()).map(|number| format!("n{number}")).collect()
+        (1..=self.hosts.len())
+            .map(|number| format!("n{number}"))
+            .collect()
     }
 
     /// What is added to the command line of every node.

@@ -45,7 +45,7 @@ pub use cluster::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 pub use complaint::{Complaint, KeyPath, Marked};
 pub use fill_in::FILL_IN;
 pub use fit::{deployable, service_problem};
-pub use hosts::SshSpec;
+pub use hosts::{SshSpec, folder};
 pub use judging::{CheckSpec, Claim, EvidenceSpec};
 pub use load::{ClientSpec, ClosedSpec, LoadSpec, OpenSpec, TimeSpec};
 pub use read::{Source, SpecError};

@@ -114,7 +114,11 @@ impl Agents {
             let (member, part) = (self.of.get(machine)?, part_of(&whole, *machine));
             Some(async move {
                 let command = serde_json::from_value::<Command>(part)?;
-                member.agent.call::<Value>(command).await.map_err(|error| error.on(&member.host))
+                member
+                    .agent
+                    .call::<Value>(command)
+                    .await
+                    .map_err(|error| error.on(&member.host))
             })
         }));
         let mut together = Value::Null;
@@ -175,7 +179,8 @@ impl Agents {
         order: &impl Serialize,
         held: &impl Serialize,
     ) -> Result<T, AgentError> {
-        self.call(AgentClient::to_inject(kind, fault, nodes, order, held)?).await
+        self.call(AgentClient::to_inject(kind, fault, nodes, order, held)?)
+            .await
     }
 
     /// What is there of a fault.
@@ -185,7 +190,11 @@ impl Agents {
     }
 
     /// Asks what the kind reads in `question`.
-    pub async fn ask<T: DeserializeOwned>(&self, kind: &str, question: &impl Serialize) -> Result<T, AgentError> {
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        question: &impl Serialize,
+    ) -> Result<T, AgentError> {
         let (kind, question) = (kind.to_owned(), serde_json::to_value(question)?);
         self.call(Command::Ask { kind, question }).await
     }
@@ -198,17 +207,19 @@ impl Agents {
 
     /// Returns when one of them has ended or does not answer any more, with which of them and how.
     pub async fn lost(&self) -> AgentError {
-        let lost = self.of.values().map(|member| {
-            Box::pin(async move { member.agent.lost().await.on(&member.host) })
-        });
+        let lost = self
+            .of
+            .values()
+            .map(|member| Box::pin(async move { member.agent.lost().await.on(&member.host) }));
         select_all(lost).await.0
     }
 
     /// Closes the input of each, upon which it heals everything and ends. An error means that something may stay broken.
     pub async fn close(&self) -> Result<(), AgentError> {
-        let closed = self.of.values().map(|member| async move {
-            member.agent.close().await.map_err(|error| error.on(&member.host))
-        });
+        let closed = self
+            .of
+            .values()
+            .map(|member| async move { member.agent.close().await.map_err(|error| error.on(&member.host)) });
         join_all(closed).await.into_iter().collect()
     }
 }

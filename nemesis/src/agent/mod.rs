@@ -19,6 +19,7 @@ pub(crate) mod ends;
 pub(crate) mod file_system;
 pub(crate) mod firewall;
 pub mod fleet;
+mod line;
 pub(crate) mod neighbour;
 pub(crate) mod nfqueue;
 pub(crate) mod outside;
@@ -50,8 +51,8 @@ use crate::heal::{HealedNode, heal};
 use crate::in_force::InForce;
 use crate::kinds::{self, Healer};
 use part::AgentPart;
-use silence::Silence;
 use protocol::{Command, CommandResult, Hello, Mark, PROTOCOL_VERSION, Reply, Request};
+use silence::Silence;
 
 /// The parts of the kinds of fault that do something here, and the run that they do it for.
 struct Parts {
@@ -229,12 +230,11 @@ impl Agent {
                 nodes,
                 held,
             } => {
-                self.part(&kind).map(drop).or_else(|error| match kinds::KindRef::named(&kind) {
-                    // Its faults are healed all the same, by what is remembered.
-                    Ok(_) => Ok(()),
-                    Err(_) => Err(error),
-                })?;
-                lock(&self.in_force).insert(fault, InForce::new(kind, nodes).with(held));
+                kinds::KindRef::named(&kind).map_err(io::Error::other)?;
+                // A kind that does nothing here leaves nothing here, either.
+                if self.part(&kind).is_ok() {
+                    lock(&self.in_force).insert(fault, InForce::new(kind, nodes).with(held));
+                }
                 Value::Null
             }
             Command::Put { storage } => {

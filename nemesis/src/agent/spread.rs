@@ -104,7 +104,8 @@ pub fn send(session: u64, targets: &[SocketAddr], rounds: u32) -> io::Result<Spr
     let at = sessions.iter().position(|(other, _)| *other == session);
     let sockets = at.and_then(|at| sessions.remove(at)).map(|(_, sockets)| sockets);
     drop(sessions);
-    let sockets = sockets.ok_or_else(|| io::Error::other("the sockets of this probe are not there any more"))?;
+    let sockets =
+        sockets.ok_or_else(|| io::Error::other("the sockets of this probe are not there any more"))?;
     let mut sent: BTreeMap<(SocketAddr, SocketAddr), u32> = BTreeMap::new();
     let mut heard = BTreeMap::new();
     for _ in 0..rounds.min(ROUNDS_MAX) {
@@ -121,7 +122,10 @@ pub fn send(session: u64, targets: &[SocketAddr], rounds: u32) -> io::Result<Spr
     }
     listen_until(Instant::now() + TAIL, &sockets, session, &mut heard)?;
     let list = |counts: BTreeMap<(SocketAddr, SocketAddr), u32>| {
-        counts.into_iter().map(|((from, to), count)| (from, to, count)).collect()
+        counts
+            .into_iter()
+            .map(|((from, to), count)| (from, to, count))
+            .collect()
     };
     Ok(Spread {
         sent: list(sent),
@@ -140,7 +144,9 @@ fn listen_until(
         if left.is_zero() {
             return Ok(());
         }
-        let polled = sockets.iter().map(|socket| PollFd::new(socket.socket.as_fd(), PollFlags::POLLIN));
+        let polled = sockets
+            .iter()
+            .map(|socket| PollFd::new(socket.socket.as_fd(), PollFlags::POLLIN));
         // Rounded up: with a timeout of 0 this would spin through the last millisecond.
         let timeout = u16::try_from(left.as_millis() + 1).unwrap_or(u16::MAX);
         match poll(&mut polled.collect::<Vec<_>>(), PollTimeout::from(timeout)) {
@@ -190,7 +196,11 @@ mod tests {
         let theirs = theirs.join().unwrap();
         assert_eq!(ours.sent, [(addresses[0], addresses[1], 3)]);
         assert_eq!(theirs.sent, [(addresses[1], addresses[0], 3)]);
-        assert_eq!((ours.heard, theirs.heard), (vec![], vec![]), "packets of another session");
+        assert_eq!(
+            (ours.heard, theirs.heard),
+            (vec![], vec![]),
+            "packets of another session"
+        );
         assert!(send(1, &addresses, 1).is_err(), "they are closed");
         let both = listen(3, &[point("n1"), point("n2")]);
         let addresses: Vec<SocketAddr> = both.opened.iter().map(|opened| opened.address).collect();

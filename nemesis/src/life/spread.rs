@@ -19,7 +19,11 @@ const TRIES: u32 = 6;
 
 /// Probes every pair of points that live somewhere. `cut` is told what was sent, and asks those who drop packets which links are meant to be
 /// cut.
-pub async fn probe<F>(agents: &Agents, points: Vec<Point>, cut: impl Fn(Vec<Sent>) -> F) -> Result<Reachability, AgentError>
+pub async fn probe<F>(
+    agents: &Agents,
+    points: Vec<Point>,
+    cut: impl Fn(Vec<Sent>) -> F,
+) -> Result<Reachability, AgentError>
 where
     F: Future<Output = Result<Vec<(IpAddr, String)>, AgentError>>,
 {
@@ -32,30 +36,49 @@ where
         let points = points.clone();
         let listening: Listening = agents.call(Command::Listen { session, points }).await?;
         let end = |address: &SocketAddr| -> Option<SocketEnd> {
-            let opened = listening.opened.iter().find(|opened| opened.address == *address)?;
+            let opened = listening
+                .opened
+                .iter()
+                .find(|opened| opened.address == *address)?;
             Some((opened.name.clone(), address.ip()))
         };
         let targets: Vec<SocketAddr> = listening.opened.iter().map(|opened| opened.address).collect();
         let rounds = if number == 0 { ROUNDS } else { ROUNDS_MORE };
-        let spread: Spread = agents.call(Command::Spread { session, targets, rounds }).await?;
+        let spread: Spread = agents
+            .call(Command::Spread {
+                session,
+                targets,
+                rounds,
+            })
+            .await?;
         unprobed = listening.unprobed.clone();
         for (from, to, count) in &spread.sent {
             if let (Some(from), Some(to)) = (end(from), end(to))
                 && from.0 != to.0
             {
-                links.entry((from.clone(), to.clone())).or_insert_with(|| link(&from, &to)).sent += count;
+                links
+                    .entry((from.clone(), to.clone()))
+                    .or_insert_with(|| link(&from, &to))
+                    .sent += count;
             }
         }
         for (from, to, count) in &spread.heard {
             if let (Some(from), Some(to)) = (end(from), end(to))
                 && from.0 != to.0
             {
-                links.entry((from.clone(), to.clone())).or_insert_with(|| link(&from, &to)).heard += count;
+                links
+                    .entry((from.clone(), to.clone()))
+                    .or_insert_with(|| link(&from, &to))
+                    .heard += count;
             }
         }
         let sent = spread.sent.iter().filter_map(|(from, to, count)| {
             let ((_, from), (to, _)) = (end(from)?, end(to)?);
-            Some(Sent { from, to, count: *count })
+            Some(Sent {
+                from,
+                to,
+                count: *count,
+            })
         });
         let meant = cut(sent.collect()).await?;
         for ((from, to), link) in &mut links {

@@ -101,7 +101,7 @@ async fn a_forged_journal_wakes_nobody() {
     for (name, key) in [("forged", &strange), ("genuine", &ours)] {
         let path = dir.path().join(name);
         let journal = Journal::create(&path, key, dead.clone()).unwrap();
-        journal.begin(agent.hello()).unwrap();
+        journal.begin(agent.hello(), Vec::new()).unwrap();
         journal
             .write(&Entry::Open {
                 fault: 1,

@@ -13,9 +13,7 @@ use duress_cluster::Place;
 use serde_json::Value;
 
 use super::order::{DroppedFrom, Met, Question, Rule, RulesSeen, Took};
-use crate::agent::firewall::{
-    Backend, Firewall, netns_written_down, open_netns, open_others_netns, within,
-};
+use crate::agent::firewall::{Backend, Firewall, netns_written_down, open_netns, open_others_netns, within};
 use crate::agent::part::{AgentPart, Injected, read, write};
 use crate::agent::protocol::{Link, Mark, Point, Reachability};
 use crate::agent::rules::Seen;
@@ -213,9 +211,16 @@ impl Network {
     fn count_met(&mut self, met: &[Met]) -> Vec<(IpAddr, String)> {
         let mut meant = Vec::new();
         for Met { place, from, sent } in met {
-            let Ok((inode, _)) = open_netns(place) else { continue };
-            let Some(node) = self.nodes.get_mut(&inode) else { continue };
-            let cuts = node.faults.values_mut().filter(|cut| cut.drop_from.contains(from));
+            let Ok((inode, _)) = open_netns(place) else {
+                continue;
+            };
+            let Some(node) = self.nodes.get_mut(&inode) else {
+                continue;
+            };
+            let cuts = node
+                .faults
+                .values_mut()
+                .filter(|cut| cut.drop_from.contains(from));
             let mut is_meant = false;
             for cut in cuts {
                 *cut.probes.entry(*from).or_default() += u64::from(*sent);

@@ -22,9 +22,7 @@ use duress_cluster::doctor::Requirement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::kind::{
-    About, InForceAt, Kind, Parameter, ParameterError, Parameters, Undone, gone, json, typed,
-};
+use super::kind::{About, InForceAt, Kind, Parameter, ParameterError, Parameters, Undone, gone, json, typed};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 use crate::life::technique::Technique;
