@@ -111,6 +111,8 @@ impl Open {
                         continue;
                     }
                     Err(error) if would_block(&error) => return Ok((moved, true)),
+                    // It was closed meanwhile.
+                    Err(_) if self.channel.eof() => continue,
                     Err(error) => return Err(error.to_string()),
                 }
             }
@@ -143,6 +145,7 @@ impl Open {
                     moved = true;
                 }
                 Err(error) if would_block(&error) => break,
+                Err(_) if self.channel.eof() => break,
                 Err(error) => return Err(error.to_string()),
             }
         }
@@ -155,6 +158,7 @@ impl Open {
                         moved = true;
                     }
                     Err(error) if would_block(&error) => break,
+                    Err(_) if self.channel.eof() => break,
                     Err(error) => return Err(error.to_string()),
                 }
             }

@@ -277,16 +277,7 @@ impl Work {
     ) {
         let kept = channel.map_err(|error| error.to_string()).and_then(|channel| {
             local.set_nonblocking(true).map_err(|error| error.to_string())?;
-            self.channels.push(Open {
-                channel,
-                local: Some(local),
-                outgoing: Vec::new(),
-                input_over: false,
-                eof_sent: false,
-                incoming: Vec::new(),
-                said: Vec::new(),
-                ended,
-            });
+            self.channels.push(Open::new(channel, local, ended));
             Ok(())
         });
         let _ = opened.send(kept);

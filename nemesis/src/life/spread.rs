@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::agent::ends::AgentError;
 use crate::agent::fleet::Agents;
+use crate::agent::probe::session_number;
 use crate::agent::protocol::{Command, Link, Point, Reachability};
 use crate::agent::spread::{Listening, Spread};
 
@@ -32,7 +33,7 @@ where
     let mut links: BTreeMap<(SocketEnd, SocketEnd), Link> = BTreeMap::new();
     let mut unprobed = Vec::new();
     for number in 0..TRIES {
-        let session = rand::random::<u64>();
+        let session = session_number();
         let points = points.clone();
         let listening: Listening = agents.call(Command::Listen { session, points }).await?;
         let end = |address: &SocketAddr| -> Option<SocketEnd> {

@@ -49,6 +49,10 @@ impl Rig {
             !line.is_empty() && !inside.is_empty(),
             "the hosts did not come up"
         );
+        // What is brought to each host is as small as can be.
+        let small = dir.path().join("duress");
+        let stripped = Command::new("strip").arg("-o").arg(small).arg(DURESS).status();
+        assert!(stripped.expect("strip, of binutils").success());
         Some(Rig { script, dir, inside })
     }
 
@@ -66,7 +70,7 @@ impl Rig {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--net=/proc/{}/ns/net", self.inside))
-            .arg(DURESS)
+            .arg(self.dir().join("duress"))
             .args(args)
             .current_dir(self.dir())
             .stdin(Stdio::null())
