@@ -75,11 +75,12 @@ pub fn deployable(cluster: &ClusterSpec, system: &System) -> Option<Complaint> {
 pub fn service_problem(cluster: &ClusterSpec, client: &ClientKind) -> Option<Complaint> {
     let service = client.service.as_ref()?;
     let what = match cluster {
-        ClusterSpec::Local(_) | ClusterSpec::Ssh(_) => {
-            format!(
-                "a cluster.{} has no services, and its clients run where Duress does; leave it out",
-                cluster.name()
-            )
+        ClusterSpec::Local(_) => {
+            "a local cluster has no services, and its clients run where Duress does; leave it out".to_owned()
+        }
+        ClusterSpec::Ssh(_) => {
+            "a cluster of hosts has no services, and its clients run where Duress does; leave it out"
+                .to_owned()
         }
         ClusterSpec::Compose(compose) if compose.nodes.contains(service) => {
             format!("{service:?} is a node, and faults would hit the client; name a service that is none")
