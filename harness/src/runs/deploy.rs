@@ -9,7 +9,7 @@ use duress_cluster::local::{self, Isolation, LocalCluster};
 use duress_cluster::ssh::SshCluster;
 use duress_cluster::{Cluster, ClusterError, Key, System, bring_up};
 use duress_nemesis::agent::protocol::Mark;
-use duress_nemesis::kinds::Kind;
+use duress_nemesis::kinds::{Kind, TABLE};
 use duress_nemesis::storage::{NodeStorage, Storage};
 use duress_nemesis::{AgentClient, AgentEnd, Agents, Journal, NemesisError, put_storage};
 use duress_results::rundir::RunDir;
@@ -50,8 +50,9 @@ impl Environment {
             Environment::Hosts => match kinds.iter().find(|kind| !kind.spans_machines()) {
                 None => Ok(()),
                 Some(kind) => Err(format!(
-                    "the fault {}, which the spec asks for, is not done to hosts; leave it out: `duress faults` says which are",
-                    kind.name()
+                    "the fault {}, which the spec asks for, is not done to hosts; leave it out, or use one of {}",
+                    kind.name(),
+                    done_to_hosts().join(", ")
                 )),
             },
             Environment::Compose => {
@@ -71,6 +72,12 @@ impl Environment {
             }
         }
     }
+}
+
+/// The kinds of faults that can be done to nodes on several machines.
+fn done_to_hosts() -> Vec<&'static str> {
+    let kinds = TABLE.iter().filter(|kind| kind.spans_machines());
+    kinds.map(|kind| kind.name()).collect()
 }
 
 /// A cluster that is up, and where to start an agent for it.

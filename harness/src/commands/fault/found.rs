@@ -23,7 +23,7 @@ pub enum Found {
     /// Containers.
     Containers(FoundContainers),
     /// Hosts.
-    Hosts(RunningHosts),
+    Hosts(Box<RunningHosts>),
 }
 
 /// Finds what is named.
@@ -64,7 +64,7 @@ pub async fn find(args: &Args, run: &str) -> Result<Found, Never> {
         run: run.to_owned(),
         dir: PathBuf::new(),
     };
-    Ok(Found::Hosts(RunningHosts::find(config).await?))
+    Ok(Found::Hosts(Box::new(RunningHosts::find(config).await?)))
 }
 
 impl Found {
@@ -98,7 +98,7 @@ impl Found {
             Found::Containers(found) => {
                 Broken::Containers(Arc::new(found.in_the_name_of(run, dir, key)), agent)
             }
-            Found::Hosts(found) => Broken::Hosts(Arc::new(found)),
+            Found::Hosts(found) => Broken::Hosts(Arc::from(found)),
         }
     }
 }
