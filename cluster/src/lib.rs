@@ -18,6 +18,7 @@ mod logs;
 pub mod procfs;
 mod program;
 mod readiness;
+pub mod ssh;
 mod status;
 mod systems;
 mod tools;
@@ -69,6 +70,15 @@ pub struct Place {
     pub addresses: Vec<IpAddr>,
     /// The node's data directory, as seen where the agent runs.
     pub data: Option<PathBuf>,
+    /// Which machine it lives on, where a cluster has several: hosts have numbers from 1, and a node there has the network of its host.
+    /// 0: the one that there is.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub machine: u32,
+}
+
+/// Whether to leave a number out.
+pub fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Whether a node's program runs.

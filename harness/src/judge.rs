@@ -146,12 +146,12 @@ impl<'a> Clock<'a> {
 fn describe(cluster: &ClusterSpec) -> String {
     let (system, nodes) = (cluster.system(), cluster.node_names().len());
     match cluster {
-        ClusterSpec::Local(local) if local.defects.is_empty() => format!("local, {nodes} nodes, {system}"),
-        ClusterSpec::Local(local) => {
-            format!(
-                "local, {nodes} nodes, {system} with defect {}",
-                local.defects.join(", ")
-            )
+        ClusterSpec::Local(_) | ClusterSpec::Ssh(_) => {
+            let defects = match cluster.defects() {
+                [] => String::new(),
+                defects => format!(" with defect {}", defects.join(", ")),
+            };
+            format!("{}, {nodes} nodes, {system}{defects}", cluster.name())
         }
         ClusterSpec::Compose(compose) => {
             let version = compose

@@ -32,7 +32,7 @@ use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 
 use crate::agent::protocol::{Hello, Mark};
 
-pub use entry::{Entry, JOURNAL_FORMAT, RunEntry};
+pub use entry::{Entry, HostEntry, JOURNAL_FORMAT, RunEntry};
 use line::{LINE_DOMAIN, sealed};
 
 /// Name of the journal in the directory of a run.
@@ -128,7 +128,7 @@ impl Journal {
     }
 
     /// Writes the first line, unless it is there: which run it belongs to, and which agent injects its faults.
-    pub fn begin(&self, agent: &Hello) -> Result<(), JournalError> {
+    pub fn begin(&self, agent: &Hello, hosts: Vec<HostEntry>) -> Result<(), JournalError> {
         let has_begun = !self
             .tail
             .lock()
@@ -147,6 +147,7 @@ impl Journal {
             mark: self.mark.clone(),
             boot: agent.boot.clone(),
             agent: agent.pid,
+            hosts,
         }))
     }
 

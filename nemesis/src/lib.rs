@@ -35,8 +35,10 @@ pub mod targets;
 
 pub use agent::client::AgentClient;
 pub use agent::ends::{AgentEnd, AgentError};
+pub use agent::fleet::Agents;
 pub use duration_range::DurationRange;
-pub use heal::{HealReport, heal_from_journal};
+pub use heal::{HealOnHost, HealReport, heal_from_journal, heal_with_hosts};
+pub use in_force::InForce;
 pub use journal::Journal;
 pub use kinds::catalogue;
 pub use life::shared::{AwaitReady, EventSink};

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 
 use crate::agent::chains::FAULT_MAX;
-use crate::agent::client::AgentClient;
 use crate::agent::ends::AgentError;
+use crate::agent::fleet::Agents;
 use crate::agent::protocol::Command;
 use crate::journal::{Entry, Journal, JournalError};
 use crate::kinds::KindRef;
@@ -48,15 +48,15 @@ const LATENCY: u64 = FAULT_MAX;
 /// How often it is measured until it is as asked.
 const LATENCY_TRIES: u32 = 8;
 
-/// Lets an agent put this under data directories, after the journal has it.
+/// Lets agents put this under data directories, after the journal has it.
 pub async fn put_storage(
-    agent: &AgentClient,
+    agents: &Agents,
     journal: &Journal,
     nodes: Vec<NodeStorage>,
 ) -> Result<(), NemesisError> {
-    journal.begin(agent.hello())?;
+    journal.begin(agents.hello(), agents.hosts())?;
     journal.write(&Entry::Storage { nodes: nodes.clone() })?;
-    Ok(agent.call(Command::Put { storage: nodes }).await?)
+    Ok(agents.call(Command::Put { storage: nodes }).await?)
 }
 
 /// A fault that others may have to wait for.
@@ -73,16 +73,17 @@ pub struct Nemesis {
 }
 
 impl Nemesis {
-    /// Takes an agent that has been greeted, and begins the journal.
+    /// Takes agents that have been greeted, and begins the journal.
     pub fn new(
         cluster: Arc<dyn Cluster>,
-        agent: AgentClient,
+        agents: impl Into<Agents>,
         journal: Journal,
         sink: EventSink,
         roles: watch::Receiver<Roles>,
         readiness: Arc<dyn AwaitReady>,
     ) -> Result<Nemesis, NemesisError> {
-        journal.begin(agent.hello())?;
+        let agent = agents.into();
+        journal.begin(agent.hello(), agent.hosts())?;
         let journal = Arc::new(journal);
         let open = Mutex::default();
         Ok(Nemesis {

@@ -36,6 +36,9 @@ pub struct NodeStorage {
     pub directory: PathBuf,
     /// What lies there, the lowest first.
     pub under: Vec<Storage>,
+    /// The machine that it is on, as in [`duress_cluster::Place`].
+    #[serde(default, skip_serializing_if = "duress_cluster::is_zero")]
+    pub machine: u32,
 }
 
 /// What all of these together take, the lowest first.

@@ -25,6 +25,7 @@ pub fn place(container: &ContainerInspectResponse, node: &str) -> Result<Place, 
                 keeper: false,
                 addresses: addresses(container),
                 data: None,
+                machine: 0,
             });
         }
         (ProgramState::Running, _) => "on its way".to_owned(),

@@ -289,6 +289,7 @@ impl Cluster for LocalCluster {
             pid,
             keeper: true,
             addresses,
+            machine: 0,
         })
     }
 

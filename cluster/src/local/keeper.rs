@@ -23,7 +23,7 @@ use crate::{ClusterError, ProgramState, tools};
 
 /// What a sandbox has said so far.
 #[derive(Clone, Debug)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// The init's pid, once its namespaces are there.
     pub pid: Option<u32>,
     pub networked: bool,
@@ -264,38 +264,14 @@ fn open(exe: &[OsString], sandbox: &SandboxSpec, children: &mut Children) -> Res
     let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
     children.0.push(child);
 
-    let program = ProgramState::Stopped {
-        how: "never started".into(),
-    };
-    let first = Heard {
-        pid: None,
-        networked: false,
-        program,
-        answer: None,
-        ended: None,
-    };
-    let (heard, watched) = watch::channel(first);
+    let (heard, watched) = watch::channel(Heard::nothing());
     thread::Builder::new()
         .name(format!("duress-{}", sandbox.name))
         .spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                match serde_json::from_str(&line) {
-                    Ok(event) => heard.send_modify(|state| state.note(event)),
-                    Err(error) => heard.send_modify(|state| {
-                        state
-                            .ended
-                            .get_or_insert(format!("it said {line:?}, which is not an event: {error}"));
-                    }),
-                }
+                heard.send_modify(|state| state.hear(&line));
             }
-            heard.send_modify(|state| {
-                state.ended.get_or_insert_with(|| "it ended".into());
-                if state.program == ProgramState::Running {
-                    state.program = ProgramState::Stopped {
-                        how: "its sandbox ended".into(),
-                    };
-                }
-            });
+            heard.send_modify(|state| state.end("it ended"));
         })
         .map_err(failed)?;
     Ok(Line {
@@ -305,6 +281,39 @@ fn open(exe: &[OsString], sandbox: &SandboxSpec, children: &mut Children) -> Res
 }
 
 impl Heard {
+    pub(crate) fn nothing() -> Heard {
+        Heard {
+            pid: None,
+            networked: false,
+            program: ProgramState::Stopped {
+                how: "never started".into(),
+            },
+            answer: None,
+            ended: None,
+        }
+    }
+
+    /// A line that the sandbox said.
+    pub(crate) fn hear(&mut self, line: &str) {
+        match serde_json::from_str(line) {
+            Ok(event) => self.note(event),
+            Err(error) => {
+                let why = || format!("it said {line:?}, which is not an event: {error}");
+                self.ended.get_or_insert_with(why);
+            }
+        }
+    }
+
+    /// It says nothing more.
+    pub(crate) fn end(&mut self, why: &str) {
+        self.ended.get_or_insert_with(|| why.to_owned());
+        if self.program == ProgramState::Running {
+            self.program = ProgramState::Stopped {
+                how: "its sandbox ended".into(),
+            };
+        }
+    }
+
     fn note(&mut self, event: Event) {
         match event {
             Event::Up { pid } => self.pid = Some(pid),

@@ -25,6 +25,11 @@ mod keeper;
 mod network;
 mod protocol;
 pub mod sandbox;
+mod start;
 
 pub use cluster::{LocalCluster, LocalSpec, plan_nodes};
 pub use isolation::{Isolation, isolate};
+
+pub(crate) use keeper::Heard;
+pub(crate) use protocol::{Order, StartOrder};
+pub(crate) use sandbox::ON_HOST;

@@ -27,6 +27,8 @@ pub(crate) enum Order {
     Start(StartOrder),
     /// End the program: politely, then by force.
     Stop { grace_ms: u64 },
+    /// Nothing but that the controller lives. On a host, where the end of it may not be seen.
+    Alive,
 }
 
 /// How to start the node's program.

@@ -16,12 +16,11 @@
 //! Runs without threads, before any runtime: `fork` and `unshare` ask for it.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -36,21 +35,30 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, pipe2, read, sethostname, setsid};
 
 use super::protocol::{Event, Order, StartOrder};
-use crate::{limits, tools};
+use super::start::{is_dying, spawn};
+use crate::tools;
 
 /// All processes of the namespace but the init, as `kill` names them.
 const EVERYONE: Pid = Pid::from_raw(-1);
 
-/// The sandbox's whole life, in a process of its own. `args` is the node's name; orders come from stdin, events go to
-/// stdout. Must be called while the process has a single thread.
+/// What makes a sandbox share the network of its machine, and die when it hears nothing for so many milliseconds.
+pub(crate) const ON_HOST: &str = "--on-host";
+
+/// The sandbox's whole life, in a process of its own. `args` is the node's name, on a host after `--on-host` and the longest silence in
+/// milliseconds; orders come from stdin, events go to stdout. Must be called while the process has a single thread.
 pub fn main(args: &[OsString]) -> ExitCode {
-    let [name] = args else {
-        report(&Event::Failed {
-            what: "a sandbox takes one argument, the node's name".into(),
-        });
-        return ExitCode::from(64);
+    let silence = |ms: &OsString| ms.to_str()?.parse().ok().map(Duration::from_millis);
+    let (name, silence_max) = match args {
+        [name] => (name, None),
+        [option, ms, name] if option == ON_HOST && silence(ms).is_some() => (name, silence(ms)),
+        _ => {
+            report(&Event::Failed {
+                what: "a sandbox takes one argument, the node's name".into(),
+            });
+            return ExitCode::from(64);
+        }
     };
-    match outer(name) {
+    match outer(name, silence_max) {
         Ok(code) => code,
         Err(Failure { what, source }) => {
             report(&Event::Failed {
@@ -80,15 +88,13 @@ impl<T, E: Into<io::Error>> During<T> for Result<T, E> {
     }
 }
 
-fn outer(name: &OsString) -> Result<ExitCode, Failure> {
+fn outer(name: &OsString, silence_max: Option<Duration>) -> Result<ExitCode, Failure> {
     prctl::set_pdeathsig(Signal::SIGKILL).during("tie the sandbox to the controller")?;
-    unshare(
-        CloneFlags::CLONE_NEWNS
-            | CloneFlags::CLONE_NEWUTS
-            | CloneFlags::CLONE_NEWNET
-            | CloneFlags::CLONE_NEWPID,
-    )
-    .during("create the node's namespaces")?;
+    let mut apart = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWPID;
+    if silence_max.is_none() {
+        apart |= CloneFlags::CLONE_NEWNET;
+    }
+    unshare(apart).during("create the node's namespaces")?;
     mount(
         None::<&str>,
         "/",
@@ -104,7 +110,7 @@ fn outer(name: &OsString) -> Result<ExitCode, Failure> {
         ForkResult::Child => {
             drop(held_by_outer);
             // Not `exit`ing through the caller: its frames are the outer process'.
-            std::process::exit(match init(alive) {
+            std::process::exit(match init(alive, silence_max) {
                 Ok(()) => 0,
                 Err(Failure { what, source }) => {
                     report(&Event::Failed {
@@ -123,7 +129,7 @@ fn outer(name: &OsString) -> Result<ExitCode, Failure> {
     }
 }
 
-fn init(outer_alive: OwnedFd) -> Result<(), Failure> {
+fn init(outer_alive: OwnedFd, silence_max: Option<Duration>) -> Result<(), Failure> {
     prctl::set_pdeathsig(Signal::SIGKILL).during("tie the init to its parent")?;
     // Away from the terminal: Ctrl-C is the controller's business.
     setsid().during("start a session")?;
@@ -149,6 +155,8 @@ fn init(outer_alive: OwnedFd) -> Result<(), Failure> {
         program: Program::Idle,
         deferred: None,
         stop_deadline: None,
+        silence_max,
+        heard: Instant::now(),
     }
     .obey(outer_alive, child_ended)
 }
@@ -168,6 +176,10 @@ struct Init {
     /// A start that came while the program was ending.
     deferred: Option<StartOrder>,
     stop_deadline: Option<Instant>,
+    /// A controller that says nothing for longer is dead, or can't be heard.
+    silence_max: Option<Duration>,
+    /// When it said something the last time.
+    heard: Instant,
 }
 
 impl Init {
@@ -195,8 +207,15 @@ impl Init {
             self.reap();
             self.kill_the_stubborn();
             if !orders {
+                if self
+                    .silent_since()
+                    .is_some_and(|deadline| deadline <= Instant::now())
+                {
+                    return Ok(());
+                }
                 continue;
             }
+            self.heard = Instant::now();
             let mut chunk = [0; 4096];
             match read(&stdin, &mut chunk).during("read orders")? {
                 0 => return Ok(()),
@@ -211,12 +230,17 @@ impl Init {
     }
 
     fn patience(&self) -> PollTimeout {
-        let Some(deadline) = self.stop_deadline else {
+        let Some(deadline) = self.stop_deadline.into_iter().chain(self.silent_since()).min() else {
             return PollTimeout::NONE;
         };
         // One more than the whole milliseconds that are left: waking up early would spin.
         let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    }
+
+    /// When the silence has lasted too long.
+    fn silent_since(&self) -> Option<Instant> {
+        self.silence_max.map(|silence_max| self.heard + silence_max)
     }
 
     fn execute(&mut self, order: Order) -> Result<(), Failure> {
@@ -238,6 +262,7 @@ impl Init {
                 report(&Event::Networked);
             }
             Order::Start(order) => self.start(order),
+            Order::Alive => {}
             Order::Stop { grace_ms } => {
                 if let Program::Running(pid) = self.program {
                     // A paused program could not obey. The signal may find nobody: then it has just ended.
@@ -314,70 +339,9 @@ impl Init {
     }
 }
 
-/// Whether the process was killed, but can't be reaped yet: it may have many threads to end. A start that follows a kill
-/// must not take it for running.
-fn is_dying(pid: Pid) -> bool {
-    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
-        return true;
-    };
-    let field = |name: &str| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .map_or("", str::trim)
-    };
-    let kill_pending = |name: &str| {
-        let pending = u64::from_str_radix(field(name), 16).unwrap_or(0);
-        pending & (1 << (Signal::SIGKILL as i32 - 1)) != 0
-    };
-    field("State:").starts_with(['Z', 'X']) || kill_pending("SigPnd:") || kill_pending("ShdPnd:")
-}
-
-fn spawn(order: &StartOrder) -> io::Result<Pid> {
-    let (program, arguments) = order
-        .argv
-        .split_first()
-        .ok_or_else(|| io::Error::other("the program's command line is empty"))?;
-    if let Some(soft) = order.open_files {
-        // The init's own: it needs a dozen, and what it starts inherits it.
-        limits::set_open_files(soft)?;
-    }
-    let log = OpenOptions::new().create(true).append(true).open(&order.log)?;
-    let child = Command::new(program)
-        .args(arguments)
-        .envs(&order.env)
-        .current_dir(&order.directory)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .process_group(0)
-        .spawn()?;
-    Ok(Pid::from_raw(child.id().cast_signed()))
-}
-
 /// A controller that no longer listens is dead: so is this process, in a moment.
 fn report(event: &Event) {
     let mut line = serde_json::to_vec(event).expect("events have no maps with keys that aren't strings");
     line.push(b'\n');
     let _ = io::stdout().write_all(&line).and_then(|()| io::stdout().flush());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_that_ended_but_was_not_reaped_is_dying() {
-        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
-        let pid = Pid::from_raw(child.id().cast_signed());
-        assert!(!is_dying(pid));
-        child.kill().unwrap();
-        // From the kill to the end it either has the signal before it or is a zombie, but for a few instructions.
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !is_dying(pid) {
-            assert!(Instant::now() < deadline);
-        }
-        child.wait().unwrap();
-        assert!(is_dying(pid), "there is none any more");
-    }
 }

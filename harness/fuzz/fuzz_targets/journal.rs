@@ -32,7 +32,7 @@ fn sealed(path: &PathBuf, key: &Key, text: &[u8]) {
         pid: 1,
         boot: BOOT.to_owned(),
     };
-    journal.begin(&hello).expect("a first line");
+    journal.begin(&hello, Vec::new()).expect("a first line");
     for line in text.split(|byte| *byte == b'\n') {
         if let Ok(entry) = serde_json::from_slice::<Entry>(line) {
             journal.write(&entry).expect("a line");

@@ -1,4 +1,4 @@
-//! Faults on containers that run already: no workload and no verdict, only what was broken and whether that is proven.
+//! Faults on containers and hosts that run already: no workload and no verdict, only what was broken and whether that is proven.
 //!
 //! ```text
 //! arguments ─▶ FaultsSpec ─plan─▶ Schedule ─Nemesis, on RunningContainers─▶ events ─▶ Told, a line for each fault
@@ -6,6 +6,7 @@
 //!
 //! All that makes a run safe is the same here: the journal, the agent with its dead-man switch, `duress heal`.
 
+mod broken;
 mod probe;
 mod ready;
 mod told;
@@ -15,21 +16,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use duress_checker::history::{FaultEvent, RunNote};
-use duress_cluster::compose::RunningContainers;
-use duress_cluster::{Cluster as _, Controller, Key, Roles};
+use duress_cluster::{Controller, Key, Roles};
 use duress_nemesis::{EventSink, Journal, Nemesis, NemesisError, Rehearsal, Schedule};
 use duress_results::rundir::RunDir;
 use duress_workloads::retry::Clock as _;
 use tokio::sync::watch;
 
-use self::ready::Ready;
 use crate::interrupt::Interrupt;
 use crate::recorder::{Recorder, Writer};
-use crate::runs::deploy::Deployed;
 use crate::runs::failure::Failure;
 use crate::runs::store::journal_path;
-use crate::spec::AgentHome;
 
+pub use self::broken::Broken;
 pub use self::probe::Probe;
 pub use self::told::{Fate, Told};
 
@@ -41,12 +39,10 @@ pub fn root(results: &Path) -> PathBuf {
 /// Is told of a fault whenever something new is known of it.
 pub type Tell = Arc<dyn Fn(&Told) + Send + Sync>;
 
-/// Faults on containers that run already.
+/// Faults on containers or hosts that run already.
 pub struct AdHoc<'a> {
-    /// The containers.
-    pub running: Arc<RunningContainers>,
-    /// Where the agent runs.
-    pub agent: AgentHome,
+    /// What is broken.
+    pub broken: Broken,
     /// Where the journal goes, and the history of the faults.
     pub dir: &'a RunDir,
     /// Seals the journal.
@@ -86,8 +82,8 @@ impl AdHoc<'_> {
                 }
             })
         };
-        let result = self.broken(schedule, sink).await;
-        let down = self.running.down().await.map_err(Failure::from);
+        let result = self.break_all(schedule, sink).await;
+        let down = self.broken.cluster().down().await.map_err(Failure::from);
         let written = writer
             .finish(&recorder)
             .map_err(|error| Failure::Other(error.to_string()));
@@ -102,13 +98,13 @@ impl AdHoc<'_> {
         let nemesis = self.nemesis(Arc::new(|_: &str, _: FaultEvent| {})).await?;
         let rehearsed = nemesis.rehearse(schedule).await;
         let closed = nemesis.close().await;
-        self.running.down().await?;
+        self.broken.cluster().down().await?;
         let rehearsed = rehearsed?;
         closed?;
         Ok(rehearsed)
     }
 
-    async fn broken(&self, schedule: &Schedule, sink: EventSink) -> Result<Option<String>, Failure> {
+    async fn break_all(&self, schedule: &Schedule, sink: EventSink) -> Result<Option<String>, Failure> {
         let nemesis = self.nemesis(sink).await?;
         let (cancel, cancelled) = watch::channel(false);
         let mut aborted = None;
@@ -144,13 +140,12 @@ impl AdHoc<'_> {
     async fn nemesis(&self, sink: EventSink) -> Result<Nemesis, Failure> {
         let journal = Journal::create(&journal_path(self.dir), &self.key, Controller::this());
         let journal = journal.map_err(NemesisError::from)?;
-        let deployed = Deployed::containers(self.running.clone(), self.agent).await?;
-        let agent = deployed.start_agent(journal.mark()).await?;
+        let agent = self.broken.start_agents(journal.mark()).await?;
         // Nobody tells who leads here.
         let (_, roles) = watch::channel(Roles::default());
-        let ready = Arc::new(Ready(self.running.clone()));
+        let ready = self.broken.ready();
         Ok(Nemesis::new(
-            deployed.cluster,
+            self.broken.cluster(),
             agent,
             journal,
             sink,

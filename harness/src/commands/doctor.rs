@@ -3,23 +3,38 @@
 use std::process::ExitCode;
 
 use duress_cluster::doctor::{Capability, examine};
-use duress_cluster::local;
+use duress_cluster::ssh::HostAddress;
+use duress_cluster::{ClusterError, local};
 use duress_nemesis::kinds::TABLE;
 
-use crate::commands::{print, print_json};
+use crate::commands::hosts::{HostArgs, runtime};
+use crate::commands::{fail, print, print_json};
+use crate::exit;
 use crate::machine;
 
 /// Say what this machine can do, and how to get what it can't
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example:\n  duress doctor --json")]
+#[command(after_help = "Example:\n  duress doctor --json\n  duress doctor --on root@10.0.0.11")]
 pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Look at this host, over SSH, instead
+    #[arg(long, value_name = "HOST")]
+    on: Option<HostAddress>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // its fields have their own
+    hosts: HostArgs,
 }
 
 /// Looks, and says. Exits 0 when local clusters can run here and every kind of fault can be done to them, 2 otherwise.
 pub fn main(args: &Args) -> ExitCode {
+    if let Some(host) = &args.on {
+        return match there(args, host) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => fail(&error, exit::HARNESS_FAILURE),
+        };
+    }
     // Before there are any threads: namespaces are entered by threads one by one.
     let isolation = local::isolate();
     let mut capabilities = examine(&isolation, &["/proc/self/exe".into(), "sandbox".into()]);
@@ -39,6 +54,26 @@ pub fn main(args: &Args) -> ExitCode {
     } else {
         ExitCode::from(2)
     }
+}
+
+/// The same by this very program, on that host.
+fn there(args: &Args, host: &HostAddress) -> Result<u8, ClusterError> {
+    runtime()?.block_on(async {
+        let host = args.hosts.reach(host).await?;
+        let arguments = match args.json {
+            true => vec!["doctor", "--json"],
+            false => vec!["doctor"],
+        };
+        let (said, end) = host.run(&arguments).await?;
+        print(said);
+        match end.status {
+            Some(status) if status <= 2 => Ok(status as u8),
+            _ => Err(ClusterError::Unsupported {
+                what: format!("look at {}", host.name()),
+                why: end.how(),
+            }),
+        }
+    })
 }
 
 fn text(capabilities: &[Capability]) -> String {

@@ -1,5 +1,6 @@
 //! `duress fault`: break containers that run already, for a while, and say what came of it.
 
+mod found;
 mod parameters;
 mod plan;
 
@@ -10,18 +11,18 @@ use std::time::{Duration, SystemTime};
 
 use duress_checker::history::FaultStep;
 use duress_cluster::ClusterError;
-use duress_cluster::compose::{RunningConfig, RunningContainers};
 use duress_nemesis::Rehearsal;
 use duress_results::rundir::RunDir;
 
+use self::found::find;
 use self::parameters::Written;
 use self::plan::{Plan, Refusal};
 use crate::ad_hoc::{self, AdHoc, Ended, Fate, Probe, Tell, Told};
 use crate::commands::arguments::{parse_agent, parse_faults_time, parse_span};
+use crate::commands::hosts::HostArgs;
 use crate::commands::{fail, print, print_json, usage_error};
 use crate::duration::SpecDuration;
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::runs::engine_socket;
 use crate::runs::failure::Failure;
 use crate::spec::AgentHome;
 use crate::{exit, key, output};
@@ -30,7 +31,8 @@ use crate::{exit, key, output};
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  duress fault partition --shape bridge --on shop --for 30s\n  duress fault packets --delay 200ms \
-                      --targets db-1 --on shop --nodes db-1,db-2,db-3\n  duress fault pause --on some-container --for 10s\n  duress \
+                      --targets db-1 --on shop --nodes db-1,db-2,db-3\n  duress fault pause --on some-container --for 10s\n  duress fault partition --shape halves --on \
+                      host:db1,host:db2,host:db3 --for 30s\n  duress \
                       fault kill --targets n2 --on shop --dry-run\n  duress fault --plan faults.toml --on shop --abort-when 'curl -fs \
                       localhost:8080/health'\n\nA plan is a file with the table [faults] of a spec, and the time that is for it, e.g. for = \
                       \"5m\".\n\nFaults are healed when their time is over, at Ctrl-C, and when this program dies; should its agent be killed \
@@ -45,12 +47,12 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)] // from the catalogue of faults
     pub parameters: Written,
-    /// What is broken: compose projects, or containers, by name
+    /// What is broken: compose projects, or containers, by name; or hosts, over SSH
     #[arg(
         long,
         required = true,
         value_delimiter = ',',
-        value_name = "PROJECT|CONTAINER"
+        value_name = "PROJECT|CONTAINER|host:HOST"
     )]
     pub on: Vec<String>,
     /// The services or containers of these that are nodes, e.g. n1,n2,n3. By default all
@@ -86,6 +88,9 @@ pub struct Args {
     /// Print what became of each fault as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)] // its fields have their own
+    pub hosts: HostArgs,
 }
 
 /// Why there were no faults.
@@ -127,23 +132,16 @@ fn faults(args: &Args) -> Result<ExitCode, Never> {
     let runtime = runtime.map_err(|error| failed(&error))?;
     let interrupt = Interrupt::listen(Interrupted::Faults).map_err(|error| failed(&error))?;
     let started = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let running = RunningConfig {
-        socket: engine_socket(),
-        on: args.on.clone(),
-        nodes: args.nodes.clone(),
-        network: args.network.clone(),
-    };
     runtime.block_on(async {
-        let found = RunningContainers::find(&running).await?;
+        let run = format!("fault-{}-{}", plan.seed, std::process::id());
+        let found = find(args, &run).await?;
         let schedule = plan.schedule(&found.names())?;
+        found.refuse(&schedule)?;
         let dir = RunDir::create(&ad_hoc::root(&args.out), &plan.name, &started, plan.seed);
         let dir = dir.map_err(|error| failed(&error))?;
         interrupt.run_is_in(dir.path());
-        let run = format!("fault-{}-{}", plan.seed, std::process::id());
-        let running = Arc::new(found.in_the_name_of(&run, dir.path(), &key));
         let faults = AdHoc {
-            running,
-            agent: args.agent,
+            broken: found.in_the_name_of(&run, dir.path(), &key, args.agent),
             dir: &dir,
             key,
             interrupt,

@@ -4,22 +4,28 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use duress_cluster::compose::{self, Healed, Scope};
+use duress_cluster::ssh::HostAddress;
 use duress_cluster::{ClusterError, Key};
-use duress_nemesis::heal_from_journal;
+use duress_nemesis::heal_with_hosts;
 use duress_results::rundir::RunDir;
 use serde::Serialize;
 
 use crate::ad_hoc;
+use crate::commands::hosts::HostArgs;
 use crate::commands::{fail, print, print_json};
 use crate::exit;
 use crate::key;
 use crate::runs::engine_socket;
 use crate::runs::store::{self, journal_path};
 
+mod on_hosts;
+
+use on_hosts::Hosts;
+
 /// Heal what a dead run may have left broken
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  duress heal              # every run below results/runs\n  duress heal results/runs/register/20260102T030405Z-7\n\n\
+    after_help = "Example:\n  duress heal              # every run below results/runs\n  duress heal results/runs/register/20260102T030405Z-7\n  duress heal --on root@10.0.0.11,root@10.0.0.12\n\n\
                       A run whose controller is alive is left alone and named. Nothing is done on the word of a label or a journal\n\
                       that does not prove, with the key in DURESS_STATE, /var/lib/duress or ~/.local/state/duress, that this user's\n\
                       Duress wrote it.\n\n\
@@ -32,6 +38,12 @@ pub struct Args {
     /// Runs are kept below `runs` in this folder
     #[arg(long, default_value = "results")]
     pub out: PathBuf,
+    /// Hosts on which to heal what dead runs may have left, over SSH
+    #[arg(long, value_delimiter = ',', value_name = "HOST")]
+    pub on: Vec<HostAddress>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // its fields have their own
+    pub hosts: HostArgs,
     /// Print what was done as JSON
     #[arg(long)]
     pub json: bool,
@@ -62,12 +74,20 @@ pub fn main(args: &Args) -> ExitCode {
         Ok(healed) => all.extend(healed.into_iter().map(HealedRun::from)),
         Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
     }
+    let mut hosts = match Hosts::reach(&args.on, &args.hosts) {
+        Ok(hosts) => hosts,
+        Err(error) => return fail(&error, exit::HARNESS_FAILURE),
+    };
     for dir in dirs {
         let journal = journal_path(&dir);
         if journal.symlink_metadata().is_err() {
             continue;
         }
-        match heal_from_journal(&journal, &key) {
+        let run = &dir;
+        let report = heal_with_hosts(&journal, &key, &mut |entry, host, faults| {
+            hosts.heal(run.path(), entry, host, faults)
+        });
+        match report {
             Ok(report) => {
                 // A run that is named must be healed; without names, only dead runs are.
                 let refused = report.spared.is_some() && !args.runs.is_empty();
@@ -83,6 +103,19 @@ pub fn main(args: &Args) -> ExitCode {
             }
             Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
         }
+    }
+    match hosts.left() {
+        Ok(left) if left.is_empty() => {}
+        Ok(left) => {
+            code = ExitCode::from(exit::HARNESS_FAILURE);
+            all.extend(left.into_iter().map(|(host, failed)| HealedRun {
+                run: host,
+                done: Vec::new(),
+                failed,
+                spared: None,
+            }));
+        }
+        Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
     }
     if args.json {
         print_json(&all);

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Subcommand;
 
@@ -13,7 +14,11 @@ use crate::exit;
 pub enum Command {
     /// The one that breaks: reads JSON lines, answers in JSON lines
     #[command(hide = true)]
-    Agent,
+    Agent {
+        /// Heal and end after so many milliseconds in which nothing is heard
+        #[arg(long)]
+        silence_max_ms: Option<u64>,
+    },
     /// A file system over a node's data directory
     #[command(hide = true, disable_help_flag = true)]
     DiskLayer {
@@ -37,7 +42,9 @@ impl Command {
     /// Does it.
     pub fn main(&self) -> ExitCode {
         match self {
-            Command::Agent => duress_nemesis::agent::main(),
+            Command::Agent { silence_max_ms } => {
+                duress_nemesis::agent::main(silence_max_ms.map(Duration::from_millis))
+            }
             Command::DiskLayer { args } => duress_nemesis::layer::main(args),
             Command::Sandbox { args } => duress_cluster::local::sandbox::main(args),
             Command::Specimen(args) => specimen(args),

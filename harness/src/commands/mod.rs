@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod fault;
 pub mod faults;
 pub mod heal;
+mod hosts;
 pub mod init;
 mod inner;
 pub mod man;

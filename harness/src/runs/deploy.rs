@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Scope, WithHelper, heal};
 use duress_cluster::local::{self, Isolation, LocalCluster};
+use duress_cluster::ssh::SshCluster;
 use duress_cluster::{Cluster, ClusterError, Key, System, bring_up};
 use duress_nemesis::agent::protocol::Mark;
-use duress_nemesis::kinds::Kind;
+use duress_nemesis::kinds::{Kind, TABLE};
 use duress_nemesis::storage::{NodeStorage, Storage};
-use duress_nemesis::{AgentClient, AgentEnd, Journal, NemesisError, put_storage};
+use duress_nemesis::{AgentClient, AgentEnd, Agents, Journal, NemesisError, put_storage};
 use duress_results::rundir::RunDir;
 use duress_workloads::clients::ClientKind;
 use tokio::time::Instant;
 
 use super::failure::Failure;
+use super::hosts;
 use crate::machine;
 use crate::spec::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 
@@ -26,6 +28,8 @@ pub enum Environment {
     Local(Isolation),
     /// On a container engine; this process is in the host's namespaces.
     Compose,
+    /// On hosts that are reached by SSH.
+    Hosts,
 }
 
 impl Environment {
@@ -34,6 +38,7 @@ impl Environment {
         match cluster {
             ClusterSpec::Local(_) => local::isolate().map(Environment::Local),
             ClusterSpec::Compose(_) => Ok(Environment::Compose),
+            ClusterSpec::Ssh(_) => Ok(Environment::Hosts),
         }
     }
 
@@ -42,6 +47,14 @@ impl Environment {
     pub fn refuse(self, kinds: &[&'static dyn Kind], system: &System) -> Result<(), String> {
         match self {
             Environment::Local(isolation) => machine::refuse(isolation, kinds),
+            Environment::Hosts => match kinds.iter().find(|kind| !kind.spans_machines()) {
+                None => Ok(()),
+                Some(kind) => Err(format!(
+                    "the fault {}, which the spec asks for, is not done to hosts; leave it out, or use one of {}",
+                    kind.name(),
+                    done_to_hosts().join(", ")
+                )),
+            },
             Environment::Compose => {
                 let known = system
                     .compose
@@ -61,6 +74,12 @@ impl Environment {
     }
 }
 
+/// The kinds of faults that can be done to nodes on several machines.
+fn done_to_hosts() -> Vec<&'static str> {
+    let kinds = TABLE.iter().filter(|kind| kind.spans_machines());
+    kinds.map(|kind| kind.name()).collect()
+}
+
 /// A cluster that is up, and where to start an agent for it.
 #[derive(Clone)]
 pub struct Deployed {
@@ -68,6 +87,8 @@ pub struct Deployed {
     pub cluster: Arc<dyn Cluster>,
     /// The same, where the agent has to run in a container next to the nodes. `None`: as a child.
     agent_container: Option<Arc<dyn WithHelper>>,
+    /// The same, where there is an agent on each host.
+    hosts: Option<Arc<SshCluster>>,
 }
 
 /// The agent is this very program.
@@ -88,17 +109,21 @@ impl Deployed {
         Deployed {
             cluster: cluster.clone(),
             agent_container: contained.then_some(cluster as Arc<dyn WithHelper>),
+            hosts: None,
         }
     }
 
-    /// Starts an agent where it can reach the nodes' processes, and greets it in the name of the run that has this mark.
-    pub async fn start_agent(&self, mark: &Mark) -> Result<AgentClient, Failure> {
-        start_agent(self.agent_container.as_deref(), mark).await
+    /// Starts agents where they can reach the nodes' processes, and greets them in the name of the run that has this mark.
+    pub async fn start_agents(&self, mark: &Mark) -> Result<Agents, Failure> {
+        match &self.hosts {
+            Some(hosts) => hosts::start_agents(hosts.machines(), mark).await,
+            None => start_agent(self.agent_container.as_deref(), mark).await,
+        }
     }
 }
 
 /// Next to the nodes of this cluster, or as a child.
-async fn start_agent(next_to: Option<&dyn WithHelper>, mark: &Mark) -> Result<AgentClient, Failure> {
+async fn start_agent(next_to: Option<&dyn WithHelper>, mark: &Mark) -> Result<Agents, Failure> {
     let greeted = match next_to {
         None => AgentClient::spawn(&AGENT_ARGV.map(str::to_owned), mark).await,
         Some(compose) => {
@@ -116,7 +141,7 @@ async fn start_agent(next_to: Option<&dyn WithHelper>, mark: &Mark) -> Result<Ag
             AgentClient::greet(helper.input, helper.output, ended, mark).await
         }
     };
-    Ok(greeted.map_err(NemesisError::from)?)
+    Ok(greeted.map_err(NemesisError::from)?.into())
 }
 
 /// Whether the agent has to run in a container next to the nodes. A child must be root among the nodes' processes.
@@ -138,7 +163,7 @@ pub async fn deploy(
     dir: &RunDir,
     key: &Key,
     ground: Option<&Ground<'_>>,
-) -> Result<(Deployed, Option<AgentClient>), Failure> {
+) -> Result<(Deployed, Option<Agents>), Failure> {
     match (environment, cluster) {
         (Environment::Compose, ClusterSpec::Compose(compose)) => {
             let mut config = compose_config(compose, system, dir.path(), key.clone());
@@ -169,8 +194,19 @@ pub async fn deploy(
             let deployed = Deployed {
                 cluster: sandboxes(local, system, isolation, dir).await?,
                 agent_container: None,
+                hosts: None,
             };
             Ok((deployed, agent))
+        }
+        (Environment::Hosts, ClusterSpec::Ssh(ssh)) => {
+            let machines = hosts::prepare(ssh, dir.path(), dir.nodes()).await?;
+            let (cluster, agents) = hosts::deploy(ssh, system, machines, ground).await?;
+            let deployed = Deployed {
+                cluster: cluster.clone(),
+                agent_container: None,
+                hosts: Some(cluster),
+            };
+            Ok((deployed, agents))
         }
         _ => Err(Failure::Other(
             "the cluster that is asked for was not prepared".to_owned(),
@@ -192,16 +228,23 @@ impl Ground<'_> {
         &self,
         next_to: Option<&dyn WithHelper>,
         folders: Vec<(String, PathBuf)>,
-    ) -> Result<AgentClient, Failure> {
-        let agent = start_agent(next_to, self.journal.mark()).await?;
-        let node = |(node, directory)| NodeStorage {
+    ) -> Result<Agents, Failure> {
+        let agents = start_agent(next_to, self.journal.mark()).await?;
+        let folders = folders.into_iter().map(|(node, data)| (node, data, 0));
+        self.put(&agents, folders.collect()).await?;
+        Ok(agents)
+    }
+
+    /// Puts it there, of nodes with their data directories and machines.
+    pub async fn put(&self, agents: &Agents, folders: Vec<(String, PathBuf, u32)>) -> Result<(), Failure> {
+        let node = |(node, directory, machine)| NodeStorage {
             node,
             directory,
             under: self.storage.to_vec(),
+            machine,
         };
         let nodes = folders.into_iter().map(node).collect();
-        put_storage(&agent, self.journal, nodes).await?;
-        Ok(agent)
+        Ok(put_storage(agents, self.journal, nodes).await?)
     }
 }
 
@@ -299,7 +342,12 @@ fn socket(docker_host: Option<&str>) -> &str {
 
 /// A name for the engine from a run's directory, which no other run has: time and seed, and this process, since two may
 /// begin in the same second.
-fn run_name(dir: &Path) -> String {
+pub fn run_name(dir: &Path) -> String {
+    run_name_of(dir, std::process::id())
+}
+
+/// The same for the run of this controller.
+pub fn run_name_of(dir: &Path, controller: u32) -> String {
     let name = dir
         .file_name()
         .unwrap_or_default()
@@ -309,7 +357,7 @@ fn run_name(dir: &Path) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
-    format!("{}-{}", plain.trim_matches('-'), std::process::id())
+    format!("{}-{controller}", plain.trim_matches('-'))
 }
 
 #[cfg(test)]

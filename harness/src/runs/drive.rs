@@ -12,7 +12,7 @@ use std::time::Duration;
 use duress_checker::history::{END_PHASE, FinalOps, HarnessFailure, Note, PhaseNote, Recovery};
 use duress_checker::property::Source;
 use duress_cluster::{Cluster, Key, collect_logs};
-use duress_nemesis::{AgentClient, Journal, Nemesis};
+use duress_nemesis::{Agents, Journal, Nemesis};
 use duress_results::rundir::RunDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -66,7 +66,7 @@ const OPERATION_MARGIN: Duration = Duration::from_secs(30);
 const COLLECT_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// What was begun before the nodes were: the journal, and the agent that has put something under data directories.
-type Laid = (Journal, AgentClient);
+type Laid = (Journal, Agents);
 
 /// How a run's waiting ended.
 #[derive(Clone, Copy, PartialEq, Eq)]

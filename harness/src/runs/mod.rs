@@ -12,6 +12,7 @@ pub mod deploy;
 mod drive;
 pub mod failure;
 mod host_clock;
+pub mod hosts;
 pub mod judged;
 pub mod one;
 pub mod plan;

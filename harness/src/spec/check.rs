@@ -4,6 +4,8 @@
 //! Everything here is known from the spec alone. What takes a look at the machine, as a compose file does, comes when a run
 //! begins, and still before anything is written.
 
+mod clusters;
+
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -11,7 +13,7 @@ use duress_nemesis::Spot;
 use duress_workloads::Bound;
 use duress_workloads::clients::ClientKind;
 
-use super::{ClusterSpec, Complaint, ComposeSpec, KeyPath, LoadSpec, LocalSpec, Spec};
+use super::{ClusterSpec, Complaint, KeyPath, LoadSpec, Spec};
 use crate::client;
 use crate::duration::SpecDuration;
 
@@ -65,6 +67,8 @@ mod bounds {
         HOUR,
         "an hour; programs start in seconds",
     );
+    pub const SSH_READY: Bound<SpecDuration> =
+        time("cluster.ssh.ready", 1, HOUR, "an hour; programs start in seconds");
     pub const COMPOSE_READY: Bound<SpecDuration> = time(
         "cluster.compose.ready",
         1,
@@ -145,8 +149,9 @@ impl Spec {
     pub(super) fn check_values(&self) -> Result<(), Complaint> {
         self.check_names()?;
         match &self.cluster {
-            ClusterSpec::Local(local) => check_local(local)?,
-            ClusterSpec::Compose(compose) => check_compose(compose)?,
+            ClusterSpec::Local(local) => clusters::local(local)?,
+            ClusterSpec::Compose(compose) => clusters::compose(compose)?,
+            ClusterSpec::Ssh(ssh) => clusters::ssh(ssh)?,
         }
         self.check_workload()?;
         self.check_numbers()
@@ -241,67 +246,6 @@ pub fn check_variable(name: &str) -> Result<(), String> {
     }
 }
 
-fn check_local(local: &LocalSpec) -> Result<(), Complaint> {
-    let key = |key: &str| KeyPath::of(["cluster", "local", key]);
-    within(bounds::LOCAL_NODES, local.nodes as u64)?;
-    within(bounds::LOCAL_READY, local.ready)?;
-    local
-        .latency
-        .map_or(Ok(()), |latency| within(bounds::LOCAL_LATENCY, latency))?;
-    words(&key("defects"), &local.defects)?;
-    distinct(&key("defects"), &local.defects)?;
-    words(&key("args"), &local.args)
-}
-
-fn check_compose(compose: &ComposeSpec) -> Result<(), Complaint> {
-    let key = |key: &str| KeyPath::of(["cluster", "compose", key]);
-    if !(1..=SERVICES_MAX).contains(&compose.nodes.len()) {
-        let what = format!(
-            "name 1 to {SERVICES_MAX} services of the file, not {}",
-            compose.nodes.len()
-        );
-        return Err(key("nodes").complain(what));
-    }
-    // As Compose has it. Nodes' names become those of folders, too.
-    let service_ok = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    for (index, node) in compose.nodes.iter().enumerate() {
-        let fits = (1..=NAME_MAX).contains(&node.len()) && !node.starts_with(['.', '-']);
-        if !fits || !node.chars().all(service_ok) {
-            let what = format!(
-                "{node:?} is not a valid service name: up to {NAME_MAX} letters, digits, \"-\", \"_\" and \".\""
-            );
-            return Err(key("nodes").entry(index).complain(what));
-        }
-    }
-    distinct(&key("nodes"), &compose.nodes)?;
-    if let Some(version) = &compose.version {
-        // What a tag of an image may be, since that is where it goes.
-        let tag_ok = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if !(1..=128).contains(&version.len()) || !version.chars().all(tag_ok) {
-            let what = "use up to 128 letters, digits, \"-\", \"_\" and \".\", as in a tag of an image";
-            return Err(key("version").complain(what));
-        }
-    }
-    if compose.variables.len() > LIST_MAX {
-        let what = format!("{} variables; use at most {LIST_MAX}", compose.variables.len());
-        return Err(key("variables").complain(what));
-    }
-    for (name, value) in &compose.variables {
-        check_variable(name).map_err(|what| key("variables").key(name).complain(what))?;
-        word(key("variables").key(name), value)?;
-    }
-    if let Some(network) = &compose.network {
-        word(key("network"), network)?;
-        if network.is_empty() {
-            return Err(key("network").complain("name a network of the file, or leave it out"));
-        }
-    }
-    compose
-        .latency
-        .map_or(Ok(()), |latency| within(bounds::COMPOSE_LATENCY, latency))?;
-    within(bounds::COMPOSE_READY, compose.ready)
-}
-
 /// What is wrong with the faults, at its place.
 pub fn about_faults(error: &duress_nemesis::SpecError) -> Complaint {
     let key = match error.spot {
@@ -360,6 +304,7 @@ mod tests {
         vec![
             LOCAL_NODES.row(),
             LOCAL_READY.row(),
+            SSH_READY.row(),
             COMPOSE_READY.row(),
             CLOSED_PROCESSES.row(),
             RATE.row(),

@@ -1,4 +1,4 @@
-//! What is deployed: `[cluster.local]` or `[cluster.compose]`.
+//! What is deployed: `[cluster.local]`, `[cluster.compose]` or `[cluster.ssh]`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::SystemRef;
+use super::{SshSpec, SystemRef};
 use crate::duration::SpecDuration;
 
 /// What is deployed.
@@ -17,6 +17,8 @@ pub enum ClusterSpec {
     Local(LocalSpec),
     /// Services of a compose file, on a container engine.
     Compose(ComposeSpec),
+    /// Hosts that exist.
+    Ssh(SshSpec),
 }
 
 /// A cluster from a compose file.
@@ -106,6 +108,7 @@ impl ClusterSpec {
         match self {
             ClusterSpec::Local(_) => "local",
             ClusterSpec::Compose(_) => "compose",
+            ClusterSpec::Ssh(_) => "ssh",
         }
     }
 
@@ -119,6 +122,7 @@ impl ClusterSpec {
         match self {
             ClusterSpec::Local(local) => &local.system,
             ClusterSpec::Compose(compose) => &compose.system,
+            ClusterSpec::Ssh(ssh) => &ssh.system,
         }
     }
 
@@ -127,6 +131,7 @@ impl ClusterSpec {
         match self {
             ClusterSpec::Local(local) => &mut local.system,
             ClusterSpec::Compose(compose) => &mut compose.system,
+            ClusterSpec::Ssh(ssh) => &mut ssh.system,
         }
     }
 
@@ -135,6 +140,7 @@ impl ClusterSpec {
         match self {
             ClusterSpec::Local(local) => local.node_names(),
             ClusterSpec::Compose(compose) => compose.nodes.clone(),
+            ClusterSpec::Ssh(ssh) => ssh.node_names(),
         }
     }
 
@@ -143,6 +149,7 @@ impl ClusterSpec {
         match self {
             ClusterSpec::Local(local) => local.ready.0,
             ClusterSpec::Compose(compose) => compose.ready.0,
+            ClusterSpec::Ssh(ssh) => ssh.ready.0,
         }
     }
 
@@ -151,6 +158,7 @@ impl ClusterSpec {
         let latency = match self {
             ClusterSpec::Local(local) => local.latency,
             ClusterSpec::Compose(compose) => compose.latency,
+            ClusterSpec::Ssh(_) => None,
         };
         latency.map(|latency| latency.0)
     }
@@ -160,13 +168,16 @@ impl ClusterSpec {
         match self {
             ClusterSpec::Local(local) => &local.defects,
             ClusterSpec::Compose(_) => &[],
+            ClusterSpec::Ssh(ssh) => &ssh.defects,
         }
     }
 
     /// The same cluster as it should be.
     pub fn switch_defects_off(&mut self) {
-        if let ClusterSpec::Local(local) = self {
-            local.defects.clear();
+        match self {
+            ClusterSpec::Local(local) => local.defects.clear(),
+            ClusterSpec::Ssh(ssh) => ssh.defects.clear(),
+            ClusterSpec::Compose(_) => {}
         }
     }
 }

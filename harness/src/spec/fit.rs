@@ -1,6 +1,6 @@
 //! What a spec asks of its system that the system can't give: found before anything is made.
 
-use duress_cluster::{System, compose};
+use duress_cluster::{Readiness, System, compose};
 use duress_workloads::clients::{ClientKind, Tokens};
 
 use super::check::about_faults;
@@ -31,8 +31,14 @@ pub fn deployable(cluster: &ClusterSpec, system: &System) -> Option<Complaint> {
     let key = |key: &str| KeyPath::of(["cluster", cluster.name(), key]);
     let name = &system.name;
     match cluster {
-        ClusterSpec::Local(_) if system.argv.is_empty() => {
+        ClusterSpec::Local(_) | ClusterSpec::Ssh(_) if system.argv.is_empty() => {
             let what = format!("{name} comes in containers only; deploy it with [cluster.compose]");
+            Some(key("system").complain(what))
+        }
+        ClusterSpec::Ssh(_) if matches!(system.readiness, Readiness::Command { .. }) => {
+            let what = format!(
+                "{name} shows that it is ready by a command in the node, which is not run on hosts; use readiness.http or readiness.tcp"
+            );
             Some(key("system").complain(what))
         }
         ClusterSpec::Compose(_) if !system.in_containers() => {
@@ -49,14 +55,14 @@ pub fn deployable(cluster: &ClusterSpec, system: &System) -> Option<Complaint> {
                 key("version").complain(what)
             })
         }
-        ClusterSpec::Local(local) => {
-            let unknown = |defect| !system.defects.contains(defect);
-            let at = local.defects.iter().position(unknown)?;
+        ClusterSpec::Local(_) | ClusterSpec::Ssh(_) => {
+            let (defects, unknown) = (cluster.defects(), |defect| !system.defects.contains(defect));
+            let at = defects.iter().position(unknown)?;
             let what = match system.defects.is_empty() {
                 true => format!("{name} has no defects that can be switched on; the specimen has"),
                 false => format!(
                     "no defect {:?}; there are {}",
-                    local.defects[at],
+                    defects[at],
                     system.defects.join(", ")
                 ),
             };
@@ -71,6 +77,10 @@ pub fn service_problem(cluster: &ClusterSpec, client: &ClientKind) -> Option<Com
     let what = match cluster {
         ClusterSpec::Local(_) => {
             "a local cluster has no services, and its clients run where Duress does; leave it out".to_owned()
+        }
+        ClusterSpec::Ssh(_) => {
+            "a cluster of hosts has no services, and its clients run where Duress does; leave it out"
+                .to_owned()
         }
         ClusterSpec::Compose(compose) if compose.nodes.contains(service) => {
             format!("{service:?} is a node, and faults would hit the client; name a service that is none")

@@ -118,8 +118,15 @@ impl Source {
 
     fn parse_values(&self) -> Result<Spec, SpecError> {
         let mut spec: Spec = self.parse_form()?;
-        if let ClusterSpec::Compose(compose) = &mut spec.cluster {
-            compose.file = from_spec(&self.path, &compose.file);
+        match &mut spec.cluster {
+            ClusterSpec::Local(_) => {}
+            ClusterSpec::Compose(compose) => compose.file = from_spec(&self.path, &compose.file),
+            ClusterSpec::Ssh(ssh) => {
+                let files = [&mut ssh.identity, &mut ssh.config, &mut ssh.known_hosts];
+                for file in files.into_iter().flatten() {
+                    *file = from_spec(&self.path, &at_home(file));
+                }
+            }
         }
         spec.cluster.system_ref_mut().start_from(&self.path);
         spec.check_values().map_err(|complaint| self.invalid(complaint))?;
@@ -205,6 +212,14 @@ fn read_text(path: &Path) -> std::io::Result<String> {
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
         refuse(format!("line {line} is not UTF-8, as TOML has to be"))
     })
+}
+
+/// A path that begins with `~/` starts from the home of whoever runs this.
+fn at_home(file: &Path) -> PathBuf {
+    match (file.strip_prefix("~"), std::env::var_os("HOME")) {
+        (Ok(below), Some(home)) => Path::new(&home).join(below),
+        _ => file.to_owned(),
+    }
 }
 
 /// A path in a spec starts from the spec's own folder; the resolved spec, which is kept elsewhere, has it in full.

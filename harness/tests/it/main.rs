@@ -28,6 +28,7 @@ mod exec;
 mod heal;
 mod histories;
 mod host;
+mod hosts;
 mod init;
 mod logs;
 mod moved;

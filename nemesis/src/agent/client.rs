@@ -1,43 +1,26 @@
 //! The controller's end of the line to an agent.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use duress_cluster::Place;
-use duress_cluster::procfs::living;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::ends::{AgentEnd, AgentError};
-use super::procfs::stopped;
-use super::protocol::{Command, CommandResult, Hello, Identity, Mark, PROTOCOL_VERSION, Reply, Request};
-
-/// No command takes this long; an agent that doesn't answer in this time counts as dead.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
-
-/// Between two questions whether the agent still answers at all.
-const PING_INTERVAL: Duration = Duration::from_secs(1);
-
-/// An agent that has not answered a ping for this long is stopped, or its machine stands still. Each command has a thread
-/// of its own over there, so a ping waits for none of them.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
-
-/// After the controller itself stood still, what the agent has answered meanwhile takes this long to be read.
-const GRACE: Duration = Duration::from_secs(1);
+use super::line::{ANSWER_WAIT_MAX, Line, Waiting, ping, read_answers};
+use super::protocol::{Command, Hello, Identity, Mark, PROTOCOL_VERSION};
+use crate::in_force::InForce;
 
 /// How long an agent that doesn't answer has to end once it is killed.
 const KILLED_WAIT_MAX: Duration = Duration::from_secs(2);
-
-type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<CommandResult>>>>;
-
-type Input = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// An agent, wherever it runs. Dropping it closes the agent's input, upon which it heals everything and exits.
 pub struct AgentClient {
@@ -47,15 +30,6 @@ pub struct AgentClient {
     kill: Arc<Notify>,
     /// Asks again and again whether it still answers; ends with the client.
     _pings: JoinSet<()>,
-}
-
-/// The line to an agent.
-struct Line {
-    input: tokio::sync::Mutex<Option<Input>>,
-    waiting: Waiting,
-    next: AtomicU64,
-    gone: watch::Receiver<Option<AgentEnd>>,
-    silent: watch::Sender<Option<String>>,
 }
 
 impl AgentClient {
@@ -113,7 +87,7 @@ impl AgentClient {
                 healed: false,
             })
         };
-        AgentClient::over(input, output, ended, mark, kill).await
+        AgentClient::over(input, output, ended, mark, kill, true).await
     }
 
     /// Greets an agent that was started elsewhere. Dropping `input` must be what it sees as the end of its input, and
@@ -124,7 +98,17 @@ impl AgentClient {
         ended: impl Future<Output = AgentEnd> + Send + 'static,
         mark: &Mark,
     ) -> Result<AgentClient, AgentError> {
-        AgentClient::over(input, output, ended, mark, Arc::default()).await
+        AgentClient::over(input, output, ended, mark, Arc::default(), true).await
+    }
+
+    /// The same where its machine is another, whose processes have other numbers than here.
+    pub async fn greet_on_host(
+        input: impl AsyncWrite + Send + Unpin + 'static,
+        output: impl AsyncRead + Send + Unpin + 'static,
+        ended: impl Future<Output = AgentEnd> + Send + 'static,
+        mark: &Mark,
+    ) -> Result<AgentClient, AgentError> {
+        AgentClient::over(input, output, ended, mark, Arc::default(), false).await
     }
 
     async fn over(
@@ -133,6 +117,7 @@ impl AgentClient {
         ended: impl Future<Output = AgentEnd> + Send + 'static,
         mark: &Mark,
         kill: Arc<Notify>,
+        here: bool,
     ) -> Result<AgentClient, AgentError> {
         let waiting = Waiting::default();
         let (gone_tx, gone) = watch::channel(None);
@@ -155,13 +140,29 @@ impl AgentClient {
         };
         let hello: Hello = line.call(greeting).await?;
         let mut pings = JoinSet::new();
-        pings.spawn(ping(Arc::clone(&line), hello.pid));
+        pings.spawn(ping(Arc::clone(&line), hello.pid, here));
         Ok(AgentClient {
             line,
             hello,
             kill,
             _pings: pings,
         })
+    }
+
+    /// Lets it heal what another agent, which is dead, may have left in force. Says what it did.
+    pub async fn heal_left(&self, faults: &BTreeMap<u64, InForce>) -> Result<Vec<String>, AgentError> {
+        for (fault, in_force) in faults {
+            let InForce { kind, nodes, held } = in_force.clone();
+            let adopt = Command::Adopt {
+                kind,
+                fault: *fault,
+                nodes,
+                held: held.unwrap_or_default(),
+            };
+            self.call::<()>(adopt).await?;
+        }
+        let spared = Vec::new();
+        self.call(Command::HealAll { spared }).await
     }
 
     /// What the agent said of itself.
@@ -200,14 +201,24 @@ impl AgentClient {
         order: &impl Serialize,
         held: &impl Serialize,
     ) -> Result<T, AgentError> {
-        let command = Command::Inject {
+        self.call(AgentClient::to_inject(kind, fault, nodes, order, held)?)
+            .await
+    }
+
+    pub(super) fn to_inject(
+        kind: &str,
+        fault: u64,
+        nodes: &[Identity],
+        order: &impl Serialize,
+        held: &impl Serialize,
+    ) -> Result<Command, AgentError> {
+        Ok(Command::Inject {
             kind: kind.to_owned(),
             fault,
             nodes: nodes.to_vec(),
             order: serde_json::to_value(order)?,
             held: serde_json::to_value(held)?,
-        };
-        self.call(command).await
+        })
     }
 
     /// What is there of a fault.
@@ -259,128 +270,4 @@ impl AgentClient {
             }),
         }
     }
-}
-
-impl Line {
-    async fn call<T: DeserializeOwned>(&self, command: Command) -> Result<T, AgentError> {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let (answer_tx, answer) = oneshot::channel();
-        lock(&self.waiting).insert(id, answer_tx);
-        let mut line = serde_json::to_vec(&Request { id, command })?;
-        line.push(b'\n');
-        // An agent that is stopped reads nothing: writing may take for ever, too.
-        let asked = async {
-            self.write(&line).await?;
-            answer
-                .await
-                .map_err(|_| self.is_gone("its output ended".to_owned()))
-        };
-        let outcome = tokio::select! {
-            outcome = asked => outcome,
-            how = self.silence() => Err(AgentError::Silent { how }),
-            () = tokio::time::sleep(ANSWER_WAIT_MAX) => Err(AgentError::Silent {
-                how: format!("no answer in {ANSWER_WAIT_MAX:?}"),
-            }),
-        };
-        lock(&self.waiting).remove(&id);
-        match outcome? {
-            CommandResult::Ok(value) => Ok(serde_json::from_value::<T>(value)?),
-            CommandResult::Error(why) => Err(AgentError::Refused(why)),
-        }
-    }
-
-    async fn write(&self, line: &[u8]) -> Result<(), AgentError> {
-        let written = match self.input.lock().await.as_mut() {
-            Some(input) => input.write_all(line).await.map_err(|error| error.to_string()),
-            None => Err("it was closed".to_owned()),
-        };
-        // After the asker was entered: whoever ends the waiting of all has either seen it or made itself seen here.
-        let written = written.and_then(|()| self.gone.borrow().clone().map_or(Ok(()), |end| Err(end.how)));
-        written.map_err(|how| self.is_gone(how))
-    }
-
-    fn is_gone(&self, otherwise: String) -> AgentError {
-        AgentError::Gone {
-            how: self.gone.borrow().clone().map_or(otherwise, |end| end.how),
-        }
-    }
-
-    async fn end(&self) -> AgentEnd {
-        let mut gone = self.gone.clone();
-        let end = gone
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|end| end.clone());
-        end.unwrap_or_else(|| AgentEnd {
-            how: "nobody watches it any more".to_owned(),
-            healed: false,
-        })
-    }
-
-    /// Returns when the agent has not answered for too long, with what is known of it.
-    async fn silence(&self) -> String {
-        let mut silent = self.silent.subscribe();
-        let how = silent
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|how| how.clone());
-        match how {
-            Some(how) => how,
-            // The sender is ours, and lives as long as we do.
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// Asks whether the agent still answers, until it does not.
-async fn ping(line: Arc<Line>, pid: u32) {
-    loop {
-        tokio::time::sleep(PING_INTERVAL).await;
-        let mut answer = std::pin::pin!(line.call::<()>(Command::Ping));
-        let mut answered = tokio::time::timeout(SILENCE_MAX, &mut answer).await;
-        if answered.is_err() {
-            answered = tokio::time::timeout(GRACE, &mut answer).await;
-        }
-        match answered {
-            Ok(Ok(())) => {}
-            // It has ended, and whoever wants to know that knows it.
-            Ok(Err(_)) => return,
-            Err(_) => {
-                let state = living(pid).map(|stat| stat.state);
-                let process = match state {
-                    Some(state) if stopped(state) => format!("process {pid} is stopped"),
-                    _ => format!("process {pid}"),
-                };
-                line.silent
-                    .send_replace(Some(format!("{process}, no answer in {SILENCE_MAX:?}")));
-                return;
-            }
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn read_answers(
-    output: BufReader<impl AsyncRead + Unpin>,
-    ended: impl Future<Output = AgentEnd>,
-    waiting: Waiting,
-    gone: watch::Sender<Option<AgentEnd>>,
-) {
-    let mut lines = output.lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        // A line that can't be read leaves its asker without an answer, which is then an error in words.
-        if let Ok(reply) = serde_json::from_str::<Reply>(&line)
-            && let Some(asker) = lock(&waiting).remove(&reply.id)
-        {
-            let _ = asker.send(reply.outcome);
-        }
-    }
-    let end = ended.await;
-    gone.send_replace(Some(end));
-    lock(&waiting).clear();
 }

@@ -27,12 +27,43 @@ pub enum AgentError {
         /// For how long, and what is known of its process.
         how: String,
     },
+    /// The one on a host is dead or can't be heard. It heals all by itself then.
+    #[error(
+        "the agent on {host} is lost ({how}); it heals what it broke when it hears nothing for 15 s, and `duress heal --on {host}` says whether it did"
+    )]
+    Lost {
+        /// Which host.
+        host: String,
+        /// What is known of it.
+        how: String,
+    },
     /// It tried, and says why it failed.
     #[error("{0}")]
     Refused(String),
     /// It answered what this controller does not understand.
     #[error("the agent's answer makes no sense: {0}")]
     Answer(#[from] serde_json::Error),
+}
+
+impl AgentError {
+    /// The same of the agent on this host. Without a name there is but one.
+    pub(crate) fn on(self, host: &str) -> AgentError {
+        if host.is_empty() {
+            return self;
+        }
+        match self {
+            AgentError::Gone { how } => AgentError::Lost {
+                host: host.to_owned(),
+                how,
+            },
+            AgentError::Silent { how } => AgentError::Lost {
+                host: host.to_owned(),
+                how: format!("it does not answer: {how}"),
+            },
+            AgentError::Refused(why) => AgentError::Refused(format!("on {host}: {why}")),
+            other => other,
+        }
+    }
 }
 
 /// How an agent ended.

@@ -31,7 +31,7 @@ use nix::sched::{CloneFlags, setns};
 
 use super::chains::{FAULT_MAX, Family, Names, Present, TABLE};
 use super::outside;
-use super::protocol::Mark;
+use super::protocol::{Identity, Mark};
 use super::rules;
 
 /// How long to wait for another program that holds the lock of the tables.
@@ -66,16 +66,28 @@ pub fn open_netns(place: &Place) -> io::Result<(u64, File)> {
     Ok((netns.metadata()?.ino(), netns))
 }
 
-/// The same, to change its rules: refuses the namespace that the agent itself lives in.
+/// The same, to change its rules: refuses the namespace that the agent itself lives in, unless the node is a host.
 pub fn open_others_netns(place: &Place) -> io::Result<(u64, File)> {
     let opened = open_netns(place)?;
-    if opened.0 == std::fs::metadata("/proc/self/ns/net")?.ino() {
+    if place.machine == 0 && opened.0 == std::fs::metadata("/proc/self/ns/net")?.ino() {
         return Err(io::Error::other(format!(
             "{} lives in the agent's own network namespace, whose rules are not Duress' to change",
             place.name
         )));
     }
     Ok(opened)
+}
+
+/// The network namespace that a node lived in when it was written down. `None`: it is gone. That of a host outlives its nodes.
+pub fn netns_written_down(node: &Identity) -> io::Result<Option<File>> {
+    let opened = match node.place.machine {
+        0 => open_netns(&node.place)?,
+        _ => {
+            let own = File::open("/proc/self/ns/net")?;
+            (own.metadata()?.ino(), own)
+        }
+    };
+    Ok((opened.0 == node.net).then_some(opened.1))
 }
 
 /// A kernel without IPv6 has no rules of it, either.

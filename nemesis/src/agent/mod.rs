@@ -18,6 +18,8 @@ pub(crate) mod elsewhere;
 pub(crate) mod ends;
 pub(crate) mod file_system;
 pub(crate) mod firewall;
+pub mod fleet;
+mod line;
 pub(crate) mod neighbour;
 pub(crate) mod nfqueue;
 pub(crate) mod outside;
@@ -27,6 +29,8 @@ pub(crate) mod processes;
 pub(crate) mod procfs;
 pub mod protocol;
 pub(crate) mod rules;
+mod silence;
+pub mod spread;
 pub(crate) mod storage;
 pub(crate) mod tcp;
 pub(crate) mod vdso;
@@ -48,6 +52,7 @@ use crate::in_force::InForce;
 use crate::kinds::{self, Healer};
 use part::AgentPart;
 use protocol::{Command, CommandResult, Hello, Mark, PROTOCOL_VERSION, Reply, Request};
+use silence::Silence;
 
 /// The parts of the kinds of fault that do something here, and the run that they do it for.
 struct Parts {
@@ -78,8 +83,8 @@ struct Agent {
     closed: RwLock<bool>,
 }
 
-/// Runs the agent until its input ends.
-pub fn main() -> ExitCode {
+/// Runs the agent until its input ends, or until it has heard nothing for so long: on a host, where the end of a controller may not be seen.
+pub fn main(silence_max: Option<Duration>) -> ExitCode {
     if let Some(noise) = neighbour::role() {
         return neighbour::main(&noise);
     }
@@ -100,8 +105,10 @@ pub fn main() -> ExitCode {
             }
         }
     });
+    let silence = Silence::watch(silence_max, &agent);
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
+        silence.ends();
         if line.trim().is_empty() {
             continue;
         }
@@ -210,6 +217,25 @@ impl Agent {
             Command::Signal { signal, places } => json!(processes::end(signal, &places)?),
             Command::Alive { processes } => {
                 json!(processes.iter().filter_map(procfs::current).collect::<Vec<_>>())
+            }
+            Command::Listen { session, points } => json!(spread::listen(session, &points)),
+            Command::Spread {
+                session,
+                targets,
+                rounds,
+            } => json!(spread::send(session, &targets, rounds)?),
+            Command::Adopt {
+                kind,
+                fault,
+                nodes,
+                held,
+            } => {
+                kinds::KindRef::named(&kind).map_err(io::Error::other)?;
+                // A kind that does nothing here leaves nothing here, either.
+                if self.part(&kind).is_ok() {
+                    lock(&self.in_force).insert(fault, InForce::new(kind, nodes).with(held));
+                }
+                Value::Null
             }
             Command::Put { storage } => {
                 storage::put(&self.parts()?.mark, &storage)?;

@@ -166,7 +166,7 @@ fn listen_until(
 }
 
 /// Tells the packets of this probing from late ones of another.
-fn session_number() -> u64 {
+pub fn session_number() -> u64 {
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();

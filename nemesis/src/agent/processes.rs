@@ -42,7 +42,7 @@ pub fn signal(process: &Process, signal: Signal) -> io::Result<bool> {
 
 /// Whether it is one process, whatever state it is in.
 pub fn same(one: &Process, other: &Process) -> bool {
-    (one.pid, one.started) == (other.pid, other.started)
+    (one.machine, one.pid, one.started) == (other.machine, other.pid, other.started)
 }
 
 /// The living processes of nodes.
@@ -122,6 +122,7 @@ mod tests {
                 keeper: false,
                 addresses: vec![],
                 data: None,
+                machine: 0,
             };
             thread::scope(|scope| {
                 scope.spawn(|| {

@@ -89,6 +89,7 @@ pub fn kin(place: &Place) -> io::Result<Vec<Process>> {
             started: stat.started,
             state: stat.state,
             entered: false,
+            machine: place.machine,
         })
         .collect())
 }
@@ -113,6 +114,7 @@ pub fn members(place: &Place) -> io::Result<Vec<Process>> {
             started: stat.started,
             state: stat.state,
             entered: !descends(&all, *pid, place.pid),
+            machine: place.machine,
         })
         .collect())
 }
@@ -152,6 +154,7 @@ pub fn layers(source: &str) -> io::Result<Vec<Process>> {
                 started: stat.started,
                 state: stat.state,
                 entered: false,
+                machine: 0,
             });
         }
     }
@@ -172,6 +175,7 @@ mod tests {
                 started,
                 state: 'S',
                 entered: false,
+                machine: 0,
             })
             .is_some()
         );
@@ -181,6 +185,7 @@ mod tests {
                 started: started + 1,
                 state: 'S',
                 entered: false,
+                machine: 0,
             }),
             None
         );

@@ -1,8 +1,8 @@
 //! What controller and agent say to each other: one JSON object a line.
 //!
 //! ```json
-//! {"id":1,"do":"hello","version":8,"mark":"1f2e3d4c"}
-//! {"id":1,"ok":{"version":8,"pid":4242,"boot":"6d1c…"}}
+//! {"id":1,"do":"hello","version":9,"mark":"1f2e3d4c"}
+//! {"id":1,"ok":{"version":9,"pid":4242,"boot":"6d1c…"}}
 //! {"id":2,"do":"inject","kind":"partition","fault":3,"nodes":[{"place":{"name":"n1",…},"started":88123,…}],"order":[{"place":{"name":"n1","pid":77,…},"drop_from":["10.9.0.2"]}]}
 //! {"id":2,"ok":{"micros":31000}}
 //! {"id":3,"do":"heal","kind":"partition","fault":3}
@@ -13,16 +13,16 @@
 //!
 //! Answers come in any order; the `id` says which is whose.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use duress_cluster::Place;
+use duress_cluster::{Place, is_zero};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::storage::NodeStorage;
 
 /// Version of the protocol. Controller and agent must agree on it to the letter.
-pub const PROTOCOL_VERSION: u32 = 8;
+pub const PROTOCOL_VERSION: u32 = 9;
 
 /// One line to the agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -136,6 +136,34 @@ pub enum Command {
     Alive {
         /// As told by an earlier answer.
         processes: Vec<Process>,
+    },
+    /// Opens sockets for probes between machines. Answer: [`super::spread::Listening`].
+    Listen {
+        /// Tells the probe from others.
+        session: u64,
+        /// Whose sockets.
+        points: Vec<Point>,
+    },
+    /// Sends from each of them to all targets, and listens. Answer: [`super::spread::Spread`].
+    Spread {
+        /// Of the sockets.
+        session: u64,
+        /// Sockets on all machines.
+        targets: Vec<SocketAddr>,
+        /// How often.
+        rounds: u32,
+    },
+    /// Takes over a fault that another agent, which is dead, may have left in force. Answer: `null`.
+    Adopt {
+        /// Which kind.
+        kind: String,
+        /// Number of the fault.
+        fault: u64,
+        /// Where it acted.
+        nodes: Vec<Identity>,
+        /// What it takes to heal it, beside its nodes.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        held: Value,
     },
     /// Puts this under data directories, before the nodes' programs start. Answer: `null`.
     Put {
@@ -278,6 +306,9 @@ pub struct Process {
     /// the node's program.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub entered: bool,
+    /// The machine that it runs on, as in [`Place`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub machine: u32,
 }
 
 /// The processes of a node.

@@ -8,6 +8,6 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == duress_nemesis::layer::COMMAND => {
             duress_nemesis::layer::main(rest)
         }
-        _ => duress_nemesis::agent::main(),
+        _ => duress_nemesis::agent::main(None),
     }
 }

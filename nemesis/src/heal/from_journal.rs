@@ -5,7 +5,7 @@
 //! with the run's mark, wakes processes that a pause stopped, sets clocks right. What shares a namespace with the process that heals
 //! is never touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -20,14 +20,27 @@ use super::{HealedNode, heal};
 use crate::agent::procfs;
 use crate::in_force::InForce;
 use crate::journal::read::{Contents, claims};
-use crate::journal::{Entry, JournalError, RunEntry, Tail, directory_of, io_error};
+use crate::journal::{Entry, HostEntry, JournalError, RunEntry, Tail, directory_of, io_error};
 use crate::kinds::Healer;
 
 /// No run writes more: that of a day with a fault a second has about half of it.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 
-/// Heals what an earlier run left in force. Safe to repeat; closes what it healed. Runs that are alive are left alone.
+/// Heals what an earlier run left in force. Safe to repeat; closes what it healed. Runs that are alive are left alone, and hosts, too.
 pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalError> {
+    heal_with_hosts(path, key, &mut |_, host, _| Err(on_host(host)))
+}
+
+/// Heals faults of a run on one of its hosts. The error says what may still be in force there.
+pub type HealOnHost<'a> =
+    dyn FnMut(&RunEntry, &HostEntry, &BTreeMap<u64, InForce>) -> Result<Vec<String>, String> + 'a;
+
+/// The same, with somebody who heals hosts.
+pub fn heal_with_hosts(
+    path: &Path,
+    key: &Key,
+    on_host: &mut HealOnHost<'_>,
+) -> Result<HealReport, JournalError> {
     let mut file = open(path)?;
     let text = read(&mut file).map_err(io_error("read", path))?;
     let boot = procfs::boot_id().map_err(io_error("heal from", path))?;
@@ -70,8 +83,16 @@ pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalEr
         ));
         return Ok(report);
     }
-    let closed = heal_open(run, &contents.open, &boot, &mut report);
-    let removed = run.boot != boot || remove_storage(&run.mark, &contents.storage, &mut report);
+    let hosts = heal_hosts(run, &contents.open, on_host, &mut report);
+    let closed = heal_open(run, &contents.open, &boot, &hosts, &mut report);
+    // What lies under data directories on hosts takes itself away with its agent.
+    let here: Vec<_> = contents
+        .storage
+        .iter()
+        .filter(|node| node.machine == 0)
+        .cloned()
+        .collect();
+    let removed = run.boot != boot || remove_storage(&run.mark, &here, &mut report);
     if contents.forged.is_none() {
         // Half a line, cut off by a crash, would spoil the one that follows.
         file.set_len(contents.bytes).map_err(io_error("write", path))?;
@@ -90,7 +111,13 @@ pub fn heal_from_journal(path: &Path, key: &Key) -> Result<HealReport, JournalEr
 }
 
 /// Returns the faults that are no longer in force.
-fn heal_open(run: &RunEntry, open: &BTreeMap<u64, InForce>, boot: &str, report: &mut HealReport) -> Vec<u64> {
+fn heal_open(
+    run: &RunEntry,
+    open: &BTreeMap<u64, InForce>,
+    boot: &str,
+    hosts: &BTreeSet<u32>,
+    report: &mut HealReport,
+) -> Vec<u64> {
     let healer = Healer {
         mark: &run.mark,
         // All that is open is to be healed.
@@ -100,13 +127,20 @@ fn heal_open(run: &RunEntry, open: &BTreeMap<u64, InForce>, boot: &str, report: 
     let mut closed = Vec::new();
     for (number, fault) in open {
         let failed_before = report.failed.len();
+        let mut elsewhere = fault.nodes.iter().filter(|node| node.place.machine != 0);
+        if elsewhere.any(|node| !hosts.contains(&node.place.machine)) {
+            // That was said of its host.
+            continue;
+        }
         if run.boot != boot {
             report.done.push(format!(
                 "fault {number} ({}): the machine was restarted since",
                 fault.kind
             ));
         } else {
-            for HealedNode { node, result } in heal(&mut fault.clone(), *number, healer) {
+            let mut here = fault.clone();
+            here.nodes.retain(|node| node.place.machine == 0);
+            for HealedNode { node, result } in heal(&mut here, *number, healer) {
                 let what = format!("fault {number} ({}) at {node}", fault.kind);
                 match result {
                     Ok(healed) => report.done.push(format!("{what}: {}", healed.said)),
@@ -119,6 +153,46 @@ fn heal_open(run: &RunEntry, open: &BTreeMap<u64, InForce>, boot: &str, report: 
         }
     }
     closed
+}
+
+/// Returns the machines on which nothing is in force any more.
+fn heal_hosts(
+    run: &RunEntry,
+    open: &BTreeMap<u64, InForce>,
+    on_host: &mut HealOnHost<'_>,
+    report: &mut HealReport,
+) -> BTreeSet<u32> {
+    let mut healed = BTreeSet::new();
+    for host in &run.hosts {
+        let there = |(number, fault): (&u64, &InForce)| {
+            let mut fault = fault.clone();
+            fault.nodes.retain(|node| node.place.machine == host.machine);
+            (!fault.nodes.is_empty()).then_some((*number, fault))
+        };
+        let faults: BTreeMap<u64, InForce> = open.iter().filter_map(there).collect();
+        if faults.is_empty() {
+            healed.insert(host.machine);
+            continue;
+        }
+        match on_host(run, host, &faults) {
+            Ok(done) => {
+                report
+                    .done
+                    .extend(done.into_iter().map(|line| format!("{}: {line}", host.host)));
+                healed.insert(host.machine);
+            }
+            Err(why) => report.failed.push(why),
+        }
+    }
+    healed
+}
+
+/// What to say of a host that nobody heals now.
+fn on_host(host: &HostEntry) -> String {
+    let host = &host.host;
+    format!(
+        "faults were in force on {host}, whose agent heals them when it hears nothing for 15 s; `duress heal --on {host}` sees to it"
+    )
 }
 
 /// What to say of a journal that proves nothing, if there is anything to say.
@@ -190,11 +264,14 @@ mod tests {
     fn journal(path: &Path, key: &Key, controller: Controller, boot: &str) -> Journal {
         let journal = Journal::create(path, key, controller).unwrap();
         journal
-            .begin(&Hello {
-                version: 3,
-                pid: 1,
-                boot: boot.to_owned(),
-            })
+            .begin(
+                &Hello {
+                    version: 3,
+                    pid: 1,
+                    boot: boot.to_owned(),
+                },
+                Vec::new(),
+            )
             .unwrap();
         journal
     }

@@ -16,7 +16,7 @@ use crate::agent::protocol::Identity;
 use crate::in_force::InForce;
 use crate::kinds::{Healer, InForceAt, KindRef, Undone};
 
-pub use from_journal::heal_from_journal;
+pub use from_journal::{HealOnHost, heal_from_journal, heal_with_hosts};
 pub use report::HealReport;
 
 /// How healing went at one node.

@@ -73,4 +73,20 @@ pub struct RunEntry {
     pub boot: String,
     /// The agent's process.
     pub agent: u32,
+    /// The hosts that the nodes live on, if they live on hosts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostEntry>,
+}
+
+/// A host that nodes live on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostEntry {
+    /// Its number, as places have it.
+    pub machine: u32,
+    /// As it is logged in to.
+    pub host: String,
+    /// Processes are only what they were within one boot.
+    pub boot: String,
+    /// The agent's process there.
+    pub agent: u32,
 }

@@ -51,10 +51,21 @@ pub trait Kind: Sync {
 
     /// The same where the node's process has ended, and its namespaces with it: undoes what outlives them. Safe to repeat.
     fn heal_after(&self, at: &InForceAt<'_>) -> io::Result<Undone> {
-        Ok(Undone {
-            said: format!("process {} is gone, and what it lived in", at.node.place.pid),
-            answer: Value::Null,
-        })
+        Ok(gone(at))
+    }
+
+    /// Whether it can be done to nodes on several machines, each of which has an agent of its own that is asked for its share
+    /// ([`crate::agent::fleet`]).
+    fn spans_machines(&self) -> bool {
+        false
+    }
+}
+
+/// What there is to say of a node whose process has ended, and its namespaces with it.
+pub(super) fn gone(at: &InForceAt<'_>) -> Undone {
+    Undone {
+        said: format!("process {} is gone, and what it lived in", at.node.place.pid),
+        answer: Value::Null,
     }
 }
 

@@ -2,5 +2,6 @@
 //! share ([`shared`]).
 
 pub(crate) mod shared;
+pub(crate) mod spread;
 pub(crate) mod stage;
 pub(crate) mod technique;

@@ -10,8 +10,8 @@ use duress_cluster::{Cluster, Place};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::agent::client::AgentClient;
 use crate::agent::ends::AgentError;
+use crate::agent::fleet::Agents;
 use crate::agent::procfs;
 use crate::agent::protocol::{Command, Identity, Processes};
 use crate::bound::Bound;
@@ -38,7 +38,7 @@ pub type EventSink = Arc<dyn Fn(&str, FaultEvent) + Send + Sync>;
 /// What all faults of a run share.
 pub struct Shared {
     pub cluster: Arc<dyn Cluster>,
-    pub agent: AgentClient,
+    pub agent: Agents,
     pub sink: EventSink,
     pub journal: Arc<Journal>,
     pub roles: watch::Receiver<Roles>,

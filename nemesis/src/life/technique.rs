@@ -65,6 +65,31 @@ impl StepOutcome {
         StepOutcome { measured, ..self }
     }
 
+    /// What comes of several that all have to be installed: the first that is not, or all that they say.
+    pub fn all(outcomes: impl Iterator<Item = StepOutcome>) -> StepOutcome {
+        let (mut together, mut said) = (StepOutcome::installed("", Value::Null), Vec::new());
+        let mut evidence = Vec::new();
+        for outcome in outcomes {
+            together.measured.extend(outcome.measured);
+            evidence.push(outcome.evidence);
+            match (outcome.result, together.result) {
+                (StepResult::Installed, _) => said.push(outcome.detail),
+                (result, StepResult::Installed) => {
+                    (together.result, together.detail) = (result, outcome.detail);
+                }
+                _ => {}
+            }
+        }
+        if together.result == StepResult::Installed {
+            together.detail = said.join("; ");
+        }
+        together.evidence = match evidence.len() {
+            1 => evidence.swap_remove(0),
+            _ => Value::Array(evidence),
+        };
+        together
+    }
+
     /// Done, or not, or half: an error of a step that acts leaves that open.
     pub fn of<E: std::fmt::Display>(result: Result<StepOutcome, E>) -> StepOutcome {
         result.unwrap_or_else(|error| StepOutcome::indeterminate(error.to_string(), Value::Null))

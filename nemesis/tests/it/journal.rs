@@ -73,6 +73,7 @@ async fn a_forged_journal_wakes_nobody() {
         keeper: false,
         addresses: vec![],
         data: None,
+        machine: 0,
     };
     let agent = lab.agent().await;
     let nodes: Vec<Identity> = agent
@@ -88,6 +89,7 @@ async fn a_forged_journal_wakes_nobody() {
         started: node.started,
         state: 'T',
         entered: false,
+        machine: 0,
     }];
     let dead = Controller {
         started: 1,
@@ -99,7 +101,7 @@ async fn a_forged_journal_wakes_nobody() {
     for (name, key) in [("forged", &strange), ("genuine", &ours)] {
         let path = dir.path().join(name);
         let journal = Journal::create(&path, key, dead.clone()).unwrap();
-        journal.begin(agent.hello()).unwrap();
+        journal.begin(agent.hello(), Vec::new()).unwrap();
         journal
             .write(&Entry::Open {
                 fault: 1,

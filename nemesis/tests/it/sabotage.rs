@@ -300,6 +300,7 @@ pub async fn a_pause_that_stops_nothing() {
                 started: 1,
                 state: 'T',
                 entered: false,
+                machine: 0,
             }],
             newly: 1,
         };

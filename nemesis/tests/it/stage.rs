@@ -12,7 +12,7 @@ use duress_nemesis::journal::JOURNAL_FILE;
 use duress_nemesis::schedule::{PlannedFault, SCHEDULE_FORMAT};
 use duress_nemesis::storage::{NodeStorage, Storage};
 use duress_nemesis::{
-    AgentClient, AwaitReady, HealReport, Journal, Nemesis, Schedule, heal_from_journal, put_storage,
+    AgentClient, Agents, AwaitReady, HealReport, Journal, Nemesis, Schedule, heal_from_journal, put_storage,
 };
 use tokio::sync::watch;
 
@@ -94,6 +94,7 @@ impl Stage {
         let mut cluster = LabCluster::idle(count, false);
         let kept = Kept::new();
         let agent = sabotaged(&cluster.lab.agent_argv(), kept.journal.mark(), answer_instead).await;
+        let agent = Agents::from(agent);
         let disks = lab_folder();
         let node = |node: &Node| {
             let directory = disks.path().join(&node.name);
@@ -102,6 +103,7 @@ impl Stage {
                 node: node.name.clone(),
                 directory: directory.canonicalize().unwrap(),
                 under: under.to_vec(),
+                machine: 0,
             }
         };
         let nodes = cluster.nodes().iter().map(node).collect();
@@ -118,7 +120,7 @@ impl Stage {
         Stage::over(cluster, agent, kept)
     }
 
-    fn over(cluster: LabCluster, agent: AgentClient, kept: Kept) -> Stage {
+    fn over(cluster: LabCluster, agent: impl Into<Agents>, kept: Kept) -> Stage {
         let Kept { dir, journal, key } = kept;
         let cluster = Arc::new(cluster);
         let events: Arc<Mutex<Vec<(String, FaultEvent)>>> = Arc::default();

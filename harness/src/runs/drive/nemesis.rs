@@ -31,7 +31,7 @@ impl Run<'_> {
             Some(laid) => laid,
             None => {
                 let journal = self.journal()?;
-                let agent = deployed.start_agent(journal.mark()).await?;
+                let agent = deployed.start_agents(journal.mark()).await?;
                 (journal, agent)
             }
         };

@@ -139,6 +139,7 @@ fn reader() -> (Child, BufReader<std::process::ChildStdout>, Process) {
         started: living(pid).expect("it runs").started,
         state: 'R',
         entered: false,
+        machine: 0,
     };
     (child, output, process)
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use duress_cluster::Place;
+use duress_cluster::{Place, is_zero};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::agent::storage::layer;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// At each of these.
-    pub nodes: Vec<String>,
+    pub nodes: Vec<Place>,
     /// To files that fit.
     pub path: Option<String>,
     /// How many bits.
@@ -46,6 +46,9 @@ pub struct Rotten {
     pub flips: Vec<Flip>,
     /// Where the files are as they were.
     pub kept: String,
+    /// The machine that it lives on, as in [`Place`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub machine: u32,
 }
 
 /// Turns bits over.
@@ -59,11 +62,17 @@ impl AgentPart for Rotter {
     fn inject(&mut self, fault: u64, order: Value, _kept: &[Value]) -> io::Result<Injected> {
         let order: Order = read(order)?;
         let mut rotten = Vec::new();
-        for (number, node) in (0..).zip(order.nodes) {
+        for (
+            number,
+            Place {
+                name: node, machine, ..
+            },
+        ) in (0..).zip(order.nodes)
+        {
             let layer = layer(&node)?;
             let named = |error: io::Error| io::Error::other(format!("{node}: {error}"));
             damage::note(&node);
-            let seed = order.seed.wrapping_add(number);
+            let seed = order.seed.wrapping_add(number).wrapping_add(u64::from(machine));
             let copies = kept(&layer.directory, fault);
             let flips =
                 rot(&layer.directory, order.path.as_deref(), order.bits, seed, &copies).map_err(named)?;
@@ -71,6 +80,7 @@ impl AgentPart for Rotter {
                 node,
                 flips,
                 kept: kept(&layer.named, fault).display().to_string(),
+                machine,
             });
         }
         Ok(Injected {

@@ -125,6 +125,10 @@ impl Kind for BitRot {
         Some(Storage::Layer)
     }
 
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
     fn agent(&self, _mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(agent::Rotter))
     }

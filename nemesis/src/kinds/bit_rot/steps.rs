@@ -86,7 +86,7 @@ impl Technique for RotSteps {
 
     async fn inject(&mut self, shared: &Shared) -> StepOutcome {
         let order = Order {
-            nodes: names(&self.places),
+            nodes: self.places.clone(),
             path: self.written.path.clone(),
             bits: self.written.bits,
             seed: self.seed,

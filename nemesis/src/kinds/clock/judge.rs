@@ -241,6 +241,7 @@ mod tests {
                 started: 1,
                 state: 'S',
                 entered: false,
+                machine: 0,
             },
             state,
             readings: errors.iter().map(reading).collect(),

@@ -68,6 +68,10 @@ impl<W: Wrong> Kind for WrongClock<W> {
         &needs::NEEDS
     }
 
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(agent::Skewer::new(mark.clone())))
     }

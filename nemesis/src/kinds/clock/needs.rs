@@ -46,6 +46,7 @@ fn probe() -> Found {
         started: living(pid).ok_or("a process that sleeps is gone")?.started,
         state: 'S',
         entered: false,
+        machine: 0,
     };
     let skew = Skew {
         clocks: vec![Clock::Realtime],

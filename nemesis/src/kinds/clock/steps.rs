@@ -1,5 +1,7 @@
 //! What the steps of a fault of clocks do.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use duress_cluster::Place;
 use serde_json::json;
@@ -25,8 +27,10 @@ pub(super) struct ClockSteps {
     nodes: Vec<Identity>,
     /// The processes that were there when it was injected.
     held: Vec<Process>,
-    /// With anchors, once it is injected.
+    /// What is to be shown; without anchors.
     skew: Skew,
+    /// By machine, since each has clocks of its own: the same with anchors, once it is injected.
+    anchored: BTreeMap<u32, Skew>,
 }
 
 impl ClockSteps {
@@ -40,39 +44,63 @@ impl ClockSteps {
             nodes: Vec::new(),
             held: Vec::new(),
             skew,
+            anchored: BTreeMap::new(),
         }
     }
 
+    /// By machine, what its nodes' clocks show.
     async fn ask(
         &self,
         shared: &Shared,
         measure: bool,
         in_force: bool,
-    ) -> Result<Vec<NodeClocks>, AgentError> {
+    ) -> Result<BTreeMap<u32, Vec<NodeClocks>>, AgentError> {
         // A node that was started again meanwhile is somewhere else; one that another fault has ended is nowhere until then.
         let (mut places, _) = shared.places().await;
         places.retain(|place| self.places.iter().any(|other| other.name == place.name));
-        let question = Question {
-            fault: self.id,
-            places,
-            skew: self.skew.clone(),
-            measure,
-            in_force,
-        };
-        shared.agent.ask(self.kind, &question).await
+        let mut clocks = BTreeMap::new();
+        for (machine, places) in by_machine(&places) {
+            let question = Question {
+                fault: self.id,
+                places,
+                skew: self.skew_of(machine).clone(),
+                measure,
+                in_force,
+            };
+            clocks.insert(machine, shared.agent.ask(self.kind, &question).await?);
+        }
+        Ok(clocks)
+    }
+
+    fn skew_of(&self, machine: u32) -> &Skew {
+        self.anchored.get(&machine).unwrap_or(&self.skew)
     }
 
     async fn see_wrong(&self, shared: &Shared, measure: bool) -> StepOutcome {
         let seen = self.ask(shared, measure, true).await;
-        StepOutcome::of(
-            seen.map(|nodes| match !measure || nodes.len() == self.places.len() {
-                true => judge_wrong(&nodes, &self.held, &self.skew, measure),
-                false => {
-                    StepOutcome::indeterminate("not all of its nodes are there", json!({"clocks": nodes}))
-                }
-            }),
-        )
+        StepOutcome::of(seen.map(|seen| {
+            if measure && seen.values().map(Vec::len).sum::<usize>() != self.places.len() {
+                let clocks: Vec<_> = seen.into_values().flatten().collect();
+                return StepOutcome::indeterminate(
+                    "not all of its nodes are there",
+                    json!({"clocks": clocks}),
+                );
+            }
+            let judged = seen
+                .iter()
+                .map(|(machine, nodes)| judge_wrong(nodes, &self.held, self.skew_of(*machine), measure));
+            StepOutcome::all(judged)
+        }))
     }
+}
+
+/// The places of each machine.
+fn by_machine(places: &[Place]) -> BTreeMap<u32, Vec<Place>> {
+    let mut machines: BTreeMap<u32, Vec<Place>> = BTreeMap::new();
+    for place in places {
+        machines.entry(place.machine).or_default().push(place.clone());
+    }
+    machines
 }
 
 #[async_trait]
@@ -117,22 +145,29 @@ impl Technique for ClockSteps {
     }
 
     async fn inject(&mut self, shared: &Shared) -> StepOutcome {
-        let order = Order {
-            places: self.places.clone(),
-            skew: self.skew.clone(),
+        let mut all = Vec::new();
+        for (machine, places) in by_machine(&self.places) {
+            let skew = self.skew.clone();
+            let mut nodes = self.nodes.clone();
+            nodes.retain(|node| node.place.machine == machine);
+            let order = Order { places, skew };
+            let injected = shared
+                .agent
+                .inject::<Injected>(self.kind, self.id, &nodes, &order);
+            let injected = match injected.await {
+                Ok(injected) => injected,
+                Err(error) => return StepOutcome::indeterminate(error.to_string(), serde_json::Value::Null),
+            };
+            self.anchored.insert(machine, injected.skew.clone());
+            all.push(injected);
+        }
+        let data = match &all[..] {
+            [only] => json!(only),
+            all => json!(all),
         };
-        let injected = shared
-            .agent
-            .inject::<Injected>(self.kind, self.id, &self.nodes, &order);
-        let injected = match injected.await {
-            Ok(injected) => injected,
-            Err(error) => return StepOutcome::indeterminate(error.to_string(), serde_json::Value::Null),
-        };
-        let data = json!(injected);
-        self.skew = injected.skew;
-        self.held = injected
-            .nodes
+        self.held = all
             .into_iter()
+            .flat_map(|injected| injected.nodes)
             .flat_map(|(_, processes)| processes)
             .collect();
         let count = self.held.len();
@@ -172,6 +207,9 @@ impl Technique for ClockSteps {
 
     async fn verify_healed(&mut self, shared: &Shared) -> StepOutcome {
         let seen = self.ask(shared, true, false).await;
-        StepOutcome::of(seen.map(|nodes| judge_right(&nodes)))
+        StepOutcome::of(seen.map(|seen| {
+            let nodes: Vec<_> = seen.into_values().flatten().collect();
+            judge_right(&nodes)
+        }))
     }
 }

@@ -121,6 +121,10 @@ impl Kind for CrashLoop {
         Ok(Arc::new(written))
     }
 
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
     /// Signals are the agent's own.
     fn agent(&self, _mark: &Mark) -> Option<Box<dyn AgentPart>> {
         None

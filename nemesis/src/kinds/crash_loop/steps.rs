@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::NAME;
 use crate::agent::ends::AgentError;
+use crate::agent::processes::same;
 use crate::agent::protocol::{Command, Ending, Process, Processes};
 use crate::kinds::aim::{EFFECT_WAIT_MAX, Unhurt, aim, all, names, signal_by_hand, watch};
 use crate::kinds::kill::{runs_again, start_all, verify_started};
@@ -121,11 +122,7 @@ impl CrashLoopSteps {
         }
         let ran_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         for node in ended {
-            let is_new = |process: &&Process| {
-                !before
-                    .iter()
-                    .any(|other| (other.pid, other.started) == (process.pid, process.started))
-            };
+            let is_new = |process: &&Process| !before.iter().any(|other| same(other, process));
             let pids: Vec<u32> = node
                 .processes
                 .iter()

@@ -50,14 +50,17 @@ impl AgentPart for Armer {
     fn inject(&mut self, fault: u64, order: Value, _kept: &[Value]) -> io::Result<Injected> {
         let Order { places, rule } = read(order)?;
         let names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
-        self.armed.insert(fault, names.clone());
+        self.armed.insert(fault, names);
         let mut processes = Vec::new();
-        for (number, name) in (0..).zip(&names) {
-            let layer = layer(name)?;
+        for (number, place) in (0..).zip(&places) {
+            let (name, layer) = (&place.name, layer(&place.name)?);
             let rule = Rule {
                 fault,
                 // Another stream for each node.
-                seed: rule.seed.wrapping_add(number),
+                seed: rule
+                    .seed
+                    .wrapping_add(number)
+                    .wrapping_add(u64::from(place.machine)),
                 ..rule.clone()
             };
             layer.ask::<()>(&Ask::Arm { rule })?;
@@ -85,7 +88,7 @@ impl AgentPart for Armer {
             let calls = &calls;
             let workers: Vec<_> = nodes
                 .into_iter()
-                .map(|node| {
+                .map(|Place { name: node, .. }| {
                     scope.spawn(move || {
                         let samples = probe(&layer(&node)?.directory, calls, times)
                             .map_err(|error| io::Error::other(format!("{node}: {error}")))?;

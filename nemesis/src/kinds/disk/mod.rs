@@ -73,6 +73,10 @@ impl<W: Wrong> Kind for WrongDisk<W> {
         Some(Storage::Layer)
     }
 
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
     fn agent(&self, _mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(agent::Armer::default()))
     }

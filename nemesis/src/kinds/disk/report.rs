@@ -18,7 +18,7 @@ pub struct Order {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Question {
     /// Of these nodes.
-    pub nodes: Vec<String>,
+    pub nodes: Vec<Place>,
     /// Which calls.
     pub calls: Vec<Call>,
     /// How often each.

@@ -44,7 +44,7 @@ impl DiskSteps {
     async fn probe(&self, shared: &Shared) -> Result<Vec<NodeSamples>, AgentError> {
         let (calls, times) = tried(&self.asked);
         let question = Question {
-            nodes: names(&self.places),
+            nodes: self.places.clone(),
             calls,
             times,
         };

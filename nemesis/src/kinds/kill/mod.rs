@@ -60,6 +60,10 @@ impl Kind for Kill {
         })
     }
 
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
     /// Signals are the agent's own.
     fn agent(&self, _mark: &Mark) -> Option<Box<dyn AgentPart>> {
         None

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::start::{start_all, verify_started};
 use crate::agent::ends::AgentError;
+use crate::agent::processes::same;
 use crate::agent::protocol::{Command, Ending, Process, Processes};
 use crate::kinds::aim::{EFFECT_WAIT_MAX, Unhurt, aim, all, names, signal_by_hand, watch};
 use crate::life::shared::Shared;
@@ -76,7 +77,7 @@ impl KillSteps {
         let killed = shared.agent.call::<Vec<Processes>>(command).await?;
         self.ended.extend(all(&killed));
         self.ended.sort_unstable();
-        self.ended.dedup_by_key(|process| (process.pid, process.started));
+        self.ended.dedup_by(|one, other| same(one, other));
         let pids: Vec<u32> = self.ended.iter().map(|process| process.pid).collect();
         Ok(StepOutcome::installed(
             format!("ended {} processes{detail}", pids.len()),

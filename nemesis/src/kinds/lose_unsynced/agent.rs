@@ -27,21 +27,21 @@ pub enum Question {
     /// Whether disks take nothing. Answer: by node, true or false.
     Cut {
         /// The nodes.
-        nodes: Vec<String>,
+        nodes: Vec<Place>,
     },
     /// What the cut has left. Answer: a list of [`Left`].
     Left {
         /// The fault.
         fault: u64,
         /// Its nodes.
-        nodes: Vec<String>,
+        nodes: Vec<Place>,
     },
     /// What is on the disks that nodes have now; removes the probes. Answer: the same.
     Back {
         /// The fault.
         fault: u64,
         /// Its nodes.
-        nodes: Vec<String>,
+        nodes: Vec<Place>,
     },
 }
 
@@ -91,6 +91,10 @@ impl AgentPart for Cutter {
     }
 }
 
+fn names(places: Vec<Place>) -> impl Iterator<Item = String> {
+    places.into_iter().map(|place| place.name)
+}
+
 fn answer(question: Question) -> io::Result<Value> {
     match question {
         Question::Before { fault, places } => {
@@ -104,14 +108,14 @@ fn answer(question: Question) -> io::Result<Value> {
         }
         Question::Cut { nodes } => {
             let cut = |node: String| Ok((node.clone(), file_system::is_cut(&node)?));
-            write(&nodes.into_iter().map(cut).collect::<io::Result<Vec<_>>>()?)
+            write(&names(nodes).map(cut).collect::<io::Result<Vec<_>>>()?)
         }
         Question::Left { fault, nodes } => {
             let left = |node: String| {
                 let probes = file_system::probes_left(&node, fault)?;
                 Ok(Left { node, probes })
             };
-            write(&nodes.into_iter().map(left).collect::<io::Result<Vec<_>>>()?)
+            write(&names(nodes).map(left).collect::<io::Result<Vec<_>>>()?)
         }
         Question::Back { fault, nodes } => {
             let back = |node: String| {
@@ -119,7 +123,7 @@ fn answer(question: Question) -> io::Result<Value> {
                 file_system::remove_probes(&node, fault)?;
                 Ok(Left { node, probes })
             };
-            write(&nodes.into_iter().map(back).collect::<io::Result<Vec<_>>>()?)
+            write(&names(nodes).map(back).collect::<io::Result<Vec<_>>>()?)
         }
     }
 }

@@ -97,6 +97,10 @@ impl Kind for LoseUnsynced {
         Some(Storage::FileSystem)
     }
 
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
     fn agent(&self, _mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(agent::Cutter))
     }

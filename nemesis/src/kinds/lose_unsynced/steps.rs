@@ -40,7 +40,7 @@ impl PowerSteps {
 
     /// A disk that takes what is written, if one does.
     async fn uncut(&self, shared: &Shared) -> Result<Option<String>, AgentError> {
-        let nodes = names(&self.places);
+        let nodes = self.places.clone();
         let cut: Vec<(String, bool)> = shared.agent.ask(NAME, &Question::Cut { nodes }).await?;
         let uncut = cut.into_iter().find(|(_, cut)| !cut);
         Ok(uncut.map(|(node, _)| format!("{node}: its disk still takes what is written")))
@@ -139,7 +139,7 @@ impl Technique for PowerSteps {
         if last.result != StepResult::Installed {
             return last;
         }
-        let (fault, nodes) = (self.id, names(&self.places));
+        let (fault, nodes) = (self.id, self.places.clone());
         let left = shared
             .agent
             .ask::<Vec<Left>>(NAME, &Question::Left { fault, nodes })
@@ -162,7 +162,7 @@ impl Technique for PowerSteps {
         if started.result != StepResult::Installed {
             return started;
         }
-        let (fault, nodes) = (self.id, names(&self.places));
+        let (fault, nodes) = (self.id, self.places.clone());
         let question = Question::Back { fault, nodes };
         let back = shared.agent.ask::<Vec<Left>>(NAME, &question).await;
         StepOutcome::of(

@@ -12,8 +12,8 @@ use std::time::Instant;
 use duress_cluster::Place;
 use serde_json::Value;
 
-use super::order::{DroppedFrom, Rule, RulesSeen, Took};
-use crate::agent::firewall::{Backend, Firewall, open_netns, open_others_netns, within};
+use super::order::{DroppedFrom, Met, Question, Rule, RulesSeen, Took};
+use crate::agent::firewall::{Backend, Firewall, netns_written_down, open_netns, open_others_netns, within};
 use crate::agent::part::{AgentPart, Injected, read, write};
 use crate::agent::protocol::{Link, Mark, Point, Reachability};
 use crate::agent::rules::Seen;
@@ -207,6 +207,32 @@ impl Network {
         Ok(seen)
     }
 
+    /// Remembers how many packets of probes from other machines the rules met. Gives the links that are meant to be cut.
+    fn count_met(&mut self, met: &[Met]) -> Vec<(IpAddr, String)> {
+        let mut meant = Vec::new();
+        for Met { place, from, sent } in met {
+            let Ok((inode, _)) = open_netns(place) else {
+                continue;
+            };
+            let Some(node) = self.nodes.get_mut(&inode) else {
+                continue;
+            };
+            let cuts = node
+                .faults
+                .values_mut()
+                .filter(|cut| cut.drop_from.contains(from));
+            let mut is_meant = false;
+            for cut in cuts {
+                *cut.probes.entry(*from).or_default() += u64::from(*sent);
+                is_meant = true;
+            }
+            if is_meant {
+                meant.push((*from, place.name.clone()));
+            }
+        }
+        meant
+    }
+
     /// Remembers how many of the packets that the rules met were ours.
     fn count_probes(&mut self, points: &[Point], link: &Link) {
         let point = |name: &str| points.iter().find(|point| point.name == name);
@@ -249,10 +275,11 @@ impl AgentPart for Network {
         write(&self.look_at_rules(fault)?)
     }
 
-    /// Asked with points, it says who hears whom.
     fn ask(&mut self, question: Value) -> io::Result<Value> {
-        let points: Vec<Point> = read(question)?;
-        write(&self.probe(&points)?)
+        match read(question)? {
+            Question::Points(points) => write(&self.probe(&points)?),
+            Question::Met { met } => write(&self.count_met(&met)),
+        }
     }
 
     fn follow(&mut self, place: &Place) -> io::Result<Vec<u64>> {
@@ -271,10 +298,9 @@ impl AgentPart for Network {
 /// not there.
 pub fn remove_chain(at: &InForceAt<'_>) -> io::Result<Option<u64>> {
     at.check_apart("net", at.node.net)?;
-    let (inode, netns) = open_netns(&at.node.place)?;
-    if inode != at.node.net {
+    let Some(netns) = netns_written_down(at.node)? else {
         return Ok(None);
-    }
+    };
     within(&netns, || Backend::find(at.healer.mark.clone())?.remove(at.fault))
 }
 

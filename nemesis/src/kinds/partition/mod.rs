@@ -22,7 +22,7 @@ use duress_cluster::doctor::Requirement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::kind::{About, InForceAt, Kind, Parameter, ParameterError, Parameters, Undone, json, typed};
+use super::kind::{About, InForceAt, Kind, Parameter, ParameterError, Parameters, Undone, gone, json, typed};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 use crate::life::technique::Technique;
@@ -108,6 +108,18 @@ impl Kind for Partition {
 
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(Network::new(mark.clone())))
+    }
+
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
+    /// The rules of a host outlive what ran there.
+    fn heal_after(&self, at: &InForceAt<'_>) -> io::Result<Undone> {
+        match at.node.place.machine {
+            0 => Ok(gone(at)),
+            _ => self.heal(at),
+        }
     }
 
     fn heal(&self, at: &InForceAt<'_>) -> io::Result<Undone> {

@@ -1,10 +1,13 @@
 //! What the two halves of a partition say to each other: [`Rule`]s are the order, [`Took`] the answer to it, [`RulesSeen`] that to
-//! a look, [`Dropped`] that to healing. A question is a list of points, its answer who hears whom.
+//! a look, [`Dropped`] that to healing. A question is a list of points, its answer who hears whom; or, where nodes live on several machines,
+//! what probes have [`Met`].
 
 use std::net::IpAddr;
 
 use duress_cluster::Place;
 use serde::{Deserialize, Serialize};
+
+use crate::agent::protocol::Point;
 
 /// How long a command took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +23,30 @@ pub struct Rule {
     pub place: Place,
     /// Sources of the packets.
     pub drop_from: Vec<IpAddr>,
+}
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Question {
+    /// Who of these hears whom? Answer: a `Reachability`.
+    Points(Vec<Point>),
+    /// These probes were sent: which links of theirs are meant to be cut? Answer: a list of sender and receiver.
+    Met {
+        /// The probes.
+        met: Vec<Met>,
+    },
+}
+
+/// Probes that were sent to a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Met {
+    /// The receiver.
+    pub place: Place,
+    /// The sender.
+    pub from: IpAddr,
+    /// How many.
+    pub sent: u32,
 }
 
 /// What is there of a fault's rules at a node.

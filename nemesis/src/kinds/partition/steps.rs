@@ -7,12 +7,13 @@ use duress_cluster::{Node, Place};
 use serde_json::{Value, json};
 
 use super::links::{Counters, Links, judge_cut, judge_healed, judge_still_cut, pairs};
-use super::order::{Dropped, Rule, RulesSeen, Took};
+use super::order::{Dropped, Met, Question, Rule, RulesSeen, Took};
 use super::shape::{Cut, Shape, links};
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Identity, Point, Reachability};
 use crate::bound::Fewer;
 use crate::life::shared::Shared;
+use crate::life::spread::probe;
 use crate::life::technique::{StepOutcome, Technique};
 use crate::targets::Selector;
 
@@ -98,8 +99,28 @@ impl PartitionSteps {
                 });
             }
         }
+        if shared.agent.has_hosts() {
+            return between_machines(shared, points).await;
+        }
         shared.agent.ask(KIND, &points).await
     }
+}
+
+/// Each machine's agent sees only its own end of a link.
+async fn between_machines(shared: &Shared, points: Vec<Point>) -> Result<Reachability, AgentError> {
+    let places: Vec<Place> = points.iter().filter_map(|point| point.place.clone()).collect();
+    probe(&shared.agent, points, |sent| {
+        let met = sent.iter().filter_map(|sent| {
+            Some(Met {
+                place: places.iter().find(|place| place.name == sent.to)?.clone(),
+                from: sent.from,
+                sent: sent.count,
+            })
+        });
+        let question = Question::Met { met: met.collect() };
+        async move { shared.agent.ask(KIND, &question).await }
+    })
+    .await
 }
 
 /// What others reach the node by: where it is now. What it had when the cluster came up may be another's by now, and

@@ -52,6 +52,10 @@ impl Kind for Pause {
         })
     }
 
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
     fn agent(&self, _mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(Stopper))
     }

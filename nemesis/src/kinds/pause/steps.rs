@@ -217,6 +217,7 @@ mod tests {
             started: 1,
             state: letter.to_ascii_uppercase(),
             entered: letter.is_ascii_uppercase(),
+            machine: 0,
         };
         Processes {
             node: "n1".to_owned(),

@@ -87,6 +87,10 @@ impl<R: Resource> Kind for Scarce<R> {
         R::NEEDS
     }
 
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(agent::Holder::<R>::new(mark.clone())))
     }

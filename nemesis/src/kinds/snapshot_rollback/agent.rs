@@ -43,7 +43,7 @@ pub enum Question {
     /// What it will act on. Answer: [`Directories`].
     Directories {
         /// The nodes.
-        nodes: Vec<String>,
+        nodes: Vec<Place>,
     },
     /// To end the nodes and put their directories back. Answer: a list of [`RolledBack`].
     Back {
@@ -57,7 +57,7 @@ pub enum Question {
         /// Number of the fault.
         fault: u64,
         /// The nodes.
-        nodes: Vec<String>,
+        nodes: Vec<Place>,
     },
 }
 
@@ -164,7 +164,10 @@ impl AgentPart for Keeper {
         match read(question)? {
             Question::Damaged => write(&damage::damaged()),
             Question::Directories { nodes } => {
-                let of = |node: String| Ok((node.clone(), (layer(&node)?.named.clone(), false)));
+                let of = |Place { name, .. }: Place| {
+                    let named = layer(&name)?.named.clone();
+                    Ok((name, (named, false)))
+                };
                 write(&nodes.into_iter().map(of).collect::<io::Result<Directories>>()?)
             }
             Question::Back { fault, places } => {
@@ -172,7 +175,7 @@ impl AgentPart for Keeper {
                 write(&places.iter().map(back).collect::<io::Result<Vec<_>>>()?)
             }
             Question::Compare { fault, nodes } => {
-                let compare = |node: &String| self.compare(fault, node).map_err(named(node));
+                let compare = |node: &Place| self.compare(fault, &node.name).map_err(named(&node.name));
                 write(&nodes.iter().map(compare).collect::<io::Result<Vec<_>>>()?)
             }
         }

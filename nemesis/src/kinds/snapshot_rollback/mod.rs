@@ -131,6 +131,10 @@ impl Kind for SnapshotRollback {
         Some(Storage::Layer)
     }
 
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
     fn agent(&self, _mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(agent::Keeper::default()))
     }

@@ -44,7 +44,7 @@ impl RollbackSteps {
     /// Takes the copies. Where directories are is in the journal before anything stands still, and that all go on after.
     async fn copy(&mut self, shared: &Shared) -> Result<Vec<Copied>, String> {
         let told = |error: AgentError| error.to_string();
-        let nodes = names(&self.places);
+        let nodes = self.places.clone();
         let question = Question::Directories { nodes };
         let mut directories: Directories = shared.agent.ask(NAME, &question).await.map_err(told)?;
         self.note(shared, &directories).await?;
@@ -65,7 +65,7 @@ impl RollbackSteps {
     }
 
     async fn compare(&self, shared: &Shared) -> StepOutcome {
-        let (fault, nodes) = (self.id, names(&self.places));
+        let (fault, nodes) = (self.id, self.places.clone());
         let question = Question::Compare { fault, nodes };
         let compared = shared.agent.ask::<Vec<Compared>>(NAME, &question).await;
         StepOutcome::of(compared.map(|compared| {

@@ -31,7 +31,7 @@ pub enum Question {
     /// To read back what was torn. Answer: [`ReadBack`].
     Read {
         /// The node.
-        node: String,
+        node: Place,
         /// What was torn.
         torn: Torn,
     },
@@ -80,7 +80,7 @@ impl AgentPart for Tearer {
                 let crashed = places.iter().map(|place| crash(fault, place));
                 write(&crashed.collect::<io::Result<Vec<_>>>()?)
             }
-            Question::Read { node, torn } => write(&read_back(&node, &torn)?),
+            Question::Read { node, torn } => write(&read_back(&node.name, &torn)?),
         }
     }
 

@@ -106,6 +106,10 @@ impl Kind for TornWrite {
         Some(Storage::Layer)
     }
 
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
     fn agent(&self, _mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(agent::Tearer::default()))
     }

@@ -95,8 +95,15 @@ impl TornSteps {
                 let why = format!("{node}: its program runs again");
                 return Ok(StepOutcome::indeterminate(why, evidence));
             }
-            let (name, of) = (node.clone(), torn.clone());
-            let question = Question::Read { node: name, torn: of };
+            let Some(place) = self.places.iter().find(|place| place.name == *node) else {
+                let why = format!("{node}: it is none of its nodes");
+                return Ok(StepOutcome::indeterminate(why, evidence));
+            };
+            let (of, torn_there) = (place.clone(), torn.clone());
+            let question = Question::Read {
+                node: of,
+                torn: torn_there,
+            };
             let back: ReadBack = shared.agent.ask(NAME, &question).await?;
             let what = format!(
                 "{} of {} bytes at {} of {}",
