@@ -172,7 +172,10 @@ impl Resource for Descriptors {
 
     fn begin(&self, place: &Place, before: &Before, _tag: &Tag) -> io::Result<Kept> {
         let mut kept = Kept::default();
-        self.give(&procfs::members(place)?, before, &mut kept)?;
+        let members = procfs::members(place)?;
+        self.give(&members, before, &mut kept)?;
+        // A program may end of it before anybody looks again.
+        kept.look(&members);
         Ok(kept)
     }
 
@@ -272,11 +275,8 @@ impl Resource for Descriptors {
         }
     }
 
-    fn measure(&self, first: &Seen, now: &Seen) -> Result<String, Unproven> {
-        let (full, looks) = (
-            now.full.0 - first.full.0.min(now.full.0),
-            now.full.1 - first.full.1.min(now.full.1),
-        );
+    fn measure(&self, _first: &Seen, now: &Seen) -> Result<String, Unproven> {
+        let (full, looks) = now.full;
         let limits: Vec<String> = (now.processes.iter())
             .map(|process| {
                 format!(
