@@ -302,9 +302,9 @@ impl Clients {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .observe(client.process, op, &completion.value);
-            if op.f == "dequeue" && !completion.value.is_null() {
-                completion.lease_ms = self.lease_ms;
-            }
+        }
+        if op.f == "dequeue" {
+            completion.lease_ms = self.lease_ms;
         }
         if completion.local {
             let error = completion.error.as_deref().unwrap_or_default();

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use duress_checker::delivery::LEASE_FIELD;
+use duress_checker::delivery::{LEASE_FIELD, LENT_FIELD};
 use duress_checker::history::{
     Event, EventType, FaultEvent, HISTORY_FORMAT, Note, Process, RunNote, TOKEN_FIELD,
 };
@@ -231,6 +231,10 @@ impl Recorder {
         }
         if let Some(lease_ms) = completion.lease_ms {
             event.extra.insert(LEASE_FIELD.to_owned(), json!(lease_ms));
+            // What a client calls empty has nothing that is lent either: it was told so.
+            if completion.outcome == EventType::Ok && event.value.is_null() {
+                event.extra.insert(LENT_FIELD.to_owned(), json!(0));
+            }
         }
         self.record(event);
     }

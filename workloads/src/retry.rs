@@ -179,6 +179,7 @@ impl Session<'_> {
                 end: self.clock.now(),
                 node: node.clone(),
                 error: answer.error().map(str::to_owned),
+                refused: matches!(answer, Answer::Refused { .. } | Answer::Failed { .. }),
             });
 
             let led = (self.routing == Routing::Leader).then_some(target);

@@ -14,6 +14,8 @@ use crate::history::{Event, EventType, HistoryError, Operation, Process, Val, ma
 pub const ORDERING_KEY_FIELD: &str = "ordering_key";
 /// The field of a `dequeue` that says for how many milliseconds its message is the consumer's alone.
 pub const LEASE_FIELD: &str = "lease_ms";
+/// The field of a `dequeue` that found nothing: how many messages of the queue were lent to others then. With 0 it is empty.
+pub const LENT_FIELD: &str = "lent";
 /// The `error` of a `dequeue` that failed since the queue was empty, as Jepsen's queue tests have it.
 const EMPTY: &str = "empty";
 
@@ -143,7 +145,14 @@ impl Collector {
             ended: completion.map_or(NONE, |end| end.time),
             process,
             outcome: operation.outcome(),
-            attempts: u16::try_from(operation.attempts().len()).unwrap_or(u16::MAX),
+            attempts: u16::try_from(
+                operation
+                    .attempts()
+                    .iter()
+                    .filter(|attempt| !attempt.refused)
+                    .count(),
+            )
+            .unwrap_or(u16::MAX),
             producer,
         });
         let mut touching = Touching {
@@ -248,7 +257,9 @@ impl Touching<'_, '_> {
                 }
             }
             ("dequeue", EventType::Ok) if received.is_null() => {
-                self.note(TouchKind::Empty, queue, Val::NIL, Val::NONE, NONE);
+                let lent = completion.and_then(|end| end.extra.get(LENT_FIELD)?.as_u64());
+                let at = lent.filter(|lent| *lent == 0).unwrap_or(NONE);
+                self.note(TouchKind::Empty, queue, Val::NIL, Val::NONE, at);
             }
             ("dequeue", EventType::Ok) => {
                 let message = self.value(received);
@@ -259,7 +270,11 @@ impl Touching<'_, '_> {
                 });
                 self.note(TouchKind::Receive, queue, message, Val::NONE, until);
             }
-            ("dequeue", _) => self.note(TouchKind::Take, queue, Val::NIL, Val::NONE, NONE),
+            ("dequeue", _) => {
+                let lease = completion.and_then(|end| end.extra.get(LEASE_FIELD)?.as_u64());
+                let at = lease.map_or(NONE, |_| 0);
+                self.note(TouchKind::Take, queue, Val::NIL, Val::NONE, at);
+            }
             (_, EventType::Fail) => {}
             (_, outcome) => {
                 let received = match received {

@@ -32,7 +32,7 @@ pub struct Request {
     pub process: u64,
     /// How it ended: `ok`, `fail` or `info`.
     pub outcome: EventType,
-    /// How often it was tried on the wire, as far as that was recorded.
+    /// How often it was tried on the wire without an answer that proves that nothing happened, as far as that was recorded.
     pub attempts: u16,
     /// Who it is to the system: the client of its token, else its process.
     pub producer: Val,
@@ -108,7 +108,7 @@ pub struct Touch {
     /// Of a send to a queue its ordering key, of a send to a partition too; [`Val::NONE`]: none.
     pub key: Val,
     /// Of a stream the offset, of a delivery from a queue the time at which its lease ends, in nanoseconds since the run
-    /// began; [`NONE`]: not known.
+    /// began; [`NONE`]: not known. Of a take 0 if what it may have taken is only lent; of an empty queue 0 if nothing in it was lent.
     pub at: u64,
 }
 

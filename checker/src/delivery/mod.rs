@@ -26,7 +26,7 @@ mod queue;
 mod stream;
 
 pub use anomaly::{Anomaly, Breach, Cause};
-pub use collect::{Collector, DeliveryError, LEASE_FIELD, ORDERING_KEY_FIELD};
+pub use collect::{Collector, DeliveryError, LEASE_FIELD, LENT_FIELD, ORDERING_KEY_FIELD};
 pub use findings::{Ambiguous, Finding, Findings, KEPT_MAX, Spread};
 pub use journal::{Journal, NONE, Request, Shape, Touch, TouchKind};
 pub use promise::{Order, Promise, Terms, Until};

@@ -80,6 +80,9 @@ pub struct Attempt {
     /// Why it did not succeed, e.g. `timeout`, `not-leader`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whether the answer proves that it did not happen and never will.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 /// One line of a history: the beginning or the end of an operation, or a step of a fault.

@@ -306,3 +306,59 @@ async fn each_attempt_is_made_where_the_node_is_by_then() {
         assert_eq!(mover.doubts.load(Ordering::Relaxed), 1);
     }
 }
+
+/// Holds what it is told to hold.
+struct Holder;
+
+#[async_trait]
+impl Service for Holder {
+    async fn attempt(&self, _endpoint: &Endpoint, op: &Op, _asker: Asker<'_>) -> Answer {
+        crate::service::hold(op).await
+    }
+}
+
+#[tokio::test]
+async fn who_only_holds_something_is_not_late() {
+    let policy = RetryPolicy {
+        timeout: Duration::from_millis(5),
+        ..POLICY
+    };
+    let (_sender, stop) = watch::channel(false);
+    let mut session = Session {
+        service: &Holder,
+        endpoints: &vec![endpoint("n1", 1)],
+        policy: &policy,
+        budget: &RetryBudget::new(1.0),
+        clock: &NoClock,
+        routing: Routing::Leader,
+        preferred: None,
+        process: 7,
+        stop,
+    };
+    let hold = Op {
+        f: HOLD,
+        key: Some(json!("k")),
+        value: json!({"ms": 50}),
+        idempotent: true,
+    };
+    let mut rng = ChaCha12Rng::seed_from_u64(1);
+    let completion = session.perform(&hold, None, &mut rng).await;
+    assert_eq!(
+        (completion.outcome, completion.attempts.len()),
+        (EventType::Ok, 1)
+    );
+}
+
+#[tokio::test]
+async fn an_attempt_says_whether_its_answer_proves_that_nothing_happened() {
+    let refused = Some(Answer::refused("not-leader"));
+    let unknown = Some(Answer::unknown("timeout"));
+    let script = Script::new([refused, unknown, Some(Answer::Ok(json!(1)))]);
+    let (completion, _) = write(&script, &POLICY, None).await;
+    let proven: Vec<bool> = completion
+        .attempts
+        .iter()
+        .map(|attempt| attempt.refused)
+        .collect();
+    assert_eq!(proven, [true, false, false]);
+}

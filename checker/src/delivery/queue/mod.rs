@@ -18,7 +18,7 @@
 mod account;
 mod order;
 
-use self::account::{Account, accounts};
+use self::account::{Account, Missing, accounts};
 use super::anomaly::{Anomaly, Cause};
 use super::findings::{Finding, Findings, cause};
 use super::journal::{ByMessage, Journal, NONE, Request, Touch, TouchKind};
@@ -265,7 +265,11 @@ impl<'a> Life<'a> {
             (true, true) if send.end < drained => account.vanished += 1,
             (true, true) => findings.ambiguous.unknown += 1,
             _ if there == NONE || send.outcome == EventType::Fail => {}
-            (false, never) if there < drained => account.missing.push((*touch, never)),
+            (false, never) if there < drained => account.missing.push(Missing {
+                send: *touch,
+                never,
+                surely: account.would_have(there),
+            }),
             // Given back and not yet given out again: somebody had it.
             (_, false) => {}
             (_, true) => {

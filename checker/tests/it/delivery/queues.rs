@@ -64,6 +64,32 @@ fn what_a_dequeue_of_unknown_outcome_may_have_taken_is_not_lost() {
 }
 
 #[test]
+fn what_a_dequeue_of_unknown_outcome_was_lent_is_lost_if_the_queue_is_seen_without_any_message() {
+    let lent = |found: &str| format!("e1:7 +1 d2 ?2@{{\"lease_ms\":1}} d3 +3@{found}");
+    assert_eq!(acknowledged(&lent("{\"lent\":0}")), "1 lost");
+    // Others have messages, and this one may be among them.
+    assert_eq!(acknowledged(&lent("{\"lent\":1}")), "");
+    assert_eq!(acknowledged(&lent("{}")), "");
+    // It may have been taken for good.
+    assert_eq!(acknowledged("e1:7 +1 d2 ?2 d3 +3@{\"lent\":0}"), "");
+    assert_eq!(acknowledged("e1:7 +1 z2 ?2 d3 +3@{\"lent\":0}"), "");
+    // It came later than the look.
+    assert_eq!(
+        acknowledged("d2 ?2@{\"lease_ms\":1} d3 e1:7 +1 +3@{\"lent\":0}"),
+        "1 stuck"
+    );
+    // One is lost for certain, and the other may be with whoever asked last.
+    let two = "e1:7 +1 d2 ?2@{\"lease_ms\":1} d3 +3@{\"lent\":0} e1:8 +1 d4 ?4@{\"lease_ms\":1} d5 +5";
+    assert_eq!(acknowledged(two), "1 lost");
+    let found = findings(
+        &history("e1:7 ?1 d2 ?2@{\"lease_ms\":1} d3 +3@{\"lent\":0}"),
+        Order::None,
+        Until::Acknowledged,
+    );
+    assert_eq!((found.ambiguous.unknown, found.ambiguous.did_not), (0, 1));
+}
+
+#[test]
 fn stuck_is_what_nobody_looked_for_long_enough() {
     assert_eq!(delivered("e1:7 +1 e1:8 +1 d2 +2:7"), "1 stuck");
     // An empty answer, and then something after all: that queue may hide more.
