@@ -34,6 +34,9 @@ SILENCE = 3
 # The status by which a consumer says that it has no message to give.
 NO_MESSAGES = "404"
 
+# The status by which a server says that nobody had subscribed.
+NO_RESPONDERS = "503"
+
 # Messages that are read at most.
 MESSAGES_MAX = 1_000_000
 
@@ -107,14 +110,13 @@ class Client:
         connection = await self.connect(ask)
         subject = "$JS.API.CONSUMER.MSG.NEXT.%s.%s" % (STREAM, ask.key)
         request = json.dumps({"batch": 1, "no_wait": True}).encode()
-        try:
-            # A message comes with the subject that it was published to, which nats-py's common inbox for answers can't tell apart.
-            message = await connection.request(subject, request, TIMEOUT, old_style=True)
-        except nats.errors.NoRespondersError:
-            raise Refused("no-responders")
+        # A message comes with the subject that it was published to, which nats-py's common inbox for answers can't tell apart.
+        message = await connection.request(subject, request, TIMEOUT, old_style=True)
         status = (message.headers or {}).get("Status")
         if status is None:
             return Keep(json.loads(message.data), message.reply)
+        if status == NO_RESPONDERS:
+            raise Refused("no-responders")
         if status != NO_MESSAGES:
             raise RuntimeError("the consumer says %s" % message.headers)
         consumer = await connection.jetstream(timeout=TIMEOUT).consumer_info(STREAM, ask.key)
