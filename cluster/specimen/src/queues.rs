@@ -144,7 +144,7 @@ impl Queues {
     }
 
     /// [`Defect::ReordersOnRetry`]: what is sent again goes to the head of its queue. Whether it was further back.
-    pub(crate) fn to_the_head(&mut self, queue: &str, value: &Scalar) -> bool {
+    pub(crate) fn move_to_head(&mut self, queue: &str, value: &Scalar) -> bool {
         let Some(queue) = self.queues.get_mut(queue) else {
             return false;
         };
@@ -329,12 +329,12 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_to_the_head_comes_first() {
+    fn what_goes_move_to_head_comes_first() {
         let mut table = Table::with(None);
         assert!([1, 2, 3].into_iter().all(|value| table.enqueue(value)));
-        assert!(table.queues.to_the_head("q", &3.into()));
-        assert!(!table.queues.to_the_head("q", &3.into()), "it is there");
-        assert!(!table.queues.to_the_head("q", &9.into()) && !table.queues.to_the_head("p", &3.into()));
+        assert!(table.queues.move_to_head("q", &3.into()));
+        assert!(!table.queues.move_to_head("q", &3.into()), "it is there");
+        assert!(!table.queues.move_to_head("q", &9.into()) && !table.queues.move_to_head("p", &3.into()));
         assert_eq!(table.all(), [3, 1, 2]);
     }
 

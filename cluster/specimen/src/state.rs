@@ -92,7 +92,7 @@ impl State {
     fn was_tried_again(&mut self, op: &Op) {
         if self.defects.has(Defect::ReordersOnRetry)
             && let Op::Enqueue { queue, value, .. } = op
-            && self.queues.to_the_head(queue, value)
+            && self.queues.move_to_head(queue, value)
         {
             self.defects.diverged(Defect::ReordersOnRetry);
         }
