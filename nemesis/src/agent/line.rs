@@ -28,20 +28,27 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// After the controller itself stood still, what the agent has answered meanwhile takes this long to be read.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Who waits for which answer.
 pub type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<CommandResult>>>>;
 
 type Input = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// The line to an agent.
 pub struct Line {
+    /// `None`: it was closed.
     pub input: tokio::sync::Mutex<Option<Input>>,
+    /// By the number of what was asked.
     pub waiting: Waiting,
+    /// Number of the next that is asked.
     pub next: AtomicU64,
+    /// How it ended, once it has.
     pub gone: watch::Receiver<Option<AgentEnd>>,
+    /// What is known of it, once it does not answer any more.
     pub silent: watch::Sender<Option<String>>,
 }
 
 impl Line {
+    /// Asks, and waits for the answer.
     pub async fn call<T: DeserializeOwned>(&self, command: Command) -> Result<T, AgentError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (answer_tx, answer) = oneshot::channel();
@@ -85,6 +92,7 @@ impl Line {
         }
     }
 
+    /// Returns when it has ended, with how.
     pub async fn end(&self) -> AgentEnd {
         let mut gone = self.gone.clone();
         let end = gone
@@ -145,6 +153,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Hands answers to who waits for them, until there are no more.
 pub async fn read_answers(
     output: BufReader<impl AsyncRead + Unpin>,
     ended: impl Future<Output = AgentEnd>,

@@ -3,6 +3,7 @@
 use super::{LIST_MAX, NAME_MAX, SERVICES_MAX, bounds, check_variable, distinct, within, word, words};
 use crate::spec::{Complaint, ComposeSpec, KeyPath, LocalSpec, SshSpec};
 
+/// Of `[cluster.local]`.
 pub fn local(local: &LocalSpec) -> Result<(), Complaint> {
     let key = |key: &str| KeyPath::of(["cluster", "local", key]);
     within(bounds::LOCAL_NODES, local.nodes as u64)?;
@@ -15,6 +16,7 @@ pub fn local(local: &LocalSpec) -> Result<(), Complaint> {
     words(&key("args"), &local.args)
 }
 
+/// Of `[cluster.ssh]`.
 pub fn ssh(ssh: &SshSpec) -> Result<(), Complaint> {
     let key = |key: &str| KeyPath::of(["cluster", "ssh", key]);
     if !(1..=SERVICES_MAX).contains(&ssh.hosts.len()) {
@@ -45,6 +47,7 @@ pub fn ssh(ssh: &SshSpec) -> Result<(), Complaint> {
     within(bounds::SSH_READY, ssh.ready)
 }
 
+/// Of `[cluster.compose]`.
 pub fn compose(compose: &ComposeSpec) -> Result<(), Complaint> {
     let key = |key: &str| KeyPath::of(["cluster", "compose", key]);
     if !(1..=SERVICES_MAX).contains(&compose.nodes.len()) {
