@@ -184,6 +184,9 @@ impl Open {
         if !self.channel.eof() || !self.incoming.is_empty() {
             return false;
         }
+        // After the close that follows, the host knows of no such channel, and ends a session that speaks of one.
+        (self.input_over, self.eof_sent) = (true, true);
+        self.outgoing.clear();
         match self.ended.take() {
             None => {}
             Some(ended) => {
