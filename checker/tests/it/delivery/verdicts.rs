@@ -159,8 +159,8 @@ fn a_retried_attempt_is_the_likely_cause_and_part_of_the_life() {
     assert_eq!(
         told,
         [
-            "enqueue, attempt 1: timeout",
-            "enqueue, attempt 2: answered",
+            "enqueue, attempt 1: timeout after 0.0 ms",
+            "enqueue, attempt 2: answered after 0.0 ms",
             "enqueue acknowledged",
             "dequeue delivered it",
             "ack acknowledged",

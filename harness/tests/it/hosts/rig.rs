@@ -19,6 +19,7 @@ pub struct Rig {
 
 impl Rig {
     /// So many hosts, with so much room in home directories. `None`: it takes root and sshd, which are not here.
+    #[allow(clippy::print_stderr)] // what was not tested must be said
     pub fn new(count: usize, room: &str) -> Option<Rig> {
         if !nix::unistd::geteuid().is_root() || !Path::new("/usr/sbin/sshd").exists() {
             assert!(
