@@ -261,8 +261,9 @@ mod tests {
     fn every_definition_is_understood_and_tells_what_invariants_need() {
         for text in System::definitions() {
             let system = System::parse(text).unwrap_or_else(|error| panic!("{text}\n{error}"));
-            let versions = system.compose.unwrap().version.unwrap();
-            assert!(versions.known.contains(&versions.default), "{}", system.name);
+            if let Some(versions) = system.compose.and_then(|compose| compose.version) {
+                assert!(versions.known.contains(&versions.default), "{}", system.name);
+            }
         }
         assert!(!System::definitions().is_empty());
         for name in ["etcd", "specimen"] {

@@ -17,7 +17,7 @@ fn spec(system: &str, cluster: &str, seconds: u64, faults: &str) -> String {
         "name = \"queues\"\nproperties = [\"exactly-once:order=global\"]\n\
          [cluster.local]\nsystem = {system:?}\nnodes = 3\n{cluster}\n\
          [workload.queue]\nlate = 0.1\nlease-ms = 300\n[client]\ntimeout = \"150ms\"\nbackoff = \"100ms\"\n\
-         [load.closed]\nprocesses = 24\n[evidence]\nok = 100\n\
+         [load.closed]\nprocesses = 24\n[evidence]\nok = 100\nok-of-each = 10\n\
          [time]\nwarm-up = \"500ms\"\nfaults = \"{seconds}s\"\n{faults}"
     )
 }
@@ -63,7 +63,7 @@ fn a_message_that_is_there_twice_is_found_and_its_life_is_told() {
         diverged.as_u64() > Some(0),
         "the defect was triggered: {diverged}"
     );
-    let proof = &exactly_once(&verdict)["verdict"]["witness"]["proof"];
+    let proof = &exactly_once(&verdict)["witness"];
     assert_eq!(proof["kind"], "messages", "{verdict}");
     let lives = proof["lives"].as_array().expect("lives");
     let twice = (lives.iter())

@@ -200,7 +200,12 @@ pub fn names() -> Vec<Row> {
         ),
         local("\"t\"", "\"t\"\nproperties = [\"fast\"]", 2, "`linearizable`"),
         local("\"t\"", "\"t\"\nseed = -1", 2, "-1"),
-        local("\"specimen\"", "\"speciman\"", 3, "there are etcd, specimen"),
+        local(
+            "\"specimen\"",
+            "\"speciman\"",
+            3,
+            "there are etcd, nats, rabbitmq, specimen",
+        ),
         local("\"specimen\"", "\"etcd\"", 3, "in containers only"),
         local(
             "\"specimen\"",
@@ -268,7 +273,12 @@ pub fn names() -> Vec<Row> {
             line: 9,
             says: "needs 3 nodes",
         },
-        compose("\"etcd\"", "\"oracle\"", 3, "there are etcd, specimen"),
+        compose(
+            "\"etcd\"",
+            "\"oracle\"",
+            3,
+            "there are etcd, nats, rabbitmq, specimen",
+        ),
         compose("\"etcd\"", "\"./nowhere\"", 3, "a folder with a system.toml"),
         compose("\"compose.yaml\"", "\"missing.yaml\"", 4, "No such file"),
         compose("\"compose.yaml\"", "\"bad.yaml\"", 4, "not a compose file"),
