@@ -63,7 +63,7 @@ fn a_message_that_is_there_twice_is_found_and_its_life_is_told() {
         diverged.as_u64() > Some(0),
         "the defect was triggered: {diverged}"
     );
-    let proof = &exactly_once(&verdict)["witness"];
+    let proof = &exactly_once(&verdict)["witness"]["proof"];
     assert_eq!(proof["kind"], "messages", "{verdict}");
     let lives = proof["lives"].as_array().expect("lives");
     let twice = (lives.iter())
