@@ -22,6 +22,9 @@ endif
 .DEFAULT_GOAL := help
 include cluster/systems/images.mk
 
+# Images that tests use on the second engine too.
+ON_BOTH = $(filter-out duress/nats% duress/rabbitmq%,$(IMAGES))
+
 .PHONY: help demo test bench calibrate calibrate-etcd build clean
 
 help:
@@ -43,7 +46,7 @@ test:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	scripts/tidy-images $(TEST)
 	$(CARGO) test --workspace --doc
-	scripts/engine26 run --or-skip $(IMAGES:%=--load %) scripts/tidy-images $(TEST_CONTAINERS)
+	scripts/engine26 run --or-skip $(ON_BOTH:%=--load %) scripts/tidy-images $(TEST_CONTAINERS)
 
 bench:
 	@scripts/setup build run
