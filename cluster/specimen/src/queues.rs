@@ -149,16 +149,17 @@ impl Queues {
             return false;
         };
         let found = queue.ready.iter().find(|(_, ready)| *ready == value);
-        let (Some(number), Some((&first, _))) =
-            (found.map(|(number, _)| *number), queue.ready.first_key_value())
-        else {
+        let Some(number) = found.map(|(number, _)| *number) else {
             return false;
         };
-        if number == first {
+        if queue.ready.keys().next() == Some(&number) {
             return false;
         }
+        // Before what is lent too: that comes back under its own number.
+        let lent = queue.lent.values().map(|loan| loan.number);
+        let head = queue.ready.keys().copied().chain(lent).min().unwrap_or(number);
         if let Some(value) = queue.ready.remove(&number) {
-            queue.ready.insert(first - 1, value);
+            queue.ready.insert(head - 1, value);
         }
         true
     }
@@ -335,6 +336,16 @@ mod tests {
         assert!(table.queues.move_to_head("q", &3.into()));
         assert!(!table.queues.move_to_head("q", &3.into()), "it is there");
         assert!(!table.queues.move_to_head("q", &9.into()) && !table.queues.move_to_head("p", &3.into()));
+        assert_eq!(table.all(), [3, 1, 2]);
+    }
+
+    #[test]
+    fn what_goes_to_the_head_takes_nobodys_place() {
+        let mut table = Table::with(None);
+        assert!([1, 2, 3].into_iter().all(|value| table.enqueue(value)));
+        let lent = table.dequeue();
+        assert!(table.queues.move_to_head("q", &3.into()));
+        table.lapse(lent.receipt);
         assert_eq!(table.all(), [3, 1, 2]);
     }
 

@@ -85,7 +85,8 @@ pub async fn agents_of(started: Vec<(String, RemoteChannel)>, mark: &Mark) -> Re
     Ok(Agents::of_hosts(agents).map_err(NemesisError::from)?)
 }
 
-async fn greet(channel: RemoteChannel, mark: &Mark) -> Result<AgentClient, NemesisError> {
+/// Speaks with an agent that has just been started on a host.
+pub async fn greet(channel: RemoteChannel, mark: &Mark) -> Result<AgentClient, NemesisError> {
     let RemoteChannel { input, output, ended } = channel;
     let ended = async move {
         match ended.await {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use duress_cluster::ClusterError;
-use duress_cluster::ssh::{HostAddress, OneHost, RemoteChannel};
+use duress_cluster::ssh::{HostAddress, OneHost};
+use duress_nemesis::InForce;
 use duress_nemesis::journal::{HostEntry, RunEntry};
-use duress_nemesis::{AgentClient, AgentEnd, InForce};
 use tokio::runtime::Runtime;
 
 use crate::commands::hosts::{HostArgs, runtime};
 use crate::runs::deploy::run_name_of;
+use crate::runs::hosts::greet;
 
 /// Hosts that somebody is logged in to.
 pub struct Hosts {
@@ -90,20 +91,7 @@ async fn healed(
     faults: &BTreeMap<u64, InForce>,
 ) -> Result<Vec<String>, String> {
     let started = host.start_agent().await.map_err(|error| error.to_string())?;
-    let RemoteChannel { input, output, ended } = started;
-    let ended = async move {
-        match ended.await {
-            Ok(end) => AgentEnd {
-                healed: end.status == Some(0),
-                how: end.how(),
-            },
-            Err(_) => AgentEnd {
-                how: "its connection was closed".to_owned(),
-                healed: false,
-            },
-        }
-    };
-    let greeted = AgentClient::greet_on_host(input, output, ended, &run.mark).await;
+    let greeted = greet(started, &run.mark).await;
     let agent = greeted.map_err(|error| error.to_string())?;
     let done = if agent.hello().boot == entry.boot {
         agent.heal_left(faults).await.map_err(|error| error.to_string())?
