@@ -8,7 +8,6 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use duress_cluster::Place;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::sync::{Notify, watch};
@@ -16,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::ends::{AgentEnd, AgentError};
 use super::line::{ANSWER_WAIT_MAX, Line, Waiting, ping, read_answers};
-use super::protocol::{Command, Hello, Identity, Mark, PROTOCOL_VERSION};
+use super::protocol::{Command, Hello, Mark, PROTOCOL_VERSION};
 use crate::in_force::InForce;
 
 /// How long an agent that doesn't answer has to end once it is killed.
@@ -179,68 +178,6 @@ impl AgentClient {
     pub async fn can(&self, kind: &str, place: &Place) -> Result<(), AgentError> {
         let (kind, place) = (kind.to_owned(), place.clone());
         self.call(Command::Can { kind, place }).await
-    }
-
-    /// Does what the kind reads in `order`, at these nodes.
-    pub async fn inject<T: DeserializeOwned>(
-        &self,
-        kind: &str,
-        fault: u64,
-        nodes: &[Identity],
-        order: &impl Serialize,
-    ) -> Result<T, AgentError> {
-        self.inject_known(kind, fault, nodes, order, &()).await
-    }
-
-    /// The same where it is known beforehand what it takes to heal it: the agent remembers that before it touches anything.
-    pub async fn inject_known<T: DeserializeOwned>(
-        &self,
-        kind: &str,
-        fault: u64,
-        nodes: &[Identity],
-        order: &impl Serialize,
-        held: &impl Serialize,
-    ) -> Result<T, AgentError> {
-        self.call(AgentClient::to_inject(kind, fault, nodes, order, held)?)
-            .await
-    }
-
-    pub(super) fn to_inject(
-        kind: &str,
-        fault: u64,
-        nodes: &[Identity],
-        order: &impl Serialize,
-        held: &impl Serialize,
-    ) -> Result<Command, AgentError> {
-        Ok(Command::Inject {
-            kind: kind.to_owned(),
-            fault,
-            nodes: nodes.to_vec(),
-            order: serde_json::to_value(order)?,
-            held: serde_json::to_value(held)?,
-        })
-    }
-
-    /// What is there of a fault.
-    pub async fn look<T: DeserializeOwned>(&self, kind: &str, fault: u64) -> Result<T, AgentError> {
-        let kind = kind.to_owned();
-        self.call(Command::Look { kind, fault }).await
-    }
-
-    /// Asks what the kind reads in `question`.
-    pub async fn ask<T: DeserializeOwned>(
-        &self,
-        kind: &str,
-        question: &impl Serialize,
-    ) -> Result<T, AgentError> {
-        let (kind, question) = (kind.to_owned(), serde_json::to_value(question)?);
-        self.call(Command::Ask { kind, question }).await
-    }
-
-    /// Undoes a fault. Gives what the kind answers for each node where there was something to undo.
-    pub async fn heal<T: DeserializeOwned>(&self, kind: &str, fault: u64) -> Result<Vec<T>, AgentError> {
-        let kind = kind.to_owned();
-        self.call(Command::Heal { kind, fault }).await
     }
 
     /// Returns when the agent has ended or does not answer any more, with which of them. Before

@@ -179,8 +179,14 @@ impl Agents {
         order: &impl Serialize,
         held: &impl Serialize,
     ) -> Result<T, AgentError> {
-        self.call(AgentClient::to_inject(kind, fault, nodes, order, held)?)
-            .await
+        let command = Command::Inject {
+            kind: kind.to_owned(),
+            fault,
+            nodes: nodes.to_vec(),
+            order: serde_json::to_value(order)?,
+            held: serde_json::to_value(held)?,
+        };
+        self.call(command).await
     }
 
     /// What is there of a fault.

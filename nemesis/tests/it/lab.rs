@@ -8,8 +8,8 @@ use std::process::{self, Child, Stdio};
 use std::time::{Duration, Instant};
 
 use duress_cluster::Place;
-use duress_nemesis::AgentClient;
 use duress_nemesis::agent::protocol::{Command, Identity, Link, Mark, Point, Reachability};
+use duress_nemesis::{AgentClient, Agents};
 
 /// Where clients' requests come from, on the hub.
 pub const CLIENTS: &str = "10.9.0.101";
@@ -22,7 +22,7 @@ pub fn mark() -> Mark {
 }
 
 /// What healing needs to know of nodes.
-pub async fn identify(agent: &AgentClient, places: Vec<Place>) -> Vec<Identity> {
+pub async fn identify(agent: &Agents, places: Vec<Place>) -> Vec<Identity> {
     agent
         .call(Command::Identify { places })
         .await
@@ -171,10 +171,11 @@ impl Lab {
         .to_vec()
     }
 
-    pub async fn agent(&self) -> AgentClient {
+    pub async fn agent(&self) -> Agents {
         AgentClient::spawn(&self.agent_argv(), &mark())
             .await
             .expect("an agent")
+            .into()
     }
 
     /// Runs a script in the node's network and PID namespaces.

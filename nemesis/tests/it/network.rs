@@ -3,7 +3,7 @@
 use duress_cluster::Place;
 use duress_nemesis::agent::protocol::{Command, Hello, Point, Reachability};
 use duress_nemesis::kinds::partition::order::{Dropped, Rule, Took};
-use duress_nemesis::{AgentClient, AgentError};
+use duress_nemesis::{AgentError, Agents};
 use std::time::Instant;
 
 use super::lab::{CLIENTS, Lab, OBSERVERS, identify, silent, wait_until};
@@ -19,21 +19,21 @@ fn rule(lab: &Lab, at: usize, from: &[usize]) -> Rule {
     }
 }
 
-async fn cut(agent: &AgentClient, fault: u64, rules: Vec<Rule>) {
+async fn cut(agent: &Agents, fault: u64, rules: Vec<Rule>) {
     inject(agent, fault, &rules).await.unwrap();
 }
 
-async fn inject(agent: &AgentClient, fault: u64, rules: &[Rule]) -> Result<Took, AgentError> {
+async fn inject(agent: &Agents, fault: u64, rules: &[Rule]) -> Result<Took, AgentError> {
     let places = rules.iter().map(|rule| rule.place.clone()).collect();
     let nodes = identify(agent, places).await;
     agent.inject("partition", fault, &nodes, &rules).await
 }
 
-async fn heal(agent: &AgentClient, fault: u64) -> Vec<Dropped> {
+async fn heal(agent: &Agents, fault: u64) -> Vec<Dropped> {
     agent.heal("partition", fault).await.unwrap()
 }
 
-async fn probe(lab: &Lab, agent: &AgentClient) -> Reachability {
+async fn probe(lab: &Lab, agent: &Agents) -> Reachability {
     agent.ask("partition", &lab.points()).await.unwrap()
 }
 
