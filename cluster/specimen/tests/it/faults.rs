@@ -93,27 +93,33 @@ async fn a_paused_leader_does_not_answer_from_the_past() {
 
 #[tokio::test]
 async fn a_follower_that_lags_too_far_is_sent_a_snapshot() {
-    let cluster = Cluster::start(3, &["--snapshot-every", "20"]).await;
+    let mut cluster = Cluster::start(3, &["--snapshot-every", "20"]).await;
     let leader = cluster.leader().await;
     let lagging = cluster.others(leader)[0];
-    let key = deleted_while_away(&cluster, leader, lagging).await;
+    let key = deleted_while_away(&mut cluster, leader, lagging).await;
     assert_eq!(cluster.get(lagging, &key, "local").await.1["value"], json!(null));
     assert_eq!(cluster.get(lagging, "x", "local").await.1["value"], 99);
 }
 
-/// A key that `lagging` has seen, and that is deleted while it is away for so long that it needs a snapshot.
-pub async fn deleted_while_away(cluster: &Cluster, leader: usize, lagging: usize) -> String {
+/// A key that `lagging` has in its snapshot, and that is deleted while it is away for so long that it needs another one.
+pub async fn deleted_while_away(cluster: &mut Cluster, leader: usize, lagging: usize) -> String {
     let key = "deleted".to_owned();
     cluster.put(leader, &key, 1).await;
     let index = cluster.status(leader).await.unwrap()["applied"].as_u64();
+    for value in 0..40 {
+        cluster.put(leader, "x", value).await;
+    }
     cluster
-        .until(lagging, "caught up", |status| status["applied"].as_u64() >= index)
+        .until(lagging, "compacted", |status| {
+            status["snapshot"].as_u64() >= index
+        })
         .await;
-    // Paused, not killed: it must still know the key when the snapshot comes.
-    cluster.signal(lagging, Signal::SIGSTOP);
+    // Killed, not paused: what the leader sends meanwhile must not wait in its buffers.
+    cluster.kill(lagging);
     cluster
         .request(leader, "DELETE", &format!("/kv/{key}"), None)
         .await;
+    let index = cluster.status(leader).await.unwrap()["applied"].as_u64();
     for value in 0..100 {
         cluster.put(leader, "x", value).await;
     }
@@ -121,7 +127,7 @@ pub async fn deleted_while_away(cluster: &Cluster, leader: usize, lagging: usize
         .until(leader, "compacted", |status| status["purged"].as_u64() > index)
         .await;
     let index = cluster.status(leader).await.unwrap()["applied"].as_u64();
-    cluster.signal(lagging, Signal::SIGCONT);
+    cluster.spawn(lagging);
     cluster
         .until(lagging, "caught up", |status| status["applied"].as_u64() >= index)
         .await;
