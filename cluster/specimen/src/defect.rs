@@ -144,7 +144,7 @@ impl Defect {
                 "installing a snapshot adds its keys to the state and keeps the keys that it no longer has"
             }
             Defect::NoChecksum => {
-                "log records are taken as they are read; one that can't be parsed counts as one that does nothing"
+                "what the log's records hold is not checked, and a record that can't be read counts as one that does nothing"
             }
             Defect::IgnoresEio => "a write or sync of the log that fails is taken for done",
             Defect::TrustsWallClockTtl => {

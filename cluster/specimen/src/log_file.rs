@@ -134,8 +134,11 @@ impl LogFile {
         }
         let mut memory = Memory::default();
         records.into_iter().for_each(|record| memory.apply(record));
+        if defects.has(Defect::NoChecksum) {
+            memory.fill_gaps();
+        }
         if let Some(gap) = memory.gap() {
-            if !defects.has(Defect::NoChecksum) && !defects.has(Defect::IgnoresEio) {
+            if !defects.has(Defect::IgnoresEio) {
                 return Ok(Opened::Damaged(format!("{FILE} lacks entry {gap}")));
             }
             memory.entries.split_off(&gap);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use openraft::Entry;
+use openraft::{Entry, EntryPayload};
 
 use crate::types::{LogPosition, TypeConfig, Vote};
 use crate::wal::Record;
@@ -43,6 +43,22 @@ impl Memory {
         (begin..)
             .zip(self.entries.keys())
             .find_map(|(expected, index)| (expected != *index).then_some(expected))
+    }
+
+    /// With [`Defect::NoChecksum`](crate::defect::Defect::NoChecksum): puts entries that do nothing where one is missing.
+    pub fn fill_gaps(&mut self) {
+        let mut filled = BTreeMap::new();
+        let mut next = self.purged.map_or(0, |purged| purged.index + 1);
+        for (index, entry) in std::mem::take(&mut self.entries) {
+            for missing in next..index {
+                let log_id = LogPosition::new(entry.log_id.leader_id, missing);
+                let payload = EntryPayload::Blank;
+                filled.insert(missing, Entry { log_id, payload });
+            }
+            filled.insert(index, entry);
+            next = index + 1;
+        }
+        self.entries = filled;
     }
 }
 

@@ -112,8 +112,8 @@ fn put(to: &mut Vec<u8>, kind: Kind, at: LogPosition, body: &[u8]) {
 
 /// Reads all records of a log, as far as it can be read.
 ///
-/// With [`Defect::NoChecksum`] nothing is compared with its checksum, commands that are no JSON count as none, and a header that makes no
-/// sense is taken for the end.
+/// With [`Defect::NoChecksum`] bodies are not compared with their checksums, commands that are no JSON count as none, and where no
+/// record can be read, reading goes on in the next sector.
 pub fn read(bytes: &[u8], defects: &Defects) -> (Vec<Record>, End) {
     let mut records = Vec::new();
     let mut at = 0;
@@ -124,12 +124,12 @@ pub fn read(bytes: &[u8], defects: &Defects) -> (Vec<Record>, End) {
                 at += length;
             }
             Err(Bad::Cut) => return (records, End::Torn(at as u64)),
-            Err(Bad::Wrong(_)) if defects.has(Defect::NoChecksum) => {
-                defects.diverged(Defect::NoChecksum);
-                return (records, End::Torn(at as u64));
-            }
             Err(Bad::Wrong(_)) if bytes[at..].iter().all(|byte| *byte == 0) => {
                 return (records, End::Torn(at as u64));
+            }
+            Err(Bad::Wrong(_)) if defects.has(Defect::NoChecksum) => {
+                defects.diverged(Defect::NoChecksum);
+                at = (at + 1).next_multiple_of(SECTOR as usize);
             }
             Err(Bad::Wrong(how)) => return (records, End::Damaged(at as u64, how)),
         }
@@ -146,22 +146,19 @@ enum Bad {
 /// The record at the beginning of `bytes`, if it is more than padding, and its length.
 fn record(bytes: &[u8], defects: &Defects) -> Result<(Option<Record>, usize), Bad> {
     let header: &[u8; HEADER] = bytes.first_chunk().ok_or(Bad::Cut)?;
-    let trusts = defects.has(Defect::NoChecksum);
     if crc32fast::hash(&header[..36]) != u32_at(header, 36) {
-        if !trusts {
-            return Err(Bad::Wrong("a header does not fit its checksum"));
-        }
-        defects.diverged(Defect::NoChecksum);
+        return Err(Bad::Wrong("a header does not fit its checksum"));
     }
     let length = HEADER + u32_at(header, 0) as usize;
     let body = bytes.get(HEADER..length).ok_or(Bad::Cut)?;
-    let sound = crc32fast::hash(body) == u32_at(header, 4);
-    if !sound {
+    let kind = u32_at(header, 8);
+    let trusts = defects.has(Defect::NoChecksum);
+    if crc32fast::hash(body) != u32_at(header, 4) {
         if !trusts {
             return Err(Bad::Wrong("a body does not fit its checksum"));
         }
         // Nobody reads what rots in padding.
-        if u32_at(header, 8) != Kind::Padding as u32 {
+        if kind != Kind::Padding as u32 {
             defects.diverged(Defect::NoChecksum);
         }
     }
@@ -169,7 +166,7 @@ fn record(bytes: &[u8], defects: &Defects) -> Result<(Option<Record>, usize), Ba
         leader_id: openraft::LeaderId::new(u64_at(header, 20), u64_at(header, 28)),
         index: u64_at(header, 12),
     };
-    let record = match u32_at(header, 8) {
+    let record = match kind {
         kind if kind == Kind::Entry as u32 => Record::Entry(Entry {
             log_id: position,
             payload: match serde_json::from_slice(body) {
@@ -308,5 +305,21 @@ mod tests {
             assert_eq!(matches!(entry.payload, EntryPayload::Normal(_)), taken);
         }
         assert_eq!(trusting.times(Defect::NoChecksum), 2);
+    }
+
+    #[test]
+    fn without_checksums_a_bad_header_costs_the_rest_of_its_batch() {
+        let mut bytes = Vec::new();
+        for _ in 0..3 {
+            let mut batch = log().0;
+            pad(&mut batch, bytes.len() as u64);
+            bytes.extend(batch);
+        }
+        let sector = SECTOR as usize;
+        bytes[sector + log().1[0] + 12] ^= 1;
+        let trusting = Defects::new([Defect::NoChecksum]);
+        let (records, end) = read(&bytes, &trusting);
+        assert_eq!((records.len(), end), (3 + 1 + 3, End::Whole));
+        assert_eq!(trusting.times(Defect::NoChecksum), 1);
     }
 }
