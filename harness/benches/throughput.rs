@@ -18,7 +18,7 @@ use duress::recorder::{Recorder, Tally};
 use duress_checker::history::{Event, EventType, Process, RunNote};
 use duress_workloads::Endpoint;
 use duress_workloads::clients::{self, ClientKind, Definition, Options, ReadMode};
-use duress_workloads::retry::{RetryPolicy, Routing};
+use duress_workloads::retry::{RetryOn, RetryPolicy, Routing};
 use duress_workloads::workload::register::{Register, RegisterSpec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -125,6 +125,8 @@ fn measure(address: SocketAddr, client: &ClientKind, pace: Pace) -> (Tally, Vec<
         backoff_max: Duration::from_millis(1),
         budget_ratio: 1.0,
         tokens: true,
+        retry_on: RetryOn::ALL,
+        hedge: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -146,7 +146,7 @@ mod tests {
     use duress_workloads::Op;
     use duress_workloads::clients::ReadMode;
     use duress_workloads::clients::specimen::Specimen;
-    use duress_workloads::retry::{Clock, RetryBudget, RetryPolicy, Routing, Session};
+    use duress_workloads::retry::{Clock, RetryBudget, RetryOn, RetryPolicy, Routing, Session};
     use rand::SeedableRng;
     use serde_json::json;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -263,6 +263,8 @@ mod tests {
             backoff_max: Duration::from_millis(5),
             budget_ratio: 1.0,
             tokens: true,
+            retry_on: RetryOn::ALL,
+            hedge: None,
         };
         let (_stop, stopped) = watch::channel(false);
         let mut session = Session {
@@ -275,6 +277,7 @@ mod tests {
             preferred: None,
             process: 0,
             stop: stopped,
+            crashes_after: None,
         };
         let op = Op {
             f: "write",

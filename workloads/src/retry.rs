@@ -12,6 +12,8 @@
 //! - What this machine could not ask says nothing of the system. Such an operation ends `info`, and whoever runs the load
 //!   is told by [`Completion::local`].
 
+mod attempt;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -22,10 +24,11 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::endpoint::{Endpoint, Endpoints};
+use crate::endpoint::Endpoints;
 use crate::op::Op;
-use crate::service::{Answer, Asker, Service, Token};
-use crate::workload::HOLD;
+use crate::service::{Answer, Service, Token};
+
+use attempt::Asked;
 
 /// When and how often an operation is tried again.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,6 +47,27 @@ pub struct RetryPolicy {
     pub budget_ratio: f64,
     /// Whether to send idempotency tokens, and so to retry unknown attempts at systems that honour them.
     pub tokens: bool,
+    /// After which answers there is another attempt at all.
+    pub retry_on: RetryOn,
+    /// How long a node may take to answer before another one is asked as well; `None`: as long as it likes.
+    pub hedge: Option<Duration>,
+}
+
+/// After which answers an operation is tried again, if the rest of the policy allows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryOn {
+    /// After one that proves that nothing happened, for a reason that may pass.
+    pub refused: bool,
+    /// After none, or one that proves nothing.
+    pub unknown: bool,
+}
+
+impl RetryOn {
+    /// After both.
+    pub const ALL: RetryOn = RetryOn {
+        refused: true,
+        unknown: true,
+    };
 }
 
 /// The share of retries, over all processes. Counts in thousandths of a retry.
@@ -139,6 +163,8 @@ pub struct Session<'a> {
     pub process: u64,
     /// Turns true, or loses its sender, when the load is stopped.
     pub stop: watch::Receiver<bool>,
+    /// How long after the beginning of the next operation the client crashes; then nobody waits for its answer any more.
+    pub crashes_after: Option<Duration>,
 }
 
 /// What an attempt may take once the load is stopped.
@@ -156,7 +182,9 @@ impl Session<'_> {
         rng: &mut R,
     ) -> Completion {
         self.budget.earn();
+        let crash = self.crashes_after.take().map(after);
         let deadline = after(self.policy.deadline);
+        let deadline = crash.map_or(deadline, |crash| crash.min(deadline));
         let token = token.filter(|_| self.policy.tokens);
         let executed_once = token.is_some() && self.service.honours_tokens();
         let repeatable = op.idempotent || executed_once;
@@ -164,23 +192,20 @@ impl Session<'_> {
         let mut unknown: Option<String> = None;
         let mut last_target = None;
         loop {
-            let number = attempts.len() as u32;
             let target = self.pick(rng, last_target);
             last_target = Some(target);
-            let endpoint = self.endpoints.endpoint(target);
-            let node = &endpoint.node;
-            let start = self.clock.now();
-            let answer = self.attempt(&endpoint, op, token, deadline).await;
-            if !answer.is_from_the_node() {
-                self.endpoints.doubt(target);
-            }
-            attempts.push(Attempt {
-                start,
-                end: self.clock.now(),
-                node: node.clone(),
-                error: answer.error().map(str::to_owned),
-                refused: matches!(answer, Answer::Refused { .. } | Answer::Failed { .. }),
-            });
+            let asked = Asked {
+                op,
+                token,
+                deadline,
+                crash,
+                may_hedge: repeatable && attempts.len() as u32 + 1 < self.policy.attempts_max,
+            };
+            let tried = self.attempt(asked, target, rng).await;
+            let target = tried.target;
+            attempts.extend(tried.attempts);
+            let number = attempts.len() as u32;
+            let node = || Some(tried.endpoint.node.clone());
 
             let led = (self.routing == Routing::Leader).then_some(target);
             let ended = |outcome, error, attempts| Completion {
@@ -193,12 +218,12 @@ impl Session<'_> {
                 token: token.filter(|_| executed_once).cloned(),
                 lease_ms: None,
             };
-            let (error, wait) = match answer {
+            let (error, wait, allowed) = match tried.answer {
                 Answer::Ok(value) => {
                     self.preferred = led;
                     return Completion {
                         value,
-                        node: Some(node.clone()),
+                        node: node(),
                         ..ended(EventType::Ok, None, attempts)
                     };
                 }
@@ -208,7 +233,7 @@ impl Session<'_> {
                     let certain = unknown.is_none() || executed_once;
                     let outcome = if certain { EventType::Fail } else { EventType::Info };
                     return Completion {
-                        node: Some(node.clone()),
+                        node: node(),
                         ..ended(outcome, Some(error), attempts)
                     };
                 }
@@ -225,21 +250,22 @@ impl Session<'_> {
                 } => {
                     // Whom the system names is only asked if it is one of the cluster's own.
                     self.preferred = leader.and_then(|name| self.number_of(&name));
-                    (error, retry_after)
+                    (error, retry_after, self.policy.retry_on.refused)
                 }
                 Answer::Unknown { error } => {
                     self.preferred = None;
                     unknown = Some(error.clone());
-                    (error, None)
+                    (error, None, self.policy.retry_on.unknown)
                 }
             };
 
-            let may_retry = number + 1 < self.policy.attempts_max && (unknown.is_none() || repeatable);
+            let harmless = unknown.is_none() || repeatable;
+            let may_retry = allowed && harmless && number < self.policy.attempts_max;
             let goes_on = may_retry && self.budget.spend() && {
                 let redirected = self.preferred.is_some() && wait.is_none();
                 let pause = match redirected {
                     true => Duration::ZERO,
-                    false => wait.unwrap_or_default().max(self.backoff(number, rng)),
+                    false => wait.unwrap_or_default().max(self.backoff(number - 1, rng)),
                 };
                 self.pause(pause, deadline).await
             };
@@ -250,40 +276,6 @@ impl Session<'_> {
                 };
             }
         }
-    }
-
-    /// One attempt, within its own time limit and that of the operation, and not long after the load was stopped.
-    async fn attempt(
-        &mut self,
-        endpoint: &Endpoint,
-        op: &Op,
-        token: Option<&Token>,
-        deadline: Instant,
-    ) -> Answer {
-        // Who only holds something asks nobody, so no answer is late.
-        let limit = match op.f {
-            HOLD => deadline,
-            _ => after(self.policy.timeout).min(deadline),
-        };
-        let stop = &mut self.stop;
-        let stopped = async {
-            // Fails when the sender is gone, which means stop as well.
-            let _ = stop.wait_for(|stop| *stop).await;
-            tokio::time::sleep(STOP_GRACE).await;
-        };
-        let asker = Asker {
-            process: self.process,
-            token,
-        };
-        let answered = self.service.attempt(endpoint, op, asker);
-        let answer = tokio::select! {
-            biased;
-            answer = tokio::time::timeout_at(limit, answered) => {
-                answer.unwrap_or_else(|_| Answer::unknown("timeout"))
-            }
-            () = stopped => Answer::unknown("no answer when the load was stopped"),
-        };
-        answer.with_short_error()
     }
 
     /// Waits before the next attempt. False: there is no time for one, or the load was stopped.

@@ -113,6 +113,12 @@ mod bounds {
         1000.0,
         "no operation has more attempts",
     );
+    pub const HEDGE: Bound<SpecDuration> = time(
+        "client.hedge",
+        1,
+        HOUR,
+        "a run waits for operations that have begun",
+    );
     pub const WARM_UP: Bound<SpecDuration> = time("time.warm-up", 0, DAY, "a day");
     pub const FAULTS: Bound<SpecDuration> = time(
         "time.faults",
@@ -210,6 +216,9 @@ impl Spec {
         within(bounds::BACKOFF, client.backoff)?;
         within(bounds::BACKOFF_MAX, client.backoff_max)?;
         within(bounds::RETRY_BUDGET, client.retry_budget)?;
+        client
+            .hedge
+            .map_or(Ok(()), |hedge| within(bounds::HEDGE, hedge))?;
         within(bounds::WARM_UP, self.time.warm_up)?;
         within(bounds::FAULTS, self.time.faults)?;
         within(bounds::RECOVERY, self.time.recovery)?;
@@ -314,6 +323,7 @@ mod tests {
             BACKOFF.row(),
             BACKOFF_MAX.row(),
             RETRY_BUDGET.row(),
+            HEDGE.row(),
             WARM_UP.row(),
             FAULTS.row(),
             RECOVERY.row(),

@@ -113,6 +113,15 @@ fn carried(spec: &Spec, client: &ClientKind) -> Option<Complaint> {
         let what = "the requests of this system have tokens in them; leave it out, or the tokens";
         return Some(Complaint::at(["client", "tokens"], what));
     }
+    let executed_once = match client.tokens {
+        Tokens::None => false,
+        Tokens::Optional => spec.client.tokens,
+        Tokens::Always { executed_once } => executed_once,
+    };
+    if let (false, Some(spot)) = (executed_once, spec.faults.first_with_tokens()) {
+        let what = "requests are sent again with the tokens that they had, and here none has a token that the system executes once; leave it out".to_owned();
+        return Some(about_faults(&duress_nemesis::SpecError { what, spot }));
+    }
     (!client.reads.contains(&spec.client.read)).then(|| {
         let reads: Vec<String> = client
             .reads

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use duress_workloads::clients::ReadMode;
-use duress_workloads::retry::{RetryPolicy, Routing};
+use duress_workloads::retry::{RetryOn, RetryPolicy, Routing};
 use serde::{Deserialize, Serialize};
 
 use crate::duration::SpecDuration;
@@ -67,6 +67,16 @@ impl LoadSpec {
 /// One mebibyte, in KiB.
 const BODY_KIB: NonZeroU32 = NonZeroU32::new(1024).expect("it is not zero");
 
+/// What became of an attempt that another one may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetryReason {
+    /// It provably did nothing, for a reason that may pass.
+    Refused,
+    /// Nobody knows.
+    Unknown,
+}
+
 /// How clients ask.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -87,6 +97,11 @@ pub struct ClientSpec {
     pub retry_budget: f64,
     /// Whether to send idempotency tokens, and so to retry attempts whose outcome is unknown.
     pub tokens: bool,
+    /// After which attempts there is another one at all.
+    pub retry_on: Vec<RetryReason>,
+    /// How long a node may take to answer before another one is asked as well, where it is harmless to ask twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<SpecDuration>,
     /// How the specimen is asked to read.
     pub read: ReadMode,
     /// Whether clients follow the leader or ask any node.
@@ -107,6 +122,8 @@ impl Default for ClientSpec {
             backoff_max: SpecDuration::milliseconds(500),
             retry_budget: 2.0,
             tokens: true,
+            retry_on: vec![RetryReason::Refused, RetryReason::Unknown],
+            hedge: None,
             read: ReadMode::Linearizable,
             routing: Routing::Leader,
             long_writes: false,
@@ -126,6 +143,11 @@ impl ClientSpec {
             backoff_max: self.backoff_max.0,
             budget_ratio: self.retry_budget,
             tokens: self.tokens,
+            retry_on: RetryOn {
+                refused: self.retry_on.contains(&RetryReason::Refused),
+                unknown: self.retry_on.contains(&RetryReason::Unknown),
+            },
+            hedge: self.hedge.map(|hedge| hedge.0),
         }
     }
 

@@ -20,7 +20,7 @@ pub fn sentences(kind: &ClientKind, policy: Option<&RetryPolicy>) -> Vec<String>
         "No token makes it safe to ask twice. So after an attempt of unknown outcome only what is harmless twice is tried \
          again: reads, and what a workload says is so."
     };
-    vec![
+    let mut said = vec![
         format!(
             "An attempt counts as not executed if no connection was made, or if {}; it is tried again{}. Whatever else goes \
              wrong, it may have happened.",
@@ -31,7 +31,32 @@ pub fn sentences(kind: &ClientKind, policy: Option<&RetryPolicy>) -> Vec<String>
                 .unwrap_or_default(),
         ),
         unknown.to_owned(),
-    ]
+    ];
+    said.extend(policy.into_iter().flat_map(choices));
+    said
+}
+
+/// What a policy does otherwise than others do.
+fn choices(policy: &RetryPolicy) -> Vec<String> {
+    let mut said = Vec::new();
+    for (tried_again, after) in [
+        (policy.retry_on.refused, "was provably not executed"),
+        (policy.retry_on.unknown, "has no known outcome"),
+    ] {
+        if !tried_again {
+            said.push(format!(
+                "Here nothing is tried again after an attempt that {after}."
+            ));
+        }
+    }
+    if let Some(hedge) = policy.hedge {
+        said.push(format!(
+            "What is harmless twice is asked of a second node as well when the first has not answered within {}, and the first answer that \
+             proves something decides.",
+            Span(hedge)
+        ));
+    }
+    said
 }
 
 /// The limits of a policy, in words.
@@ -69,6 +94,7 @@ impl fmt::Display for Span {
 mod tests {
     use super::*;
     use crate::clients::{etcd, specimen};
+    use crate::retry::RetryOn;
 
     fn policy(tokens: bool) -> RetryPolicy {
         RetryPolicy {
@@ -79,6 +105,8 @@ mod tests {
             backoff_max: Duration::from_millis(500),
             budget_ratio: 2.0,
             tokens,
+            retry_on: RetryOn::ALL,
+            hedge: None,
         }
     }
 
@@ -102,5 +130,29 @@ mod tests {
         ] {
             assert!(said[1].starts_with("No token makes it safe"), "{said:?}");
         }
+    }
+    #[test]
+    fn it_is_said_what_a_policy_does_otherwise() {
+        let plain = sentences(&specimen::kind(), Some(&policy(true)));
+        let other = RetryPolicy {
+            retry_on: RetryOn {
+                unknown: false,
+                ..RetryOn::ALL
+            },
+            hedge: Some(Duration::from_millis(50)),
+            ..policy(true)
+        };
+        let said = sentences(&specimen::kind(), Some(&other));
+        let [unknown, hedge] = &said[plain.len()..] else {
+            panic!("{said:?}");
+        };
+        assert_eq!(
+            unknown,
+            "Here nothing is tried again after an attempt that has no known outcome."
+        );
+        assert!(
+            hedge.contains("a second node") && hedge.contains("50 ms"),
+            "{hedge}"
+        );
     }
 }

@@ -1,0 +1,173 @@
+//! One attempt at an operation, and the hedge that may go along with it.
+//!
+//! A *hedged request* is sent to another node when the first one has not answered for a while, and whichever proves something first
+//! decides (Dean and Barroso 2013, *The tail at scale*, CACM 56(2)). Only what may be sent twice is hedged.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use duress_checker::history::Attempt;
+use rand::{Rng, RngExt};
+use tokio::time::Instant;
+
+use super::{STOP_GRACE, Session, after};
+use crate::endpoint::Endpoint;
+use crate::op::Op;
+use crate::service::{Answer, Asker, Token};
+use crate::workload::HOLD;
+
+/// What is asked, whichever node is.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub op: &'a Op,
+    pub token: Option<&'a Token>,
+    /// By when the operation is over.
+    pub deadline: Instant,
+    /// When the client crashes, if it does.
+    pub crash: Option<Instant>,
+    /// Whether it may be sent to another node while one has it.
+    pub may_hedge: bool,
+}
+
+/// What came of it.
+pub(super) struct Tried {
+    /// Number of the node whose answer decides.
+    pub target: usize,
+    /// The node.
+    pub endpoint: Arc<Endpoint>,
+    pub answer: Answer,
+    /// One, or two if it was hedged.
+    pub attempts: Vec<Attempt>,
+}
+
+/// What one node answered, and when.
+struct Answered {
+    target: usize,
+    endpoint: Arc<Endpoint>,
+    answer: Answer,
+    attempt: Attempt,
+}
+
+impl Answered {
+    /// Whether nothing that another node says can add to it.
+    fn decides(&self) -> bool {
+        matches!(
+            self.answer,
+            Answer::Ok(_) | Answer::Failed { .. } | Answer::Local { .. }
+        )
+    }
+
+    fn alone(self) -> Tried {
+        Tried {
+            target: self.target,
+            endpoint: self.endpoint,
+            answer: self.answer,
+            attempts: vec![self.attempt],
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Asks a node, and another one too if that takes long and the policy says so.
+    pub(super) async fn attempt<R: Rng + Send>(&self, asked: Asked<'_>, target: usize, rng: &mut R) -> Tried {
+        let count = self.endpoints.count();
+        let hedge = self.policy.hedge.filter(|_| asked.may_hedge && count > 1);
+        let mut first = pin!(self.ask(asked, target));
+        let Some(hedge) = hedge else {
+            return first.await.alone();
+        };
+        if let Ok(answered) = tokio::time::timeout(hedge, &mut first).await {
+            return answered.alone();
+        }
+        if !self.budget.spend() {
+            return first.await.alone();
+        }
+        let other = (target + rng.random_range(1..count)) % count;
+        let begun = self.clock.now();
+        let mut second = pin!(self.ask(asked, other));
+        let (sooner, is_first) = tokio::select! {
+            answered = &mut first => (answered, true),
+            answered = &mut second => (answered, false),
+        };
+        if sooner.decides() {
+            let left = Attempt {
+                start: if is_first { begun } else { sooner.attempt.start },
+                end: self.clock.now(),
+                node: self
+                    .endpoints
+                    .endpoint(if is_first { other } else { target })
+                    .node
+                    .clone(),
+                error: Some("another node answered first".to_owned()),
+                refused: false,
+            };
+            return in_order(sooner, left, is_first);
+        }
+        let later = if is_first { second.await } else { first.await };
+        let settled = later.decides() || matches!(sooner.answer, Answer::Refused { .. });
+        let (decides, other) = if settled { (later, sooner) } else { (sooner, later) };
+        in_order(decides, other.attempt, is_first != settled)
+    }
+
+    /// One request to one node, within its own time limit and that of the operation, and not long after the load was stopped.
+    async fn ask(&self, asked: Asked<'_>, target: usize) -> Answered {
+        let endpoint = self.endpoints.endpoint(target);
+        let start = self.clock.now();
+        // Who only holds something asks nobody, so no answer is late.
+        let limit = match asked.op.f {
+            HOLD => asked.deadline,
+            _ => after(self.policy.timeout).min(asked.deadline),
+        };
+        let mut stop = self.stop.clone();
+        let stopped = async {
+            // Fails when the sender is gone, which means stop as well.
+            let _ = stop.wait_for(|stop| *stop).await;
+            tokio::time::sleep(STOP_GRACE).await;
+        };
+        let asker = Asker {
+            process: self.process,
+            token: asked.token,
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = tokio::time::timeout_at(limit, self.service.attempt(&endpoint, asked.op, asker)) => {
+                answer.unwrap_or_else(|_| Answer::unknown(match asked.crash {
+                    Some(crash) if crash <= limit => "the client crashed",
+                    _ => "timeout",
+                }))
+            }
+            () = stopped => Answer::unknown("no answer when the load was stopped"),
+        };
+        let answer = answer.with_short_error();
+        if !answer.is_from_the_node() {
+            self.endpoints.doubt(target);
+        }
+        let attempt = Attempt {
+            start,
+            end: self.clock.now(),
+            node: endpoint.node.clone(),
+            error: answer.error().map(str::to_owned),
+            refused: matches!(answer, Answer::Refused { .. } | Answer::Failed { .. }),
+        };
+        Answered {
+            target,
+            endpoint,
+            answer,
+            attempt,
+        }
+    }
+}
+
+/// Both attempts in the order in which they were begun.
+fn in_order(decides: Answered, other: Attempt, decides_is_first: bool) -> Tried {
+    let attempts = match decides_is_first {
+        true => vec![decides.attempt, other],
+        false => vec![other, decides.attempt],
+    };
+    Tried {
+        target: decides.target,
+        endpoint: decides.endpoint,
+        answer: decides.answer,
+        attempts,
+    }
+}
