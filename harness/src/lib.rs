@@ -22,6 +22,7 @@ mod judge;
 mod key;
 pub mod load;
 mod machine;
+mod missteps;
 mod observer;
 mod output;
 mod pacer;

@@ -10,6 +10,8 @@
 //! A process whose operation ends `info` is retired: its number is never used again, since nobody knows whether it
 //! still runs.
 
+mod threads;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,14 +21,16 @@ use duress_workloads::retry::{Clock, RetryBudget, RetryPolicy, Routing, Session}
 use duress_workloads::{Endpoints, Op, Service, Token, Workload};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
-use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::missteps::{Again, ComesBack, Crash, Missteps};
 use crate::pacer::{Beats, Pacer};
 use crate::recorder::Recorder;
 use crate::watchdog::Pulse;
+
+use self::threads::Threads;
 
 /// How hard the clients push.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,39 +66,10 @@ pub struct Clients {
     /// How long what is dequeued is lent, in milliseconds.
     lease_ms: Option<u64>,
     budget: RetryBudget,
+    missteps: Arc<Missteps>,
     processes: AtomicU64,
     seed: u64,
     threads: Threads,
-}
-
-/// The clients' own threads, which end with the clients.
-struct Threads {
-    handle: Handle,
-    runtime: Option<Runtime>,
-}
-
-impl Threads {
-    fn start() -> std::io::Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads((cores / 2).max(1))
-            .thread_name("duress-clients")
-            .enable_all()
-            .build()?;
-        Ok(Threads {
-            handle: runtime.handle().clone(),
-            runtime: Some(runtime),
-        })
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        // Whoever drops it may be a task, which must not wait for threads to end.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 impl Clients {
@@ -117,6 +92,7 @@ impl Clients {
             recorder,
             lease_ms: None,
             budget: RetryBudget::new(policy.budget_ratio),
+            missteps: Arc::default(),
             processes: AtomicU64::new(0),
             seed,
             threads: Threads::start()?,
@@ -126,6 +102,12 @@ impl Clients {
     /// The same, where what is dequeued is lent for so long.
     pub fn lending(mut self, lease: Option<Duration>) -> Self {
         self.lease_ms = lease.and_then(|lease| u64::try_from(lease.as_millis()).ok());
+        self
+    }
+
+    /// The same, with faults of clients that others begin and end.
+    pub fn misled_by(mut self, missteps: Arc<Missteps>) -> Self {
+        self.missteps = missteps;
         self
     }
 
@@ -189,7 +171,7 @@ impl Clients {
         }
     }
 
-    async fn ask_final_ops(&self, mut stop: watch::Receiver<bool>) -> (usize, usize) {
+    async fn ask_final_ops(self: &Arc<Self>, mut stop: watch::Receiver<bool>) -> (usize, usize) {
         let ops = self
             .workload
             .lock()
@@ -285,7 +267,7 @@ impl Clients {
     }
 
     async fn perform(
-        &self,
+        self: &Arc<Self>,
         session: &mut Session<'_>,
         client: &mut ClientId,
         op: &Op,
@@ -295,7 +277,10 @@ impl Clients {
         client.token.seq += 1;
         self.recorder.invoke(client.process, op, intended);
         session.process = client.process;
+        let crash = self.missteps.crash(rng);
+        session.crashes_after = crash.as_ref().map(|crash| crash.after);
         let mut completion = session.perform(op, Some(&client.token), rng).await;
+        let comes_back = crash.and_then(Crash::comes_back);
         let outcome = completion.outcome;
         if outcome == EventType::Ok {
             self.workload
@@ -310,11 +295,36 @@ impl Clients {
             let error = completion.error.as_deref().unwrap_or_default();
             self.recorder.give_up(&format!("clients: {error}"));
         }
+        if let Some(again) = self.missteps.again(op, &completion, rng) {
+            self.threads
+                .handle
+                .spawn(self.clone().send_again(again, op.clone(), client.process));
+        }
         self.recorder.complete(client.process, op, completion);
-        if outcome == EventType::Info {
-            *client = ClientId::new(self);
+        match (comes_back, outcome) {
+            (Some(ComesBack::Same), EventType::Info) => client.process = self.next_process(),
+            (Some(ComesBack::New), _) | (None, EventType::Info) => *client = ClientId::new(self),
+            _ => {}
         }
         outcome
+    }
+
+    /// Sends a request once more, with the token that it had. What comes of it nobody waits for.
+    async fn send_again(self: Arc<Self>, again: Again, op: Op, process: u64) {
+        let (mut over, mut rng) = (again.over(), again.rng.clone());
+        tokio::select! {
+            () = tokio::time::sleep(again.after) => {}
+            // Fails when the sender is gone, which means over as well.
+            _ = over.wait_for(|over| *over) => return,
+        }
+        let mut session = self.session(over);
+        session.process = process;
+        let completion = session.perform(&op, Some(&again.token), &mut rng).await;
+        again.ended(&completion);
+    }
+
+    fn next_process(&self) -> u64 {
+        self.processes.fetch_add(1, Ordering::Relaxed)
     }
 
     fn session(&self, stop: watch::Receiver<bool>) -> Session<'_> {
@@ -328,6 +338,7 @@ impl Clients {
             preferred: None,
             process: 0,
             stop,
+            crashes_after: None,
         }
     }
 }
@@ -346,7 +357,7 @@ struct ClientId {
 
 impl ClientId {
     fn new(clients: &Clients) -> Self {
-        let process = clients.processes.fetch_add(1, Ordering::Relaxed);
+        let process = clients.next_process();
         ClientId {
             process,
             token: Token {

@@ -41,6 +41,7 @@ pub use heal::{HealOnHost, HealReport, heal_from_journal, heal_with_hosts};
 pub use in_force::InForce;
 pub use journal::Journal;
 pub use kinds::catalogue;
+pub use life::clients::{ClientFault, ClientsSeen, Misleading, Misstep};
 pub use life::shared::{AwaitReady, EventSink};
 pub use life::stage::Rehearsal;
 pub use nemesis::{Nemesis, NemesisError, put_storage};

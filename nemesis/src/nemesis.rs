@@ -18,6 +18,7 @@ use crate::agent::protocol::Command;
 use crate::journal::{Entry, Journal, JournalError};
 use crate::kinds::KindRef;
 use crate::kinds::packets::Packets;
+use crate::life::clients::Misleading;
 use crate::life::shared::{AwaitReady, EventSink, Shared};
 use crate::life::stage::{Rehearsal, live, rehearse, skip};
 use crate::life::technique::StepOutcome;
@@ -94,12 +95,20 @@ impl Nemesis {
                 journal,
                 roles,
                 readiness,
+                clients: None,
                 open,
                 bound: Mutex::default(),
                 cancelled: watch::channel(false).0,
             }),
             has_latency: AtomicBool::new(false),
         })
+    }
+
+    /// The same with these clients, which faults may be about, too.
+    pub fn with_clients(mut self, clients: Arc<dyn Misleading>) -> Nemesis {
+        let shared = Arc::get_mut(&mut self.shared).expect("no fault has begun, so nobody else has it");
+        shared.clients = Some(clients);
+        self
     }
 
     /// From now on, until [`Nemesis::close`], every packet between nodes takes this much longer, each way. It is no fault: no fault's

@@ -42,6 +42,7 @@ pub use self::entry::{AtEntry, MixEntry, Part};
 pub use self::limits::{AT_MAX, LENGTH_LEAST_MS, MIX_MAX, SPAN_MOST_MS, TOGETHER_MAX, WEIGHT_MAX};
 use crate::bound::Limits;
 use crate::duration_range::DurationRange;
+use crate::kinds::Fault;
 use crate::spec_error::{SpecError, Spot};
 
 /// The `[faults]` table.
@@ -161,8 +162,17 @@ impl FaultsSpec {
 
     /// Where a fault is about a leader or a follower, which not every system tells.
     pub fn first_role(&self) -> Option<Spot> {
+        self.first(Fault::names_role)
+    }
+
+    /// Where a fault takes clients that send tokens, and a system that executes each once.
+    pub fn first_with_tokens(&self) -> Option<Spot> {
+        self.first(|fault| fault.kind().needs_tokens().then_some("kind"))
+    }
+
+    fn first(&self, key: impl Fn(&Fault) -> Option<&'static str>) -> Option<Spot> {
         self.entries().find_map(|(list, index, parts, _)| {
-            let key = parts.iter().find_map(|part| part.fault.names_role())?;
+            let key = parts.iter().find_map(|part| key(&part.fault))?;
             let key = if parts.len() > 1 { "together" } else { key };
             Some(Spot::Entry { list, index, key })
         })

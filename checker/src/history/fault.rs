@@ -66,6 +66,8 @@ pub enum Effect {
     Skews,
     /// They go on, with less than they had: what they say to each other is late, or has to be said again.
     Slows,
+    /// Nothing: it is their clients that do something wrong.
+    Spares,
 }
 
 /// A number that a look has read at a node. Those of the same words and unit can be compared, and share a drawing.
@@ -118,7 +120,7 @@ impl FaultEvent {
     pub fn restarts(&self, f: &str) -> bool {
         match self.effect {
             Some(Effect::Restarts | Effect::Loses | Effect::Damages) => true,
-            Some(Effect::Cuts | Effect::Stops | Effect::Skews | Effect::Slows) => false,
+            Some(Effect::Cuts | Effect::Stops | Effect::Skews | Effect::Slows | Effect::Spares) => false,
             None => matches!(f, "kill" | "restart"),
         }
     }

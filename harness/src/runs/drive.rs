@@ -23,6 +23,7 @@ use crate::client;
 use crate::contents;
 use crate::interrupt::Interrupt;
 use crate::load::Clients;
+use crate::missteps::Missteps;
 use crate::observer::{Look, Observer};
 use crate::programs;
 use crate::progress::Progress;
@@ -180,6 +181,7 @@ impl Run<'_> {
             })?,
         };
 
+        let missteps = Arc::new(Missteps::default());
         let Some(nemesis) = self
             .interrupt
             .unless(self.nemesis(deployed, laid, &observer, &addresses))
@@ -187,9 +189,10 @@ impl Run<'_> {
         else {
             return Ok(());
         };
-        let nemesis = nemesis?;
+        let nemesis = nemesis?.with_clients(missteps.clone());
         self.latency(&nemesis).await?;
-        let clients = Arc::new(self.clients(cluster, addresses).await?);
+        let clients = self.clients(cluster, addresses).await?;
+        let clients = Arc::new(clients.misled_by(missteps));
         let watch = self.watchdog.watch("the clients");
         clients.show(watch.pulse.clone());
         let (stop_load, stopped) = watch::channel(false);

@@ -43,6 +43,11 @@ pub trait Kind: Sync {
         None
     }
 
+    /// Whether it takes clients that send tokens, and a system that executes each once.
+    fn needs_tokens(&self) -> bool {
+        false
+    }
+
     /// Its half on the machine where nodes live, of the run with this mark. `None`: there is nothing that it does there.
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>>;
 

@@ -4,6 +4,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::bit_rot::BitRot;
+use super::client_crash::ClientCrash;
+use super::client_late_retry::ClientLateRetry;
+use super::client_replay::ClientReplay;
 use super::clock_drift::ClockDrift;
 use super::clock_freeze::ClockFreeze;
 use super::clock_jump::ClockJump;
@@ -29,7 +32,7 @@ use super::tcp_reset::TcpReset;
 use super::torn_write::TornWrite;
 
 /// Every kind, in the order of `duress faults`.
-pub static TABLE: [&dyn Kind; 23] = [
+pub static TABLE: [&dyn Kind; 26] = [
     &Partition,
     &Packets,
     &TcpReset::KIND,
@@ -53,6 +56,9 @@ pub static TABLE: [&dyn Kind; 23] = [
     &BitRot,
     &SnapshotRollback,
     &LoseUnsynced,
+    &ClientCrash::KIND,
+    &ClientReplay::KIND,
+    &ClientLateRetry::KIND,
 ];
 
 /// One kind, for `duress faults` and the reference page.

@@ -10,6 +10,7 @@ use duress_cluster::{Cluster, Place};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::clients::Misleading;
 use crate::agent::ends::AgentError;
 use crate::agent::fleet::Agents;
 use crate::agent::procfs;
@@ -43,6 +44,8 @@ pub struct Shared {
     pub journal: Arc<Journal>,
     pub roles: watch::Receiver<Roles>,
     pub readiness: Arc<dyn AwaitReady>,
+    /// Those of the run; `None`: there are none.
+    pub clients: Option<Arc<dyn Misleading>>,
     /// Faults that are open in the journal.
     pub open: Mutex<BTreeSet<u64>>,
     /// Who is hurt, and who may be.

@@ -3,6 +3,7 @@
 //! Needs root, `unshare`, `ip` and `iptables`. A machine without them fails these tests: nothing here is skipped, as a
 //! nemesis that was never seen to break anything proves nothing.
 
+mod clients;
 mod clock_reader;
 mod clocks;
 mod connections;
@@ -23,6 +24,7 @@ mod processes;
 mod resources;
 mod rollback;
 mod sabotage;
+mod sabotage_clients;
 mod sabotage_clocks;
 mod sabotage_connections;
 mod sabotage_disks;

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    loops, power, sabotage, sabotage_clocks, sabotage_connections, sabotage_disks, sabotage_packets,
-    sabotage_resources, sabotage_rollback,
+    loops, power, sabotage, sabotage_clients, sabotage_clocks, sabotage_connections, sabotage_disks,
+    sabotage_packets, sabotage_resources, sabotage_rollback,
 };
 
 struct Row {
@@ -131,6 +131,21 @@ const ROWS: &[Row] = &[
         "snapshot-rollback",
         sabotage_rollback::a_directory_that_nobody_copied_or_put_back,
         sabotage_rollback::a_directory_that_is_put_back_in_part,
+    ),
+    row(
+        "client-crash",
+        sabotage_clients::clients_to_whom_nothing_happens,
+        sabotage_clients::clients_that_forget_it,
+    ),
+    row(
+        "client-replay",
+        sabotage_clients::clients_to_whom_nothing_happens,
+        sabotage_clients::clients_that_forget_it,
+    ),
+    row(
+        "client-late-retry",
+        sabotage_clients::clients_to_whom_nothing_happens,
+        sabotage_clients::clients_that_forget_it,
     ),
     row(
         "lose-unsynced",

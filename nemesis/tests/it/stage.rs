@@ -12,7 +12,8 @@ use duress_nemesis::journal::JOURNAL_FILE;
 use duress_nemesis::schedule::{PlannedFault, SCHEDULE_FORMAT};
 use duress_nemesis::storage::{NodeStorage, Storage};
 use duress_nemesis::{
-    AgentClient, Agents, AwaitReady, HealReport, Journal, Nemesis, Schedule, heal_from_journal, put_storage,
+    AgentClient, Agents, AwaitReady, HealReport, Journal, Misleading, Nemesis, Schedule, heal_from_journal,
+    put_storage,
 };
 use tokio::sync::watch;
 
@@ -149,6 +150,15 @@ impl Stage {
             events,
             dir,
             key,
+        }
+    }
+
+    /// The same with clients.
+    pub fn with_clients(self, clients: Arc<dyn Misleading>) -> Stage {
+        let nemesis = Arc::into_inner(self.nemesis).expect("nothing has begun");
+        Stage {
+            nemesis: Arc::new(nemesis.with_clients(clients)),
+            ..self
         }
     }
 
