@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use duress_checker::history::EventType;
+use duress_checker::history::{EventType, Note};
 use duress_workloads::retry::{Clock, RetryBudget, RetryPolicy, Routing, Session};
 use duress_workloads::{Endpoints, Op, Service, Token, Workload};
 use rand::SeedableRng;
@@ -309,7 +309,7 @@ impl Clients {
         outcome
     }
 
-    /// Sends a request once more, with the token that it had. What comes of it nobody waits for.
+    /// Sends a request once more, with the token that it had. Nobody waits for what comes of it.
     async fn send_again(self: Arc<Self>, again: Again, op: Op, process: u64) {
         let (mut over, mut rng) = (again.over(), again.rng.clone());
         tokio::select! {
@@ -320,7 +320,7 @@ impl Clients {
         let mut session = self.session(over);
         session.process = process;
         let completion = session.perform(&op, Some(&again.token), &mut rng).await;
-        again.ended(&completion);
+        self.recorder.note(&Note::SentAgain(again.ended(completion)));
     }
 
     fn next_process(&self) -> u64 {

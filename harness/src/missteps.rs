@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use duress_checker::history::EventType;
+use duress_checker::history::{EventType, SentAgain};
 use duress_nemesis::{ClientFault, ClientsSeen, DurationRange, Misleading, Misstep};
 use duress_workloads::retry::Completion;
 use duress_workloads::{Op, Token};
@@ -99,8 +99,8 @@ impl Again {
         self.fault.over.subscribe()
     }
 
-    /// What came of it.
-    pub fn ended(self, completion: &Completion) {
+    /// What came of it, as the history has it.
+    pub fn ended(self, completion: Completion) -> SentAgain {
         let fault = &self.fault;
         let counter = match (completion.outcome, &self.first) {
             (EventType::Ok, Some(first)) if *first != completion.value => &fault.differed,
@@ -111,6 +111,11 @@ impl Again {
         counter.fetch_add(1, Ordering::Relaxed);
         // Only what was sent.
         fault.hit.fetch_add(1, Ordering::Relaxed);
+        SentAgain {
+            token: self.token.clone(),
+            outcome: completion.outcome,
+            attempts: completion.attempts,
+        }
     }
 }
 
@@ -269,7 +274,7 @@ mod tests {
                 .expect("a share of 1 is all");
             assert!((10..=20).contains(&again.after.as_millis()));
             assert_eq!((again.token.seq, missteps.on_their_way(3)), (7, 1));
-            again.ended(&completion(outcome, value));
+            again.ended(completion(outcome, value));
         }
         let seen = missteps.end(3).expect("it has begun");
         assert_eq!((seen.hit, seen.answered, seen.differed), (4, 1, 1));

@@ -168,6 +168,8 @@ impl Anomaly {
 pub enum Cause {
     /// Its request was tried again after an attempt of which nobody knew what became.
     ClientRetry,
+    /// Its request had been answered, and was sent again on purpose.
+    Replay,
     /// It was given out again, before its acknowledgement.
     Redelivery,
     /// Nodes were restarted between its send and that.
@@ -181,6 +183,7 @@ impl Cause {
     pub fn name(self) -> &'static str {
         match self {
             Cause::ClientRetry => "client retry after an ambiguous answer",
+            Cause::Replay => "request sent again after its answer",
             Cause::Redelivery => "redelivery",
             Cause::Restart => "restart",
             Cause::Unknown => "unknown",

@@ -153,6 +153,7 @@ impl Collector {
                     .count(),
             )
             .unwrap_or(u16::MAX),
+            sent_again: false,
             producer,
         });
         let mut touching = Touching {

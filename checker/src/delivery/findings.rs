@@ -184,6 +184,9 @@ pub(super) fn cause(journal: &Journal, send: Option<&Request>, seen: Option<&Req
     if send.attempts > 1 || send.is_unknown() {
         return Cause::ClientRetry;
     }
+    if send.sent_again {
+        return Cause::Replay;
+    }
     let to = seen.map_or(u64::MAX, |seen| seen.ended);
     match journal.restarted(send.invoked, to) {
         true => Cause::Restart,

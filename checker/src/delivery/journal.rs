@@ -34,6 +34,8 @@ pub struct Request {
     pub outcome: EventType,
     /// How often it was tried on the wire without an answer that proves that nothing happened, as far as that was recorded.
     pub attempts: u16,
+    /// Whether it was sent once more when it had ended.
+    pub sent_again: bool,
     /// Who it is to the system: the client of its token, else its process.
     pub producer: Val,
 }

@@ -33,7 +33,7 @@ pub use error::HistoryError;
 pub use event::{Attempt, Event, EventType, MISMATCH, Process};
 pub use fault::{Effect, FaultEvent, FaultStep, Measurement, StepResult, bit};
 pub use note::{
-    Content, Contents, Entry, FinalOps, HarnessFailure, Member, Note, PhaseNote, Recovery, RunNote,
+    Content, Contents, Entry, FinalOps, HarnessFailure, Member, Note, PhaseNote, Recovery, RunNote, SentAgain,
 };
 pub use operation::{Operation, TOKEN_FIELD, Token};
 pub(crate) use operation::{matches, mismatch};

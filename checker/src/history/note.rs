@@ -6,6 +6,8 @@
 //! {"process":"nemesis","type":"info","f":"run","value":{"format":1,"name":"register","seed":7,"started":"2026-…"}}
 //! {"process":"nemesis","type":"info","f":"phase","value":{"phase":"warm-up"}}
 //! {"process":"nemesis","type":"info","f":"recovered","value":{"recovered":true,"ms":812,"detail":"n2 leads in term 7"}}
+//! {"process":"nemesis","type":"info","f":"sent-again","value":{"token":{"client":"p17","seq":3},"outcome":"ok",
+//!   "attempts":[{"start":5100000000,"end":5103000000,"node":"n2"}]}}
 //! {"process":"nemesis","type":"info","f":"final-ops","value":{"answered":10,"asked":10}}
 //! {"process":"nemesis","type":"info","f":"contents","value":{"members":[
 //!   {"node":"n1","applied":912,"keys":{"k1":{"revision":801,"value":55}}},
@@ -22,6 +24,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{Attempt, EventType, Token};
+
 /// One note; its variants are the `f` of its event, and hold the value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "f", content = "value", rename_all = "kebab-case")]
@@ -32,6 +36,8 @@ pub enum Note {
     Phase(PhaseNote),
     /// What the cluster was seen to do after its faults.
     Recovered(Recovery),
+    /// The request of an operation that had ended was sent once more, on purpose.
+    SentAgain(SentAgain),
     /// How many of the last operations were answered.
     FinalOps(FinalOps),
     /// What each member holds once nobody writes any more.
@@ -54,6 +60,7 @@ impl Note {
             "run" => Note::Run(of(value)?),
             "phase" => Note::Phase(of(value)?),
             "recovered" => Note::Recovered(of(value)?),
+            "sent-again" => Note::SentAgain(of(value)?),
             "final-ops" => Note::FinalOps(of(value)?),
             "contents" => Note::Contents(of(value)?),
             "diverged" => Note::Diverged(of(value)?),
@@ -109,6 +116,17 @@ pub struct Recovery {
     pub ms: u64,
     /// Who leads, or what is missing.
     pub detail: String,
+}
+
+/// A request that was sent once more when its operation had ended. That is no operation of its own: it has the token of the first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SentAgain {
+    /// The one that the operation's attempts carried.
+    pub token: Token,
+    /// What it came to: `ok`, `fail` or `info`.
+    pub outcome: EventType,
+    /// In order.
+    pub attempts: Vec<Attempt>,
 }
 
 /// The operations that are asked once after all faults are healed.

@@ -17,7 +17,7 @@ pub const TOKEN_FIELD: &str = "token";
 /// Idempotency token: the same for every attempt of one operation, for systems that execute a token once.
 ///
 /// A completion has it beside Jepsen's fields: `"token":{"client":"p17","seq":3}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Token {
     /// The client, e.g. `p17`: has one operation outstanding at a time.
     pub client: String,

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::operation::operations;
 use super::{
     Contents, END_PHASE, Event, FaultEvent, FaultStep, FinalOps, HistoryError, Note, Operation, Process,
-    Recovery, RunNote, Series, StepResult, bit,
+    Recovery, RunNote, SentAgain, Series, StepResult, bit,
 };
 
 /// A part of a run: `warm-up`, `faults`, `recovery`, `final-reads`, `contents`, `end`.
@@ -146,6 +146,8 @@ pub struct Trace<'a> {
     pub phases: Vec<Phase>,
     /// What was seen after the faults, if it came so far.
     pub recovered: Option<Recovery>,
+    /// Requests that were sent once more when their operations had ended.
+    pub sent_again: Vec<SentAgain>,
     /// How many of the last operations were answered.
     pub final_ops: Option<FinalOps>,
     /// What each member held at the end.
@@ -213,6 +215,7 @@ impl<'a> Trace<'a> {
                 start: time,
             }),
             Note::Recovered(recovery) => self.recovered = Some(recovery),
+            Note::SentAgain(again) => self.sent_again.push(again),
             Note::FinalOps(final_ops) => self.final_ops = Some(final_ops),
             Note::Contents(contents) => self.contents = Some(contents),
             Note::Diverged(diverged) => self.diverged = diverged,

@@ -8,11 +8,12 @@
 //! What is wrong with a message is decided in [`delivery`](crate::delivery); here it is decided whether that breaks the promise, and
 //! told. Of what doesn't break it, `detail` says how often it happened.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use super::lives::{operations, proof};
 use crate::delivery::{self, Anomaly, Collector, Finding, Findings, Journal, Promise, Terms};
-use crate::history::{FaultTrace, Trace};
+use crate::history::{FaultTrace, Operation, Token, Trace};
 use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
 use crate::verdict::{Proof, PropertyVerdict, Witness};
 
@@ -131,12 +132,27 @@ fn journal(trace: &Trace<'_>) -> Result<Journal, String> {
             .map_err(|error| error.to_string())?;
     }
     let mut journal = collector.finish().map_err(|error| error.to_string())?;
+    mark_sent_again(&mut journal, trace);
     let restarts = |fault: &FaultTrace| {
         let restarts = fault.steps.iter().any(|step| step.event.restarts(&fault.kind));
         restarts.then(|| fault.in_force(trace.end)).flatten()
     };
     journal.restarts = trace.faults.values().filter_map(restarts).collect();
     Ok(journal)
+}
+
+/// Notes which requests were sent once more when they had ended.
+fn mark_sent_again(journal: &mut Journal, trace: &Trace<'_>) {
+    let again: BTreeSet<&Token> = trace.sent_again.iter().map(|again| &again.token).collect();
+    if again.is_empty() {
+        return;
+    }
+    let operations = trace.paired();
+    for request in &mut journal.requests {
+        let at = operations.partition_point(|operation| operation.invoke.index < request.index);
+        let token = operations.get(at).and_then(Operation::token);
+        request.sent_again = token.is_some_and(|token| again.contains(&token));
+    }
 }
 
 impl Delivery {

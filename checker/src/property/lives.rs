@@ -6,8 +6,8 @@
 //! 4.275 s  process 7  n1  enqueue acknowledged                          fault 3 (pause of n2)
 //! ```
 
-use crate::delivery::{Finding, Findings, Journal, Promise, TouchKind};
-use crate::history::{Attempt, EventType, Operation, Trace};
+use crate::delivery::{Finding, Findings, Journal, Promise, Touch, TouchKind};
+use crate::history::{Attempt, EventType, Operation, SentAgain, Trace};
 use crate::verdict::{AnomalyProof, LifeProof, MessagesProof, MomentProof};
 
 /// Every anomaly that breaks the promise, and the lives of the first messages.
@@ -66,6 +66,15 @@ fn life(journal: &Journal, finding: &Finding, trace: &Trace<'_>) -> LifeProof {
                 faults: faults(trace, attempt.start, attempt.end),
             });
         }
+        for attempt in again(journal, &touch, operation, trace) {
+            moments.push(MomentProof {
+                time: attempt.start,
+                process: operation.process,
+                node: Some(attempt.node.clone()),
+                what: format!("{}, sent again: {}", operation.f(), ended(attempt)),
+                faults: faults(trace, attempt.start, attempt.end),
+            });
+        }
         let request = journal.request(&touch);
         let end = operation.completion;
         let time = end.map_or(request.invoked, |end| end.time);
@@ -77,6 +86,7 @@ fn life(journal: &Journal, finding: &Finding, trace: &Trace<'_>) -> LifeProof {
             faults: faults(trace, request.invoked, time),
         });
     }
+    moments.sort_by_key(|moment| moment.time);
     LifeProof {
         message: journal.values.json(finding.value),
         stream: Some(journal.values.json(finding.stream)).filter(|stream| !stream.is_null()),
@@ -85,6 +95,23 @@ fn life(journal: &Journal, finding: &Finding, trace: &Trace<'_>) -> LifeProof {
         sentence: finding.sentence.clone(),
         moments,
     }
+}
+
+/// Attempts that were made when the operation had ended.
+fn again<'t>(
+    journal: &Journal,
+    touch: &Touch,
+    operation: &Operation<'_>,
+    trace: &'t Trace<'_>,
+) -> impl Iterator<Item = &'t Attempt> {
+    let sent_again = journal.request(touch).sent_again;
+    let token = operation.token().filter(|_| sent_again);
+    let of = move |again: &&SentAgain| token.as_ref() == Some(&again.token);
+    trace
+        .sent_again
+        .iter()
+        .filter(of)
+        .flat_map(|again| &again.attempts)
 }
 
 /// `answered after 3 ms`, `timeout after 150 ms`.

@@ -99,3 +99,41 @@ fn templates_and_programs_carry_queues_too() {
         assert!(detail.contains("2 kept exactly-once"), "{folder:?}: {detail}");
     }
 }
+
+/// Faults of clients alone.
+const CLIENTS: &str = "[[faults.at]]\nat = \"0s\"\nlength = \"4s\"\nkind = \"client-replay\"\nshare = 0.3\n\
+    [[faults.at]]\nat = \"200ms\"\nlength = \"3s\"\nkind = \"client-crash\"\nwithin = \"20ms\"\n\
+    [[faults.at]]\nat = \"500ms\"\nlength = \"3s\"\nkind = \"client-late-retry\"\nafter = \"300ms\"\n";
+
+#[test]
+fn requests_that_come_again_are_executed_once() {
+    let bench = Bench::new(&spec("specimen", "", 5, CLIENTS));
+    let verdict = bench.run(5, 0);
+    assert_eq!(verdict["overall"], "held");
+    let history = std::fs::read_to_string(bench.latest().join("history.jsonl")).expect("a history");
+    let again = history
+        .lines()
+        .filter(|line| line.contains("\"f\":\"sent-again\""));
+    assert!(again.count() > 10, "requests were sent again");
+    assert!(history.contains("the client crashed"));
+}
+
+#[test]
+fn a_message_that_is_there_twice_since_its_request_was_replayed_is_told_so() {
+    let bench = Bench::new(&spec(
+        "specimen",
+        "defects = [\"dedup-window-too-short\"]",
+        5,
+        CLIENTS,
+    ));
+    let verdict = bench.run(5, 1);
+    let lives = &exactly_once(&verdict)["witness"]["proof"]["lives"];
+    let is_replayed = |life: &&Value| {
+        let moments = life["moments"].as_array().into_iter().flatten();
+        let mut told = moments.filter_map(|moment| moment["what"].as_str());
+        life["cause"] == "request sent again after its answer"
+            && told.any(|what| what.contains("enqueue, sent again: answered"))
+    };
+    let lives = lives.as_array().expect("lives");
+    assert!(lives.iter().any(|life| is_replayed(&life)), "{verdict}");
+}

@@ -79,6 +79,9 @@ impl Wrong for Crashing {
     }
 
     fn told(&self, seen: &ClientsSeen) -> String {
-        format!("{} clients crashed while they waited for an answer", seen.hit)
+        match seen.hit {
+            1 => "1 client crashed while it waited for an answer".to_owned(),
+            hit => format!("{hit} clients crashed while they waited for an answer"),
+        }
     }
 }

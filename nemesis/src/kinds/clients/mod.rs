@@ -99,7 +99,10 @@ impl<W: Wrong> Kind for Clients<W> {
 
 /// What came of requests that were sent again.
 pub(super) fn sent_again(seen: &ClientsSeen) -> String {
-    let mut said = format!("{} requests were sent again", seen.hit);
+    let mut said = match seen.hit {
+        1 => "1 request was sent again".to_owned(),
+        hit => format!("{hit} requests were sent again"),
+    };
     let counts = [
         (seen.answered, "answered"),
         (seen.refused, "refused"),
