@@ -13,6 +13,7 @@ pub mod data;
 mod folder;
 mod format;
 pub mod junit;
+pub mod packed;
 pub mod plots;
 pub mod report;
 pub mod rundir;

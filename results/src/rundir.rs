@@ -12,15 +12,17 @@
 //!
 //! It is written in phases: what exists is whole. Files that are written at once appear by a rename, so that a run
 //! that is killed leaves the old file or the new one, never half of one. What is appended to (`history.jsonl`,
-//! `probes.jsonl`, `duress.log`) belongs to whoever appends; readers tolerate a last line that was cut off.
+//! `probes.jsonl`, `duress.log`) belongs to whoever appends; readers tolerate a last line that was cut off. A large history is
+//! compressed when the run has been judged: `history.jsonl.zst` is there instead.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::folder::Folder;
+use crate::packed;
 use crate::rundir_error::COLLISIONS_MAX;
 pub use crate::rundir_error::RunDirError;
 use crate::verdict_file::VerdictFile;
@@ -128,6 +130,33 @@ impl RunDir {
     /// `history.jsonl.zst`: the same, where it was large.
     pub fn history_compressed(&self) -> PathBuf {
         self.path.join("history.jsonl.zst")
+    }
+
+    /// The history, unpacked if it is compressed.
+    pub fn read_history(&self) -> io::Result<Box<dyn Read>> {
+        packed::open(&self.history_file())
+    }
+
+    /// The file that the history is in: `history.jsonl`, or where there is only that `history.jsonl.zst`.
+    pub fn history_file(&self) -> PathBuf {
+        let (plain, packed) = (self.history(), self.history_compressed());
+        match !plain.exists() && packed.exists() {
+            true => packed,
+            false => plain,
+        }
+    }
+
+    /// Compresses a history of more than so many bytes.
+    pub fn pack_history(&self, bytes_max: u64) -> io::Result<()> {
+        let plain = self.history();
+        if !fs::metadata(&plain).is_ok_and(|file| file.len() > bytes_max) {
+            return Ok(());
+        }
+        let packed = self.history_compressed();
+        let next = packed.with_extension("zst.new");
+        packed::pack(&plain, &next)?;
+        fs::rename(next, packed)?;
+        fs::remove_file(plain)
     }
 
     /// `verdict.json`: see [`VerdictFile`].

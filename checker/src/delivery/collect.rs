@@ -97,6 +97,11 @@ impl Collector {
         self.add(operation.process, operation.invoke, operation.completion)
     }
 
+    /// Bytes of memory that it takes, about.
+    pub fn bytes(&self) -> usize {
+        self.journal.bytes()
+    }
+
     /// All that was read. What is still open is of unknown outcome.
     pub fn finish(mut self) -> Result<Journal, DeliveryError> {
         let mut open: Vec<(u64, Event)> = std::mem::take(&mut self.open).into_iter().collect();

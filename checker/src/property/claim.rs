@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::history::Trace;
+use crate::history::{Event, Trace};
 use crate::verdict::{Budget, PropertyVerdict, Verdict, Witness};
 
 /// Safety: nothing bad happens. Liveness: something good does, in the end (Lamport, IEEE TSE 1977).
@@ -131,4 +131,18 @@ pub trait Property: Sync {
 
     /// Whether it held. What had nothing to judge is neither held nor violated.
     fn judge(&self, trace: &Trace<'_>, settings: &Settings<'_>) -> PropertyVerdict;
+
+    /// The same event by event, keeping little of each, in so much memory. `None`: it takes the whole history.
+    fn stream(&self, _memory_bytes_max: usize) -> Option<Box<dyn Streamed>> {
+        None
+    }
+}
+
+/// A property that is being judged event by event.
+pub trait Streamed {
+    /// Takes the next event. The error says what is wrong with it, or that there is no more memory.
+    fn event(&mut self, event: Event) -> Result<(), String>;
+
+    /// Whether it held. Its witness has no operations, which are forgotten by then.
+    fn finish(self: Box<Self>) -> PropertyVerdict;
 }

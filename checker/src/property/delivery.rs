@@ -8,16 +8,17 @@
 //! What is wrong with a message is decided in [`delivery`](crate::delivery); here it is decided whether that breaks the promise, and
 //! told. Of what doesn't break it, `detail` says how often it happened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::lives::{operations, proof};
 use crate::delivery::{self, Anomaly, Collector, Finding, Findings, Journal, Promise, Terms};
-use crate::history::{FaultTrace, Operation, Token, Trace};
-use crate::property::claim::{About, Property, PropertyKind, Settings, Source};
+use crate::history::{Event, FaultTrace, Operation, Process, Token, Trace, record_step};
+use crate::property::claim::{About, Property, PropertyKind, Settings, Source, Streamed};
 use crate::verdict::{Proof, PropertyVerdict, Witness};
 
 /// A promise of delivery, with its terms.
+#[derive(Clone, Copy)]
 pub struct Delivery {
     terms: Terms,
     about: &'static About,
@@ -117,9 +118,69 @@ impl Property for Delivery {
             Ok(journal) => journal,
             Err(reason) => return self.about.inconclusive(reason, String::new()),
         };
-        match delivery::judge(&journal, self.terms.order, self.terms.until) {
-            Ok(findings) => self.verdict(&journal, findings, trace),
-            Err(reason) => self.about.inconclusive(reason, String::new()),
+        self.judged(&journal, trace)
+    }
+
+    fn stream(&self, memory_bytes_max: usize) -> Option<Box<dyn Streamed>> {
+        Some(Box::new(Streaming {
+            delivery: *self,
+            collector: Collector::default(),
+            faults: BTreeMap::new(),
+            events: 0,
+            end: 0,
+            memory_bytes_max,
+        }))
+    }
+}
+
+/// A promise that is being judged event by event.
+struct Streaming {
+    delivery: Delivery,
+    collector: Collector,
+    faults: BTreeMap<u64, FaultTrace>,
+    events: u64,
+    end: u64,
+    memory_bytes_max: usize,
+}
+
+/// After so many events it is looked at what memory they take.
+const LOOK_AT_MEMORY: u64 = 1 << 16;
+
+impl Streamed for Streaming {
+    fn event(&mut self, event: Event) -> Result<(), String> {
+        self.end = event.time;
+        if event.process == Process::Nemesis {
+            record_step(&mut self.faults, &event);
+            return Ok(());
+        }
+        self.events += 1;
+        let bytes = || self.collector.bytes();
+        if self.events.is_multiple_of(LOOK_AT_MEMORY) && bytes() > self.memory_bytes_max {
+            let mib = self.memory_bytes_max >> 20;
+            return Err(format!("the messages take more than {mib} MiB of memory"));
+        }
+        self.collector.event(event).map_err(|error| error.to_string())
+    }
+
+    fn finish(self: Box<Self>) -> PropertyVerdict {
+        let Streaming {
+            delivery,
+            collector,
+            faults,
+            end,
+            ..
+        } = *self;
+        let trace = Trace {
+            faults,
+            end,
+            ..Trace::default()
+        };
+        match collector.finish() {
+            Ok(mut journal) => {
+                journal.restarts = restarts(&trace);
+                delivery.judged(&journal, &trace)
+            }
+            Err(error) => delivery.about.inconclusive(error.to_string(), String::new()),
         }
     }
 }
@@ -133,12 +194,17 @@ fn journal(trace: &Trace<'_>) -> Result<Journal, String> {
     }
     let mut journal = collector.finish().map_err(|error| error.to_string())?;
     mark_sent_again(&mut journal, trace);
+    journal.restarts = restarts(trace);
+    Ok(journal)
+}
+
+/// When nodes were being restarted.
+fn restarts(trace: &Trace<'_>) -> Vec<(u64, u64)> {
     let restarts = |fault: &FaultTrace| {
         let restarts = fault.steps.iter().any(|step| step.event.restarts(&fault.kind));
         restarts.then(|| fault.in_force(trace.end)).flatten()
     };
-    journal.restarts = trace.faults.values().filter_map(restarts).collect();
-    Ok(journal)
+    trace.faults.values().filter_map(restarts).collect()
 }
 
 /// Notes which requests were sent once more when they had ended.
@@ -156,6 +222,13 @@ fn mark_sent_again(journal: &mut Journal, trace: &Trace<'_>) {
 }
 
 impl Delivery {
+    fn judged(&self, journal: &Journal, trace: &Trace<'_>) -> PropertyVerdict {
+        match delivery::judge(journal, self.terms.order, self.terms.until) {
+            Ok(findings) => self.verdict(journal, findings, trace),
+            Err(reason) => self.about.inconclusive(reason, String::new()),
+        }
+    }
+
     fn verdict(&self, journal: &Journal, mut findings: Findings, trace: &Trace<'_>) -> PropertyVerdict {
         let promise = self.terms.promise;
         let broken: Vec<(Anomaly, u64)> = findings.broken(promise).collect();

@@ -20,7 +20,7 @@ mod recovers;
 mod statuses;
 mod terms_never_go_back;
 
-pub use self::claim::{About, Property, PropertyKind, Settings, Source};
+pub use self::claim::{About, Property, PropertyKind, Settings, Source, Streamed};
 
 use std::sync::OnceLock;
 

@@ -48,6 +48,12 @@ enum CheckFailure {
     Check { path: String, source: CheckError },
     #[error("{path}, line {line}: {reason}; --stream takes history.jsonl only")]
     Line { path: String, line: u64, reason: String },
+    #[error("{path}, line {line}: {reason}")]
+    Event { path: String, line: u64, reason: String },
+    #[error(
+        "--stream judges linearizable and the promises of delivery; {name} takes the whole history: leave --stream out"
+    )]
+    NotStreamed { name: &'static str },
     #[error("--property, --model and --stream are for a history; of a run its spec says what is claimed")]
     OfRun,
     #[error("name what the operations mean with --model; `duress check --help` lists the models")]
@@ -76,15 +82,15 @@ fn check_help() -> String {
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = check_help())]
 pub struct Args {
-    /// The history, or a run's directory; - is standard input. A history.jsonl, Jepsen's EDN or JSON, the log of a Jepsen test. A line that is
+    /// The history, or a run's directory; - is standard input. A history.jsonl, Jepsen's EDN or JSON, the log of a Jepsen test, any of them compressed by zstd or not. A line that is
     /// not understood is refused (exit code 64); events of the nemesis and other lines of a log are skipped and counted
     pub history: PathBuf,
-    /// Judge line by line and forget what is settled, until the end or the first violation: for a history.jsonl that is
-    /// still being written, or too long for memory. Empty lines and a last line that is cut off are passed over
+    /// Judge line by line: for a history.jsonl that is still being written, or too long for memory. Linearizability forgets what is
+    /// settled, and ends at the first violation; promises of delivery keep little of each message. Empty lines and a last line that is cut off are passed over
     #[arg(long)]
     pub stream: bool,
     /// What is claimed of the history; `duress properties` lists what can be. Of a run's directory it is what its spec claims
-    #[arg(long, value_parser = parse_property, conflicts_with = "stream")]
+    #[arg(long, value_parser = parse_property)]
     pub property: Option<Claim>,
     /// What the system would do with one client and no faults; `linearizable` needs it
     #[arg(long)]
@@ -187,7 +193,12 @@ fn check(args: &Args) -> Result<PropertyVerdict, CheckFailure> {
             input: input.reader,
             budget,
         };
-        return with_model(model, lines).map_err(check_failed)?;
+        let Some(claim) = claim else {
+            return with_model(model, lines).map_err(check_failed)?;
+        };
+        let name = claim.about().name;
+        let streamed = claim.property().stream(memory_bytes_max);
+        return lines.judge_streamed(streamed.ok_or(CheckFailure::NotStreamed { name })?);
     }
     let failed = |failure| match failure {
         input::Failure::Read(source) => CheckFailure::Read {

@@ -1,5 +1,7 @@
 //! Judging a run from its directory, and writing its pages.
 
+use std::io::Read;
+
 use duress_checker::history::jsonl;
 use duress_checker::history::{Event, Sample, Series, Trace};
 use duress_results::data::RunData;
@@ -18,6 +20,8 @@ pub enum ReportError {
     Spec(#[from] crate::spec::SpecError),
     #[error("read {path}: {source}")]
     Read { path: String, source: std::io::Error },
+    #[error("compress {path}: {source}")]
+    Pack { path: String, source: std::io::Error },
     #[error("{path}: {source}")]
     History { path: String, source: jsonl::JsonlError },
     #[error(transparent)]
@@ -37,8 +41,12 @@ impl Recorded {
     /// Reads it. The last line of a run that was killed may be half a line, and is left out.
     pub fn read(dir: &RunDir) -> Result<Self, ReportError> {
         let spec = Spec::read(&dir.spec())?;
-        let path = dir.history();
-        let bytes = std::fs::read(&path).map_err(|source| ReportError::Read {
+        let path = dir.history_file();
+        let mut bytes = Vec::new();
+        let read = dir
+            .read_history()
+            .and_then(|mut text| text.read_to_end(&mut bytes));
+        read.map_err(|source| ReportError::Read {
             path: path.display().to_string(),
             source,
         })?;
@@ -71,13 +79,21 @@ impl Recorded {
     }
 }
 
-/// Judges a run and writes verdict.json, report.html and junit.xml. What is undecided when `interrupt` asks stays so.
+/// A history of more bytes is compressed when it has been judged.
+const HISTORY_BYTES_MAX: u64 = 64 << 20;
+
+/// Judges a run and writes verdict.json, report.html and junit.xml; a large history is compressed then. What is undecided when `interrupt` asks stays so.
 pub fn write(dir: &RunDir, interrupt: Option<&Interrupt>) -> Result<RunData, ReportError> {
     let verdict = Recorded::read(dir)?.judge(dir, interrupt);
     dir.write_verdict(&verdict)?;
     dir.write_junit(&junit::render(&verdict))?;
     let data = RunData::load(dir)?;
     report::write(&data, dir)?;
+    dir.pack_history(HISTORY_BYTES_MAX)
+        .map_err(|source| ReportError::Pack {
+            path: dir.history().display().to_string(),
+            source,
+        })?;
     Ok(data)
 }
 

@@ -1,10 +1,10 @@
 //! JSON lines, read as a stream, with a last line that may be half there.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use super::LoadError;
+use crate::packed;
 
 /// Hands every line to `line`, and says whether the last one was cut off. A file that does not exist has no lines.
 ///
@@ -17,7 +17,7 @@ pub(super) fn for_each(
         path: path.to_owned(),
         source,
     };
-    let file = match File::open(path) {
+    let file = match packed::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(failed(error)),
@@ -69,6 +69,21 @@ mod tests {
         assert_eq!(read("1\n2\n3").unwrap(), (vec![1, 2, 3], false));
         assert_eq!(read("1\n2\n{\"ti").unwrap(), (vec![1, 2], true));
         assert_eq!(read("").unwrap(), (vec![], false));
+    }
+
+    #[test]
+    fn lines_of_a_packed_file_are_read_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plain, packed) = (folder.path().join("plain"), folder.path().join("packed"));
+        std::fs::write(&plain, "1\n2\n3").unwrap();
+        packed::pack(&plain, &packed).unwrap();
+        let mut lines = Vec::new();
+        let cut = for_each(&packed, |line| {
+            lines.push(line.to_vec());
+            Ok(())
+        });
+        assert!(!cut.unwrap());
+        assert_eq!(lines, [b"1", b"2", b"3"]);
     }
 
     #[test]

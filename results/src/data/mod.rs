@@ -72,9 +72,6 @@ pub enum LoadError {
     /// A run that was never judged.
     #[error("{} is missing: the run was cut off before it was judged; `duress check` judges it", .0.display())]
     NoVerdict(PathBuf),
-    /// A history that has to be unpacked first.
-    #[error("{} is compressed; unpack it with `zstd -d`", .0.display())]
-    Compressed(PathBuf),
     /// A line or a file that is not what it should be.
     #[error("{} line {line}: {source}", path.display())]
     Malformed {
@@ -92,11 +89,8 @@ impl RunData {
     /// Reads a run. A missing history, schedule, spec or probe is as good as an empty one; a missing verdict is not.
     pub fn load(dir: &RunDir) -> Result<Self, LoadError> {
         let verdict = read_verdict(&dir.verdict())?;
-        if !dir.history().exists() && dir.history_compressed().exists() {
-            return Err(LoadError::Compressed(dir.history_compressed()));
-        }
         let mut reader = HistoryReader::default();
-        let history_cut = lines::for_each(&dir.history(), |line| reader.line(line))?;
+        let history_cut = lines::for_each(&dir.history_file(), |line| reader.line(line))?;
         let nodes = nodes::load(&dir.nodes())?;
         Ok(RunData {
             end: reader.end.max(verdict.duration_ms.saturating_mul(1_000_000)),

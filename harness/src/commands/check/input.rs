@@ -2,13 +2,14 @@
 //!
 //! A text takes memory, and so do the columns that it becomes: the text may have three quarters of what is allowed. A
 //! file that is longer is refused before any of it is read; what has no length (a pipe, a device) is read piece by
-//! piece, up to there, and only if it begins like a history.
+//! piece, up to there, and only if it begins like a history. So is one that is compressed.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use duress_checker::formats::{self, FormatError};
+use duress_results::packed;
 
 /// As much is read at a time.
 const PIECE_BYTES: usize = 1 << 20;
@@ -32,15 +33,16 @@ pub(super) enum Failure {
 pub(super) fn open(path: &Path) -> io::Result<Input> {
     if path == Path::new("-") {
         return Ok(Input {
-            reader: Box::new(io::stdin().lock()),
+            reader: packed::unpacked(io::stdin())?.0,
             length: None,
         });
     }
     let file = File::open(path)?;
     let about = file.metadata()?;
+    let (reader, is_packed) = packed::unpacked(file)?;
     Ok(Input {
-        reader: Box::new(file),
-        length: about.is_file().then_some(about.len()),
+        reader,
+        length: (about.is_file() && !is_packed).then_some(about.len()),
     })
 }
 
@@ -121,6 +123,18 @@ mod tests {
         let (failure, taken) = endless(0, 1 << 40);
         assert!(matches!(failure, Failure::Format(_)), "{failure:?}");
         assert_eq!(taken, PIECE_BYTES);
+    }
+
+    #[test]
+    fn a_packed_text_is_unpacked_up_to_the_limit() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (plain, packed) = (folder.path().join("plain"), folder.path().join("packed"));
+        let text: Vec<u8> = b"{}\n".repeat(1_000_000);
+        std::fs::write(&plain, &text).expect("a text");
+        packed::pack(&plain, &packed).expect("it is packed");
+        let read = |memory_bytes_max| open(&packed).expect("a file").read(memory_bytes_max);
+        assert!(read(8 << 20).expect("a text") == text);
+        assert!(matches!(read(3 << 20), Err(Failure::TooLarge)));
     }
 
     #[test]

@@ -1,16 +1,18 @@
-//! `duress check --stream`: a `history.jsonl` line by line, forgetting what is settled.
+//! `duress check --stream`: a `history.jsonl` line by line, forgetting what is settled, or keeping little of each line.
 //!
 //! Empty lines are passed over. A last line without newline that ends too early is where the writer was when it was cut
 //! off, or is: it is left out, and the verdict says that the history has no end. Any other line that is no event is an
 //! error.
 
 use std::io::{BufRead, BufReader, Read};
+use std::ops::ControlFlow;
 use std::time::Instant;
 
-use duress_checker::history::Remarks;
 use duress_checker::history::jsonl::{self, LINE_BYTES_MAX};
+use duress_checker::history::{Event, Remarks};
 use duress_checker::linearizability::{CheckError, PROPERTY, WithModel};
 use duress_checker::model::Model;
+use duress_checker::property::Streamed;
 use duress_checker::stream::{News, Stream, UNCERTIFIED};
 use duress_checker::verdict::{Budget, PropertyVerdict, Verdict, Witness};
 
@@ -23,6 +25,13 @@ pub(super) struct Lines<'a, R> {
     pub budget: Budget,
 }
 
+/// How far it was read.
+struct Taken {
+    events: u64,
+    /// Its last line ends too early.
+    cut: bool,
+}
+
 impl<R: Read> WithModel for Lines<'_, R> {
     type Result = Result<PropertyVerdict, CheckFailure>;
 
@@ -33,13 +42,86 @@ impl<R: Read> WithModel for Lines<'_, R> {
 }
 
 impl<R: Read> Lines<'_, R> {
+    /// Judges to the end what can be judged so.
+    pub fn judge_streamed(self, mut property: Box<dyn Streamed>) -> Result<PropertyVerdict, CheckFailure> {
+        let path = self.path;
+        let taken = self.each_event(|line, event| match property.event(event) {
+            Ok(()) => Ok(ControlFlow::Continue(())),
+            Err(reason) => Err(CheckFailure::Event {
+                path: path.to_owned(),
+                line,
+                reason,
+            }),
+        })?;
+        let mut verdict = property.finish();
+        verdict.detail += &format!("; {} events, line by line", taken.events);
+        let remarks = Remarks {
+            cut: taken.cut,
+            ..Remarks::default()
+        };
+        for warning in remarks.warnings() {
+            verdict.detail += &format!("; {warning}");
+        }
+        Ok(verdict)
+    }
+
     fn judge<M: Model>(self, model: &M) -> Result<PropertyVerdict, CheckFailure> {
         let mut stream = Stream::new(model, self.budget);
         let start = Instant::now();
         let elapsed = || start.elapsed();
+        let path = self.path;
+        let (mut violated, mut undecided) = (None, None);
+        let taken = self.each_event(|line, event| {
+            let news = stream.push(&event, &elapsed);
+            let news = news.map_err(|source| CheckFailure::LineCheck {
+                path: path.to_owned(),
+                line,
+                source,
+            })?;
+            match news {
+                News::Violated { key, operations } => {
+                    violated = Some((key, operations));
+                    return Ok(ControlFlow::Break(()));
+                }
+                News::Undecided { key, reason } => {
+                    undecided.get_or_insert(about(&key, &reason));
+                }
+                News::Fine => {}
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let Taken { events, cut } = taken;
+        let remarks = Remarks {
+            cut,
+            ..stream.remarks()
+        };
+        if let Some((key, operations)) = violated {
+            return Ok(broken(key, &operations, events, remarks));
+        }
+        let news = stream.finish(&elapsed);
+        let news = news.map_err(|source| CheckFailure::Check {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(match (news, undecided) {
+            (News::Violated { key, operations }, _) => broken(key, &operations, events, remarks),
+            (_, Some(reason)) => verdict(Verdict::Inconclusive { reason }, events, remarks),
+            (News::Undecided { key, reason }, None) => {
+                let reason = about(&key, &reason);
+                verdict(Verdict::Inconclusive { reason }, events, remarks)
+            }
+            (News::Fine, None) => verdict(Verdict::Held, events, remarks),
+        })
+    }
+
+    /// Hands on each event with the number of its line, to the end or as long as more are wanted.
+    fn each_event(
+        self,
+        mut take: impl FnMut(u64, Event) -> Result<ControlFlow<()>, CheckFailure>,
+    ) -> Result<Taken, CheckFailure> {
         let path = || self.path.to_owned();
         let mut input = BufReader::new(self.input);
-        let (mut line, mut events, mut undecided, mut cut) = (Vec::new(), 0_u64, None, false);
+        let (mut line, mut events) = (Vec::new(), 0_u64);
         for number in 1.. {
             line.clear();
             // Two bytes more: a newline, and one that tells that the line is too long.
@@ -60,10 +142,7 @@ impl<R: Read> Lines<'_, R> {
             }
             let event = match jsonl::parse_line(text) {
                 Ok(event) => event,
-                Err(error) if error.cut && open && events > 0 => {
-                    cut = true;
-                    break;
-                }
+                Err(error) if error.cut && open && events > 0 => return Ok(Taken { events, cut: true }),
                 Err(error) => {
                     return Err(CheckFailure::Line {
                         path: path(),
@@ -73,36 +152,11 @@ impl<R: Read> Lines<'_, R> {
                 }
             };
             events += 1;
-            let news = stream.push(&event, &elapsed);
-            match news.map_err(|source| CheckFailure::LineCheck {
-                path: path(),
-                line: number,
-                source,
-            })? {
-                News::Violated { key, operations } => {
-                    return Ok(broken(key, &operations, events, stream.remarks()));
-                }
-                News::Undecided { key, reason } => {
-                    undecided.get_or_insert(about(&key, &reason));
-                }
-                News::Fine => {}
+            if take(number, event)?.is_break() {
+                break;
             }
         }
-        let remarks = Remarks {
-            cut,
-            ..stream.remarks()
-        };
-        let news = stream.finish(&elapsed);
-        let news = news.map_err(|source| CheckFailure::Check { path: path(), source })?;
-        Ok(match (news, undecided) {
-            (News::Violated { key, operations }, _) => broken(key, &operations, events, remarks),
-            (_, Some(reason)) => verdict(Verdict::Inconclusive { reason }, events, remarks),
-            (News::Undecided { key, reason }, None) => {
-                let reason = about(&key, &reason);
-                verdict(Verdict::Inconclusive { reason }, events, remarks)
-            }
-            (News::Fine, None) => verdict(Verdict::Held, events, remarks),
-        })
+        Ok(Taken { events, cut: false })
     }
 }
 
