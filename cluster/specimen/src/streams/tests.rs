@@ -241,7 +241,7 @@ fn what_finds_no_room_is_declined_and_leaves_no_trace() {
         sequence,
         txn: Some(1),
     };
-    let send = |sequence, max| StreamOp::Send {
+    let send = |sequence: u64, max| StreamOp::Send {
         partition: "in".into(),
         value: sequence.into(),
         from: Some(origin(sequence)),
