@@ -50,6 +50,11 @@ pub struct Args {
     #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub transaction_ms: u64,
 
+    /// Producers must show with each request the token that they were given for their session; it is signed with this secret. The
+    /// same on every node
+    #[arg(long, value_name = "TEXT")]
+    pub secret: Option<String>,
+
     /// Time between two heartbeats of the leader
     #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub heartbeat_ms: u64,

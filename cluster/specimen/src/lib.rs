@@ -61,6 +61,7 @@ pub mod refusal;
 mod service;
 mod sessions;
 pub mod shelf;
+mod signer;
 pub mod state;
 #[cfg(test)]
 mod storage_tests;

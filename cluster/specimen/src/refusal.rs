@@ -35,6 +35,8 @@ pub enum Refusal {
     StaleSeq(u64),
     /// There is no room: for one more message in its queue or partition, or for one more of these.
     Full,
+    /// It does not show the token of the session that it names.
+    BadToken,
     /// The streams do not allow it.
     Declined(Declined),
     /// This node cannot go on; the text says why.
@@ -51,7 +53,7 @@ pub enum Executed {
 }
 
 impl Refusal {
-    const REASONS: [&'static str; 14] = [
+    const REASONS: [&'static str; 15] = [
         "not-leader",
         "overloaded",
         "no-quorum",
@@ -66,6 +68,7 @@ impl Refusal {
         "rebalanced",
         "txn-over",
         "txn-open",
+        "bad-token",
     ];
 
     fn reason(&self) -> usize {
@@ -84,6 +87,7 @@ impl Refusal {
             Refusal::Declined(Declined::Rebalanced { .. }) => 11,
             Refusal::Declined(Declined::Over) => 12,
             Refusal::Declined(Declined::Open { .. }) => 13,
+            Refusal::BadToken => 14,
         }
     }
 
@@ -95,6 +99,7 @@ impl Refusal {
             }
             Refusal::NoQuorum(_) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Refusal::BadToken => StatusCode::FORBIDDEN,
             Refusal::UnknownPath => StatusCode::NOT_FOUND,
             Refusal::StaleSeq(_) | Refusal::Declined(_) => StatusCode::CONFLICT,
             Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -137,6 +142,7 @@ impl IntoResponse for Refusal {
             Refusal::Declined(Declined::Forgotten | Declined::Over | Declined::Full)
             | Refusal::NoQuorum(_)
             | Refusal::UnknownPath
+            | Refusal::BadToken
             | Refusal::Full => {}
         }
         (status, Json(body)).into_response()

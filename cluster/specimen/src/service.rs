@@ -22,6 +22,7 @@ use crate::propose::Proposer;
 use crate::read::Reader;
 use crate::recent::Recent;
 use crate::refusal::{Executed, Refusal, Refused};
+use crate::signer::Signer;
 use crate::types::{Command, Member, NodeId, Op, Raft, Reply, Scalar, Token, Vote};
 
 /// The metrics of the consensus, always at hand.
@@ -55,6 +56,8 @@ pub struct Service {
     pub(crate) queue_max: u64,
     /// Messages that a partition may have.
     pub(crate) stream_max: u64,
+    /// With `--secret`.
+    pub(crate) signer: Option<Signer>,
 }
 
 /// What a leader said when this node first heard of it.
@@ -113,6 +116,7 @@ impl Service {
             recent: Recent::default(),
             queue_max: args.queue_max,
             stream_max: args.stream_max,
+            signer: args.secret.as_deref().map(Signer::new),
             identity,
             raft,
             network,

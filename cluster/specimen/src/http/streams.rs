@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{Node, Sender, admit, parse, write};
 use crate::refusal::Refusal;
 use crate::service::Service;
+use crate::signer::Signer;
 use crate::streams::op::{Origin, Progress, Share, StreamOp, StreamReply, TxnId};
 use crate::types::Op;
 
@@ -78,6 +79,13 @@ fn few<T>(partitions: impl ExactSizeIterator<Item = T>) -> Result<(), Refusal> {
         .ok_or_else(|| bad(format!("partitions: name at most {PARTITIONS_MAX}")))
 }
 
+/// Whether a request shows the token of the session that it names, where there are tokens.
+fn vouched(node: &Service, producer: &str, epoch: u64, token: Option<&String>) -> Result<(), Refusal> {
+    let admits = |signer: &Signer| token.is_some_and(|token| signer.admits(producer, epoch, token));
+    let vouched = node.signer.as_ref().is_none_or(admits);
+    vouched.then_some(()).ok_or(Refusal::BadToken)
+}
+
 async fn change(node: &Service, op: StreamOp, sender: Sender) -> Result<Value, Refusal> {
     write(node, Op::Stream(op), sender).await
 }
@@ -85,7 +93,15 @@ async fn change(node: &Service, op: StreamOp, sender: Sender) -> Result<Value, R
 async fn init(State(node): Node, Path(producer): Path<String>, body: Bytes) -> Response {
     admit(&node, async {
         named([&producer])?;
-        change(&node, StreamOp::Init { producer }, parse(&body)?).await
+        let sender = parse(&body)?;
+        let op = StreamOp::Init {
+            producer: producer.clone(),
+        };
+        let mut began = change(&node, op, sender).await?;
+        if let (Some(signer), Some(epoch)) = (&node.signer, began["epoch"].as_u64()) {
+            began["token"] = signer.token(&producer, epoch).into();
+        }
+        Ok(began)
     })
     .await
 }
@@ -97,6 +113,7 @@ struct SendBody {
     epoch: Option<u64>,
     sequence: Option<u64>,
     txn: Option<u64>,
+    token: Option<String>,
     #[serde(flatten)]
     sender: Sender,
 }
@@ -127,6 +144,9 @@ async fn send(State(node): Node, Path(partition): Path<String>, body: Bytes) -> 
                 .into_iter()
                 .chain(from.iter().map(|origin| &origin.producer)),
         )?;
+        if let Some(origin) = &from {
+            vouched(&node, &origin.producer, origin.epoch, body.token.as_ref())?;
+        }
         let SendBody { value, sender, .. } = body;
         if value.is_null() {
             return Err(bad("null stands for no message; send something else"));
@@ -153,6 +173,7 @@ struct CommitBody {
     generation: Option<u64>,
     member: Option<String>,
     offsets: Option<BTreeMap<String, u64>>,
+    token: Option<String>,
     #[serde(flatten)]
     sender: Sender,
 }
@@ -181,6 +202,7 @@ impl CommitBody {
 async fn commit(State(node): Node, Path(producer): Path<String>, body: Bytes) -> Response {
     admit(&node, async {
         let mut body: CommitBody = parse(&body)?;
+        vouched(&node, &producer, body.epoch, body.token.as_ref())?;
         let progress = body.progress()?;
         if let Some(progress) = &progress {
             few(progress.offsets.keys())?;
@@ -203,13 +225,20 @@ async fn commit(State(node): Node, Path(producer): Path<String>, body: Bytes) ->
 struct AbortBody {
     epoch: u64,
     txn: u64,
+    token: Option<String>,
     #[serde(flatten)]
     sender: Sender,
 }
 
 async fn abort(State(node): Node, Path(producer): Path<String>, body: Bytes) -> Response {
     admit(&node, async {
-        let AbortBody { epoch, txn, sender } = parse(&body)?;
+        let AbortBody {
+            epoch,
+            txn,
+            token,
+            sender,
+        } = parse(&body)?;
+        vouched(&node, &producer, epoch, token.as_ref())?;
         change(&node, StreamOp::Abort(TxnId { producer, epoch, txn }), sender).await
     })
     .await

@@ -169,6 +169,31 @@ async fn refusals_say_why_and_are_counted() {
 }
 
 #[tokio::test]
+async fn with_a_secret_producers_show_the_token_of_their_session() {
+    let cluster = Cluster::start(1, &["--secret", "s"]).await;
+    let old = done(&cluster, 0, "/producers/p/init", json!({})).await["token"].clone();
+    let token = done(&cluster, 0, "/producers/p/init", json!({})).await["token"].clone();
+    let send = |token: &Value| json!({"value": 1, "producer": "p", "epoch": 2, "sequence": 0, "txn": 1, "token": token});
+    let decide = |token: &Value| json!({"epoch": 2, "txn": 1, "token": token});
+    let bad = (403, json!("bad-token"), json!("no"));
+    for wrong in [&Value::Null, &old] {
+        assert_eq!(refused(&cluster, 0, "/streams/out/send", send(wrong)).await, bad);
+        assert_eq!(
+            refused(&cluster, 0, "/producers/p/commit", decide(wrong)).await,
+            bad
+        );
+        assert_eq!(
+            refused(&cluster, 0, "/producers/p/abort", decide(wrong)).await,
+            bad
+        );
+    }
+    assert_eq!(cluster.status(0).await.unwrap()["rejected"]["bad-token"], 6);
+    done(&cluster, 0, "/streams/out/send", send(&token)).await;
+    done(&cluster, 0, "/producers/p/commit", decide(&token)).await;
+    assert_eq!(shown(&cluster, 0).await, json!([[0, 1]]));
+}
+
+#[tokio::test]
 async fn streams_survive_the_kill_of_all_nodes_and_snapshots() {
     let mut cluster = Cluster::start(3, &["--snapshot-every", "5"]).await;
     let leader = cluster.leader().await;
@@ -259,7 +284,7 @@ async fn offset_by_leader_forgets_offsets_with_the_leader() {
 
 /// How many of some transactions have been committed without their offsets, after the leader died while it committed them.
 async fn torn(name: &str) -> usize {
-    const TRANSACTIONS: usize = 40;
+    const TRANSACTIONS: usize = 20;
     let mut cluster = Cluster::start(3, &defect(name)).await;
     let leader = cluster.leader().await;
     let partitions: Vec<_> = (0..TRANSACTIONS).map(|at| format!("in{at}")).collect();
