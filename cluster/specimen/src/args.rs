@@ -42,6 +42,19 @@ pub struct Args {
     #[arg(long, value_name = "MESSAGES", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     pub queue_max: u64,
 
+    /// Messages that a partition of a stream may have, aborted ones included; the next one is refused with 429
+    #[arg(long, value_name = "MESSAGES", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub stream_max: u64,
+
+    /// How long a transaction may be open before the leader aborts it
+    #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub transaction_ms: u64,
+
+    /// Producers must show with each request the token that they were given for their session; it is signed with this secret. The
+    /// same on every node
+    #[arg(long, value_name = "TEXT")]
+    pub secret: Option<String>,
+
     /// Time between two heartbeats of the leader
     #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub heartbeat_ms: u64,

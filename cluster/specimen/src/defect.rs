@@ -15,6 +15,8 @@
 //! Each has a *marker* in `/status`: how often since its start the node has done what a correct one would not have done,
 //! `"diverged":{"split-cas":3}`. So a run in which a defect was never triggered is told from one in which it was, and went unseen.
 
+mod catalogue;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use self::catalogue::about;
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,11 +69,21 @@ pub enum Defect {
     DropsWhenFull,
     /// What is sent again goes to the head of its queue.
     ReordersOnRetry,
+    /// Offsets that a group commits are known to the leader that took them, and to nobody else.
+    OffsetByLeader,
+    /// A new session of a producer does not end the one before.
+    NoFencing,
+    /// A commit shows messages first and moves its group after.
+    TxnInTwoSteps,
+    /// A commit ends whatever transaction of its producer is open.
+    LateCommitWins,
+    /// A request that was carried out before all that is remembered is carried out again.
+    AcceptsReplayed,
 }
 
 impl Defect {
     /// Every defect, in the order of the documentation.
-    pub const ALL: [Defect; 19] = [
+    pub const ALL: [Defect; 24] = [
         Defect::StaleRead,
         Defect::AckBeforeQuorum,
         Defect::AckBeforeSync,
@@ -89,160 +103,31 @@ impl Defect {
         Defect::AckNotReplicated,
         Defect::DropsWhenFull,
         Defect::ReordersOnRetry,
+        Defect::OffsetByLeader,
+        Defect::NoFencing,
+        Defect::TxnInTwoSteps,
+        Defect::LateCommitWins,
+        Defect::AcceptsReplayed,
     ];
 
     /// The name on the command line, e.g. `ack-before-sync`.
     pub const fn name(self) -> &'static str {
-        match self {
-            Defect::StaleRead => "stale-read",
-            Defect::AckBeforeQuorum => "ack-before-quorum",
-            Defect::AckBeforeSync => "ack-before-sync",
-            Defect::LeaseByWallclock => "lease-by-wallclock",
-            Defect::SplitCas => "split-cas",
-            Defect::LostOnCompaction => "lost-on-compaction",
-            Defect::DoubleApply => "double-apply",
-            Defect::ReviveDeleted => "revive-deleted",
-            Defect::NoChecksum => "no-checksum",
-            Defect::IgnoresEio => "ignores-eio",
-            Defect::TrustsWallClockTtl => "trusts-wall-clock-ttl",
-            Defect::TornLogTail => "torn-log-tail",
-            Defect::RequeueAcked => "requeue-acked",
-            Defect::DedupInMemory => "dedup-in-memory",
-            Defect::DedupLostInSnapshot => "dedup-lost-in-snapshot",
-            Defect::DedupWindowTooShort => "dedup-window-too-short",
-            Defect::AckNotReplicated => "ack-not-replicated",
-            Defect::DropsWhenFull => "drops-when-full",
-            Defect::ReordersOnRetry => "reorders-on-retry",
-        }
+        about(self).name
     }
 
     /// What the specimen does wrong.
     pub const fn what(self) -> &'static str {
-        match self {
-            Defect::StaleRead => {
-                "any node answers a linearizable read from its own state, without asking whether it still leads"
-            }
-            Defect::AckBeforeQuorum => {
-                "the leader answers put and delete when its own log has the entry, not when a majority has it"
-            }
-            Defect::AckBeforeSync => {
-                "log entries are acknowledged before they are durable; a background commit follows every 300 ms"
-            }
-            Defect::LeaseByWallclock => {
-                "the leader counts its lease on CLOCK_REALTIME, so a clock set back makes the lease last longer"
-            }
-            Defect::SplitCas => {
-                "cas compares with the leader's state and then logs a plain put: two at once can both succeed"
-            }
-            Defect::LostOnCompaction => {
-                "a snapshot is stamped with what is applied when it is written, but its data was copied before"
-            }
-            Defect::DoubleApply => {
-                "the state machine does not consult the session table: a retried request is applied twice"
-            }
-            Defect::ReviveDeleted => {
-                "installing a snapshot adds its keys to the state and keeps the keys that it no longer has"
-            }
-            Defect::NoChecksum => {
-                "what the log's records hold is not checked, and a record that can't be read counts as one that does nothing"
-            }
-            Defect::IgnoresEio => "a write or sync of the log that fails is taken for done",
-            Defect::TrustsWallClockTtl => {
-                "the leader ends the lease of a lock when CLOCK_REALTIME says so, and that can be set ahead"
-            }
-            Defect::TornLogTail => {
-                "at start the log is read up to the first bad record, which stays where it is: new ones go behind it"
-            }
-            Defect::RequeueAcked => {
-                "the end of a lease puts its message back into the queue, also if it has been acknowledged while that was on its way"
-            }
-            Defect::DedupInMemory => {
-                "which requests have run is kept in the leader's memory: another leader, or a restarted one, runs a retry again"
-            }
-            Defect::DedupLostInSnapshot => {
-                "what is restored from a snapshot lacks the session table: a retry of what ran before it runs again"
-            }
-            Defect::DedupWindowTooShort => {
-                "the session table keeps the last eight clients, and forgets what others have run"
-            }
-            Defect::AckNotReplicated => {
-                "the leader takes an ack by its own state and answers, without putting it into the log"
-            }
-            Defect::DropsWhenFull => {
-                "an enqueue that finds its queue full is answered as if it had been done"
-            }
-            Defect::ReordersOnRetry => {
-                "a retried enqueue moves its message to the head of the queue, as if it had been given back"
-            }
-        }
+        about(self).what
     }
 
     /// The fault or load that reveals it.
     pub const fn revealed_by(self) -> &'static str {
-        match self {
-            Defect::StaleRead => {
-                "reads from followers under load; more so from a node that a partition cut off"
-            }
-            Defect::AckBeforeQuorum => "partition or kill of the leader under writes",
-            Defect::AckBeforeSync => "kill -9 of a majority, or of all nodes, at once under writes",
-            Defect::LeaseByWallclock => "lease reads, the leader partitioned and its clock set back",
-            Defect::SplitCas => "contention: several clients cas the same hot key, no fault needed",
-            Defect::LostOnCompaction => {
-                "kill and restart of nodes, then of the leader, under writes to many keys"
-            }
-            Defect::DoubleApply => {
-                "clients that retry with a token while the leader is paused, cut off or killed"
-            }
-            Defect::ReviveDeleted => {
-                "a follower cut off until its log is compacted away, under deletes, which later leads"
-            }
-            Defect::NoChecksum => "bit-rot in the log of a node that then restarts, and later leads",
-            Defect::IgnoresEio => "disk-error at one node after the other, and their kill",
-            Defect::TrustsWallClockTtl => "clock-jump ahead of a leader while locks are held",
-            Defect::TornLogTail => "torn-write at one node after the other, writes, and their kill",
-            Defect::RequeueAcked => {
-                "consumers that acknowledge when their lease is about to end, the more the slower the network is"
-            }
-            Defect::DedupInMemory => {
-                "producers that retry with a token while the leader is killed, paused or cut off"
-            }
-            Defect::DedupLostInSnapshot => {
-                "nodes that are killed and restarted, with snapshots taken often, while producers retry late"
-            }
-            Defect::DedupWindowTooShort => {
-                "more producers than that, which retry with a token after a time-out"
-            }
-            Defect::AckNotReplicated => "a change of leader: kill, pause or partition of it",
-            Defect::DropsWhenFull => {
-                "producers that are faster than consumers, until a queue is full; no fault needed"
-            }
-            Defect::ReordersOnRetry => {
-                "producers that retry with a token, and a queue in which messages wait"
-            }
-        }
+        about(self).revealed_by
     }
 
     /// The property that does not hold any more.
     pub const fn breaks(self) -> &'static str {
-        match self {
-            Defect::StaleRead | Defect::LeaseByWallclock => "linearizable (stale reads)",
-            Defect::AckBeforeQuorum | Defect::AckBeforeSync | Defect::IgnoresEio | Defect::TornLogTail => {
-                "durability: acknowledged writes are lost"
-            }
-            Defect::SplitCas => "linearizable (lost updates)",
-            Defect::LostOnCompaction => "durability: acknowledged writes are lost, replicas diverge",
-            Defect::DoubleApply => "exactly-once",
-            Defect::ReviveDeleted => "linearizable (deleted values return), replicas diverge",
-            Defect::NoChecksum => "linearizable (values that nobody wrote, lost writes), replicas diverge",
-            Defect::TrustsWallClockTtl => "mutual-exclusion",
-            Defect::RequeueAcked => "exactly-once (resurrected messages)",
-            Defect::DedupInMemory => "exactly-once (messages are there twice)",
-            Defect::DedupLostInSnapshot => "exactly-once (messages are there twice), replicas diverge",
-            Defect::DedupWindowTooShort => "exactly-once (messages are there twice)",
-            Defect::AckNotReplicated => "exactly-once (resurrected messages), replicas diverge",
-            Defect::DropsWhenFull => "at-least-once (acknowledged messages are lost)",
-            Defect::ReordersOnRetry => "first in, first out (reordered messages)",
-        }
+        about(self).breaks
     }
 }
 
@@ -293,6 +178,11 @@ impl Defects {
     /// Whether `defect` is switched on.
     pub fn has(&self, defect: Defect) -> bool {
         self.on.contains(&defect)
+    }
+
+    /// Whether any is switched on.
+    pub fn has_any(&self) -> bool {
+        !self.on.is_empty()
     }
 
     /// Notes that the node has just done, for `defect`, what a correct one would not have done.

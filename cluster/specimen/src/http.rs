@@ -1,6 +1,7 @@
-//! The HTTP surface: for clients `/kv`, `/locks`, `/queues`, `/status` and `/members`, for peers `/raft` (see [`crate::network`]).
+//! The HTTP surface: for clients `/kv`, `/locks`, `/queues`, those about [streams], `/status` and `/members`, for peers `/raft` (see [`crate::network`]).
 
 mod queues;
+mod streams;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ type Node = State<Arc<Service>>;
 
 /// All routes of one node.
 pub fn router(service: Arc<Service>) -> Router {
-    queues::routes(Router::new())
+    streams::routes(queues::routes(Router::new()))
         .route("/kv/{key}", get(read).put(put).delete(delete))
         .route("/kv/{key}/cas", post(cas))
         .route("/locks/{lock}/acquire", post(acquire))
@@ -174,6 +175,8 @@ async fn write(node: &Service, op: Op, sender: Sender) -> Result<Value, Refusal>
             "value": lent.value, "receipt": lent.receipt, "lent": lent.lent, "index": index,
         })),
         Reply::Settled { done, index } => Ok(json!({ "done": done, "index": index })),
+        Reply::Stream(reply) => Ok(streams::body(reply)),
+        Reply::Declined(declined) => Err(Refusal::Declined(declined)),
         Reply::StaleSeq { last } => Err(Refusal::StaleSeq(last)),
     }
 }

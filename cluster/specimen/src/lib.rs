@@ -37,6 +37,7 @@
 
 pub mod args;
 mod console;
+mod deadlines;
 pub mod defect;
 mod error;
 mod http;
@@ -51,6 +52,7 @@ mod members;
 mod memory;
 pub mod network;
 mod node;
+mod overdue;
 mod propose;
 pub mod queues;
 mod read;
@@ -59,9 +61,11 @@ pub mod refusal;
 mod service;
 mod sessions;
 pub mod shelf;
+mod signer;
 pub mod state;
 #[cfg(test)]
 mod storage_tests;
+pub mod streams;
 pub mod types;
 pub mod wal;
 

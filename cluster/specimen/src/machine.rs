@@ -76,11 +76,10 @@ impl Machine {
         &self.defects
     }
 
-    /// [`Defect::AckNotReplicated`]: runs `command` here, and nowhere else.
+    /// Runs `command` here, and nowhere else: only for defects.
     pub(crate) fn run_alone(&self, command: &Command) -> Reply {
         let mut replica = self.write();
         let index = replica.applied.map_or(0, |position| position.index);
-        self.defects.diverged(Defect::AckNotReplicated);
         replica.state.apply(index, command)
     }
 

@@ -26,6 +26,7 @@ use crate::log_file::{DurableSnapshot, LogFile, Opened};
 use crate::log_store::LogStore;
 use crate::machine::Machine;
 use crate::network::Network;
+use crate::overdue;
 use crate::service::Service;
 use crate::shelf::Shelf;
 use crate::types::{Member, NodeId, Raft};
@@ -102,6 +103,7 @@ async fn serve(args: Args, defects: Defects, stop: impl Future<Output = ()>) -> 
     ));
     tokio::spawn(expire(Arc::downgrade(&service), defects));
     tokio::spawn(loans::expire(Arc::downgrade(&service)));
+    tokio::spawn(overdue::expire(Arc::downgrade(&service), args.transaction_ms));
 
     if blank && first {
         tokio::spawn(begin(service.clone(), members));

@@ -198,9 +198,11 @@ impl Entry {
     }
 }
 
-fn reply_or_refusal(reply: Reply) -> Answer {
+/// What a client is told.
+pub fn reply_or_refusal(reply: Reply) -> Answer {
     match reply {
         Reply::StaleSeq { last } => Err(Refusal::StaleSeq(last)),
+        Reply::Declined(declined) => Err(Refusal::Declined(declined)),
         reply if reply.is_refusal() => Err(Refusal::Full),
         reply => Ok(reply),
     }

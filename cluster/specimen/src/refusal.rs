@@ -11,6 +11,7 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use crate::streams::op::Declined;
 use crate::types::Member;
 
 /// Seconds after which an overloaded node may be asked again. The queue empties in milliseconds; this is the
@@ -32,8 +33,12 @@ pub enum Refusal {
     UnknownPath,
     /// The client has already sent a later request; this is that one's number.
     StaleSeq(u64),
-    /// The queue has no room for one more message.
+    /// There is no room: for one more message in its queue or partition, or for one more of these.
     Full,
+    /// It does not show the token of the session that it names.
+    BadToken,
+    /// The streams do not allow it.
+    Declined(Declined),
     /// This node cannot go on; the text says why.
     Internal(String),
 }
@@ -48,7 +53,7 @@ pub enum Executed {
 }
 
 impl Refusal {
-    const REASONS: [&'static str; 8] = [
+    const REASONS: [&'static str; 15] = [
         "not-leader",
         "overloaded",
         "no-quorum",
@@ -57,6 +62,13 @@ impl Refusal {
         "stale-seq",
         "full",
         "internal",
+        "fenced",
+        "sequence-gap",
+        "sequence-forgotten",
+        "rebalanced",
+        "txn-over",
+        "txn-open",
+        "bad-token",
     ];
 
     fn reason(&self) -> usize {
@@ -67,19 +79,29 @@ impl Refusal {
             Refusal::BadRequest(_) => 3,
             Refusal::UnknownPath => 4,
             Refusal::StaleSeq(_) => 5,
-            Refusal::Full => 6,
+            Refusal::Full | Refusal::Declined(Declined::Full) => 6,
             Refusal::Internal(_) => 7,
+            Refusal::Declined(Declined::Fenced { .. }) => 8,
+            Refusal::Declined(Declined::Gap { .. }) => 9,
+            Refusal::Declined(Declined::Forgotten) => 10,
+            Refusal::Declined(Declined::Rebalanced { .. }) => 11,
+            Refusal::Declined(Declined::Over) => 12,
+            Refusal::Declined(Declined::Open { .. }) => 13,
+            Refusal::BadToken => 14,
         }
     }
 
     fn status(&self) -> StatusCode {
         match self {
             Refusal::NotLeader(_) => StatusCode::MISDIRECTED_REQUEST,
-            Refusal::Overloaded | Refusal::Full => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::Overloaded | Refusal::Full | Refusal::Declined(Declined::Full) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Refusal::NoQuorum(_) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Refusal::BadToken => StatusCode::FORBIDDEN,
             Refusal::UnknownPath => StatusCode::NOT_FOUND,
-            Refusal::StaleSeq(_) => StatusCode::CONFLICT,
+            Refusal::StaleSeq(_) | Refusal::Declined(_) => StatusCode::CONFLICT,
             Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -87,7 +109,7 @@ impl Refusal {
     fn executed(&self) -> Executed {
         match self {
             Refusal::NoQuorum(executed) => *executed,
-            Refusal::Internal(_) => Executed::Unknown,
+            Refusal::Internal(_) | Refusal::Declined(Declined::Forgotten) => Executed::Unknown,
             _ => Executed::No,
         }
     }
@@ -113,7 +135,15 @@ impl IntoResponse for Refusal {
             }
             Refusal::BadRequest(detail) | Refusal::Internal(detail) => body["detail"] = json!(detail),
             Refusal::StaleSeq(last) => body["last"] = json!(last),
-            Refusal::NoQuorum(_) | Refusal::UnknownPath | Refusal::Full => {}
+            Refusal::Declined(Declined::Fenced { epoch }) => body["epoch"] = json!(epoch),
+            Refusal::Declined(Declined::Gap { next }) => body["next"] = json!(next),
+            Refusal::Declined(Declined::Rebalanced { generation }) => body["generation"] = json!(generation),
+            Refusal::Declined(Declined::Open { txn }) => body["open"] = json!(txn),
+            Refusal::Declined(Declined::Forgotten | Declined::Over | Declined::Full)
+            | Refusal::NoQuorum(_)
+            | Refusal::UnknownPath
+            | Refusal::BadToken
+            | Refusal::Full => {}
         }
         (status, Json(body)).into_response()
     }

@@ -1,5 +1,7 @@
 //! One node, as its handlers see it: the consensus, the state, and the rules for answering from it.
 
+mod shortcuts;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard};
 use std::time::Duration;
@@ -20,6 +22,7 @@ use crate::propose::Proposer;
 use crate::read::Reader;
 use crate::recent::Recent;
 use crate::refusal::{Executed, Refusal, Refused};
+use crate::signer::Signer;
 use crate::types::{Command, Member, NodeId, Op, Raft, Reply, Scalar, Token, Vote};
 
 /// The metrics of the consensus, always at hand.
@@ -51,6 +54,10 @@ pub struct Service {
     recent: Recent,
     /// Messages that a queue may have.
     pub(crate) queue_max: u64,
+    /// Messages that a partition may have.
+    pub(crate) stream_max: u64,
+    /// With `--secret`.
+    pub(crate) signer: Option<Signer>,
 }
 
 /// What a leader said when this node first heard of it.
@@ -108,6 +115,8 @@ impl Service {
             rivals: Mutex::default(),
             recent: Recent::default(),
             queue_max: args.queue_max,
+            stream_max: args.stream_max,
+            signer: args.secret.as_deref().map(Signer::new),
             identity,
             raft,
             network,
@@ -123,13 +132,7 @@ impl Service {
     pub async fn get(&self, key: &str, freshness: Freshness) -> Result<Seen, Refusal> {
         match freshness {
             Freshness::Local => Ok(self.own(key)),
-            Freshness::Linearizable if self.defects.has(Defect::StaleRead) => {
-                if self.must_lead().is_err() {
-                    self.defects.diverged(Defect::StaleRead);
-                }
-                Ok(self.own(key))
-            }
-            Freshness::Linearizable => self.read_index(key).await,
+            Freshness::Linearizable => self.linearizable(|replica| seen(replica, key)).await,
             Freshness::Lease => match self.leased(key) {
                 Some(seen) => Ok(seen),
                 None => self.read_index(key).await,
@@ -137,7 +140,23 @@ impl Service {
         }
     }
 
+    /// What `look` sees of a state that holds all that was acknowledged before.
+    pub async fn linearizable<T>(&self, look: impl FnOnce(&Replica) -> T) -> Result<T, Refusal> {
+        if !self.defects.has(Defect::StaleRead) {
+            self.catch_up().await?;
+        } else if self.must_lead().is_err() {
+            self.defects.diverged(Defect::StaleRead);
+        }
+        Ok(look(&self.state()))
+    }
+
     async fn read_index(&self, key: &str) -> Result<Seen, Refusal> {
+        self.catch_up().await?;
+        Ok(self.own(key))
+    }
+
+    /// Resolves when this node's state holds all that was acknowledged before.
+    async fn catch_up(&self) -> Result<(), Refusal> {
         let wait = async {
             self.reader.wait().await?;
             if self.defects.has(Defect::AckBeforeQuorum) {
@@ -149,7 +168,7 @@ impl Service {
                     .await;
                 applied.map_err(|_| Refusal::NoQuorum(Executed::No))?;
             }
-            Ok(self.own(key))
+            Ok(())
         };
         timeout(LIMIT, wait)
             .await
@@ -167,11 +186,7 @@ impl Service {
     }
 
     fn own(&self, key: &str) -> Seen {
-        let replica = self.machine.read();
-        Seen {
-            value: replica.state.get(key),
-            index: replica.applied.map_or(0, |position| position.index),
-        }
+        seen(&self.state(), key)
     }
 
     /// Value first, lease after: see [`crate::lease`].
@@ -199,67 +214,15 @@ impl Service {
     /// Runs `op` through the log.
     pub async fn write(&self, op: Op, token: Option<Token>) -> Result<Reply, Refusal> {
         self.must_lead()?;
-        if self.defects.has(Defect::SplitCas)
-            && let Op::Cas { key, old, new } = op
-        {
-            self.rival(&key, 1);
-            let done = self.cas_in_two_steps(key.clone(), &old, new, token).await;
-            self.rival(&key, -1);
-            return done;
+        let command = Command { op, token };
+        if self.defects.has_any() {
+            return self.write_wrongly(command).await;
         }
-        if self.defects.has(Defect::AckNotReplicated) && matches!(op, Op::Ack { .. }) {
-            return Ok(self.machine.run_alone(&Command { op, token }));
-        }
-        if self.defects.has(Defect::DedupInMemory)
-            && let Some(token) = token
-        {
-            let proposer = self.proposer.clone();
-            let command = Command {
-                op,
-                token: Some(token.clone()),
-            };
-            let run = async move { proposer.submit(command, LIMIT).await };
-            return self.recent.once(&token, run).await;
-        }
-        self.proposer.submit(Command { op, token }, LIMIT).await
+        self.submit(command).await
     }
 
-    /// [`Defect::SplitCas`]: between the comparison and the write, anything may happen.
-    async fn cas_in_two_steps(
-        &self,
-        key: String,
-        old: &Scalar,
-        new: Scalar,
-        token: Option<Token>,
-    ) -> Result<Reply, Refusal> {
-        let seen = self.read_index(&key).await?;
-        let others = |rivals: &BTreeMap<String, usize>| rivals.get(&key).is_some_and(|count| *count > 1);
-        if seen.value == *old && others(&self.rivals.lock().unwrap_or_else(PoisonError::into_inner)) {
-            self.defects.diverged(Defect::SplitCas);
-        }
-        if seen.value != *old {
-            return Ok(Reply::Cas {
-                swapped: false,
-                index: seen.index,
-            });
-        }
-        let put = Command {
-            op: Op::Put { key, value: new },
-            token,
-        };
-        match self.proposer.submit(put, LIMIT).await? {
-            Reply::Written(index) => Ok(Reply::Cas { swapped: true, index }),
-            reply => Ok(reply),
-        }
-    }
-
-    fn rival(&self, key: &str, more: isize) {
-        let mut rivals = self.rivals.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = rivals.entry(key.to_owned()).or_default();
-        *count = count.saturating_add_signed(more);
-        if *count == 0 {
-            rivals.remove(key);
-        }
+    async fn submit(&self, command: Command) -> Result<Reply, Refusal> {
+        self.proposer.submit(command, LIMIT).await
     }
 
     /// Sends clients of a follower on without troubling the consensus.
@@ -326,7 +289,8 @@ impl Service {
             ServerState::Learner => "learner",
             ServerState::Follower | ServerState::Shutdown => "follower",
         };
-        let (ready, lent) = self.machine.read().state.queues().counts();
+        let (ready, lent) = self.state().state.queues().counts();
+        let streams = self.state().state.streams().to_json();
         json!({
             "name": self.identity.name,
             "id": self.identity.id,
@@ -345,8 +309,17 @@ impl Service {
             "recovering": self.is_recovering(),
             "rejected": self.refused.to_json(),
             "messages": { "ready": ready, "lent": lent },
+            "streams": streams,
             "in_flight": self.in_flight_max - self.in_flight.available_permits(),
             "ready": self.ready(&metrics),
         })
+    }
+}
+
+/// The value of `key` in what a node has applied.
+fn seen(replica: &Replica, key: &str) -> Seen {
+    Seen {
+        value: replica.state.get(key),
+        index: replica.applied.map_or(0, |position| position.index),
     }
 }

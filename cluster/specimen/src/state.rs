@@ -1,7 +1,7 @@
 //! The state machine, as a plain value: keys, sessions, and the one function that changes them.
 //!
 //! Every replica applies the same commands in the same order and so holds the same [`State`]. The session
-//! table is part of it: see [`crate::sessions`]. So are queues: see [`crate::queues`].
+//! table is part of it: see [`crate::sessions`]. So are [queues](crate::queues) and [streams](crate::streams).
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::defect::{Defect, Defects};
 use crate::queues::Queues;
 use crate::sessions::{Known, Sessions};
+use crate::streams::Streams;
 use crate::types::{Command, Op, Reply, Scalar};
 
 /// What every replica agrees on.
@@ -22,6 +23,7 @@ pub struct State {
     /// How many were lent so far.
     grants: u64,
     queues: Queues,
+    streams: Streams,
     /// Those of this node.
     #[serde(skip)]
     defects: Defects,
@@ -62,6 +64,11 @@ impl State {
         &self.queues
     }
 
+    /// The streams.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
     /// Applies `command`, which the log holds at `index`.
     pub fn apply(&mut self, index: u64, command: &Command) -> Reply {
         let Some(token) = &command.token else {
@@ -71,6 +78,10 @@ impl State {
             Known::Ran(reply) => {
                 self.was_tried_again(&command.op);
                 return reply;
+            }
+            Known::Stale(_) if self.defects.has(Defect::AcceptsReplayed) => {
+                self.defects.diverged(Defect::AcceptsReplayed);
+                return self.run(index, &command.op);
             }
             Known::Stale(last) => return Reply::StaleSeq { last },
             Known::No => {}
@@ -157,6 +168,10 @@ impl State {
             Op::Ack { queue, receipt } => self.queues.ack(index, queue, *receipt, &self.defects),
             Op::Nack { queue, receipt } => self.queues.nack(index, queue, *receipt),
             Op::Lapse { queue, receipts } => self.queues.lapse(index, queue, receipts, &self.defects),
+            Op::Stream(op) => match self.streams.apply(index, op, &self.defects) {
+                Ok(reply) => Reply::Stream(reply),
+                Err(declined) => Reply::Declined(declined),
+            },
         }
     }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::queues::Lent;
+use crate::streams::op::{Declined, StreamOp, StreamReply};
 
 /// How a node is numbered in the protocol; people see names.
 pub type NodeId = u64;
@@ -182,6 +183,8 @@ pub enum Op {
         /// What they were lent under.
         receipts: Vec<u64>,
     },
+    /// Change the streams.
+    Stream(StreamOp),
 }
 
 /// Says that two requests are the same one: the client's name and its request number.
@@ -245,6 +248,10 @@ pub enum Reply {
         /// The log index that decided.
         index: u64,
     },
+    /// The streams were changed.
+    Stream(StreamReply),
+    /// The streams were not changed.
+    Declined(Declined),
     /// The client has already sent a later request: refused, and never applied.
     StaleSeq {
         /// The latest request of that client.
@@ -255,7 +262,7 @@ pub enum Reply {
 impl Reply {
     /// Whether the command changed nothing, for a reason that may pass.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Reply::Enqueued { done: false, .. })
+        matches!(self, Reply::Enqueued { done: false, .. } | Reply::Declined(_))
     }
 }
 

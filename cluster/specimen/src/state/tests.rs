@@ -192,6 +192,19 @@ fn what_a_defect_made_it_forget_runs_again_and_is_counted() {
 }
 
 #[test]
+fn with_the_defect_a_seq_from_the_past_runs_again() {
+    for (defect, messages) in [(None, 2), (Some(Defect::AcceptsReplayed), 3)] {
+        let defects = Defects::new(defect);
+        let mut state = State::new(&defects);
+        for seq in [1, 2, 1, 2] {
+            state.apply(seq, &by("c", seq, enqueue(7, 9)));
+        }
+        assert_eq!(state.queues().counts(), (messages, 0));
+        assert_eq!(defects.times(Defect::AcceptsReplayed), messages - 2);
+    }
+}
+
+#[test]
 fn merging_keeps_keys_that_the_other_lacks() {
     let (mut old, mut new) = (State::default(), State::default());
     old.run(1, &put("gone", 1));

@@ -6,3 +6,4 @@ mod disk;
 mod faults;
 mod queues;
 mod serving;
+mod streams;
