@@ -1,5 +1,6 @@
 //! One host, for commands that are about it and not about a cluster.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::login::Login;
@@ -52,7 +53,8 @@ impl OneHost {
 
     /// Starts an agent there.
     pub async fn start_agent(&self) -> Result<RemoteChannel, ClusterError> {
-        start_agent(&self.host, &self.brought.duress).await
+        // It only heals.
+        start_agent(&self.host, &self.brought.duress, &BTreeSet::new()).await
     }
 
     /// Removes what a run left in its folder there. Says whether there was something.

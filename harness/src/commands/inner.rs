@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
+use duress_nemesis::agent::OnHost;
 
 use super::fail;
 use crate::exit;
@@ -18,6 +19,9 @@ pub enum Command {
         /// Heal and end after so many milliseconds in which nothing is heard
         #[arg(long)]
         silence_max_ms: Option<u64>,
+        /// Ports of TCP that no rule in a packet filter touches
+        #[arg(long, value_delimiter = ',')]
+        spared_ports: Vec<u16>,
     },
     /// A file system over a node's data directory
     #[command(hide = true, disable_help_flag = true)]
@@ -42,9 +46,13 @@ impl Command {
     /// Does it.
     pub fn main(&self) -> ExitCode {
         match self {
-            Command::Agent { silence_max_ms } => {
-                duress_nemesis::agent::main(silence_max_ms.map(Duration::from_millis))
-            }
+            Command::Agent {
+                silence_max_ms,
+                spared_ports,
+            } => duress_nemesis::agent::main(OnHost {
+                silence_max: silence_max_ms.map(Duration::from_millis),
+                spared_ports: spared_ports.clone(),
+            }),
             Command::DiskLayer { args } => duress_nemesis::layer::main(args),
             Command::Sandbox { args } => duress_cluster::local::sandbox::main(args),
             Command::Specimen(args) => specimen(args),
