@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::op::Op;
-use crate::service::{Answer, Asker, Service, Token};
+use crate::service::{Answer, Answered, Asker, Service, Token};
 use crate::workload::HOLD;
 
 /// When and how often an operation is tried again.
@@ -170,13 +170,19 @@ impl Session<'_> {
             let endpoint = self.endpoints.endpoint(target);
             let node = &endpoint.node;
             let start = self.clock.now();
-            let answer = self.attempt(&endpoint, op, token, deadline).await;
+            let Answered { answer, seen } = self.attempt(&endpoint, op, token, deadline).await;
             if !answer.is_from_the_node() {
                 self.endpoints.doubt(target);
             }
+            let end = self.clock.now();
+            let (start, end, clock) = match seen {
+                Some(seen) => (seen.start, seen.end, Some(seen.clock)),
+                None => (start, end, None),
+            };
             attempts.push(Attempt {
                 start,
-                end: self.clock.now(),
+                end,
+                clock,
                 node: node.clone(),
                 error: answer.error().map(str::to_owned),
                 refused: matches!(answer, Answer::Refused { .. } | Answer::Failed { .. }),
@@ -259,7 +265,7 @@ impl Session<'_> {
         op: &Op,
         token: Option<&Token>,
         deadline: Instant,
-    ) -> Answer {
+    ) -> Answered {
         // Who only holds something asks nobody, so no answer is late.
         let limit = match op.f {
             HOLD => deadline,
@@ -275,15 +281,18 @@ impl Session<'_> {
             process: self.process,
             token,
         };
-        let answered = self.service.attempt(endpoint, op, asker);
-        let answer = tokio::select! {
+        let answered = self.service.attempt_seen(endpoint, op, asker);
+        let answered = tokio::select! {
             biased;
-            answer = tokio::time::timeout_at(limit, answered) => {
-                answer.unwrap_or_else(|_| Answer::unknown("timeout"))
+            answered = tokio::time::timeout_at(limit, answered) => {
+                answered.unwrap_or_else(|_| Answer::unknown("timeout").into())
             }
-            () = stopped => Answer::unknown("no answer when the load was stopped"),
+            () = stopped => Answer::unknown("no answer when the load was stopped").into(),
         };
-        answer.with_short_error()
+        Answered {
+            answer: answered.answer.with_short_error(),
+            ..answered
+        }
     }
 
     /// Waits before the next attempt. False: there is no time for one, or the load was stopped.

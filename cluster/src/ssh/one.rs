@@ -6,7 +6,7 @@ use std::path::Path;
 use super::login::Login;
 use super::machines::{log_in, start_agent};
 use super::program::{Brought, Program};
-use super::{Host, HostAddress, RemoteChannel, RemoteEnd, SshHosts};
+use super::{Host, HostAddress, RemoteChannel, RemoteEnd, SshHosts, shell};
 use crate::ClusterError;
 
 /// What a command of Duress writes there, at most.
@@ -49,6 +49,15 @@ impl OneHost {
             .bytes(&self.host.as_root(words), OUTPUT_BYTES_MAX)
             .await?;
         Ok((String::from_utf8_lossy(&bytes).into_owned(), end))
+    }
+
+    /// Starts this program there with these arguments, as the user who logged in.
+    pub async fn start(&self, arguments: &[&str]) -> Result<RemoteChannel, ClusterError> {
+        let words = std::iter::once(self.brought.duress.as_str()).chain(arguments.iter().copied());
+        self.host
+            .remote
+            .open(&format!("exec {}", shell::line(words)))
+            .await
     }
 
     /// Starts an agent there.

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use duress_nemesis::agent::OnHost;
 
 use super::fail;
-use crate::exit;
+use crate::{client_hosts, exit};
 
 /// Not for people.
 #[derive(Debug, Subcommand)]
@@ -23,6 +23,9 @@ pub enum Command {
         #[arg(long, value_delimiter = ',')]
         spared_ports: Vec<u16>,
     },
+    /// The one that asks nodes, on a client's host: reads JSON lines, answers in JSON lines
+    #[command(hide = true)]
+    ClientWorker,
     /// A file system over a node's data directory
     #[command(hide = true, disable_help_flag = true)]
     DiskLayer {
@@ -53,6 +56,7 @@ impl Command {
                 silence_max: silence_max_ms.map(Duration::from_millis),
                 spared_ports: spared_ports.clone(),
             }),
+            Command::ClientWorker => client_hosts::main(),
             Command::DiskLayer { args } => duress_nemesis::layer::main(args),
             Command::Sandbox { args } => duress_cluster::local::sandbox::main(args),
             Command::Specimen(args) => specimen(args),
