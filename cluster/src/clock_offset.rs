@@ -122,7 +122,7 @@ mod tests {
     fn the_bound_holds_wherever_between_the_clock_was_read() {
         for ahead in [-700_000_i64, -1, 0, 1, 300_000_000] {
             for (there, back) in [(0, 41), (41, 0), (20, 21), (1, 2)] {
-                let sent = 1_000_000_000;
+                let sent: u64 = 1_000_000_000;
                 let theirs = (sent + there).checked_add_signed(ahead).unwrap();
                 let offset = Offset::best(&[trip(sent, theirs, sent + there + back)]).unwrap();
                 assert!(

@@ -59,6 +59,9 @@ impl Clocks {
     pub fn seen(&self, host: &str, start: u64, end: u64, run: RunStart) -> Option<Seen> {
         let now = monotonic_ns();
         let offset = self.offset(now)?;
+        // It may have begun before that was measured.
+        let began = offset.earliest(start).max(0).cast_unsigned();
+        let offset = offset.after(now.saturating_sub(began));
         // An exact clock tells the same, whichever end of the error is looked at.
         let exact = Offset {
             error_ns: 0,
