@@ -4,6 +4,7 @@
 //! daemon, the embedded default), `compose` (Docker Compose) and `ssh` (hosts that exist).
 
 mod abilities;
+pub mod clock_offset;
 pub mod compose;
 pub mod controller;
 pub mod doctor;

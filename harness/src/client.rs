@@ -50,21 +50,20 @@ fn unfit(spec: &Spec, kind: Option<&ClientKind>) -> Option<Complaint> {
     Some(KeyPath::of(["properties"]).entry(at).complain(what))
 }
 
-/// The client that the system names. `programs` starts its programs where it names a service for them.
-pub fn service(
-    spec: &Spec,
-    kind: &ClientKind,
-    from: Option<IpAddr>,
-    programs: Option<Arc<dyn StartPrograms>>,
-) -> Result<Box<dyn Service>, String> {
-    let options = Options {
+/// What the client of a run is told. `programs` starts its programs where it names a service for them.
+pub fn options(spec: &Spec, from: Option<IpAddr>, programs: Option<Arc<dyn StartPrograms>>) -> Options {
+    Options {
         from,
         read: spec.client.read,
         lease: spec.workload.lease(),
         long_writes: spec.client.long_writes,
         body_max: spec.client.body_max(),
         programs,
-    };
+    }
+}
+
+/// The client that the system names.
+pub fn service(kind: &ClientKind, options: Options) -> Result<Box<dyn Service>, String> {
     (kind.make)(options).map_err(|error| format!("make the client {}: {error}", kind.name))
 }
 

@@ -10,6 +10,7 @@ mod ad_hoc;
 mod address_book;
 pub mod cli;
 mod client;
+mod client_hosts;
 pub mod commands;
 mod contents;
 mod diverged;

@@ -211,7 +211,13 @@ impl Nemesis {
         }
         tokio::select! {
             biased;
-            () = async { while faults.join_next().await.is_some() {} } => Ok(()),
+            () = async {
+                while let Some(over) = faults.join_next().await {
+                    if let Err(error) = over && error.is_panic() {
+                        std::panic::resume_unwind(error.into_panic());
+                    }
+                }
+            } => Ok(()),
             error = self.shared.agent.lost() => Err(error.into()),
         }
     }

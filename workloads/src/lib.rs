@@ -24,5 +24,5 @@ pub use duress_http::RequestError;
 pub use endpoint::{Endpoint, Endpoints};
 pub use generator::{CatalogueEntry, Workload, WorkloadParameters};
 pub use op::{Op, Operation};
-pub use service::{Answer, Asker, Service, Token};
+pub use service::{Answer, Answered, Asker, Service, Token};
 pub use workload::{WorkloadSpec, bounds, catalogue};

@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use duress_checker::history::Content;
+use duress_checker::history::OtherClock;
 pub use duress_checker::history::Token;
 use duress_http::RequestError;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::endpoint::Endpoint;
 use crate::op::Op;
 
 /// What one attempt proves.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// It happened, with this result. For writes: the value written.
     Ok(Value),
@@ -109,6 +112,32 @@ impl From<RequestError> for Answer {
     }
 }
 
+/// An answer, and when it was had, if another clock tells that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// What the attempt proves.
+    pub answer: Answer,
+    /// When it was made; `None`: between being asked for and being answered.
+    pub seen: Option<Seen>,
+}
+
+impl From<Answer> for Answered {
+    fn from(answer: Answer) -> Answered {
+        Answered { answer, seen: None }
+    }
+}
+
+/// When an attempt was made, by a clock elsewhere, in nanoseconds since the run began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// It began.
+    pub start: u64,
+    /// It ended.
+    pub end: u64,
+    /// Whose clock told, and how well it is known.
+    pub clock: OtherClock,
+}
+
 /// Holds a lock for as long as the operation says. Nobody is asked.
 pub(crate) async fn hold(op: &Op) -> Answer {
     let ms = op.value.get("ms").and_then(Value::as_u64).unwrap_or_default();
@@ -144,6 +173,11 @@ pub trait Service: Send + Sync {
     /// Makes one attempt at `op` at `endpoint` for `asker`. The caller limits its time, so it need not; when it is dropped, the
     /// attempt counts as [`Answer::Unknown`].
     async fn attempt(&self, endpoint: &Endpoint, op: &Op, asker: Asker<'_>) -> Answer;
+
+    /// The same, with when it was made, where that is known better than whoever waits for it can know.
+    async fn attempt_seen(&self, endpoint: &Endpoint, op: &Op, asker: Asker<'_>) -> Answered {
+        self.attempt(endpoint, op, asker).await.into()
+    }
 
     /// Everything that one member has stored, by its own words, with the index of the log up to which it has applied it.
     /// The caller limits the time. Systems that don't tell are no good for the property `converged`.

@@ -83,6 +83,19 @@ pub struct Attempt {
     /// Whether the answer proves that it did not happen and never will.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refused: bool,
+    /// Where it was made, if by another clock than that of the history: then `start` and `end` are as that clock tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<OtherClock>,
+}
+
+/// The clock of another machine, which is not known exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OtherClock {
+    /// The machine.
+    pub host: String,
+    /// What it tells is no further from the history's own time than this, in nanoseconds.
+    pub error_ns: u64,
 }
 
 /// One line of a history: the beginning or the end of an operation, or a step of a fault.

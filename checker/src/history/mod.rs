@@ -19,6 +19,7 @@ mod event;
 pub(crate) mod exact;
 mod fault;
 pub mod jsonl;
+pub mod merge;
 mod note;
 mod operation;
 mod remarks;
@@ -30,10 +31,11 @@ pub(crate) mod values;
 pub(crate) use builder::{Builder, Raw, contradicts};
 pub use compact::{Datum, History, NEVER, Row, Times};
 pub use error::HistoryError;
-pub use event::{Attempt, Event, EventType, MISMATCH, Process};
+pub use event::{Attempt, Event, EventType, MISMATCH, OtherClock, Process};
 pub use fault::{Effect, FaultEvent, FaultStep, Measurement, StepResult, bit};
 pub use note::{
-    Content, Contents, Entry, FinalOps, HarnessFailure, Member, Note, PhaseNote, Recovery, RunNote, SentAgain,
+    ClientClock, Content, Contents, Entry, FinalOps, HarnessFailure, Member, Note, PhaseNote, Recovery,
+    RunNote, SentAgain,
 };
 pub use operation::{Operation, TOKEN_FIELD, Token};
 pub(crate) use operation::{matches, mismatch};

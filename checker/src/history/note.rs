@@ -13,6 +13,7 @@
 //!   {"node":"n1","applied":912,"keys":{"k1":{"revision":801,"value":55}}},
 //!   {"node":"n3","error":"connection refused"}]}}
 //! {"process":"nemesis","type":"info","f":"diverged","value":{"split-cas":3}}
+//! {"process":"nemesis","type":"info","f":"client-clock","value":{"host":"root@c1:22","ahead-ns":300120411,"error-ns":210385}}
 //! {"process":"nemesis","type":"info","f":"interrupted","value":{}}
 //! {"process":"nemesis","type":"info","f":"harness-failure","value":{"what":"agent died"}}
 //! ```
@@ -44,6 +45,8 @@ pub enum Note {
     Contents(Contents),
     /// By defect that was switched on, how often it made a difference at any node, as far as nodes were asked in time.
     Diverged(BTreeMap<String, u64>),
+    /// How far the clock of a client's host is ahead.
+    ClientClock(ClientClock),
     /// A signal ended the run.
     Interrupted {},
     /// The harness could not go on.
@@ -64,6 +67,7 @@ impl Note {
             "final-ops" => Note::FinalOps(of(value)?),
             "contents" => Note::Contents(of(value)?),
             "diverged" => Note::Diverged(of(value)?),
+            "client-clock" => Note::ClientClock(of(value)?),
             "interrupted" => Note::Interrupted {},
             "harness-failure" => Note::HarnessFailure(of(value)?),
             _ => return None,
@@ -136,6 +140,18 @@ pub struct FinalOps {
     pub answered: u64,
     /// How many there were.
     pub asked: u64,
+}
+
+/// How far the clock of a client's host was ahead, as measured at the time of the note.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ClientClock {
+    /// As users know it.
+    pub host: String,
+    /// In nanoseconds; negative: it was behind.
+    pub ahead_ns: i64,
+    /// It was no further from that than this.
+    pub error_ns: u64,
 }
 
 /// Why the run could not be done or trusted.
@@ -229,6 +245,14 @@ mod tests {
             ),
             (Note::Contents(Contents::default()), "contents"),
             (Note::Diverged([("split-cas".to_owned(), 3)].into()), "diverged"),
+            (
+                Note::ClientClock(ClientClock {
+                    host: "c1".to_owned(),
+                    ahead_ns: -5,
+                    error_ns: 7,
+                }),
+                "client-clock",
+            ),
             (Note::Interrupted {}, "interrupted"),
             (Note::HarnessFailure(failure), "harness-failure"),
         ] {

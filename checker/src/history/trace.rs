@@ -219,6 +219,8 @@ impl<'a> Trace<'a> {
             Note::FinalOps(final_ops) => self.final_ops = Some(final_ops),
             Note::Contents(contents) => self.contents = Some(contents),
             Note::Diverged(diverged) => self.diverged = diverged,
+            // Each attempt says as much of its own.
+            Note::ClientClock(_) => {}
             Note::Interrupted {} => self.interrupted = true,
             Note::HarnessFailure(failure) => {
                 self.harness_failure.get_or_insert(failure.what);

@@ -33,6 +33,11 @@ pub struct Login {
 }
 
 impl Login {
+    /// The ports of sshd that are passed on the way there.
+    pub fn ports(&self) -> impl Iterator<Item = u16> {
+        std::iter::successors(Some(self), |login| login.jump.as_deref()).map(|login| login.port)
+    }
+
     /// Puts it together.
     pub fn of(address: &HostAddress, hosts: &SshHosts) -> Result<Login, ClusterError> {
         Login::through(address, hosts, JUMPS_MAX)

@@ -1,5 +1,6 @@
 //! Hosts that somebody is logged in to, that have the program, and on which nothing runs yet.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub struct Machines {
     pub(super) all: Vec<Machine>,
     /// The addresses that this machine speaks to them from.
     pub(super) from: Vec<IpAddr>,
+    /// Ports of sshd on all of them, and on the way there.
+    ssh_ports: BTreeSet<u16>,
 }
 
 impl Machines {
@@ -53,8 +56,10 @@ impl Machines {
     pub async fn prepare(config: SshConfig) -> Result<Machines, ClusterError> {
         let program = Arc::new(Program::this().await?);
         let mut preparing = JoinSet::new();
+        let mut ssh_ports = BTreeSet::new();
         for (index, address) in config.hosts.hosts.iter().enumerate() {
             let login = Login::of(address, &config.hosts)?;
+            ssh_ports.extend(login.ports());
             let (program, config) = (Arc::clone(&program), config.clone());
             preparing.spawn(async move { (index, prepare(login, &program, &config, index).await) });
         }
@@ -75,7 +80,12 @@ impl Machines {
             .collect();
         from.sort_unstable();
         from.dedup();
-        Ok(Machines { config, all, from })
+        Ok(Machines {
+            config,
+            all,
+            from,
+            ssh_ports,
+        })
     }
 
     /// The nodes that will be.
@@ -100,7 +110,7 @@ impl Machines {
         for machine in &self.all {
             agents.push((
                 machine.host.name.clone(),
-                start_agent(&machine.host, &machine.duress).await?,
+                start_agent(&machine.host, &machine.duress, &self.ssh_ports).await?,
             ));
         }
         Ok(agents)
@@ -122,11 +132,21 @@ pub struct MachinePlace<'a> {
     pub duress: &'a Path,
 }
 
-/// Starts an agent, which ends, healing, when it hears nothing for [`SILENCE_MAX`].
-pub(super) async fn start_agent(host: &Host, duress: &str) -> Result<RemoteChannel, ClusterError> {
+/// Starts an agent, which ends, healing, when it hears nothing for [`SILENCE_MAX`], and whose rules never touch these ports: one host may be
+/// the way to another.
+pub(super) async fn start_agent(
+    host: &Host,
+    duress: &str,
+    ssh_ports: &BTreeSet<u16>,
+) -> Result<RemoteChannel, ClusterError> {
     let silence = SILENCE_MAX.as_millis().to_string();
-    let command = host.as_root([duress, "agent", "--silence-max-ms", &silence]);
-    host.remote.open(&command).await
+    let ports: Vec<String> = ssh_ports.iter().map(u16::to_string).collect();
+    let ports = ports.join(",");
+    let mut words = vec![duress, "agent", "--silence-max-ms", &silence];
+    if !ports.is_empty() {
+        words.extend(["--spared-ports", &ports]);
+    }
+    host.remote.open(&host.as_root(words)).await
 }
 
 /// Logs in, and looks whether what is needed is there.

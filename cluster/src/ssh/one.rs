@@ -1,11 +1,12 @@
 //! One host, for commands that are about it and not about a cluster.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::login::Login;
 use super::machines::{log_in, start_agent};
 use super::program::{Brought, Program};
-use super::{Host, HostAddress, RemoteChannel, RemoteEnd, SshHosts};
+use super::{Host, HostAddress, RemoteChannel, RemoteEnd, SshHosts, shell};
 use crate::ClusterError;
 
 /// What a command of Duress writes there, at most.
@@ -50,9 +51,19 @@ impl OneHost {
         Ok((String::from_utf8_lossy(&bytes).into_owned(), end))
     }
 
+    /// Starts this program there with these arguments, as the user who logged in.
+    pub async fn start(&self, arguments: &[&str]) -> Result<RemoteChannel, ClusterError> {
+        let words = std::iter::once(self.brought.duress.as_str()).chain(arguments.iter().copied());
+        self.host
+            .remote
+            .open(&format!("exec {}", shell::line(words)))
+            .await
+    }
+
     /// Starts an agent there.
     pub async fn start_agent(&self) -> Result<RemoteChannel, ClusterError> {
-        start_agent(&self.host, &self.brought.duress).await
+        // It only heals.
+        start_agent(&self.host, &self.brought.duress, &BTreeSet::new()).await
     }
 
     /// Removes what a run left in its folder there. Says whether there was something.

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
+use duress_nemesis::agent::OnHost;
 
 use super::fail;
-use crate::exit;
+use crate::{client_hosts, exit};
 
 /// Not for people.
 #[derive(Debug, Subcommand)]
@@ -18,7 +19,13 @@ pub enum Command {
         /// Heal and end after so many milliseconds in which nothing is heard
         #[arg(long)]
         silence_max_ms: Option<u64>,
+        /// Ports of TCP that no rule in a packet filter touches
+        #[arg(long, value_delimiter = ',')]
+        spared_ports: Vec<u16>,
     },
+    /// The one that asks nodes, on a client's host: reads JSON lines, answers in JSON lines
+    #[command(hide = true)]
+    ClientWorker,
     /// A file system over a node's data directory
     #[command(hide = true, disable_help_flag = true)]
     DiskLayer {
@@ -42,9 +49,14 @@ impl Command {
     /// Does it.
     pub fn main(&self) -> ExitCode {
         match self {
-            Command::Agent { silence_max_ms } => {
-                duress_nemesis::agent::main(silence_max_ms.map(Duration::from_millis))
-            }
+            Command::Agent {
+                silence_max_ms,
+                spared_ports,
+            } => duress_nemesis::agent::main(OnHost {
+                silence_max: silence_max_ms.map(Duration::from_millis),
+                spared_ports: spared_ports.clone(),
+            }),
+            Command::ClientWorker => client_hosts::main(),
             Command::DiskLayer { args } => duress_nemesis::layer::main(args),
             Command::Sandbox { args } => duress_cluster::local::sandbox::main(args),
             Command::Specimen(args) => specimen(args),

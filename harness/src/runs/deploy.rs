@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Scope, WithHelper, heal};
 use duress_cluster::local::{self, Isolation, LocalCluster};
-use duress_cluster::ssh::SshCluster;
+use duress_cluster::ssh::{OneHost, SshCluster};
 use duress_cluster::{Cluster, ClusterError, Key, System, bring_up};
 use duress_nemesis::agent::protocol::Mark;
 use duress_nemesis::kinds::{Kind, TABLE};
@@ -89,6 +89,8 @@ pub struct Deployed {
     agent_container: Option<Arc<dyn WithHelper>>,
     /// The same, where there is an agent on each host.
     hosts: Option<Arc<SshCluster>>,
+    /// Where clients ask from; none: from here.
+    pub client_hosts: Arc<[OneHost]>,
 }
 
 /// The agent is this very program.
@@ -110,6 +112,7 @@ impl Deployed {
             cluster: cluster.clone(),
             agent_container: contained.then_some(cluster as Arc<dyn WithHelper>),
             hosts: None,
+            client_hosts: Arc::default(),
         }
     }
 
@@ -195,16 +198,19 @@ pub async fn deploy(
                 cluster: sandboxes(local, system, isolation, dir).await?,
                 agent_container: None,
                 hosts: None,
+                client_hosts: Arc::default(),
             };
             Ok((deployed, agent))
         }
         (Environment::Hosts, ClusterSpec::Ssh(ssh)) => {
+            let client_hosts = hosts::prepare_clients(ssh).await?;
             let machines = hosts::prepare(ssh, dir.path(), dir.nodes()).await?;
             let (cluster, agents) = hosts::deploy(ssh, system, machines, ground).await?;
             let deployed = Deployed {
                 cluster: cluster.clone(),
                 agent_container: None,
                 hosts: Some(cluster),
+                client_hosts: client_hosts.into(),
             };
             Ok((deployed, agents))
         }

@@ -9,9 +9,9 @@ mod nemesis;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duress_checker::history::{END_PHASE, FinalOps, HarnessFailure, Note, PhaseNote, Recovery};
+use duress_checker::history::{ClientClock, END_PHASE, FinalOps, HarnessFailure, Note, PhaseNote, Recovery};
 use duress_checker::property::Source;
-use duress_cluster::{Cluster, Key, collect_logs};
+use duress_cluster::{Key, collect_logs};
 use duress_nemesis::{Agents, Journal, Nemesis};
 use duress_results::rundir::RunDir;
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::address_book::{AddressBook, first_v4};
 use crate::client;
+use crate::client_hosts::{ClientHost, OnHosts, Setup};
 use crate::contents;
 use crate::interrupt::Interrupt;
 use crate::load::Clients;
@@ -34,6 +35,7 @@ use crate::watchdog::Watchdog;
 use super::deploy::{self, Deployed, Environment, Ground};
 use super::failure::Failure;
 use super::host_clock::HostClock;
+use super::hosts;
 use super::plan::Plan;
 use super::ready::INTERRUPTED_GRACE;
 
@@ -191,7 +193,7 @@ impl Run<'_> {
         };
         let nemesis = nemesis?.with_clients(missteps.clone());
         self.latency(&nemesis).await?;
-        let clients = self.clients(cluster, addresses).await?;
+        let clients = self.clients(deployed, addresses).await?;
         let clients = Arc::new(clients.misled_by(missteps));
         let watch = self.watchdog.watch("the clients");
         clients.show(watch.pulse.clone());
@@ -327,15 +329,39 @@ impl Run<'_> {
         }
     }
 
-    async fn clients(
-        &self,
-        cluster: &Arc<dyn Cluster>,
-        addresses: Arc<AddressBook>,
-    ) -> Result<Clients, Failure> {
+    /// Says how far the clock of a client's host is ahead.
+    fn note_clock(&self, host: &ClientHost) {
+        let offset = host.offset();
+        let clock = ClientClock {
+            host: host.name().to_owned(),
+            ahead_ns: offset.ns,
+            error_ns: offset.error_ns,
+        };
+        self.progress.say(&format!(
+            "the clock of {} is {:.3} ms ahead, with an error of {:.3} ms at most",
+            clock.host,
+            offset.ns as f64 / 1e6,
+            offset.error_ns as f64 / 1e6
+        ));
+        self.recorder.note(&Note::ClientClock(clock));
+    }
+
+    async fn clients(&self, deployed: &Deployed, addresses: Arc<AddressBook>) -> Result<Clients, Failure> {
+        let cluster = &deployed.cluster;
         let from = first_v4(&cluster.client_addresses());
         let kind = &self.plan.client;
         let programs = programs::of(cluster, kind).await?;
-        let service = client::service(&self.plan.spec, kind, from, programs).map_err(Failure::Other)?;
+        let options = client::options(&self.plan.spec, from, programs);
+        let setup = Setup::of(kind, &self.plan.definition, &options);
+        let mut service = client::service(kind, options).map_err(Failure::Other)?;
+        if !deployed.client_hosts.is_empty() {
+            let start = self.recorder.start();
+            let hosts = hosts::start_clients(&deployed.client_hosts, &setup, start).await?;
+            for host in &hosts {
+                self.note_clock(host);
+            }
+            service = Box::new(OnHosts::new(service, hosts));
+        }
         let workload = self
             .plan
             .spec

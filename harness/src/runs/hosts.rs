@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use duress_cluster::ssh::{Machines, RemoteChannel, SshCluster, SshConfig};
+use duress_cluster::ssh::{Machines, OneHost, RemoteChannel, SshCluster, SshConfig};
 use duress_cluster::{Cluster, NodeProgram, System, bring_up};
 use duress_nemesis::agent::protocol::Mark;
 use duress_nemesis::{AgentClient, AgentEnd, Agents, NemesisError};
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::deploy::{Ground, run_name};
 use super::failure::Failure;
+use crate::client_hosts::{ClientHost, Setup};
 use crate::spec::SshSpec;
 
 /// Logs in to all, before anything is made there but the folders of the run.
@@ -24,6 +25,31 @@ pub async fn prepare(spec: &SshSpec, dir: &Path, nodes: PathBuf) -> Result<Machi
         dir: nodes,
     };
     Ok(Machines::prepare(config).await?)
+}
+
+/// Logs in to the hosts of clients, and brings the program there.
+pub async fn prepare_clients(spec: &SshSpec) -> Result<Vec<OneHost>, Failure> {
+    let how = spec.to_hosts().map_err(Failure::Other)?;
+    let mut reached = Vec::new();
+    for host in &spec.client_hosts {
+        reached.push(OneHost::reach(host, &how, &spec.folder).await?);
+    }
+    Ok(reached)
+}
+
+/// Starts a worker on each of them.
+pub async fn start_clients(
+    hosts: &[OneHost],
+    setup: &Setup,
+    start: std::time::Instant,
+) -> Result<Vec<ClientHost>, Failure> {
+    let mut clients = Vec::new();
+    for host in hosts {
+        let channel = host.start(&["client-worker"]).await?;
+        let greeted = ClientHost::greet(host.name(), channel, setup, start).await;
+        clients.push(greeted.map_err(Failure::Other)?);
+    }
+    Ok(clients)
 }
 
 /// Brings the system up on them. What is to lie under data directories is put there first, by agents that go on to be the run's.

@@ -14,12 +14,12 @@ use duress_workloads::clients::behaviour;
 use super::deploy::Environment;
 use super::drive::Run;
 use super::plan::Plan;
-use crate::exit;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::key;
 use crate::progress::Progress;
 use crate::recorder::{Recorder, Writer};
 use crate::watchdog::{News, Watchdog};
+use crate::{client_hosts, exit};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -97,6 +97,12 @@ pub fn run(plan: Plan, root: &Path, quiet: bool) -> Result<Finished, Box<dyn Err
     }
     if let Err(error) = writer.finish(&recorder) {
         progress.say(&format!("harness failure: {error}"));
+    }
+    if plan.spec.cluster.has_client_hosts()
+        && let Err(error) = client_hosts::merge_history(&dir.history())
+    {
+        // What was recorded stands: it orders less, and nothing that is not so.
+        progress.say(&format!("merge the clocks of client hosts: {error}"));
     }
     // What checks is not watched: it has a budget of its own.
     drop((watched_writer, watchdog));

@@ -33,6 +33,8 @@ pub struct Plan {
     pub system: System,
     /// How it is asked.
     pub client: ClientKind,
+    /// The `system.toml` of what is deployed, as it is written.
+    pub definition: String,
     /// What breaks when.
     pub schedule: Schedule,
 }
@@ -75,7 +77,7 @@ impl Plan {
     /// Reads a spec and decides what it leaves open. Whatever is wrong with it is said with its place.
     pub fn read(path: &Path, overrides: Overrides) -> Result<Self, SpecError> {
         let source = Source::read(path)?;
-        let (mut spec, system, client) = source.resolve()?;
+        let (mut spec, definition, client) = source.resolve()?;
         let seed = overrides.seed.or(spec.seed).unwrap_or_else(rand::random);
         spec.seed = Some(seed);
         if let Some(time) = overrides.faults_time {
@@ -98,7 +100,8 @@ impl Plan {
         Ok(Plan {
             spec,
             seed,
-            system,
+            definition: definition.text().to_owned(),
+            system: definition.system,
             client,
             schedule,
         })

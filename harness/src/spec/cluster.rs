@@ -112,6 +112,11 @@ impl ClusterSpec {
         }
     }
 
+    /// Whether clients ask from hosts of their own.
+    pub fn has_client_hosts(&self) -> bool {
+        matches!(self, ClusterSpec::Ssh(ssh) if !ssh.client_hosts.is_empty())
+    }
+
     /// Name of the system, or of its folder.
     pub fn system(&self) -> &str {
         self.system_ref().name()

@@ -1,7 +1,7 @@
 //! What a spec asks of its system that the system can't give: found before anything is made.
 
 use duress_cluster::{Readiness, System, compose};
-use duress_workloads::clients::{ClientKind, Tokens};
+use duress_workloads::clients::{ClientKind, Tokens, exec};
 
 use super::check::about_faults;
 use super::system::Definition;
@@ -20,6 +20,7 @@ impl Spec {
             return Err(definition.invalid(complaint));
         }
         let complaint = deployable(&self.cluster, system)
+            .or_else(|| elsewhere(&self.cluster, &client))
             .or_else(|| carried(self, &client))
             .or_else(|| told(self, system));
         complaint.map_or(Ok(client), |complaint| Err(source.invalid(complaint)))
@@ -88,6 +89,17 @@ pub fn service_problem(cluster: &ClusterSpec, client: &ClientKind) -> Option<Com
         ClusterSpec::Compose(compose) => compose::look_for_service(&compose.file, service).err()?,
     };
     Some(KeyPath::of(["exec", "service"]).complain(what))
+}
+
+/// Whether the client can be on hosts of its own, if it is to be.
+fn elsewhere(cluster: &ClusterSpec, client: &ClientKind) -> Option<Complaint> {
+    let ClusterSpec::Ssh(ssh) = cluster else {
+        return None;
+    };
+    (!ssh.client_hosts.is_empty() && client.name == exec::NAME).then(|| {
+        let what = "the client exec starts programs, which are here and not on other hosts; leave it out";
+        KeyPath::of(["cluster", "ssh", "client-hosts"]).complain(what)
+    })
 }
 
 /// Whether the client carries what is asked.

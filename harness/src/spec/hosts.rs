@@ -20,6 +20,9 @@ pub struct SshSpec {
     /// By what nodes and clients reach each host, where that is not what it is logged in to by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Ipv4Addr>,
+    /// Where clients ask from, each by a worker and with a clock of its own; none: from here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub client_hosts: Vec<HostAddress>,
     /// A private key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<PathBuf>,

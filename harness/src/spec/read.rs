@@ -5,7 +5,6 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use duress_cluster::System;
 use duress_workloads::clients::ClientKind;
 
 use super::complaint::KeyPath;
@@ -99,13 +98,13 @@ impl Source {
     }
 
     /// Parses and checks it, alone and together with the system that it names and its client. Relative paths in it start from its folder.
-    pub fn resolve(&self) -> Result<(Spec, System, ClientKind), SpecError> {
+    pub fn resolve(&self) -> Result<(Spec, Definition, ClientKind), SpecError> {
         let spec = self.parse_values()?;
         let definition = Definition::of(spec.cluster.system_ref(), self, spec.cluster.name())?;
         let client = spec.check_fit(&definition, self)?;
         spec.check_claims(Some(&client))
             .map_err(|complaint| self.invalid(complaint))?;
-        Ok((spec, definition.system, client))
+        Ok((spec, definition, client))
     }
 
     /// Parses it, and checks what can be without its system: of a run that is over, that may be gone.

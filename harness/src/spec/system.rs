@@ -128,6 +128,11 @@ impl Definition {
         })
     }
 
+    /// As it is written.
+    pub fn text(&self) -> &str {
+        self.source.text()
+    }
+
     /// A complaint about it, with its place.
     pub fn invalid(&self, complaint: Complaint) -> SpecError {
         self.source.invalid(complaint)

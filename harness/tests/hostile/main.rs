@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     match args.first().and_then(|first| first.to_str()) {
         Some("specimen") => server::main(&args[1..]),
         Some("sandbox") => duress_cluster::local::sandbox::main(&args[1..]),
-        Some("agent") => duress_nemesis::agent::main(None),
+        Some("agent") => duress_nemesis::agent::main(duress_nemesis::agent::OnHost::default()),
         Some("run") => Cli::parse().command.main(),
         _ => {
             let tests = [

@@ -42,6 +42,8 @@ impl Family {
 #[derive(Clone, Debug)]
 pub struct Names {
     pub mark: Mark,
+    /// Ports of TCP whose packets no rule meets, from or to them: by these the agent itself is reached.
+    pub spared: Vec<u16>,
 }
 
 impl Names {
@@ -85,6 +87,11 @@ pub fn script_to_fill<'a>(
         // is cut one way would soon be cut the other way as well.
         for kind in ["neighbour-solicitation", "neighbour-advertisement"] {
             script += &format!("-A {chain} -p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j RETURN\n");
+        }
+    }
+    for port in &names.spared {
+        for end in ["--sport", "--dport"] {
+            script += &format!("-A {chain} -p tcp -m tcp {end} {port} -j RETURN\n");
         }
     }
     for rule in rules {
@@ -224,7 +231,25 @@ mod tests {
 
     fn names() -> Names {
         let mark = Mark::of_seal("1f2e3d4c00").expect("a mark");
-        Names { mark }
+        Names {
+            mark,
+            spared: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_the_agent_is_reached_by_is_spared_before_anything_is_dropped() {
+        let names = Names {
+            spared: vec![22],
+            ..names()
+        };
+        let source = IpAddr::from([10, 0, 0, 1]);
+        let script = Present::default().script_to_drop(&names, Family::V4, 1, &[&source]);
+        let chain = "-A DURESS-1f2e3d4c-1";
+        let wanted = format!(
+            "{chain} -p tcp -m tcp --sport 22 -j RETURN\n{chain} -p tcp -m tcp --dport 22 -j RETURN\n{chain} -s 10.0.0.1 -j DROP\n"
+        );
+        assert!(script.contains(&wanted), "{script}");
     }
 
     const SAVED: &str = "*filter\n:INPUT ACCEPT [9:99]\n:DURESS-1f2e3d4c - [0:0]\n:DURESS-1f2e3d4c-1 - [0:0]\n\

@@ -23,7 +23,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use duress_cluster::Place;
@@ -105,6 +105,14 @@ pub fn check_number(fault: u64) -> io::Result<()> {
     }
 }
 
+/// Ports of TCP whose packets no rule of this process meets.
+static SPARED: OnceLock<Vec<u16>> = OnceLock::new();
+
+/// Spares packets from and to these ports of TCP: on a host, where the line to the agent passes the same filter as the node's packets.
+pub fn spare(ports: Vec<u16>) {
+    let _ = SPARED.set(ports);
+}
+
 /// Network namespaces whose rules somebody reads and changes now, by inode.
 static CHANGING: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
 static CHANGED: Condvar = Condvar::new();
@@ -177,7 +185,10 @@ impl Backend {
         let mut said = Vec::new();
         for suffix in ["", "-nft", "-legacy"] {
             let backend = Backend {
-                names: Names { mark: mark.clone() },
+                names: Names {
+                    mark: mark.clone(),
+                    spared: SPARED.get().cloned().unwrap_or_default(),
+                },
                 suffix,
                 outside: outside.clone(),
             };

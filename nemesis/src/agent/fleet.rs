@@ -26,6 +26,10 @@ use super::procfs;
 use super::protocol::{Command, Hello, Identity, PROTOCOL_VERSION};
 use crate::journal::HostEntry;
 use duress_cluster::Place;
+use duress_cluster::clock_offset::{Offset, RoundTrip, monotonic_ns};
+
+/// How often an agent is asked for its clock: a line that is busy for a moment is not for so many.
+const CLOCK_ROUND_TRIPS: usize = 10;
 
 /// All agents of a cluster.
 pub struct Agents {
@@ -33,6 +37,8 @@ pub struct Agents {
     of: BTreeMap<u32, Member>,
     /// Where each fault was injected, or may have been.
     at: Mutex<BTreeMap<u64, BTreeSet<u32>>>,
+    /// Held while several of them do something together.
+    together: tokio::sync::Mutex<()>,
     hello: Hello,
 }
 
@@ -50,6 +56,7 @@ impl From<AgentClient> for Agents {
         Agents {
             of: BTreeMap::from([(0, Member { host, agent })]),
             at: Mutex::default(),
+            together: tokio::sync::Mutex::default(),
             hello,
         }
     }
@@ -63,6 +70,7 @@ impl Agents {
         Ok(Agents {
             of: (1..).zip(agents.into_iter().map(member)).collect(),
             at: Mutex::default(),
+            together: tokio::sync::Mutex::default(),
             hello: Hello {
                 version: PROTOCOL_VERSION,
                 pid: std::process::id(),
@@ -205,6 +213,20 @@ impl Agents {
         self.call(Command::Ask { kind, question }).await
     }
 
+    /// Waits until no other task has several agents do something together.
+    pub async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.together.lock().await
+    }
+
+    /// How far the clock of each machine is ahead of the one here, now.
+    pub async fn clocks(&self) -> Result<BTreeMap<u32, Offset>, AgentError> {
+        let measured = self.of.iter().map(|(machine, member)| async move {
+            let offset = clock_of(&member.agent).await;
+            Ok((*machine, offset.map_err(|error| error.on(&member.host))?))
+        });
+        join_all(measured).await.into_iter().collect()
+    }
+
     /// Undoes a fault. Gives what the kind answers for each node where there was something to undo.
     pub async fn heal<T: DeserializeOwned>(&self, kind: &str, fault: u64) -> Result<Vec<T>, AgentError> {
         let kind = kind.to_owned();
@@ -228,6 +250,22 @@ impl Agents {
             .map(|member| async move { member.agent.close().await.map_err(|error| error.on(&member.host)) });
         join_all(closed).await.into_iter().collect()
     }
+}
+
+/// Asks an agent for its clock several times.
+async fn clock_of(agent: &AgentClient) -> Result<Offset, AgentError> {
+    let mut trips = Vec::new();
+    for _ in 0..CLOCK_ROUND_TRIPS {
+        let sent = monotonic_ns();
+        let theirs = agent.call(Command::Clock).await?;
+        let received = monotonic_ns();
+        trips.push(RoundTrip {
+            sent,
+            theirs,
+            received,
+        });
+    }
+    Ok(Offset::best(&trips).unwrap_or_default())
 }
 
 /// Every machine that is named in it.

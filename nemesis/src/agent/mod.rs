@@ -44,6 +44,7 @@ use std::thread;
 use std::time::Duration;
 
 use duress_cluster::Place;
+use duress_cluster::clock_offset::monotonic_ns;
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::{Value, json};
 
@@ -83,11 +84,21 @@ struct Agent {
     closed: RwLock<bool>,
 }
 
-/// Runs the agent until its input ends, or until it has heard nothing for so long: on a host, where the end of a controller may not be seen.
-pub fn main(silence_max: Option<Duration>) -> ExitCode {
+/// What is different for an agent on a host.
+#[derive(Clone, Debug, Default)]
+pub struct OnHost {
+    /// It heals and ends when it has heard nothing for so long: the end of a controller may not be seen.
+    pub silence_max: Option<Duration>,
+    /// Ports of TCP that no rule touches: those of sshd.
+    pub spared_ports: Vec<u16>,
+}
+
+/// Runs the agent until its input ends.
+pub fn main(on_host: OnHost) -> ExitCode {
     if let Some(noise) = neighbour::role() {
         return neighbour::main(&noise);
     }
+    firewall::spare(on_host.spared_ports);
     let agent = Arc::new(Agent::default());
     // Blocked before any thread exists, so that all inherit it and only the one below ever sees these signals.
     let mut signals = SigSet::empty();
@@ -105,7 +116,7 @@ pub fn main(silence_max: Option<Duration>) -> ExitCode {
             }
         }
     });
-    let silence = Silence::watch(silence_max, &agent);
+    let silence = Silence::watch(on_host.silence_max, &agent);
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
         silence.ends();
@@ -185,6 +196,7 @@ impl Agent {
                 })
             }
             Command::Ping => Value::Null,
+            Command::Clock => json!(monotonic_ns()),
             Command::Identify { places } => {
                 let named = |place| {
                     procfs::identify(place)

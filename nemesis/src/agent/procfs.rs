@@ -3,10 +3,11 @@
 //! The processes of a node are all that live in the PID namespace of its place, but for the keeper. Where a node has
 //! no PID namespace of its own (a host), they are the program and its descendants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use duress_cluster::Place;
 use duress_cluster::procfs::{Stat, living};
@@ -119,6 +120,21 @@ pub fn members(place: &Place) -> io::Result<Vec<Process>> {
         .collect())
 }
 
+/// The inodes of the sockets that these processes have open. One that has ended has none.
+pub fn sockets(processes: &[Process]) -> BTreeSet<u64> {
+    let inode = |target: PathBuf| {
+        let inside = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+        inside.parse().ok()
+    };
+    let of_process = |process: &Process| {
+        let open = fs::read_dir(format!("/proc/{}/fd", process.pid));
+        let open = open.into_iter().flatten().flatten();
+        open.filter_map(|entry| inode(fs::read_link(entry.path()).ok()?))
+            .collect::<Vec<u64>>()
+    };
+    processes.iter().flat_map(of_process).collect()
+}
+
 fn descends(all: &BTreeMap<u32, Stat>, mut pid: u32, ancestor: u32) -> bool {
     // A process table read while it changes could hold a loop; no tree is deeper than it has members.
     for _ in 0..=all.len() {
@@ -189,5 +205,21 @@ mod tests {
             }),
             None
         );
+    }
+
+    #[test]
+    fn sockets_that_are_open_are_found_and_no_longer_when_they_are_closed() {
+        let process = Process {
+            pid: std::process::id(),
+            started: 0,
+            state: 'R',
+            entered: false,
+            machine: 0,
+        };
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let inode = rustix::fs::fstat(&socket).unwrap().st_ino;
+        assert!(sockets(&[process]).contains(&inode));
+        drop(socket);
+        assert!(!sockets(&[process]).contains(&inode));
     }
 }

@@ -1,8 +1,8 @@
 //! What controller and agent say to each other: one JSON object a line.
 //!
 //! ```json
-//! {"id":1,"do":"hello","version":9,"mark":"1f2e3d4c"}
-//! {"id":1,"ok":{"version":9,"pid":4242,"boot":"6d1c…"}}
+//! {"id":1,"do":"hello","version":10,"mark":"1f2e3d4c"}
+//! {"id":1,"ok":{"version":10,"pid":4242,"boot":"6d1c…"}}
 //! {"id":2,"do":"inject","kind":"partition","fault":3,"nodes":[{"place":{"name":"n1",…},"started":88123,…}],"order":[{"place":{"name":"n1","pid":77,…},"drop_from":["10.9.0.2"]}]}
 //! {"id":2,"ok":{"micros":31000}}
 //! {"id":3,"do":"heal","kind":"partition","fault":3}
@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::storage::NodeStorage;
 
 /// Version of the protocol. Controller and agent must agree on it to the letter.
-pub const PROTOCOL_VERSION: u32 = 9;
+pub const PROTOCOL_VERSION: u32 = 10;
 
 /// One line to the agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,6 +67,8 @@ pub enum Command {
     },
     /// Says nothing but that the agent still answers. Answer: `null`.
     Ping,
+    /// What the clock of its machine reads, in nanoseconds (`CLOCK_MONOTONIC`). Answer: a number.
+    Clock,
     /// What the journal needs to find nodes again. Answer: a list of [`Identity`].
     Identify {
         /// The nodes.

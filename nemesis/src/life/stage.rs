@@ -82,8 +82,11 @@ impl<S> Stage<S> {
     /// Makes the event of a step, with how long it took.
     fn report(&self, step: FaultStep, outcome: StepOutcome, began: Instant) -> StepResult {
         let mut evidence = outcome.evidence;
-        if evidence.is_null() {
-            evidence = json!({});
+        if !evidence.is_object() {
+            evidence = match evidence.is_null() {
+                true => json!({}),
+                false => json!({"all": evidence}),
+            };
         }
         evidence["ms"] = json!((began.elapsed().as_micros() as f64) / 1000.0);
         let targets = self.technique.targets();

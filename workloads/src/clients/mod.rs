@@ -21,7 +21,7 @@ static TABLE: [(&str, Of); 4] = [
     ("specimen", |_| Ok(specimen::kind())),
     ("etcd", |_| Ok(etcd::kind())),
     ("http", http::kind),
-    ("exec", exec::kind),
+    (exec::NAME, exec::kind),
 ];
 
 /// Those that a program [brought along](add).

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{STOP_GRACE, Session, after};
 use crate::endpoint::Endpoint;
 use crate::op::Op;
-use crate::service::{Answer, Asker, Token};
+use crate::service::{Answer, Answered, Asker, Token};
 use crate::workload::HOLD;
 
 /// What is asked, whichever node is.
@@ -41,14 +41,14 @@ pub(super) struct Tried {
 }
 
 /// What one node answered, and when.
-struct Answered {
+struct Heard {
     target: usize,
     endpoint: Arc<Endpoint>,
     answer: Answer,
     attempt: Attempt,
 }
 
-impl Answered {
+impl Heard {
     /// Whether nothing that another node says can add to it.
     fn decides(&self) -> bool {
         matches!(
@@ -93,6 +93,7 @@ impl Session<'_> {
             let left = Attempt {
                 start: if is_first { begun } else { sooner.attempt.start },
                 end: self.clock.now(),
+                clock: None,
                 node: self
                     .endpoints
                     .endpoint(if is_first { other } else { target })
@@ -110,7 +111,7 @@ impl Session<'_> {
     }
 
     /// One request to one node, within its own time limit and that of the operation, and not long after the load was stopped.
-    async fn ask(&self, asked: Asked<'_>, target: usize) -> Answered {
+    async fn ask(&self, asked: Asked<'_>, target: usize) -> Heard {
         let endpoint = self.endpoints.endpoint(target);
         let start = self.clock.now();
         // Who only holds something asks nobody, so no answer is late.
@@ -128,28 +129,35 @@ impl Session<'_> {
             process: self.process,
             token: asked.token,
         };
-        let answer = tokio::select! {
+        let answered = self.service.attempt_seen(&endpoint, asked.op, asker);
+        let Answered { answer, seen } = tokio::select! {
             biased;
-            answer = tokio::time::timeout_at(limit, self.service.attempt(&endpoint, asked.op, asker)) => {
-                answer.unwrap_or_else(|_| Answer::unknown(match asked.crash {
+            answered = tokio::time::timeout_at(limit, answered) => {
+                answered.unwrap_or_else(|_| Answer::unknown(match asked.crash {
                     Some(crash) if crash <= limit => "the client crashed",
                     _ => "timeout",
-                }))
+                }).into())
             }
-            () = stopped => Answer::unknown("no answer when the load was stopped"),
+            () = stopped => Answer::unknown("no answer when the load was stopped").into(),
         };
         let answer = answer.with_short_error();
         if !answer.is_from_the_node() {
             self.endpoints.doubt(target);
         }
+        let end = self.clock.now();
+        let (start, end, clock) = match seen {
+            Some(seen) => (seen.start, seen.end, Some(seen.clock)),
+            None => (start, end, None),
+        };
         let attempt = Attempt {
             start,
-            end: self.clock.now(),
+            end,
+            clock,
             node: endpoint.node.clone(),
             error: answer.error().map(str::to_owned),
             refused: matches!(answer, Answer::Refused { .. } | Answer::Failed { .. }),
         };
-        Answered {
+        Heard {
             target,
             endpoint,
             answer,
@@ -159,7 +167,7 @@ impl Session<'_> {
 }
 
 /// Both attempts in the order in which they were begun.
-fn in_order(decides: Answered, other: Attempt, decides_is_first: bool) -> Tried {
+fn in_order(decides: Heard, other: Attempt, decides_is_first: bool) -> Tried {
     let attempts = match decides_is_first {
         true => vec![decides.attempt, other],
         false => vec![other, decides.attempt],

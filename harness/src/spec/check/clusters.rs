@@ -33,6 +33,12 @@ pub fn ssh(ssh: &SshSpec) -> Result<(), Complaint> {
         );
         return Err(key("addresses").complain(what));
     }
+    if ssh.client_hosts.len() > SERVICES_MAX {
+        let what = format!("{} hosts; name at most {SERVICES_MAX}", ssh.client_hosts.len());
+        return Err(key("client-hosts").complain(what));
+    }
+    let client_hosts: Vec<String> = ssh.client_hosts.iter().map(ToString::to_string).collect();
+    distinct(&key("client-hosts"), &client_hosts)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if ssh.folder.is_empty() || !ssh.folder.chars().all(plain) || ssh.folder.starts_with('-') {
         let what = "use letters, digits, \"-\", \"_\", \".\" and \"/\"; a relative path starts from the home of who logs in";

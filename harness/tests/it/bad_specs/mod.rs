@@ -10,7 +10,7 @@ use crate::host::{Bench, DURESS};
 
 mod rows;
 
-use rows::{LOCAL, Row, names, numbers};
+use rows::{LOCAL, Row, names, numbers, on_hosts};
 
 const COMPOSE_FILE: &str =
     "services:\n  n1: {image: db}\n  n2: {image: db}\n  odd: {image: db, network_mode: host}\n";
@@ -112,6 +112,13 @@ fn names_and_lists_that_make_no_sense_are_refused_at_their_line() {
     let rows = names();
     assert!(rows.len() >= 40);
     insta::assert_snapshot!("complaints_about_names", assert_refused(&rows));
+}
+
+#[test]
+fn hosts_that_make_no_sense_are_refused_at_their_line() {
+    let rows = on_hosts();
+    assert!(rows.len() >= 20);
+    insta::assert_snapshot!("complaints_about_hosts", assert_refused(&rows));
 }
 
 #[test]

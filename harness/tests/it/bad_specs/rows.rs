@@ -18,6 +18,15 @@ nodes = ["n1", "n2"]
 [workload.register]
 "#;
 
+/// Lines are added to the second part, from the fifth on.
+const HOSTS: &str = r#"name = "t"
+[cluster.ssh]
+system = "specimen"
+hosts = ["db1", "db2"]
+[workload.register]
+keys = 3
+"#;
+
 /// A spec, the line that is wrong, and a part of what has to be said.
 pub struct Row {
     pub spec: String,
@@ -35,6 +44,47 @@ fn compose(from: &str, to: &str, line: usize, says: &'static str) -> Row {
     assert!(COMPOSE.contains(from), "{from}");
     let spec = COMPOSE.replacen(from, to, 1);
     Row { spec, line, says }
+}
+
+fn hosts(from: &str, to: &str, line: usize, says: &'static str) -> Row {
+    assert!(HOSTS.contains(from), "{from}");
+    let spec = HOSTS.replacen(from, to, 1);
+    Row { spec, line, says }
+}
+
+/// One line more about hosts.
+fn said_of_hosts(text: &str, says: &'static str) -> Row {
+    hosts("[workload", &format!("{text}\n[workload"), 5, says)
+}
+
+/// What is said of hosts.
+pub fn on_hosts() -> Vec<Row> {
+    let named = |list: &str, says| hosts("\"db1\", \"db2\"", list, 4, says);
+    vec![
+        hosts("\"specimen\"", "\"etcd\"", 3, "in containers only"),
+        named("", "name 1 to"),
+        named("\"db1\", \"db1\"", "twice"),
+        named("\"db1:0\"", "ports are 1 to 65535"),
+        named("\"db1:ssh\"", "ports are 1 to 65535"),
+        named("\"-oProxyCommand=sh\"", "is not a host"),
+        named("\"a b\"", "is not a host"),
+        named("\"@db1@\"", "is not a host"),
+        named("\"[fd00::1\"", "a bracket has no partner"),
+        named("7", "string"),
+        said_of_hosts("addresses = [\"10.0.0.1\"]", "1 for 2 hosts"),
+        said_of_hosts("addresses = [\"db1\", \"db2\"]", "IPv4"),
+        said_of_hosts("client-hosts = [\"c1\", \"c1\"]", "twice"),
+        said_of_hosts("client-hosts = [\"c 1\"]", "is not a host"),
+        said_of_hosts("jump = \"a,b\"", "is not a host"),
+        said_of_hosts("folder = \"\"", "use letters"),
+        said_of_hosts("folder = \"a b\"", "use letters"),
+        said_of_hosts("folder = \"-rf\"", "use letters"),
+        said_of_hosts("password-env = \"A=B\"", "A=B"),
+        said_of_hosts("password = \"secret\"", "unknown field"),
+        said_of_hosts("check-host-keys = \"no\"", "boolean"),
+        said_of_hosts("defects = [\"none\"]", "stale-read"),
+        said_of_hosts("ready = \"0s\"", "use 1ms to 1h"),
+    ]
 }
 
 fn more(text: &str, line: usize, says: &'static str) -> Row {

@@ -1,5 +1,7 @@
 //! Clusters on hosts with a real sshd.
 
+mod all_kinds;
+mod clients;
 mod cut;
 mod refused;
 mod rig;

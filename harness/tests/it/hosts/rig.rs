@@ -19,8 +19,17 @@ pub struct Rig {
 
 impl Rig {
     /// So many hosts, with so much room in home directories. `None`: it takes root and sshd, which are not here.
-    #[allow(clippy::print_stderr)] // what was not tested must be said
     pub fn new(count: usize, room: &str) -> Option<Rig> {
+        Rig::with(count, "ROOM", room)
+    }
+
+    /// The same, where the clock of the last host is so much ahead.
+    pub fn ahead(count: usize, ms: u32) -> Option<Rig> {
+        Rig::with(count, "AHEAD_MS", &ms.to_string())
+    }
+
+    #[allow(clippy::print_stderr)] // what was not tested must be said
+    fn with(count: usize, name: &str, value: &str) -> Option<Rig> {
         if !nix::unistd::geteuid().is_root() || !Path::new("/usr/sbin/sshd").exists() {
             assert!(
                 std::env::var_os("CI").is_none(),
@@ -35,7 +44,7 @@ impl Rig {
             .arg(dir.path())
             // Its number as seen from here is the last of the line.
             .args(["sh", "-c", "echo; exec sleep 100000"])
-            .env("ROOM", room)
+            .env(name, value)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

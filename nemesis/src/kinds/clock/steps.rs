@@ -163,7 +163,7 @@ impl Technique for ClockSteps {
         }
         let data = match &all[..] {
             [only] => json!(only),
-            all => json!(all),
+            all => json!({"machines": all}),
         };
         self.held = all
             .into_iter()

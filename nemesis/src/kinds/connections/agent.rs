@@ -7,16 +7,14 @@ use std::io;
 use duress_cluster::Place;
 use serde_json::Value;
 
-use super::order::{Closed, Ended, Established, Order, Pair, Question, RulesSeen};
+use super::order::{At, Closed, Ended, Established, Order, Question, RulesSeen};
 use crate::agent::chains::Family;
-use crate::agent::firewall::{Backend, Firewall, open_netns, open_others_netns, within};
+use crate::agent::firewall::{Backend, Firewall, netns_written_down, open_netns, open_others_netns, within};
 use crate::agent::part::{AgentPart, Injected, read, write};
+use crate::agent::procfs::{self, sockets};
 use crate::agent::protocol::Mark;
 use crate::agent::tcp::{Connection, destroy, established};
 use crate::kinds::kind::{InForceAt, Undone, json};
-
-/// With more, a look at the rules would take longer than the time between two looks.
-const CONNECTIONS_MAX: usize = 1000;
 
 /// Ends connections, and keeps it from their other ends.
 pub struct Breaker {
@@ -44,38 +42,30 @@ impl Breaker {
         }
     }
 
-    /// Keeps the ends of these connections from hearing that the others are gone.
-    fn keep_from_hearing(&mut self, fault: u64, pairs: &[Pair], ended: &[Ended]) -> io::Result<()> {
-        let keeps: BTreeMap<&str, &Place> = pairs
-            .iter()
-            .map(|pair| (pair.keeps.name.as_str(), &pair.keeps))
-            .collect();
-        for (name, place) in keeps {
-            let (_, netns) = open_others_netns(place)?;
-            let backend = self.firewall.backend(&netns)?;
-            let here = || ended.iter().filter(|ended| ended.kept == name);
-            let rules = Family::ALL.map(|family| {
-                let of_family = here().filter(|ended| family.has(&ended.here.local.ip()));
-                of_family.map(|ended| rule(&ended.here)).collect::<Vec<_>>()
-            });
-            // Remembered first: whatever comes of it, some may be in force.
-            let keeping = self.keeping.entry(fault).or_default();
-            keeping.push(Keeping {
-                node: name.to_owned(),
-                netns: netns.try_clone()?,
-                rules: rules.clone(),
-            });
-            within(&netns, || {
-                for (family, rules) in Family::ALL.into_iter().zip(&rules) {
-                    if !rules.is_empty() {
-                        backend.fill(fault, family, rules)?;
-                    }
+    /// Keeps the ends that these connections have at a node from hearing that the others are gone.
+    fn keep_from_hearing(&mut self, fault: u64, At { place, connections }: &At) -> io::Result<()> {
+        let (_, netns) = open_others_netns(place)?;
+        let backend = self.firewall.backend(&netns)?;
+        let rules = Family::ALL.map(|family| {
+            let of_family = (connections.iter()).filter(|ended| family.has(&ended.here.local.ip()));
+            of_family.map(|ended| rule(&ended.here)).collect::<Vec<_>>()
+        });
+        // Remembered first: whatever comes of it, some may be in force.
+        let keeping = self.keeping.entry(fault).or_default();
+        keeping.push(Keeping {
+            node: place.name.clone(),
+            netns: netns.try_clone()?,
+            rules: rules.clone(),
+        });
+        within(&netns, || {
+            for (family, rules) in Family::ALL.into_iter().zip(&rules) {
+                if !rules.is_empty() {
+                    backend.fill(fault, family, rules)?;
                 }
-                Ok(())
-            })
-            .map_err(|error| io::Error::other(format!("keep segments with RST from {name}: {error}")))?;
-        }
-        Ok(())
+            }
+            Ok(())
+        })
+        .map_err(|error| io::Error::other(format!("keep segments with RST from {}: {error}", place.name)))
     }
 
     fn look_at_rules(&self, fault: u64) -> io::Result<Vec<RulesSeen>> {
@@ -117,25 +107,29 @@ fn rule(here: &Connection) -> String {
 
 fn established_at(place: &Place) -> io::Result<Vec<Connection>> {
     let (_, netns) = open_netns(place)?;
-    within(&netns, established)
-        .map_err(|error| io::Error::other(format!("list the connections of {}: {error}", place.name)))
+    let named =
+        |error: io::Error| io::Error::other(format!("list the connections of {}: {error}", place.name));
+    let mut all = within(&netns, established).map_err(named)?;
+    if place.machine != 0 {
+        // The network is that of the host, with all that other programs have open there, sshd among them.
+        let own = sockets(&procfs::members(place).map_err(named)?);
+        all.retain(|connection| own.contains(&connection.inode));
+    }
+    Ok(all)
 }
 
-/// The connections between two nodes that both know.
-fn between(pair: &Pair) -> io::Result<Vec<Ended>> {
-    let here = established_at(&pair.keeps)?;
-    let to_it = |there: &Connection| pair.addresses.contains(&there.remote.ip());
-    let there = established_at(&pair.forgets)?.into_iter().filter(to_it);
-    let both = there.filter_map(|there| {
-        let here = here.iter().find(|here| here.is_other_end_of(&there))?;
-        Some(Ended {
-            forgot: pair.forgets.name.clone(),
-            there,
-            kept: pair.keeps.name.clone(),
-            here: *here,
-        })
-    });
-    Ok(both.collect())
+/// Aborts the ends that these connections have at a node. Those that have ended by themselves are left out.
+fn abort(At { place, connections }: At) -> io::Result<Vec<Ended>> {
+    let (_, netns) = open_others_netns(&place)?;
+    within(&netns, || {
+        let mut aborted = Vec::new();
+        for ended in connections {
+            if destroy(&ended.there)? {
+                aborted.push(ended);
+            }
+        }
+        Ok(aborted)
+    })
 }
 
 impl AgentPart for Breaker {
@@ -148,31 +142,17 @@ impl AgentPart for Breaker {
     }
 
     fn inject(&mut self, fault: u64, order: Value, _kept: &[Value]) -> io::Result<Injected> {
-        let Order { pairs } = read(order)?;
+        let Order { spare, abort: at } = read(order)?;
+        for at in &spare {
+            self.keep_from_hearing(fault, at)?;
+        }
         let mut ended = Vec::new();
-        for pair in &pairs {
-            ended.extend(between(pair)?);
-        }
-        if ended.len() > CONNECTIONS_MAX {
-            return Err(io::Error::other(format!(
-                "{} connections are established, and {CONNECTIONS_MAX} can be ended at once",
-                ended.len()
-            )));
-        }
-        if !self.told {
-            self.keep_from_hearing(fault, &pairs, &ended)?;
-        }
-        for pair in &pairs {
-            let (_, netns) = open_others_netns(&pair.forgets)?;
-            let of_pair = |ended: &&Ended| ended.forgot == pair.forgets.name && ended.kept == pair.keeps.name;
-            within(&netns, || {
-                let mut there = ended.iter().filter(of_pair).map(|ended| &ended.there);
-                there.try_for_each(|there| destroy(there).map(drop))
-            })?;
+        for at in at {
+            ended.extend(abort(at)?);
         }
         Ok(Injected {
             answer: write(&ended)?,
-            held: if self.told { Value::Null } else { write(&ended)? },
+            held: Value::Null,
         })
     }
 
@@ -217,14 +197,13 @@ impl AgentPart for Breaker {
 pub fn heal(at: &InForceAt<'_>) -> io::Result<Undone> {
     at.check_apart("net", at.node.net)?;
     let node = &at.node.place.name;
-    let (inode, netns) = open_netns(&at.node.place)?;
     let nothing = || Undone {
         said: "no rules and no half-open connections were left".to_owned(),
         answer: Value::Null,
     };
-    if inode != at.node.net {
+    let Some(netns) = netns_written_down(at.node)? else {
         return Ok(nothing());
-    }
+    };
     let ended: Vec<Ended> = at.held.cloned().map_or(Ok(Vec::new()), read)?;
     let here: Vec<Connection> = (ended.iter())
         .filter(|ended| ended.kept == *node)

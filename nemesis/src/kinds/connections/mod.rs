@@ -16,6 +16,7 @@ mod ending;
 mod judge;
 mod needs;
 pub mod order;
+mod pairs;
 mod parameters;
 mod steps;
 
@@ -27,7 +28,7 @@ use duress_checker::history::Effect;
 use duress_cluster::doctor::Requirement;
 use serde_json::Value;
 
-use super::kind::{About, InForceAt, Kind, ParameterError, Parameters, Undone};
+use super::kind::{About, InForceAt, Kind, ParameterError, Parameters, Undone, gone};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 
@@ -69,6 +70,18 @@ impl<E: Ending> Kind for Connections<E> {
 
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(agent::Breaker::new(mark.clone(), E::TOLD)))
+    }
+
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
+    /// The rules of a host outlive what ran there.
+    fn heal_after(&self, at: &InForceAt<'_>) -> io::Result<Undone> {
+        match at.node.place.machine {
+            0 => Ok(gone(at)),
+            _ => self.heal(at),
+        }
     }
 
     fn heal(&self, at: &InForceAt<'_>) -> io::Result<Undone> {

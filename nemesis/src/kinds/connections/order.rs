@@ -1,41 +1,40 @@
 //! What the two halves of a fault that ends connections say to each other: [`Order`] and [`Ended`], [`Question`] and its answers,
 //! [`RulesSeen`] as the answer to a look, [`Closed`] as that to healing.
 
-use std::net::IpAddr;
-
 use duress_cluster::Place;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::tcp::Connection;
 
-/// What to do.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What to do: first the one, then the other. The two ends of a connection may be on machines of their own, so an order for each end is
+/// sent by itself. Answer: those of `abort` that were there, a list of [`Ended`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Order {
-    /// Pairs of nodes.
-    pub pairs: Vec<Pair>,
-}
-
-/// Two nodes whose connections end.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Pair {
+    /// Where it is kept from connections that their other ends are gone.
+    pub spare: Vec<At>,
     /// Where they are aborted.
-    pub forgets: Place,
-    /// Where the other ends are.
-    pub keeps: Place,
-    /// By which the forgetting node knows the other.
-    pub addresses: Vec<IpAddr>,
+    pub abort: Vec<At>,
 }
 
-/// A connection that was established at both ends, and was aborted at one.
+/// Connections with one of their ends at a node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct At {
+    /// The node.
+    pub place: Place,
+    /// The connections.
+    pub connections: Vec<Ended>,
+}
+
+/// A connection that was established at both ends, and is aborted at one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    /// The node where it was aborted.
+    /// The node where it is aborted.
     pub forgot: String,
     /// As it was there.
     pub there: Connection,
     /// The node at the other end.
     pub kept: String,
-    /// As it is, or was, there.
+    /// As it is there.
     pub here: Connection,
 }
 

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::judge::{judge_ended, judge_half_open, judge_healed, judge_rules};
-use super::order::{Closed, Ended, Established, Order, Pair, Question, RulesSeen};
+use super::order::{Closed, Ended, Established, Order, Question, RulesSeen};
+use super::pairs::{Pair, at, established_between, forgetting};
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::Identity;
 use crate::journal::Entry;
@@ -36,20 +37,6 @@ pub struct ConnectionSteps {
     /// What was established before anything was touched.
     before: Vec<Established>,
     ended: Vec<Ended>,
-}
-
-/// Between which nodes, the one that forgets first: a target, if one of the two is.
-fn forgetting(links: &[(String, String)], targets: &[String]) -> Vec<(String, String)> {
-    let mut seen = BTreeSet::new();
-    let mut pairs = Vec::new();
-    for (from, to) in links {
-        if seen.insert((from.min(to), from.max(to))) {
-            let from_forgets = targets.contains(from) && !targets.contains(to);
-            let (forgets, keeps) = if from_forgets { (from, to) } else { (to, from) };
-            pairs.push((forgets.clone(), keeps.clone()));
-        }
-    }
-    pairs
 }
 
 impl ConnectionSteps {
@@ -86,6 +73,34 @@ impl ConnectionSteps {
         let (places, _) = shared.places().await;
         let question = Question::Established { places };
         shared.agent.ask(self.kind, &question).await
+    }
+
+    /// Ends these connections, at the one end and, where the other is not to know, first at that. Gives those that were there still.
+    async fn end(&self, shared: &Shared, ended: &[Ended]) -> Result<Vec<Ended>, String> {
+        let (keep, forget) = self.places();
+        let held = if self.told { Value::Null } else { json!(ended) };
+        if !self.told {
+            let entry = Entry::Held {
+                fault: self.id,
+                data: held.clone(),
+            };
+            shared.note(entry).await.map_err(|error| error.to_string())?;
+            let spare = Order {
+                spare: at(keep, ended, |ended| &ended.kept),
+                abort: Vec::new(),
+            };
+            self.order(shared, &spare, &held).await?;
+        }
+        let abort = Order {
+            spare: Vec::new(),
+            abort: at(forget, ended, |ended| &ended.forgot),
+        };
+        self.order(shared, &abort, &held).await
+    }
+
+    async fn order(&self, shared: &Shared, order: &Order, held: &Value) -> Result<Vec<Ended>, String> {
+        let injected = (shared.agent).inject_known(self.kind, self.id, &self.nodes, order, held);
+        injected.await.map_err(|error| error.to_string())
     }
 
     async fn rules(&self, shared: &Shared) -> Result<Vec<RulesSeen>, String> {
@@ -178,29 +193,16 @@ impl Technique for ConnectionSteps {
             Ok(before) => self.before = before,
             Err(error) => return StepOutcome::indeterminate(error.to_string(), Value::Null),
         }
-        let order = Order {
-            pairs: self.pairs.clone(),
+        let ended = match established_between(&self.pairs, &self.before) {
+            Ok(ended) => ended,
+            Err(why) => return StepOutcome::indeterminate(why, Value::Null),
         };
-        let ended = shared
-            .agent
-            .inject::<Vec<Ended>>(self.kind, self.id, &self.nodes, &order)
-            .await;
-        match ended {
+        match self.end(shared, &ended).await {
             Ok(ended) => self.ended = ended,
-            Err(error) => return StepOutcome::indeterminate(error.to_string(), Value::Null),
+            Err(why) => return StepOutcome::indeterminate(why, Value::Null),
         }
-        let held = Entry::Held {
-            fault: self.id,
-            data: json!(self.ended),
-        };
-        let journaled = match self.told {
-            true => Ok(()),
-            false => shared.note(held).await,
-        };
-        StepOutcome::of(journaled.map(|()| {
-            let said = format!("aborted {} connections at one end", self.ended.len());
-            StepOutcome::installed(said, Value::Null)
-        }))
+        let said = format!("aborted {} connections at one end", self.ended.len());
+        StepOutcome::installed(said, Value::Null)
     }
 
     async fn verify(&mut self, shared: &Shared) -> StepOutcome {
@@ -277,29 +279,4 @@ fn by_hand(pair: &Pair, told: bool) -> Vec<String> {
     };
     lines.extend(pair.addresses.iter().map(kill));
     lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_two_nodes_are_a_pair_once_and_the_target_forgets() {
-        let links = |text: &str| -> Vec<(String, String)> {
-            let link = |link: &str| link.split_once('>').map(|(a, b)| (a.to_owned(), b.to_owned()));
-            text.split(' ').filter_map(link).collect()
-        };
-        let told = |text: &str, targets: &[&str]| -> Vec<String> {
-            let targets: Vec<String> = targets.iter().map(|name| (*name).to_owned()).collect();
-            let pairs = forgetting(&links(text), &targets);
-            pairs
-                .iter()
-                .map(|(forgets, keeps)| format!("{forgets}-{keeps}"))
-                .collect()
-        };
-        assert_eq!(told("a>b b>a b>c c>b", &["b"]), ["b-a", "b-c"]);
-        assert_eq!(told("a>b b>a", &["a", "b"]), ["b-a"]);
-        assert_eq!(told("a>b b>a", &[]), ["b-a"]);
-        assert_eq!(told("a>b", &["a"]), ["a-b"]);
-    }
 }

@@ -1,26 +1,30 @@
 //! The agent's half of packet faults: which are in force where, how they get there and go away, and what they do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::time::Instant;
 
 use duress_cluster::Place;
+use duress_cluster::clock_offset::Offset;
 use serde_json::Value;
 
 use super::effects::Effects;
 use super::kept::Kept;
 use super::node::{Applied, Node};
-use super::order::{At, Healed, LinkMeasured, Measured, Order, Probe, Question, Seen, Took};
-use super::probe::probe;
+use super::order::{At, Exchange, Exchanged, Healed, Measured, Order, Probe, Question, Seen, Took, Traffic};
+use super::probe::Sockets;
 use super::rules::{Present, TABLE};
 use super::server::Server;
+use super::tracks;
 use crate::agent::chains::Family;
 use crate::agent::firewall::{
-    Backend, Firewall, check_number, has_ipv6, open_netns, open_others_netns, within,
+    Backend, Firewall, check_number, has_ipv6, netns_written_down, open_netns, open_others_netns, within,
 };
 use crate::agent::nfqueue::Queue;
 use crate::agent::part::{AgentPart, Injected, read, write};
+use crate::agent::probe::session_number;
 use crate::agent::protocol::Mark;
+use crate::agent::spread::Listening;
 use crate::kinds::kind::{InForceAt, Undone, json};
 
 /// All that is done to packets.
@@ -30,7 +34,12 @@ pub struct Packets {
     nodes: BTreeMap<u64, Node>,
     /// What was written down of faults that are over, by fault and node.
     recorded: Kept,
+    /// Sockets that were opened for a session and are not used yet, the oldest first.
+    opened: VecDeque<(u64, Sockets)>,
 }
+
+/// Of those that are never used, the oldest are closed.
+const OPENED_MAX: usize = 4;
 
 impl Packets {
     /// Nothing is in force yet. Chains will be named after `mark`.
@@ -39,6 +48,7 @@ impl Packets {
             firewall: Firewall::new(mark),
             nodes: BTreeMap::new(),
             recorded: Kept::default(),
+            opened: VecDeque::new(),
         }
     }
 
@@ -59,32 +69,52 @@ impl Packets {
         }
     }
 
-    fn probe(&self, question: &Probe) -> io::Result<Measured> {
-        // What other faults hold is later still.
-        let others = self.nodes.values().flat_map(|node| &node.faults);
-        let others = others.filter(|(other, _)| **other != question.fault);
-        let longest = others.map(|(fault, applied)| (*fault, applied.effects.longest_us()));
-        let longest: BTreeMap<u64, u64> = longest.collect();
-        let wait_us = question.wait_us + longest.values().sum::<u64>();
-        let mut measured = probe(&Probe {
-            wait_us,
-            ..question.clone()
-        })?;
-        for link in &mut measured.links {
-            link.others = self.others(question.fault, link);
-        }
-        Ok(measured)
+    /// Of links that have both ends here.
+    fn probe(&self, Probe { points, traffic }: Probe) -> io::Result<Measured> {
+        let sockets = Sockets::open(points);
+        let Listening { opened, unprobed } = sockets.listening();
+        let asked = Exchange {
+            session: session_number(),
+            ends: opened,
+            traffic,
+        };
+        let told = self.exchange(&sockets, &asked)?;
+        let one_clock = |_: &str| Some(Offset::default());
+        Ok(tracks::measured(&asked.traffic, &told, unprobed, one_clock))
     }
 
-    /// What other faults than this one do to a link.
-    fn others(&self, fault: u64, link: &LinkMeasured) -> Vec<Effects> {
-        let ends_there = self.nodes.values().filter(|node| node.name == link.to);
-        let of_link = |applied: &Applied| applied.from.iter().any(|sender| sender.name == link.from);
+    fn exchange(&self, sockets: &Sockets, asked: &Exchange) -> io::Result<Exchanged> {
+        let traffic = &asked.traffic;
+        // What other faults hold is later still.
+        let others = self.nodes.values().flat_map(|node| &node.faults);
+        let others = others.filter(|(other, _)| **other != traffic.fault);
+        let longest = others.map(|(fault, applied)| (*fault, applied.effects.longest_us()));
+        let longest: BTreeMap<u64, u64> = longest.collect();
+        let mut told = sockets.exchange(asked, longest.values().sum())?;
+        for heard in &mut told.heard {
+            heard.others = self.others(traffic, heard.track);
+        }
+        Ok(told)
+    }
+
+    /// What other faults than that on whose behalf it is measured do to a track.
+    fn others(&self, traffic: &Traffic, track: u32) -> Vec<Effects> {
+        let Some((from, to)) = traffic.links.get(tracks::link_of(track)) else {
+            return Vec::new();
+        };
+        let ends_there = self.nodes.values().filter(|node| node.name == *to);
+        let of_link = |applied: &Applied| applied.from.iter().any(|sender| sender.name == *from);
         ends_there
             .flat_map(|node| &node.faults)
-            .filter(|(other, applied)| **other != fault && of_link(applied))
+            .filter(|(other, applied)| **other != traffic.fault && of_link(applied))
             .map(|(_, applied)| applied.effects)
             .collect()
+    }
+
+    /// The sockets that were opened for an exchange between machines, whose agents each have some.
+    fn take(&mut self, session: u64) -> Option<Sockets> {
+        let at = self.opened.iter().position(|(other, _)| *other == session)?;
+        self.opened.remove(at).map(|(_, sockets)| sockets)
     }
 
     /// What is left of a fault, in words.
@@ -169,7 +199,21 @@ impl AgentPart for Packets {
 
     fn ask(&mut self, question: Value) -> io::Result<Value> {
         match read(question)? {
-            Question::Probe(question) => write(&self.probe(&question)?),
+            Question::Probe(question) => write(&self.probe(question)?),
+            Question::Open { session, points } => {
+                let sockets = Sockets::open(points);
+                let listening = sockets.listening();
+                self.opened.push_back((session, sockets));
+                if self.opened.len() > OPENED_MAX {
+                    self.opened.pop_front();
+                }
+                write(&listening)
+            }
+            Question::Exchange(asked) => match self.take(asked.session) {
+                Some(sockets) => write(&self.exchange(&sockets, &asked)?),
+                // None of the points is here.
+                None => write(&Exchanged::default()),
+            },
             Question::Left { fault, places } => write(&self.left(fault, &places)?),
             Question::Recorded { fault, node } => write(&self.recorded.take(fault, node)),
         }
@@ -220,12 +264,11 @@ impl AgentPart for Packets {
 /// Removes the rules of a fault from a node: the agent's way, and that of `duress heal`.
 pub fn heal(at: &InForceAt<'_>) -> io::Result<Undone> {
     at.check_apart("net", at.node.net)?;
-    let (inode, netns) = open_netns(&at.node.place)?;
-    let removed = match inode == at.node.net {
-        true => within(&netns, || {
+    let removed = match netns_written_down(at.node)? {
+        Some(netns) => within(&netns, || {
             remove_chains(&Backend::find(at.healer.mark.clone())?, at.fault)
         })?,
-        false => None,
+        None => None,
     };
     let Some(packets) = removed else {
         return Ok(Undone {

@@ -22,10 +22,12 @@
 //! `docs/packets.md`. What measures and judges knows of neither.
 //!
 //! In the agent: [`agent`] has a [`node`] for each network namespace, with a [`server`] of its queue, whose [`state`] asks the [`fates`] of
-//! each fault and does to the [`packet`] what they say. In the controller: [`steps`] lets [`probe`] send what [`judge`] judges.
+//! each fault and does to the [`packet`] what they say. In the controller: [`steps`] lets [`probe`] send what [`tracks`] counts and [`judge`] judges.
 
 mod agent;
+mod apart;
 mod copies;
+mod datagram;
 mod effects;
 mod fates;
 mod files;
@@ -44,6 +46,7 @@ mod rules;
 mod server;
 mod state;
 mod steps;
+mod tracks;
 mod written;
 
 use std::io;
@@ -53,7 +56,7 @@ use duress_checker::history::Effect;
 use duress_cluster::doctor::Requirement;
 use serde_json::Value;
 
-use super::kind::{About, InForceAt, Kind, ParameterError, Parameters, Undone};
+use super::kind::{About, InForceAt, Kind, ParameterError, Parameters, Undone, gone};
 use crate::agent::part::AgentPart;
 use crate::agent::protocol::Mark;
 
@@ -96,6 +99,18 @@ impl Kind for Packets {
 
     fn agent(&self, mark: &Mark) -> Option<Box<dyn AgentPart>> {
         Some(Box::new(agent::Packets::new(mark.clone())))
+    }
+
+    fn spans_machines(&self) -> bool {
+        true
+    }
+
+    /// The rules of a host outlive what ran there.
+    fn heal_after(&self, at: &InForceAt<'_>) -> io::Result<Undone> {
+        match at.node.place.machine {
+            0 => Ok(gone(at)),
+            _ => self.heal(at),
+        }
     }
 
     fn heal(&self, at: &InForceAt<'_>) -> io::Result<Undone> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::effects::Effects;
 use super::record::{Decision, Wanted};
 use crate::agent::protocol::Point;
+use crate::agent::spread::Opened;
 
 /// What to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,6 +56,15 @@ pub struct Took {
 pub enum Question {
     /// How packets fare. Answer: [`Measured`].
     Probe(Probe),
+    /// Opens sockets for packets between machines. Answer: [`Listening`](crate::agent::spread::Listening).
+    Open {
+        /// Tells them from others.
+        session: u64,
+        /// Whose sockets.
+        points: Vec<Point>,
+    },
+    /// Sends from them, and listens. Answer: [`Exchanged`].
+    Exchange(Exchange),
     /// What is left of a fault at these places. Answer: a list of sentences, none if nothing is left.
     Left {
         /// Its number.
@@ -87,13 +97,20 @@ pub struct Recorded {
     pub packets_left_out: u64,
 }
 
-/// Packets to be sent.
+/// Packets to be sent, by an agent that has both ends of all links.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Probe {
-    /// On whose behalf: what other faults do to the links is told.
-    pub fault: u64,
     /// Where links begin and end.
     pub points: Vec<Point>,
+    /// What is sent.
+    pub traffic: Traffic,
+}
+
+/// What is sent, and where it is listened for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Traffic {
+    /// On whose behalf: what other faults do to the links is told.
+    pub fault: u64,
     /// Directed links, by names of points.
     pub links: Vec<(String, String)>,
     /// How many on each link, for each family of addresses.
@@ -104,6 +121,52 @@ pub struct Probe {
     pub interval_us: u64,
     /// How long to wait for the last, in microseconds.
     pub wait_us: u64,
+}
+
+/// The same to agents that have some of the ends each, and have opened their sockets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Tells these packets from others.
+    pub session: u64,
+    /// The sockets of all points.
+    pub ends: Vec<Opened>,
+    /// What is sent.
+    pub traffic: Traffic,
+}
+
+/// What one agent has sent and heard. Tracks are numbered as by [`super::tracks::number`], times are nanoseconds of its machine's clock.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Exchanged {
+    /// Of each track that begins here, when each packet was sent; `None`: the kernel did not take it.
+    pub sent: Vec<(u32, Vec<Option<u64>>)>,
+    /// What came of tracks that end here.
+    pub heard: Vec<Heard>,
+}
+
+/// What came of a track.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Heard {
+    /// Its number.
+    pub track: u32,
+    /// In the order in which they came.
+    pub packets: Vec<Arrival>,
+    /// As [`LinkMeasured::refused`].
+    pub refused: u64,
+    /// As [`LinkMeasured::others`].
+    pub others: Vec<Effects>,
+}
+
+/// One packet that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// Which, from 0.
+    pub round: u32,
+    /// When.
+    pub at_ns: u64,
+    /// Its length, IP headers included.
+    pub bytes: u32,
+    /// It is not as it was sent.
+    pub changed: bool,
 }
 
 /// How packets fared.
@@ -147,8 +210,15 @@ pub struct LinkMeasured {
     pub span_us: u64,
     /// One-way delays in microseconds: least, a quarter, half, three quarters, most. Zeros if nothing arrived.
     pub delay_us: [u64; 5],
+    /// By how much all of them may be too small or too large, since the two ends have clocks of their own. In microseconds.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub clock_error_us: u64,
     /// What other faults do to this link, as far as the agent knows.
     pub others: Vec<Effects>,
+}
+
+fn is_none(error_us: &u64) -> bool {
+    *error_us == 0
 }
 
 /// What is there of a fault at a node.

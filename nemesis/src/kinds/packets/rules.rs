@@ -129,6 +129,7 @@ mod tests {
     fn names() -> Names {
         Names {
             mark: Mark::of_seal("1f2e3d4c").expect("a mark"),
+            spared: Vec::new(),
         }
     }
 

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use duress_cluster::Place;
 use serde_json::{Value, json};
 
+use super::apart::measure_apart;
 use super::effects::Effects;
 use super::files::write_records;
 use super::judge::{Plan, judge_healed, judge_hurt, judge_in_force, judge_rules, probes};
 use super::links::{Chosen, LinksWritten};
 use super::measurements::measurements;
-use super::order::{At, Healed, Measured, Order, Probe, Question, Recorded, Seen, Sender, Took};
+use super::order::{At, Healed, Measured, Order, Probe, Question, Recorded, Seen, Sender, Took, Traffic};
 use super::record::Wanted;
 use crate::agent::ends::AgentError;
 use crate::agent::protocol::{Identity, Point};
@@ -78,15 +79,19 @@ impl PacketSteps {
             addresses: addresses(&place, shared.cluster.nodes()),
             place: Some(place),
         };
-        let question = Question::Probe(Probe {
+        let points = places.iter().cloned().map(point).collect();
+        let traffic = Traffic {
             fault: self.id,
-            points: places.into_iter().map(point).collect(),
             links: self.chosen.links.clone(),
             count: plan.count,
             bytes: plan.bytes,
             interval_us: plan.interval_us,
             wait_us,
-        });
+        };
+        if shared.agent.has_hosts() {
+            return measure_apart(&shared.agent, &places, points, traffic).await;
+        }
+        let question = Question::Probe(Probe { points, traffic });
         shared.agent.ask(KIND, &question).await
     }
 

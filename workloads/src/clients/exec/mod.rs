@@ -43,11 +43,14 @@ use crate::op::Op;
 use crate::service::{Answer, Asker, Service, Token, hold};
 use crate::workload::HOLD;
 
+/// As in `system.toml`.
+pub const NAME: &str = "exec";
+
 /// As the definition of a system has it.
 pub fn kind(definition: &Definition<'_>) -> Result<ClientKind, Problem> {
     let program = Arc::new(Program::parse(definition.text, definition.folder)?);
     Ok(ClientKind {
-        name: "exec",
+        name: NAME,
         operations: program.operations.clone().into(),
         reads: program.reads.clone().into(),
         reads_members: program.contents,

@@ -85,7 +85,7 @@ fn judge_delay(link: &LinkMeasured, faults: &Faults<'_>) -> Result<(), Unproven>
     let all = &faults.all;
     let asked: u64 = all.iter().map(|effects| effects.median_us()).sum();
     let spread: u64 = all.iter().map(|effects| effects.quartiles_us()).sum();
-    let mut slack = (SIGMAS * spread as f64 / f64::from(link.heard).sqrt()) as u64;
+    let mut slack = (SIGMAS * spread as f64 / f64::from(link.heard).sqrt()) as u64 + link.clock_error_us;
     if all.len() > 1 {
         slack += spread / 4;
     }
