@@ -25,8 +25,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use self::catalogue::about;
-
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -109,26 +107,6 @@ impl Defect {
         Defect::LateCommitWins,
         Defect::AcceptsReplayed,
     ];
-
-    /// The name on the command line, e.g. `ack-before-sync`.
-    pub const fn name(self) -> &'static str {
-        about(self).name
-    }
-
-    /// What the specimen does wrong.
-    pub const fn what(self) -> &'static str {
-        about(self).what
-    }
-
-    /// The fault or load that reveals it.
-    pub const fn revealed_by(self) -> &'static str {
-        about(self).revealed_by
-    }
-
-    /// The property that does not hold any more.
-    pub const fn breaks(self) -> &'static str {
-        about(self).breaks
-    }
 }
 
 impl fmt::Display for Defect {

@@ -1,4 +1,5 @@
-//! The HTTP surface: for clients `/kv`, `/locks`, `/queues`, those about [streams], `/status` and `/members`, for peers `/raft` (see [`crate::network`]).
+//! The HTTP surface: for clients `/kv`, `/locks`, `/queues`, `/streams` with `/producers` and `/groups`, `/status` and `/members`, for
+//! peers `/raft` (see [`crate::network`]).
 
 mod queues;
 mod streams;

@@ -17,6 +17,8 @@
 //! POST   /queues/q/dequeue  {"lease_ms":500}                     200 {"value":7,"receipt":31,"lent":1,"index":130}
 //! POST   /queues/q/ack      {"receipt":31}                       200 {"done":true,"index":131}
 //! POST   /queues/q/nack     {"receipt":31}                       200 {"done":false,"index":132}
+//! POST   /streams/s/send    {"value":7}                          200 {"offset":31,"index":133}
+//! POST   /streams/poll      {"from":{"s":30},"max":10}           200 {"messages":{"s":[[30,6],[31,7]]},"next":{"s":32}}
 //! POST   /members    {"voters":["n1","n2"],"learners":[],"addresses":{"n2":"10.77.0.12:8080"}}
 //! GET    /status     {"name":"n1","role":"leader","term":3,"commit":120,"applied":120,"ready":true,…}
 //! ```

@@ -2,16 +2,38 @@
 
 use super::Defect;
 
+impl Defect {
+    /// The name on the command line, e.g. `ack-before-sync`.
+    pub const fn name(self) -> &'static str {
+        about(self).name
+    }
+
+    /// What the specimen does wrong.
+    pub const fn what(self) -> &'static str {
+        about(self).what
+    }
+
+    /// The fault or load that reveals it.
+    pub const fn revealed_by(self) -> &'static str {
+        about(self).revealed_by
+    }
+
+    /// The property that does not hold any more.
+    pub const fn breaks(self) -> &'static str {
+        about(self).breaks
+    }
+}
+
 /// What is told of a defect.
-pub(super) struct About {
-    pub name: &'static str,
-    pub what: &'static str,
-    pub revealed_by: &'static str,
-    pub breaks: &'static str,
+struct About {
+    name: &'static str,
+    what: &'static str,
+    revealed_by: &'static str,
+    breaks: &'static str,
 }
 
 /// The entry of a defect.
-pub(super) const fn about(defect: Defect) -> About {
+const fn about(defect: Defect) -> About {
     match defect {
         Defect::StaleRead => About {
             name: "stale-read",

@@ -285,19 +285,21 @@ async fn offset_by_leader_forgets_offsets_with_the_leader() {
 /// How many of some transactions have been committed without their offsets, after the leader died while it committed them.
 async fn torn(name: &str) -> usize {
     const TRANSACTIONS: usize = 20;
-    let mut cluster = Cluster::start(3, &defect(name)).await;
+    // The leader must stay that until it is killed, also on a busy machine.
+    let patient = vec!["--election-ms", "1500..3000"];
+    let mut cluster = Cluster::start(3, &[defect(name), patient].concat()).await;
     let leader = cluster.leader().await;
     let partitions: Vec<_> = (0..TRANSACTIONS).map(|at| format!("in{at}")).collect();
     let member = json!({"member": "c1", "partitions": partitions, "session_ms": 60_000});
     done(&cluster, leader, "/groups/g/join", member.clone()).await;
     let mut commits = Vec::new();
-    for at in 0..TRANSACTIONS {
+    for (at, partition) in partitions.iter().enumerate() {
         let producer = format!("/producers/p{at}");
         done(&cluster, leader, &format!("{producer}/init"), json!({})).await;
         let send = json!({"value": at, "producer": format!("p{at}"), "epoch": 1, "sequence": 0, "txn": 1});
         done(&cluster, leader, "/streams/out/send", send).await;
         let commit = json!({
-            "epoch": 1, "txn": 1, "group": "g", "generation": 1, "member": "c1", "offsets": {partitions[at].clone(): 1},
+            "epoch": 1, "txn": 1, "group": "g", "generation": 1, "member": "c1", "offsets": {partition: 1},
         });
         let url = format!("http://{}{producer}/commit", cluster.address(leader));
         commits.push(cluster.http.post(url).body(commit.to_string()).send());
