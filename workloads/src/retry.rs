@@ -179,7 +179,10 @@ impl Session<'_> {
                 end: self.clock.now(),
                 node: node.clone(),
                 error: answer.error().map(str::to_owned),
-                refused: matches!(answer, Answer::Refused { .. } | Answer::Failed { .. }),
+                refused: matches!(
+                    answer,
+                    Answer::Refused { .. } | Answer::Failed { .. } | Answer::Fenced { .. }
+                ),
             });
 
             let led = (self.routing == Routing::Leader).then_some(target);
@@ -207,6 +210,14 @@ impl Session<'_> {
                     // Without a token the answer speaks of this attempt only, and an earlier one may have happened.
                     let certain = unknown.is_none() || executed_once;
                     let outcome = if certain { EventType::Fail } else { EventType::Info };
+                    return Completion {
+                        node: Some(node.clone()),
+                        ..ended(outcome, Some(error), attempts)
+                    };
+                }
+                Answer::Fenced { error } => {
+                    self.preferred = led;
+                    let outcome = unknown.map_or(EventType::Fail, |_| EventType::Info);
                     return Completion {
                         node: Some(node.clone()),
                         ..ended(outcome, Some(error), attempts)
