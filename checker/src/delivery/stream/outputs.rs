@@ -108,20 +108,20 @@ fn missing(
                 continue;
             }
             let unknown = there.map_or([].as_slice(), |made| made.unknown.as_slice());
-            let what = format!(
-                "nothing was made of offset {offset} of {}, though",
-                name(journal, partition)
-            );
+            let what = || {
+                let partition = name(journal, partition);
+                format!("nothing was made of offset {offset} of {partition}, though")
+            };
             let passed = groups.passed(partition, offset);
             let passed = passed.filter(|passed| groups.none_came(unknown, passed.settled));
             let (anomaly, sentence) = match passed {
                 Some(passed) => (
                     Anomaly::CommittedWithoutOutput,
-                    format!("{what} its group has come to offset {}", passed.next),
+                    format!("{} its group has come to offset {}", what(), passed.next),
                 ),
                 None if unknown.is_empty() && offset < last => (
                     Anomaly::MissingOutput,
-                    format!("{what} something was made of offset {last}"),
+                    format!("{} something was made of offset {last}", what()),
                 ),
                 None => continue,
             };
