@@ -30,6 +30,9 @@ pub(super) const OVER: [(u16, &str); 5] = [
     (409, "txn-open"),
 ];
 
+/// What is said of a sequence that is older than all whose answers are known.
+const FORGOTTEN: &str = "sequence-forgotten";
+
 /// Why a transaction did not happen that was not meant to.
 const ABORTED: &str = "aborted";
 
@@ -51,6 +54,7 @@ pub(super) async fn attempt(http: &Client, endpoint: &Endpoint, op: &Op, token: 
         base: format!("http://{}", endpoint.address),
         session: None,
         token,
+        replays: op.f == "replay",
     };
     let mut done = Vec::with_capacity(steps.len());
     for step in &steps {
@@ -68,6 +72,8 @@ struct Attempt<'a> {
     /// Who sends, with the next sequence.
     session: Option<Session>,
     token: Option<&'a Token>,
+    /// What is asked was answered before.
+    replays: bool,
 }
 
 impl Attempt<'_> {
@@ -162,8 +168,21 @@ impl Attempt<'_> {
     async fn ask(&self, path: &str, body: &Value) -> Result<Map<String, Value>, Answer> {
         let url = format!("{}{path}", self.base);
         let reply = self.http.call(Method::Post, url, Some(body)).await?;
-        interpret(&reply)
+        match interpret(&reply) {
+            // It may have run, and it has: before. What is known for certain is that it did not run now.
+            Err(Answer::Unknown { .. }) if self.replays && is_forgotten(&reply) => {
+                let error = FORGOTTEN.to_owned();
+                Err(Answer::Fenced { error })
+            }
+            answer => answer,
+        }
     }
+}
+
+/// Whether a sequence was refused since its answer is not known any more.
+fn is_forgotten(reply: &Reply) -> bool {
+    let error = reply.json().and_then(|body| body.get("error").cloned());
+    reply.status == 409 && error == Some(json!(FORGOTTEN))
 }
 
 /// The body of an answer that says that it was done.

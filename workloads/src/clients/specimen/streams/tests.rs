@@ -150,6 +150,17 @@ async fn sessions_polls_and_joins_are_read_as_they_are_answered() {
     assert!(answer == Answer::Ok(json!(["in0"])) && asked.is_empty());
 }
 
+#[tokio::test]
+async fn a_replay_that_comes_after_its_answer_was_forgotten_did_not_run_again() {
+    let send = json!([["as", {"producer": "s1", "epoch": 3, "sequence": 18}], ["send", "in0", 7]]);
+    let forgotten = || said(409, &json!({"error": FORGOTTEN, "executed": "unknown"}));
+    let (answer, _) = attempted("replay", send.clone(), vec![forgotten()]).await;
+    let error = FORGOTTEN.to_owned();
+    assert_eq!(answer, Answer::Fenced { error });
+    let (answer, _) = attempted("send", send, vec![forgotten()]).await;
+    assert!(matches!(answer, Answer::Unknown { .. }), "{answer:?}");
+}
+
 #[test]
 fn what_is_too_long_to_have_been_sent_is_cut() {
     let long = json!({"a": "x".repeat(MESSAGE_MAX)});
