@@ -282,12 +282,12 @@ impl Clients {
         let mut completion = session.perform(op, Some(&client.token), rng).await;
         let comes_back = crash.and_then(Crash::comes_back);
         let outcome = completion.outcome;
-        if outcome == EventType::Ok {
-            self.workload
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .observe(client.process, op, &completion.value);
+        let mut workload = self.workload.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            EventType::Ok => workload.observe(client.process, op, &completion.value),
+            _ => workload.unanswered(client.process, op, outcome),
         }
+        drop(workload);
         if op.f == "dequeue" {
             completion.lease_ms = self.lease_ms;
         }

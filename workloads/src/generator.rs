@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use duress_checker::history::EventType;
 use rand_chacha::ChaCha12Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +19,9 @@ pub trait Workload: Send {
 
     /// Told of every operation that ended `ok`, with who asked and its result, so that a cas can guess what is there.
     fn observe(&mut self, _process: u64, _op: &Op, _result: &Value) {}
+
+    /// Told of every operation that ended `fail` or `info`. After `info` the process is no more, and another one takes its place.
+    fn unanswered(&mut self, _process: u64, _op: &Op, _outcome: EventType) {}
 
     /// What is asked once after all faults are healed, so that nothing lost goes unseen.
     fn final_ops(&mut self) -> Vec<Op>;

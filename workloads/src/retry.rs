@@ -237,6 +237,14 @@ impl Session<'_> {
                         ..ended(outcome, Some(error), attempts)
                     };
                 }
+                Answer::Fenced { error } => {
+                    self.preferred = led;
+                    let outcome = unknown.map_or(EventType::Fail, |_| EventType::Info);
+                    return Completion {
+                        node: Some(node.clone()),
+                        ..ended(outcome, Some(error), attempts)
+                    };
+                }
                 Answer::Local { error } => {
                     return Completion {
                         local: true,

@@ -30,6 +30,12 @@ pub enum Answer {
         /// e.g. `mismatch`.
         error: String,
     },
+    /// This attempt did not happen, and asking again is pointless: the session, transaction or membership that it belongs to is
+    /// over. Says nothing of an earlier attempt, which may have come before that end.
+    Fenced {
+        /// e.g. `fenced`, `rebalanced`.
+        error: String,
+    },
     /// It did not happen and never will, for a reason that may pass: not the leader, overloaded.
     Refused {
         /// e.g. `not-leader`, `overloaded`.
@@ -66,7 +72,7 @@ impl Answer {
     /// of a machine at whose address there is no node any more.
     pub(crate) fn is_from_the_node(&self) -> bool {
         match self {
-            Answer::Ok(_) | Answer::Failed { .. } => true,
+            Answer::Ok(_) | Answer::Failed { .. } | Answer::Fenced { .. } => true,
             Answer::Refused { leader, .. } => leader.is_some(),
             Answer::Unknown { .. } | Answer::Local { .. } => false,
         }
@@ -77,6 +83,7 @@ impl Answer {
         match self {
             Answer::Ok(_) => None,
             Answer::Failed { error }
+            | Answer::Fenced { error }
             | Answer::Refused { error, .. }
             | Answer::Unknown { error }
             | Answer::Local { error } => Some(error),
@@ -88,6 +95,7 @@ impl Answer {
         match &mut self {
             Answer::Ok(_) => {}
             Answer::Failed { error }
+            | Answer::Fenced { error }
             | Answer::Refused { error, .. }
             | Answer::Unknown { error }
             | Answer::Local { error } => *error = duress_http::cut(std::mem::take(error)),

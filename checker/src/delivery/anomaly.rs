@@ -52,8 +52,12 @@ pub enum Anomaly {
     Gap,
     /// Stream: nothing was made of a message, though something was made of one behind it.
     MissingOutput,
+    /// Stream: a group has come past a message of which nothing was made.
+    CommittedWithoutOutput,
     /// Stream: two outputs of one message.
     DuplicateOutput,
+    /// Stream: an output was committed together with how far its group has come, and the group was told later that it has not.
+    OutputWithoutCommit,
     /// Stream: an output of a message that was not there.
     OutputBeforeInput,
     /// Stream: an output of an earlier epoch of its producer behind one of a later.
@@ -117,6 +121,8 @@ impl Anomaly {
             Anomaly::Gap => "gap",
             Anomaly::MissingOutput => "missing-output",
             Anomaly::DuplicateOutput => "duplicate-output",
+            Anomaly::CommittedWithoutOutput => "committed-without-output",
+            Anomaly::OutputWithoutCommit => "output-without-commit",
             Anomaly::OutputBeforeInput => "output-before-input",
             Anomaly::ZombieOutput => "zombie-output",
             Anomaly::LostEffect => "lost-effect",
@@ -135,12 +141,14 @@ impl Anomaly {
             | Anomaly::IntPollSkip
             | Anomaly::PollSkip
             | Anomaly::MissingOutput
+            | Anomaly::CommittedWithoutOutput
             | Anomaly::LostEffect => Breach::Loss,
             Anomaly::DuplicateDelivery
             | Anomaly::Resurrected
             | Anomaly::DuplicateAck
             | Anomaly::Duplicate
             | Anomaly::DuplicateOutput
+            | Anomaly::OutputWithoutCommit
             | Anomaly::DuplicateEffect => Breach::Duplication,
             Anomaly::UnexplainedEffect => Breach::LossOrDuplication,
             Anomaly::Phantom
@@ -168,10 +176,14 @@ impl Anomaly {
 pub enum Cause {
     /// Its request was tried again after an attempt of which nobody knew what became.
     ClientRetry,
-    /// Its request had been answered, and was sent again on purpose.
+    /// A request was sent again after its answer, on purpose.
     Replay,
+    /// Its producer began another session between its send and that.
+    SessionChange,
     /// It was given out again, before its acknowledgement.
     Redelivery,
+    /// The partition changed hands meanwhile.
+    Rebalance,
     /// Nodes were restarted between its send and that.
     Restart,
     /// The history shows none of these.
@@ -184,7 +196,9 @@ impl Cause {
         match self {
             Cause::ClientRetry => "client retry after an ambiguous answer",
             Cause::Replay => "request sent again after its answer",
+            Cause::SessionChange => "producer session change",
             Cause::Redelivery => "redelivery",
+            Cause::Rebalance => "rebalance",
             Cause::Restart => "restart",
             Cause::Unknown => "unknown",
         }

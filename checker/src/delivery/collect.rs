@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::journal::{Journal, NONE, Request, Shape, Touch, TouchKind};
+use super::journal::{Journal, NONE, Request, Shape, Touch, TouchKind, Upsets};
 use super::micro;
 use crate::history::values::FastMap;
 use crate::history::{Event, EventType, HistoryError, Operation, Process, Val, matches, shortened};
@@ -27,8 +27,8 @@ pub enum DeliveryError {
     History(#[from] HistoryError),
     /// An operation that is none of a queue, a stream or effects.
     #[error(
-        "event {index}: {f} is no operation of a queue (enqueue, dequeue, ack, nack, drain), of a stream (send, poll, txn, assign, \
-         subscribe) or on effects (add, increment, decrement, append, read)"
+        "event {index}: {f} is no operation of a queue (enqueue, dequeue, ack, nack, drain), of a stream (send, poll, txn, commit, \
+         assign, subscribe, init, replay) or on effects (add, increment, decrement, append, read)"
     )]
     Function {
         /// Index of the invocation.
@@ -180,7 +180,9 @@ impl Collector {
 fn shape(f: &str) -> Option<Shape> {
     match f {
         "enqueue" | "dequeue" | "ack" | "nack" | "drain" => Some(Shape::Queue),
-        "send" | "poll" | "txn" | "assign" | "subscribe" => Some(Shape::Stream),
+        "send" | "poll" | "txn" | "assign" | "subscribe" | "init" | "commit" | "replay" => {
+            Some(Shape::Stream)
+        }
         "add" | "inc" | "increment" | "dec" | "decrement" | "append" | "read" => Some(Shape::Effects),
         _ => None,
     }
@@ -195,15 +197,24 @@ pub(super) struct Touching<'a, 'e> {
 impl Touching<'_, '_> {
     /// Notes what the request did.
     pub fn note(&mut self, kind: TouchKind, stream: Val, value: Val, key: Val, at: u64) {
-        let request = self.journal.requests.len() as u32 - 1;
         self.journal.touches.push(Touch {
-            request,
+            request: self.request(),
             kind,
             stream,
             value,
             key,
             at,
         });
+    }
+
+    /// The position of the request in the journal.
+    pub fn request(&self) -> u32 {
+        self.journal.requests.len() as u32 - 1
+    }
+
+    /// What may have upset streams.
+    pub fn upsets(&mut self) -> &mut Upsets {
+        &mut self.journal.upsets
     }
 
     /// The name of a value.

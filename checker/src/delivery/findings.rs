@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::anomaly::{Anomaly, Breach, Cause};
-use super::journal::{Journal, Request};
+use super::journal::{Journal, Request, Touch, TouchKind};
 use super::promise::Promise;
 use crate::history::Val;
 
@@ -190,6 +190,34 @@ pub(super) fn cause(journal: &Journal, send: Option<&Request>, seen: Option<&Req
     let to = seen.map_or(u64::MAX, |seen| seen.ended);
     match journal.restarted(send.invoked, to) {
         true => Cause::Restart,
+        false => Cause::Unknown,
+    }
+}
+
+/// The same of a message of a stream, sent by a request at this position: also what its producer did, and whoever repeats.
+pub(super) fn stream_cause(journal: &Journal, send: Option<&Touch>, seen: Option<&Request>) -> Cause {
+    let Some(send) = send else {
+        return Cause::Unknown;
+    };
+    let (request, upsets) = (journal.request(send), &journal.upsets);
+    let to = seen.map_or(u64::MAX, |seen| seen.ended);
+    let replayed = upsets
+        .replays
+        .get(&(send.stream, send.value))
+        .is_some_and(|&at| at <= to);
+    if replayed || upsets.late.contains_key(&send.request) {
+        return Cause::Replay;
+    }
+    let likely = cause(journal, Some(request), seen);
+    if likely != Cause::Unknown {
+        return likely;
+    }
+    let mut touches = journal.touches_of(send.request).iter();
+    let producer = touches.find(|touch| touch.kind == TouchKind::As);
+    let sessions = producer.and_then(|producer| upsets.sessions.get(&producer.value));
+    let changed = |at: &&u64| request.invoked < **at && **at <= to;
+    match sessions.is_some_and(|sessions| sessions.iter().any(|at| changed(&at))) {
+        true => Cause::SessionChange,
         false => Cause::Unknown,
     }
 }

@@ -90,6 +90,14 @@ pub enum TouchKind {
     Rebalance,
     /// Said of the message just sent which message it was made from: partition and offset. Its key is `[by, epoch]`.
     Output,
+    /// Sent what follows in the request as this producer (its value), in the session of this epoch (its offset).
+    As,
+    /// Asked for the same send once more, after it had been answered.
+    Replay,
+    /// Committed how far a group (its value) has come in a partition: the next offset.
+    Commit,
+    /// Was told by the system how far a group (its value) has come in a partition that was dealt to the process: the next offset.
+    Dealt,
     /// Asked for an effect: an amount, or the id of a request.
     Effect,
     /// Read the state that effects are applied to.
@@ -138,12 +146,53 @@ pub struct Journal {
     pub shape: Option<Shape>,
     /// When nodes were being restarted, in nanoseconds since the run began.
     pub restarts: Vec<(u64, u64)>,
+    /// What may have upset streams.
+    pub(super) upsets: Upsets,
+}
+
+/// Moments, in nanoseconds since the run began, at which clients of streams did what duplicates and losses may come from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Upsets {
+    /// By producer: another session was asked for.
+    pub sessions: FastMap<Val, Vec<u64>>,
+    /// By partition and message: its send was asked for again, after its answer.
+    pub replays: FastMap<(Val, Val), u64>,
+    /// By request, by its position in the journal: a commit of an earlier transaction came again in its midst.
+    pub late: FastMap<u32, u64>,
+    /// By partition: it was dealt to another process than before. The process that has it now, and when.
+    pub deals: FastMap<Val, (u64, Vec<u64>)>,
 }
 
 impl Journal {
     /// The request of a touch.
     pub fn request(&self, touch: &Touch) -> &Request {
         &self.requests[touch.request as usize]
+    }
+
+    /// The request at this position.
+    pub fn request_at(&self, position: u32) -> &Request {
+        &self.requests[position as usize]
+    }
+
+    /// Whether requests of several sessions of one producer did these.
+    pub(super) fn other_sessions(&self, touches: &[&Touch]) -> bool {
+        let session = |touch: &&Touch| {
+            let mut of = self.touches_of(touch.request).iter();
+            of.find(|touch| touch.kind == TouchKind::As)
+                .map(|session| (session.value, session.at))
+        };
+        let sessions: Vec<(Val, u64)> = touches.iter().filter_map(session).collect();
+        (sessions.windows(2)).any(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1)
+    }
+
+    /// Whether the partition of a touch was dealt to another process since its request began.
+    pub(super) fn changed_hands(&self, touch: &Touch, until: Option<&Request>) -> bool {
+        let (from, to) = (
+            self.request(touch).invoked,
+            until.map_or(u64::MAX, |until| until.ended),
+        );
+        let deals = self.upsets.deals.get(&touch.stream);
+        deals.is_some_and(|(_, deals)| deals.iter().any(|at| (from..=to).contains(at)))
     }
 
     /// Whether anything was done so to a message.
@@ -159,6 +208,16 @@ impl Journal {
             .collect();
         touches.sort_by_key(|touch| self.request(touch).index);
         touches
+    }
+
+    /// Everything that one request did, by its position.
+    pub fn touches_of(&self, request: u32) -> &[Touch] {
+        let from = self.touches.partition_point(|touch| touch.request < request);
+        let count = self.touches[from..]
+            .iter()
+            .take_while(|touch| touch.request == request)
+            .count();
+        &self.touches[from..from + count]
     }
 
     /// Bytes of memory in use, about.
@@ -181,7 +240,12 @@ impl TouchKind {
     pub(super) fn is_of_message(self) -> bool {
         matches!(
             self,
-            TouchKind::Send | TouchKind::Receive | TouchKind::Ack | TouchKind::Nack | TouchKind::Effect
+            TouchKind::Send
+                | TouchKind::Receive
+                | TouchKind::Ack
+                | TouchKind::Nack
+                | TouchKind::Effect
+                | TouchKind::Replay
         )
     }
 }

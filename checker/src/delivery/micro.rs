@@ -8,7 +8,20 @@
 //! {"f":"txn","value":[["poll"],["send",2,8]]}             both, as one transaction
 //! ```
 //!
-//! A message that is an object with an `input` was made from another one, see `stream/outputs.rs`.
+//! Beside those, of producers with sessions and of groups (see [`group_step`]):
+//!
+//! ```text
+//! {"f":"init","value":[["init","t1"]]}                    → [["init","t1",3]]: a new session of a producer, with its epoch
+//! {"f":"subscribe","value":[["join",{"group":"g","partitions":[1,2]}]]}
+//!                                                         → [["join",{…,"offsets":{"1":17}}]]: dealt 1, from where the group has come
+//! {"f":"txn","value":[["as",{"producer":"t1","epoch":3}], who sends
+//!                     ["send",2,8],["commit-again",4],    the commit of an earlier transaction comes once more
+//!                     ["commit",{"group":"g","offsets":{"1":18}}]]}
+//! {"f":"replay","value":[["send",1,7]]}                   the same send again, after it was answered
+//! ```
+//!
+//! A transaction that is to be aborted ends with `["abort"]`, and fails. A message that is an object with an `input` was made from another one,
+//! see `stream/outputs.rs`.
 //! A micro-operation may stand alone: `["send",1,7]`. `rebalance-log` of a completion tells which partitions changed
 //! hands meanwhile, `seek-to-beginning?` of an assign that everything is polled again.
 
@@ -25,7 +38,16 @@ pub(super) fn read(touching: &mut Touching<'_, '_>) -> Result<(), String> {
     match invoke.f.as_str() {
         "assign" | "subscribe" if outcome == EventType::Fail => return Ok(()),
         "assign" => return choose(touching, TouchKind::Assign, &invoke.value),
-        "subscribe" => return choose(touching, TouchKind::Subscribe, &invoke.value),
+        "subscribe" => match join(&invoke.value) {
+            None => return choose(touching, TouchKind::Subscribe, &invoke.value),
+            Some(member) => {
+                choose(
+                    touching,
+                    TouchKind::Subscribe,
+                    member.get("partitions").unwrap_or(&Value::Null),
+                )?;
+            }
+        },
         _ => {}
     }
     if let Some(log) = completion.and_then(|end| end.extra.get("rebalance-log")) {
@@ -78,12 +100,34 @@ fn choose(touching: &mut Touching<'_, '_>, kind: TouchKind, keys: &Value) -> Res
     Ok(())
 }
 
+/// What a member says that joins a group, if that is what a subscription is.
+fn join(value: &Value) -> Option<&Value> {
+    let step = value.get(0)?;
+    (step.get(0)? == "join").then(|| step.get(1))?
+}
+
 fn step(touching: &mut Touching<'_, '_>, items: &[Value]) -> Result<(), String> {
     let name = items
         .first()
         .and_then(Value::as_str)
         .map(|name| name.trim_start_matches(':'));
     match (name, items) {
+        (Some("send"), [_, key, value]) if touching.operation.f() == "replay" => {
+            let (partition, time) = (touching.partition(key), touching.operation.invoke.time);
+            let pair = value.as_array().map(Vec::as_slice);
+            let message = match pair {
+                Some([_, message]) => touching.value(message),
+                _ => touching.value(value),
+            };
+            touching.note(TouchKind::Replay, partition, message, Val::NONE, NONE);
+            let first = touching
+                .upsets()
+                .replays
+                .entry((partition, message))
+                .or_insert(time);
+            *first = time.min(*first);
+            Ok(())
+        }
         (Some("send"), [_, key, value]) => {
             let partition = touching.partition(key);
             // `[offset value]` in answers only: what is asked for may be a pair itself.
@@ -104,6 +148,8 @@ fn step(touching: &mut Touching<'_, '_>, items: &[Value]) -> Result<(), String> 
             }
         }
         (Some("poll"), [_]) | (Some("poll"), [_, Value::Null]) => Ok(()),
+        // From where, and how many at most: what is asked for.
+        (Some("poll"), [_, Value::Object(_), Value::Number(_)]) => Ok(()),
         (Some("poll"), [_, Value::Object(partitions)]) => {
             for (key, pairs) in partitions {
                 let partition = touching.partition(&Value::String(key.clone()));
@@ -120,11 +166,64 @@ fn step(touching: &mut Touching<'_, '_>, items: &[Value]) -> Result<(), String> 
             }
             Ok(())
         }
+        (Some(name), [_, rest @ ..]) if group_step(touching, name, rest)? => Ok(()),
         _ => Err(format!(
             "{} is neither [\"send\", key, value] nor [\"poll\", {{key: [[offset, value], …]}}]",
             shortened(&Value::Array(items.to_vec()).to_string())
         )),
     }
+}
+
+/// Notes a step of a producer's session or of a group; false if it is none.
+fn group_step(touching: &mut Touching<'_, '_>, name: &str, rest: &[Value]) -> Result<bool, String> {
+    let time = touching.operation.invoke.time;
+    match (name, rest) {
+        ("init", [producer] | [producer, _]) => {
+            let producer = touching.value(producer);
+            touching.upsets().sessions.entry(producer).or_default().push(time);
+        }
+        ("as", [session]) => {
+            let producer = touching.value(session.get("producer").unwrap_or(&Value::Null));
+            let epoch = session.get("epoch").and_then(Value::as_u64).unwrap_or(NONE);
+            touching.note(TouchKind::As, Val::NONE, producer, Val::NONE, epoch);
+        }
+        ("join", [member]) => offsets(touching, TouchKind::Dealt, member)?,
+        ("commit", []) | ("abort", []) => {}
+        ("commit", [commit]) => offsets(touching, TouchKind::Commit, commit)?,
+        ("commit-again", [_] | [_, _]) => {
+            let request = touching.request();
+            touching.upsets().late.insert(request, time);
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Notes how far a group has come: `{"group": "g", "offsets": {"in0": 18}}`.
+fn offsets(touching: &mut Touching<'_, '_>, kind: TouchKind, said: &Value) -> Result<(), String> {
+    let group = touching.value(said.get("group").unwrap_or(&Value::Null));
+    let process = touching.operation.process;
+    let time = touching.operation.invoke.time;
+    let offsets = said.get("offsets").and_then(Value::as_object);
+    for (partition, offset) in offsets.into_iter().flatten() {
+        let (partition, offset) = (
+            touching.partition(&Value::String(partition.clone())),
+            self::offset(offset)?,
+        );
+        touching.note(kind, partition, group, Val::NONE, offset);
+        if kind == TouchKind::Dealt {
+            let (owner, deals) = touching
+                .upsets()
+                .deals
+                .entry(partition)
+                .or_insert((process, Vec::new()));
+            if *owner != process {
+                *owner = process;
+                deals.push(time);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Notes what a message was made from: `{"input": ["in", 17], "by": "t1", "epoch": 3}`.

@@ -30,13 +30,17 @@ struct Client {
 }
 
 /// Hands over events one by one, so that they need not all be kept.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     next: u64,
     write: &'a mut dyn FnMut(Event),
 }
 
-impl Writer<'_> {
-    fn event(&mut self, process: u64, kind: EventType, f: &str, value: Value) {
+impl<'a> Writer<'a> {
+    pub fn new(write: &'a mut dyn FnMut(Event)) -> Self {
+        Writer { next: 0, write }
+    }
+
+    pub fn event(&mut self, process: u64, kind: EventType, f: &str, value: Value) {
         let index = self.next;
         self.next += 1;
         (self.write)(Event {
@@ -65,7 +69,7 @@ pub fn queue_deliveries(shape: Deliveries, write: &mut dyn FnMut(Event)) {
         seed,
     } = shape;
     let mut random = Random::new(seed);
-    let mut writer = Writer { next: 0, write };
+    let mut writer = Writer::new(write);
     let mut queue: VecDeque<u32> = VecDeque::new();
     let count = 2 * clients.max(1);
     let mut processes = u64::from(count);
@@ -191,7 +195,7 @@ pub fn stream_deliveries(shape: Deliveries, partitions: u32, write: &mut dyn FnM
         seed,
     } = shape;
     let mut random = Random::new(seed);
-    let mut writer = Writer { next: 0, write };
+    let mut writer = Writer::new(write);
     let (partitions, clients) = (partitions.max(1) as usize, clients.max(1) as usize);
     let mut logs: Vec<Vec<u32>> = vec![Vec::new(); partitions];
     let keys: Vec<Value> = (0..partitions).map(|key| json!(key)).collect();

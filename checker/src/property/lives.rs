@@ -51,8 +51,16 @@ fn operation<'t, 'a>(journal: &Journal, request: u32, trace: &'t Trace<'a>) -> O
 
 /// What happened to one message, attempt by attempt.
 fn life(journal: &Journal, finding: &Finding, trace: &Trace<'_>) -> LifeProof {
+    let mut touches = journal.life(finding.stream, finding.value);
+    // What shows that something is wrong with it may be about another message, or about the whole group.
+    for &request in &finding.requests {
+        if touches.iter().all(|touch| touch.request != request) {
+            touches.extend(telling(journal, request));
+        }
+    }
+    touches.sort_by_key(|touch| journal.request(touch).index);
     let mut moments = Vec::new();
-    for touch in journal.life(finding.stream, finding.value) {
+    for touch in touches {
         let Some(operation) = operation(journal, touch.request, trace) else {
             continue;
         };
@@ -78,11 +86,20 @@ fn life(journal: &Journal, finding: &Finding, trace: &Trace<'_>) -> LifeProof {
         let request = journal.request(&touch);
         let end = operation.completion;
         let time = end.map_or(request.invoked, |end| end.time);
+        let about = match (touch.value == finding.value, touch.kind) {
+            (false, TouchKind::Send) => {
+                let message = crate::history::shortened(&journal.values.json(touch.value).to_string());
+                format!(" of {message}")
+            }
+            (false, TouchKind::Commit) => format!(" up to offset {}", touch.at),
+            (false, TouchKind::Dealt) => format!(", told to go on from offset {}", touch.at),
+            _ => String::new(),
+        };
         moments.push(MomentProof {
             time,
             process: operation.process,
             node: end.and_then(|end| end.node.clone()),
-            what: format!("{} {}", operation.f(), told(touch.kind, request.outcome)),
+            what: format!("{}{about} {}", operation.f(), told(touch.kind, request.outcome)),
             faults: faults(trace, request.invoked, time),
         });
     }
@@ -114,6 +131,14 @@ fn again<'t>(
         .flat_map(|again| &again.attempts)
 }
 
+/// What one request did that says the most of it.
+fn telling(journal: &Journal, request: u32) -> Option<Touch> {
+    let kinds = [TouchKind::Dealt, TouchKind::Send, TouchKind::Commit];
+    let touches = journal.touches_of(request).iter();
+    let of = |kind| touches.clone().find(|touch| touch.kind == kind).copied();
+    kinds.into_iter().find_map(of)
+}
+
 /// `answered after 3 ms`, `timeout after 150 ms`.
 fn ended(attempt: &Attempt) -> String {
     let how = attempt.error.as_deref().unwrap_or("answered");
@@ -140,6 +165,7 @@ fn told(kind: TouchKind, outcome: EventType) -> &'static str {
         (TouchKind::Receive, EventType::Ok) => "delivered it",
         (TouchKind::Receive, EventType::Fail) => "showed it, and failed",
         (TouchKind::Receive, _) => "showed it, and has no known outcome",
+        (TouchKind::Replay, _) => "of its send, after that was answered",
         (_, EventType::Ok) => "acknowledged",
         (_, EventType::Fail) => "failed",
         _ => "has no known outcome",

@@ -39,5 +39,6 @@ mod queues;
 mod resources;
 mod runs;
 mod signals;
+mod streams;
 mod templates;
 mod terminal;

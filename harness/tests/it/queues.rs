@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::host::Bench;
 
-const FAULTS: &str = "[faults]\nlength = \"1s..2s\"\npause = \"300ms..600ms\"\n\
+pub const FAULTS: &str = "[faults]\nlength = \"1s..2s\"\npause = \"300ms..600ms\"\n\
     [[faults.mix]]\nkind = \"kill\"\ntargets = \"leader\"\n\
     [[faults.mix]]\nkind = \"partition\"\nshape = \"majority-minority\"\n\
     [[faults.mix]]\nkind = \"pause\"\ntargets = \"majority\"\nlength = \"250ms\"\n";
@@ -22,7 +22,7 @@ fn spec(system: &str, cluster: &str, seconds: u64, faults: &str) -> String {
     )
 }
 
-fn exactly_once(verdict: &Value) -> &Value {
+pub fn exactly_once(verdict: &Value) -> &Value {
     let properties = verdict["properties"].as_array().expect("properties");
     let is = |property: &&Value| {
         property["property"]

@@ -7,6 +7,8 @@ pub mod http;
 mod kind;
 mod programs;
 mod receipts;
+#[cfg(test)]
+mod scripted;
 pub mod specimen;
 
 use std::sync::OnceLock;
@@ -64,7 +66,10 @@ mod tests {
             folder: Path::new("."),
         };
         let carried = |name| of(name, &nothing).map(|kind| kind.workloads());
-        assert_eq!(carried("specimen"), Ok(vec!["register", "lock", "queue"]));
+        assert_eq!(
+            carried("specimen"),
+            Ok(vec!["register", "lock", "queue", "stream"])
+        );
         assert_eq!(
             carried("etcd"),
             Ok(vec!["register", "set", "append", "lock", "counter"])

@@ -1,4 +1,6 @@
-//! The client of the specimen: HTTP and JSON.
+//! The client of the specimen: HTTP and JSON. What it asks of streams is in [`streams`].
+
+mod streams;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -18,7 +20,7 @@ use crate::service::{Answer, Asker, Service, for_processes, hold};
 use crate::workload::HOLD;
 
 /// What it can be asked.
-const OPERATIONS: [Operation; 10] = [
+const OPERATIONS: [Operation; 17] = [
     Operation::on_key("read"),
     Operation::on_key("write"),
     Operation::on_key("cas"),
@@ -29,6 +31,13 @@ const OPERATIONS: [Operation; 10] = [
     Operation::on_key("dequeue"),
     Operation::on_key("ack"),
     Operation::on_key("nack"),
+    Operation::on_all("init"),
+    Operation::on_all("assign"),
+    Operation::on_all("send"),
+    Operation::on_all("poll"),
+    Operation::on_all("txn"),
+    Operation::on_all("subscribe"),
+    Operation::on_all("replay"),
 ];
 
 /// Clients that find a lock taken, or all messages lent, look again after a while, and not at once.
@@ -42,7 +51,7 @@ pub fn kind() -> ClientKind {
         reads: Cow::Borrowed(&[ReadMode::Linearizable, ReadMode::Lease, ReadMode::Local]),
         reads_members: false,
         tokens: Tokens::Optional,
-        proof: "the specimen says so: not the leader, overloaded, nothing to read or to compare with, taken, full, lent",
+        proof: "the specimen says so: not the leader, overloaded, nothing to read or to compare with, taken, full, lent, fenced",
         service: None,
         make: Arc::new(|options| {
             Ok(Box::new(Specimen::new(
@@ -117,6 +126,9 @@ impl Service for Specimen {
     async fn attempt(&self, endpoint: &Endpoint, op: &Op, asker: Asker<'_>) -> Answer {
         if op.f == HOLD {
             return hold(op).await;
+        }
+        if streams::OPERATIONS.contains(&op.f) {
+            return streams::attempt(&self.http, endpoint, op, asker.token).await;
         }
         let key = op.key.as_ref().and_then(Value::as_str).unwrap_or("x");
         // Only the address that is asked is written.
@@ -254,20 +266,23 @@ fn interpret(op: &Op, reply: &Reply) -> Answer {
             _ => Answer::unknown("answer lacks its result"),
         };
     }
-    match serde_json::from_value::<Refusal>(Value::Object(body)) {
-        Ok(refusal) => {
-            let known = REFUSALS.contains(&(reply.status, &refusal.error));
-            if known && refusal.executed == Executed::No {
-                Answer::Refused {
-                    error: refusal.error,
-                    leader: refusal.leader,
-                    retry_after: reply.retry_after,
-                }
-            } else {
-                Answer::unknown(format!("status {}: {}", reply.status, refusal.error))
-            }
-        }
-        Err(_) => Answer::unknown(format!("status {}", reply.status)),
+    refused(reply, body)
+}
+
+/// What an answer proves that is none to what was asked.
+fn refused(reply: &Reply, body: serde_json::Map<String, Value>) -> Answer {
+    let Ok(refusal) = serde_json::from_value::<Refusal>(Value::Object(body)) else {
+        return Answer::unknown(format!("status {}", reply.status));
+    };
+    let is_in = |known: &[(u16, &str)]| known.contains(&(reply.status, &refusal.error));
+    match refusal.executed {
+        Executed::No if is_in(&REFUSALS) => Answer::Refused {
+            error: refusal.error,
+            leader: refusal.leader,
+            retry_after: reply.retry_after,
+        },
+        Executed::No if is_in(&streams::OVER) => Answer::Fenced { error: refusal.error },
+        _ => Answer::unknown(format!("status {}: {}", reply.status, refusal.error)),
     }
 }
 

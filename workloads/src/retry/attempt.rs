@@ -155,7 +155,10 @@ impl Session<'_> {
             clock,
             node: endpoint.node.clone(),
             error: answer.error().map(str::to_owned),
-            refused: matches!(answer, Answer::Refused { .. } | Answer::Failed { .. }),
+            refused: matches!(
+                answer,
+                Answer::Refused { .. } | Answer::Failed { .. } | Answer::Fenced { .. }
+            ),
         };
         Heard {
             target,

@@ -159,6 +159,11 @@ async fn only_proofs_make_a_failure() {
             error: "mismatch".to_owned(),
         })
     };
+    let fenced = || {
+        Some(Answer::Fenced {
+            error: "fenced".to_owned(),
+        })
+    };
     let local = Some(Answer::Local {
         error: "no descriptor".to_owned(),
     });
@@ -171,6 +176,9 @@ async fn only_proofs_make_a_failure() {
         (vec![refused(), unknown()], false, EventType::Info),
         // The second answer is about the token, and so about both attempts.
         (vec![unknown(), mismatch()], true, EventType::Fail),
+        // That a session is over says nothing of an attempt that may have come before its end.
+        (vec![refused(), fenced()], true, EventType::Fail),
+        (vec![unknown(), fenced()], true, EventType::Info),
         (vec![refused(), local.clone()], true, EventType::Info),
         (vec![local], true, EventType::Info),
     ] {

@@ -11,6 +11,7 @@ pub mod own;
 pub mod queue;
 pub mod register;
 pub mod set;
+pub mod stream;
 
 use std::fmt;
 use std::time::Duration;
@@ -122,6 +123,7 @@ workloads! {
     Lock(lock::LockSpec);
     Counter(counter::CounterSpec);
     Queue(queue::QueueSpec);
+    Stream(stream::StreamSpec);
 }
 
 impl<'de> Deserialize<'de> for WorkloadSpec {
@@ -222,7 +224,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("`register`, `set`, `append`, `lock`, `counter`, `queue`"),
+                .contains("`register`, `set`, `append`, `lock`, `counter`, `queue`, `stream`"),
             "{error}"
         );
     }

@@ -2,7 +2,7 @@
 
 use super::log::Logs;
 use crate::delivery::anomaly::{Anomaly, Cause};
-use crate::delivery::findings::{Finding, Findings, cause};
+use crate::delivery::findings::{Finding, Findings, stream_cause};
 use crate::delivery::journal::{ByMessage, Journal, NONE, Request, Touch, TouchKind};
 use crate::history::{EventType, Val};
 
@@ -63,7 +63,7 @@ impl<'a> Message<'a> {
             anomaly,
             cause: match anomaly {
                 Anomaly::Unseen => Cause::Unknown,
-                _ => cause(self.journal, self.sent(), seen_by),
+                _ => stream_cause(self.journal, self.send, seen_by),
             },
             stream: self.partition,
             value: self.value,

@@ -25,6 +25,7 @@
 //! | `reordered` | – | a send that was acknowledged before another was asked for lies behind it |
 //! | `gap` | – | counted: offsets between others of which nothing is known |
 
+mod groups;
 mod log;
 mod messages;
 mod outputs;

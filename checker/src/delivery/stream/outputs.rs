@@ -12,25 +12,29 @@
 
 use std::collections::BTreeMap;
 
+use super::groups::Groups;
 use super::log::Logs;
-use crate::delivery::anomaly::Anomaly;
-use crate::delivery::findings::{Finding, Findings, cause};
+use crate::delivery::anomaly::{Anomaly, Cause};
+use crate::delivery::findings::{Finding, Findings, cause, stream_cause};
 use crate::delivery::journal::{Journal, NONE, Touch, TouchKind};
 use crate::history::values::FastMap;
 use crate::history::{EventType, Val};
 
 /// Outputs of one input.
 #[derive(Default)]
-struct Made<'a> {
+pub(super) struct Made<'a> {
     /// Those that count.
-    counted: Vec<&'a Touch>,
-    /// Whether there may be another one.
-    unknown: bool,
+    pub counted: Vec<&'a Touch>,
+    /// Those of which nobody knows whether they are there.
+    pub unknown: Vec<&'a Touch>,
 }
 
-/// `missing-output`, `duplicate-output`, `output-before-input` and `zombie-output`.
+/// Outputs, by the partition and offset that they were made from.
+pub(super) type ByInput<'a> = BTreeMap<(Val, u64), Made<'a>>;
+
+/// `missing-output`, `duplicate-output`, `output-before-input` and `zombie-output`, and what groups say of it.
 pub(super) fn judge(journal: &Journal, logs: &Logs, findings: &mut Findings) {
-    let mut made: BTreeMap<(Val, u64), Made<'_>> = BTreeMap::new();
+    let mut made = ByInput::new();
     for touch in journal
         .touches
         .iter()
@@ -40,7 +44,7 @@ pub(super) fn judge(journal: &Journal, logs: &Logs, findings: &mut Findings) {
         match (logs.committed(touch), journal.request(touch).outcome) {
             (true, _) => made.counted.push(touch),
             (false, EventType::Fail) => {}
-            (false, _) => made.unknown = true,
+            (false, _) => made.unknown.push(touch),
         }
     }
     if made.is_empty() {
@@ -88,39 +92,58 @@ pub(super) fn judge(journal: &Journal, logs: &Logs, findings: &mut Findings) {
     zombies(journal, logs, findings);
 }
 
-/// Messages of which nothing was made although something was made of one behind them.
+/// Messages of which nothing was made although something was made of one behind them, or a group has come past them.
 fn missing(
     journal: &Journal,
     logs: &Logs,
-    made: &BTreeMap<(Val, u64), Made<'_>>,
+    made: &ByInput<'_>,
     partitions: &BTreeMap<Val, u64>,
     findings: &mut Findings,
 ) {
+    let groups = Groups::of(journal, logs);
     for (&partition, &last) in partitions {
-        for (offset, message) in logs.messages(partition).filter(|(offset, _)| *offset < last) {
+        for (offset, message) in logs.messages(partition) {
             let there = made.get(&(partition, offset));
-            if there.is_some_and(|made| made.unknown || !made.counted.is_empty()) {
+            if there.is_some_and(|made| !made.counted.is_empty()) {
                 continue;
             }
+            let unknown = there.map_or([].as_slice(), |made| made.unknown.as_slice());
+            let what = || {
+                let partition = name(journal, partition);
+                format!("nothing was made of offset {offset} of {partition}, though")
+            };
+            let passed = groups.passed(partition, offset);
+            let passed = passed.filter(|passed| groups.none_came(unknown, passed.settled));
+            let (anomaly, sentence) = match passed {
+                Some(passed) => (
+                    Anomaly::CommittedWithoutOutput,
+                    format!("{} its group has come to offset {}", what(), passed.next),
+                ),
+                None if unknown.is_empty() && offset < last => (
+                    Anomaly::MissingOutput,
+                    format!("{} something was made of offset {last}", what()),
+                ),
+                None => continue,
+            };
             // Looking for it goes through everything.
             let input = |touch: &&Touch| touch.stream == partition && touch.value == message;
-            let shown = match findings.kept_all(Anomaly::MissingOutput) {
+            let shown = match findings.kept_all(anomaly) {
                 true => None,
                 false => journal.touches.iter().find(input),
             };
+            let shown = shown.map(|touch| touch.request).into_iter();
+            let said = passed.map(|passed| journal.request_at(passed.request));
             findings.add(Finding {
-                anomaly: Anomaly::MissingOutput,
-                cause: crate::delivery::anomaly::Cause::Unknown,
+                anomaly,
+                cause: cause(journal, said, said),
                 stream: partition,
                 value: message,
-                requests: shown.into_iter().map(|touch| touch.request).collect(),
-                sentence: format!(
-                    "nothing was made of offset {offset} of {}, though something was made of offset {last}",
-                    name(journal, partition)
-                ),
+                requests: shown.chain(passed.map(|passed| passed.request)).collect(),
+                sentence,
             });
         }
     }
+    groups.behind(findings);
 }
 
 /// An output that counts, and where it lies.
@@ -176,17 +199,15 @@ fn zombies(journal: &Journal, logs: &Logs, findings: &mut Findings) {
 /// About the output that is named first.
 fn add(journal: &Journal, anomaly: Anomaly, outputs: &[&Touch], sentence: String, findings: &mut Findings) {
     let shown = outputs[0];
-    // A touch of an output has its input as its stream.
-    let of = |touch: &&Touch| {
-        touch.request == shown.request && touch.value == shown.value && touch.kind == TouchKind::Send
-    };
-    let from = journal
-        .touches
-        .partition_point(|touch| touch.request < shown.request);
-    let send = journal.touches[from..].iter().find(of).unwrap_or(shown);
+    let send = send_of(journal, shown);
+    let last = outputs.last().map(|last| journal.request(last));
     findings.add(Finding {
         anomaly,
-        cause: cause(journal, Some(journal.request(shown)), None),
+        cause: match stream_cause(journal, Some(send), last) {
+            Cause::Unknown if journal.other_sessions(outputs) => Cause::SessionChange,
+            Cause::Unknown if journal.changed_hands(shown, last) => Cause::Rebalance,
+            likely => likely,
+        },
         stream: send.stream,
         value: send.value,
         requests: outputs.iter().map(|output| output.request).collect(),
@@ -194,6 +215,13 @@ fn add(journal: &Journal, anomaly: Anomaly, outputs: &[&Touch], sentence: String
     });
 }
 
-fn name(journal: &Journal, partition: Val) -> String {
+/// The send of an output, which has its input as its stream.
+pub(super) fn send_of<'a>(journal: &'a Journal, output: &'a Touch) -> &'a Touch {
+    let mut touches = journal.touches_of(output.request).iter();
+    let send = touches.find(|touch| touch.value == output.value && touch.kind == TouchKind::Send);
+    send.unwrap_or(output)
+}
+
+pub(super) fn name(journal: &Journal, partition: Val) -> String {
     crate::history::shortened(&journal.values.json(partition).to_string())
 }

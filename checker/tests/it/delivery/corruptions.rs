@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{findings, named};
 
-const SEEDS: u64 = 60;
+pub(super) const SEEDS: u64 = 60;
 
 fn queue(info_percent: u64, seed: u64) -> Vec<Event> {
     let mut events = Vec::new();
@@ -76,7 +76,7 @@ fn correct_streams_are_not_flagged_whatever_is_unknown() {
 }
 
 /// Puts operations of a process of its own in at a place: each an invocation, its answer right behind it.
-fn insert(events: &mut Vec<Event>, at: usize, operations: &[(&str, Value, Value)]) {
+pub(super) fn insert(events: &mut Vec<Event>, at: usize, operations: &[(&str, Value, Value)]) {
     let template = events[at].clone();
     let process = json!(9_999);
     let new = operations.iter().flat_map(|(f, asked, answered)| {
@@ -96,12 +96,12 @@ fn insert(events: &mut Vec<Event>, at: usize, operations: &[(&str, Value, Value)
     }
 }
 
-fn ok_of<'a>(events: &'a [Event], f: &'a str) -> impl Iterator<Item = usize> + 'a {
+pub(super) fn ok_of<'a>(events: &'a [Event], f: &'a str) -> impl Iterator<Item = usize> + 'a {
     (0..events.len()).filter(move |&at| events[at].f == f && events[at].kind == EventType::Ok)
 }
 
 /// One of them, anywhere.
-fn pick(random: &mut Random, from: Vec<usize>) -> usize {
+pub(super) fn pick(random: &mut Random, from: Vec<usize>) -> usize {
     from[random.below(from.len() as u64) as usize]
 }
 

@@ -2,11 +2,14 @@
 
 mod corruptions;
 mod effects;
+mod groups;
 mod jepsen;
 mod oracle;
 mod oracle_effects;
+mod oracle_groups;
 mod oracle_streams;
 mod outputs;
+mod pipelines;
 mod queues;
 mod streams;
 mod verdicts;
@@ -17,7 +20,7 @@ use serde_json::{Value, json};
 
 /// A history in short: `e1:7` process 1 begins to enqueue 7, `+1` it is acknowledged, `-1` it failed, `?1` nobody knows; what
 /// stands behind a colon is the value, as JSON or as a word. `d` dequeues, `a` acks, `n` nacks, `z` drains; `i` increments,
-/// `l` appends, `r` reads; `s` sends, `p` polls, `t` is a transaction, `A` assigns, `S` subscribes. A word `@w` gives the operations
+/// `l` appends, `r` reads; `s` sends, `p` polls, `t` is a transaction, `A` assigns, `S` subscribes, `I` begins a session, `R` replays. A word `@w` gives the operations
 /// of the process before it the field `w`: `e1:7@{"ordering_key":3}`.
 pub fn history(text: &str) -> Vec<Event> {
     let mut begun: std::collections::BTreeMap<u64, (&str, Value)> = std::collections::BTreeMap::new();
@@ -47,6 +50,8 @@ pub fn history(text: &str) -> Vec<Event> {
             "t" => "txn",
             "A" => "assign",
             "S" => "subscribe",
+            "I" => "init",
+            "R" => "replay",
             _ => begun.get(&process).map_or("", |(f, _)| *f),
         };
         begun.insert(process, (f, value.clone()));

@@ -113,6 +113,9 @@ pub fn taken_for(answer: &Answer) -> String {
     let said = match answer {
         Answer::Ok(value) => format!("ok: {value}"),
         Answer::Failed { error } => format!("fail: it did not happen, {error}"),
+        Answer::Fenced { error } => {
+            format!("fail: this attempt did not happen and none will any more, {error}")
+        }
         Answer::Refused { error, leader, .. } => {
             let leader = leader
                 .as_ref()

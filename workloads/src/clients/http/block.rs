@@ -9,8 +9,10 @@
 
 use super::step::Steps;
 use crate::clients::kind::ReadMode;
+use crate::generator::WorkloadParameters;
 use crate::op::Operation;
 use crate::workload::operations;
+use crate::workload::stream::StreamSpec;
 
 /// Which of the templates of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +48,14 @@ impl Variant {
     }
 }
 
-/// Every block that there may be.
+/// Every block that there may be. Operations on streams are lists of steps, which no template can follow.
 pub(super) fn known() -> Vec<(String, Operation, Variant)> {
     let mut known = Vec::new();
-    for (name, operation) in operations() {
+    let has_steps = |operation: &Operation| StreamSpec::ABOUT.operations.contains(operation);
+    for (name, operation) in operations()
+        .into_iter()
+        .filter(|(_, operation)| !has_steps(operation))
+    {
         match operation.f {
             "read" => known.extend([ReadMode::Lease, ReadMode::Local].map(|mode| {
                 let name = format!("{name}-{}", mode.as_str());

@@ -83,6 +83,7 @@ fn proven(answer: &Answer) -> String {
     match answer {
         Answer::Ok(value) => format!("ok {value}"),
         Answer::Failed { error } => format!("failed {error}"),
+        Answer::Fenced { error } => format!("fenced {error}"),
         Answer::Refused { .. } => "refused".to_owned(),
         Answer::Unknown { .. } => "unknown".to_owned(),
         Answer::Local { .. } => "local".to_owned(),
