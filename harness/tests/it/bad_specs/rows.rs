@@ -37,6 +37,10 @@ fn compose(from: &str, to: &str, line: usize, says: &'static str) -> Row {
     Row { spec, line, says }
 }
 
+fn before_nodes(lines: &str, line: usize, says: &'static str) -> Row {
+    compose("nodes =", &format!("{lines}\nnodes ="), line, says)
+}
+
 fn more(text: &str, line: usize, says: &'static str) -> Row {
     let spec = format!("{LOCAL}{text}\n");
     Row { spec, line, says }
@@ -293,6 +297,66 @@ pub fn names() -> Vec<Row> {
         compose("nodes =", "version = \"3 5\"\nnodes =", 5, "tag of an image"),
         compose("nodes =", "version = \"\"\nnodes =", 5, "tag of an image"),
         compose("nodes =", "network = \"\"\nnodes =", 5, "leave it out"),
+        before_nodes("engine = \"npipe://x\"", 5, "unix://…, tcp://…, ssh://…"),
+        before_nodes("engine = \"tcp://db:0\"", 5, "ports are 1 to 65535"),
+        before_nodes("engine = \"\"", 5, "the name of a docker context"),
+        before_nodes("certificates = \"c\"", 5, "for the engine of the key `engine`"),
+        before_nodes(
+            "engine = \"ssh://db\"\ncertificates = \"c\"",
+            5,
+            "leave out its certificates",
+        ),
+        before_nodes(
+            "own-data = true\nengine = \"ssh://db\"",
+            5,
+            "the engine elsewhere",
+        ),
+        before_nodes(
+            "latency = \"5ms\"\nengine = \"ssh://db\"",
+            5,
+            "not done on engines elsewhere",
+        ),
+        before_nodes(
+            "agent = \"child\"\nengine = \"ssh://db\"",
+            5,
+            "a child of this process",
+        ),
+        before_nodes("reach = \"somehow\"", 5, "`addresses`"),
+        before_nodes(
+            "stack = true\nreach = \"addresses\"",
+            6,
+            "leads nowhere from outside",
+        ),
+        before_nodes(
+            "engine = \"unix:///x\"\nengines = [{ engine = \"ssh://a\", nodes = [\"n1\", \"n2\"] }]",
+            5,
+            "not both",
+        ),
+        before_nodes(
+            "engines = [{ engine = \"a\", nodes = [\"n1\", \"n3\"] }]",
+            5,
+            "none of cluster.compose.nodes",
+        ),
+        before_nodes(
+            "engines = [{ engine = \"a\", nodes = [\"n1\", \"n1\"] }]",
+            5,
+            "lives on two engines",
+        ),
+        before_nodes(
+            "engines = [{ engine = \"a\" }]",
+            5,
+            "name at least one of the nodes",
+        ),
+        before_nodes(
+            "engines = [{ engine = \"a\", nodes = [\"n1\"] }]",
+            6,
+            "lives on none of the engines",
+        ),
+        before_nodes(
+            "stack = true\nengines = [{ engine = \"a\", nodes = [\"n1\"] }]",
+            6,
+            "the Swarm decides",
+        ),
         compose(
             "nodes =",
             "variables = { \"A=B\" = \"1\" }\nnodes =",

@@ -2,7 +2,7 @@
 
 mod cut;
 mod refused;
-mod rig;
+pub mod rig;
 
 use rig::{LOGIN, Rig, said, spec};
 
