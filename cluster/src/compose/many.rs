@@ -25,9 +25,11 @@ use crate::{
 /// A cluster with an agent on each engine.
 #[async_trait]
 pub trait OnEngines: Send + Sync {
-    /// Runs this program with these arguments beside the nodes on each engine, in the order of the numbers of their machines, with what the
-    /// engine is called.
-    async fn start_helpers(&self, arguments: &[&str]) -> Result<Vec<(String, Helper)>, ClusterError>;
+    /// What the engines are called, in the order of the numbers of their machines.
+    fn engine_names(&self) -> Vec<String>;
+
+    /// Runs this program with these arguments beside the nodes on one of them, by its place in that order.
+    async fn start_helper_on(&self, engine: usize, arguments: &[&str]) -> Result<Helper, ClusterError>;
 }
 
 /// A cluster on engines of other machines.
@@ -109,14 +111,12 @@ impl EnginesCluster {
 
 #[async_trait]
 impl OnEngines for EnginesCluster {
-    async fn start_helpers(&self, arguments: &[&str]) -> Result<Vec<(String, Helper)>, ClusterError> {
-        let helpers = try_join_all(self.parts.iter().map(|part| part.start_helper(arguments))).await?;
-        Ok(self
-            .parts
-            .iter()
-            .map(ComposeCluster::engine_name)
-            .zip(helpers)
-            .collect())
+    fn engine_names(&self) -> Vec<String> {
+        self.parts.iter().map(ComposeCluster::engine_name).collect()
+    }
+
+    async fn start_helper_on(&self, engine: usize, arguments: &[&str]) -> Result<Helper, ClusterError> {
+        self.parts[engine].start_helper(arguments).await
     }
 }
 

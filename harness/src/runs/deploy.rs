@@ -61,7 +61,7 @@ impl Environment {
                 Some(kind) => Err(format!(
                     "the fault {}, which the spec asks for, is not done to hosts; leave it out, or use one of {}",
                     kind.name(),
-                    done_to_hosts().join(", ")
+                    names(|kind| kind.spans_machines()).join(", ")
                 )),
             },
             Environment::Engines => {
@@ -92,11 +92,6 @@ impl Environment {
             }
         }
     }
-}
-
-/// The kinds of faults that can be done to nodes on several machines.
-fn done_to_hosts() -> Vec<&'static str> {
-    names(|kind| kind.spans_machines())
 }
 
 /// The kinds of faults of which this is true.
@@ -133,9 +128,16 @@ impl Deployed {
 
     /// The same, where it is known whether the agent has to run in a container.
     fn agent_at<C: WithHelper + 'static>(cluster: Arc<C>, contained: bool) -> Deployed {
+        let mut deployed = Deployed::new(cluster.clone());
+        deployed.agent_container = contained.then_some(cluster as Arc<dyn WithHelper>);
+        deployed
+    }
+
+    /// The same, where the agent is a child.
+    fn new(cluster: Arc<dyn Cluster>) -> Deployed {
         Deployed {
-            cluster: cluster.clone(),
-            agent_container: contained.then_some(cluster as Arc<dyn WithHelper>),
+            cluster,
+            agent_container: None,
             hosts: None,
             engines: None,
         }
@@ -160,7 +162,7 @@ async fn start_agent(next_to: Option<&dyn WithHelper>, mark: &Mark) -> Result<Ag
                 let helper = compose
                     .start_helper(&engines::agent_arguments().each_ref().map(String::as_str))
                     .await?;
-                return engines::agents_of(vec![(engine, helper)], mark).await;
+                return engines::agent_of(engine, helper, mark).await;
             }
             let helper = compose.start_helper(&AGENT_ARGV[1..]).await?;
             AgentClient::greet(helper.input, helper.output, engines::end(helper.ended), mark).await
@@ -221,12 +223,8 @@ pub async fn deploy(
             let mut config = compose_config(compose, system, dir.path(), key.clone());
             config.programs_in = client.service.clone();
             let up = engines::deploy(compose, system, config, compose.engine_addresses()?).await?;
-            let deployed = Deployed {
-                cluster: up.cluster,
-                agent_container: None,
-                hosts: None,
-                engines: Some(up.engines),
-            };
+            let mut deployed = Deployed::new(up.cluster);
+            deployed.engines = Some(up.engines);
             Ok((deployed, None))
         }
         (Environment::Local(isolation), ClusterSpec::Local(local)) => {
@@ -235,23 +233,14 @@ pub async fn deploy(
                 Some(ground) => Some(ground.lay(None, data_folders(local, dir)?).await?),
                 None => None,
             };
-            let deployed = Deployed {
-                cluster: sandboxes(local, system, isolation, dir).await?,
-                agent_container: None,
-                hosts: None,
-                engines: None,
-            };
+            let deployed = Deployed::new(sandboxes(local, system, isolation, dir).await?);
             Ok((deployed, agent))
         }
         (Environment::Hosts, ClusterSpec::Ssh(ssh)) => {
             let machines = hosts::prepare(ssh, dir.path(), dir.nodes()).await?;
             let (cluster, agents) = hosts::deploy(ssh, system, machines, ground).await?;
-            let deployed = Deployed {
-                cluster: cluster.clone(),
-                agent_container: None,
-                hosts: Some(cluster),
-                engines: None,
-            };
+            let mut deployed = Deployed::new(cluster.clone());
+            deployed.hosts = Some(cluster);
             Ok((deployed, agents))
         }
         _ => Err(Failure::Other(

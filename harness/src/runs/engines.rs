@@ -96,25 +96,35 @@ pub fn agent_arguments() -> [String; 3] {
     ]
 }
 
-/// One beside the nodes on each engine.
+/// One beside the nodes on each engine. Each is greeted as soon as it runs: bringing the program to another engine may take longer than an agent
+/// waits for a sign of life.
 pub async fn start_agents(cluster: &dyn OnEngines, mark: &Mark) -> Result<Agents, Failure> {
     let arguments = agent_arguments();
-    let started = cluster
-        .start_helpers(&arguments.each_ref().map(String::as_str))
-        .await?;
-    agents_of(started, mark).await
+    let arguments = arguments.each_ref().map(String::as_str);
+    let mut agents = Vec::new();
+    for (index, engine) in cluster.engine_names().into_iter().enumerate() {
+        let helper = cluster.start_helper_on(index, &arguments).await?;
+        agents.push(greet(engine, helper, mark).await?);
+    }
+    together(agents)
 }
 
-/// Greets agents that were started on engines elsewhere, in the name of the run that has this mark.
-pub async fn agents_of(started: Vec<(String, Helper)>, mark: &Mark) -> Result<Agents, Failure> {
-    let mut agents = Vec::new();
-    for (engine, helper) in started {
-        let (input, output) = (helper.input, helper.output);
-        let agent = AgentClient::greet_on_host(input, output, end(helper.ended), mark).await;
-        let agent = agent.map_err(|error| Failure::Other(format!("start the agent on {engine}: {error}")))?;
-        agents.push((engine, agent));
-    }
+/// Greets the agent on the only engine there is.
+pub async fn agent_of(engine: String, helper: Helper, mark: &Mark) -> Result<Agents, Failure> {
+    together(vec![greet(engine, helper, mark).await?])
+}
+
+fn together(agents: Vec<(String, AgentClient)>) -> Result<Agents, Failure> {
     Ok(Agents::of_hosts(agents).map_err(NemesisError::from)?)
+}
+
+/// In the name of the run that has this mark.
+async fn greet(engine: String, helper: Helper, mark: &Mark) -> Result<(String, AgentClient), Failure> {
+    let (input, output) = (helper.input, helper.output);
+    match AgentClient::greet_on_host(input, output, end(helper.ended), mark).await {
+        Ok(agent) => Ok((engine, agent)),
+        Err(error) => Err(Failure::Other(format!("start the agent on {engine}: {error}"))),
+    }
 }
 
 /// How an agent in a container ended.

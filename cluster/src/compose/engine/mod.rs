@@ -183,7 +183,7 @@ impl Engine {
                 let found = match self.docker.list_services(Some(options)).await {
                     // In no Swarm, or no manager of one.
                     Err(Refused {
-                        status_code: 503 | 406,
+                        status_code: 404 | 406 | 503,
                         ..
                     }) => Vec::new(),
                     found => found.map_err(failed)?,

@@ -235,18 +235,12 @@ fn runs(container: &ContainerInspectResponse) -> bool {
 
 #[async_trait]
 impl OnEngines for StackCluster {
-    async fn start_helpers(&self, arguments: &[&str]) -> Result<Vec<(String, Helper)>, ClusterError> {
-        let start = |(_, engine): &(String, Engine)| {
-            let engine = engine.clone();
-            async move { helper::start(&engine, &self.mark, arguments).await }
-        };
-        let helpers = try_join_all(self.engines.iter().map(start)).await?;
-        Ok(self
-            .engines
-            .iter()
-            .map(|(name, _)| name.clone())
-            .zip(helpers)
-            .collect())
+    fn engine_names(&self) -> Vec<String> {
+        self.engines.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    async fn start_helper_on(&self, engine: usize, arguments: &[&str]) -> Result<Helper, ClusterError> {
+        helper::start(&self.engines[engine].1, &self.mark, arguments).await
     }
 }
 

@@ -10,7 +10,7 @@ use crate::host::{Bench, DURESS};
 
 mod rows;
 
-use rows::{LOCAL, Row, names, numbers};
+use rows::{LOCAL, Row, engines, names, numbers};
 
 const COMPOSE_FILE: &str =
     "services:\n  n1: {image: db}\n  n2: {image: db}\n  odd: {image: db, network_mode: host}\n";
@@ -112,6 +112,14 @@ fn names_and_lists_that_make_no_sense_are_refused_at_their_line() {
     let rows = names();
     assert!(rows.len() >= 40);
     insta::assert_snapshot!("complaints_about_names", assert_refused(&rows));
+}
+
+#[test]
+fn engines_that_make_no_sense_are_refused_at_their_line() {
+    let rows = engines();
+    assert!(rows.len() >= 15);
+    let complaints = assert_refused(&rows);
+    assert!(complaints.contains("cluster.compose"), "{complaints}");
 }
 
 #[test]

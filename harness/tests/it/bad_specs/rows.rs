@@ -297,6 +297,24 @@ pub fn names() -> Vec<Row> {
         compose("nodes =", "version = \"3 5\"\nnodes =", 5, "tag of an image"),
         compose("nodes =", "version = \"\"\nnodes =", 5, "tag of an image"),
         compose("nodes =", "network = \"\"\nnodes =", 5, "leave it out"),
+        compose(
+            "nodes =",
+            "variables = { \"A=B\" = \"1\" }\nnodes =",
+            5,
+            "not a valid variable name",
+        ),
+        compose("nodes =", "variables = { A = \"a\\u0000\" }\nnodes =", 5, "NUL"),
+        Row {
+            spec: format!("{COMPOSE}[client]\nread = \"lease\"\n"),
+            line: 8,
+            says: "no \"lease\" reads",
+        },
+    ]
+}
+
+/// Engines.
+pub fn engines() -> Vec<Row> {
+    vec![
         before_nodes("engine = \"npipe://x\"", 5, "unix://…, tcp://…, ssh://…"),
         before_nodes("engine = \"tcp://db:0\"", 5, "ports are 1 to 65535"),
         before_nodes("engine = \"\"", 5, "the name of a docker context"),
@@ -357,17 +375,5 @@ pub fn names() -> Vec<Row> {
             6,
             "the Swarm decides",
         ),
-        compose(
-            "nodes =",
-            "variables = { \"A=B\" = \"1\" }\nnodes =",
-            5,
-            "not a valid variable name",
-        ),
-        compose("nodes =", "variables = { A = \"a\\u0000\" }\nnodes =", 5, "NUL"),
-        Row {
-            spec: format!("{COMPOSE}[client]\nread = \"lease\"\n"),
-            line: 8,
-            says: "no \"lease\" reads",
-        },
     ]
 }
