@@ -44,6 +44,7 @@ test:
 	@if docker version >/dev/null 2>&1; then $(MAKE) --no-print-directory images; fi
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	-scripts/engine26 root >/dev/null
 	scripts/tidy-images $(TEST)
 	$(CARGO) test --workspace --doc
 	scripts/engine26 run --or-skip $(ON_BOTH:%=--load %) scripts/tidy-images $(TEST_CONTAINERS)

@@ -39,7 +39,8 @@ pub use status::{
 };
 pub use systems::{ComposeSystem, Durability, System, Versions};
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -54,6 +55,28 @@ pub struct Node {
     pub ipv4: Ipv4Addr,
     /// The same.
     pub ipv6: Option<Ipv6Addr>,
+    /// Where its ports are reached from here, if that is not at its address: those that a container publishes on another machine. May change
+    /// with every start.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub published: BTreeMap<u16, SocketAddr>,
+}
+
+impl Node {
+    /// One that is reached at its addresses.
+    pub fn new(name: impl Into<String>, ipv4: Ipv4Addr, ipv6: Option<Ipv6Addr>) -> Node {
+        Node {
+            name: name.into(),
+            ipv4,
+            ipv6,
+            published: BTreeMap::new(),
+        }
+    }
+
+    /// Where one of its ports is reached from here.
+    pub fn at(&self, port: u16) -> SocketAddr {
+        let published = self.published.get(&port).copied();
+        published.unwrap_or_else(|| SocketAddr::new(self.ipv4.into(), port))
+    }
 }
 
 /// Where a node is at this moment. In a container it changes with every restart.

@@ -146,10 +146,9 @@ mod tests {
     use super::*;
 
     fn nodes() -> Vec<Node> {
-        let node = |index: u8| Node {
-            name: format!("n{index}"),
-            ipv4: [10, 77, 0, 10 + index].into(),
-            ipv6: Some(format!("fd77::1{index}").parse().unwrap()),
+        let node = |index: u8| {
+            let ipv6 = format!("fd77::1{index}").parse().unwrap();
+            Node::new(format!("n{index}"), [10, 77, 0, 10 + index].into(), Some(ipv6))
         };
         vec![node(1), node(2)]
     }

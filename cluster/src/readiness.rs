@@ -6,6 +6,7 @@
 //! {"command": {"argv": ["pg_isready"]}}
 //! ```
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -153,6 +154,16 @@ enum Probe<'a> {
     },
 }
 
+/// Where ports of a node are reached from here, if not at its address.
+async fn published(cluster: &dyn Cluster, node: &str) -> Result<BTreeMap<u16, SocketAddr>, ClusterError> {
+    let known = cluster.nodes().iter().find(|known| known.name == node);
+    let known = known.map(|node| node.published.clone()).unwrap_or_default();
+    match cluster.node_addresses() {
+        Some(addresses) if !known.is_empty() => Ok(addresses.current(node).await?.published),
+        _ => Ok(known),
+    }
+}
+
 /// Why a try did not show that the node is ready.
 enum Missed {
     /// The node did not show it.
@@ -184,6 +195,11 @@ impl<'a> Probe<'a> {
             let (what, why) = (format!("wait until {node} is ready"), "it has no address".into());
             return Err(ClusterError::Invalid { what, why });
         };
+        let published = published(cluster, node).await?;
+        let at = |port: u16| {
+            let published = published.get(&port).copied();
+            published.unwrap_or_else(|| SocketAddr::new(address, port))
+        };
         let family = |other: &IpAddr| other.is_ipv4() == address.is_ipv4();
         let from = cluster
             .observer_addresses()
@@ -200,15 +216,12 @@ impl<'a> Probe<'a> {
                 let true_field = true_field.as_deref();
                 Probe::Http {
                     client,
-                    to: SocketAddr::new(address, *port),
+                    to: at(*port),
                     path,
                     true_field,
                 }
             }
-            Readiness::Tcp { port } => Probe::Tcp {
-                from,
-                to: SocketAddr::new(address, *port),
-            },
+            Readiness::Tcp { port } => Probe::Tcp { from, to: at(*port) },
             Readiness::Command { argv } => Probe::Command { cluster, node, argv },
         })
     }

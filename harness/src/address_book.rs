@@ -44,7 +44,7 @@ impl Located {
     fn new(node: Node, port: u16) -> Self {
         let endpoint = Arc::new(Endpoint {
             node: node.name.clone(),
-            address: (node.ipv4, port).into(),
+            address: node.at(port),
         });
         Located { node, endpoint }
     }
@@ -166,9 +166,8 @@ mod tests {
 
     impl Moved {
         fn new() -> Arc<Self> {
-            let (name, ipv4, ipv6) = ("n1".to_owned(), BEFORE, None);
             Arc::new(Moved {
-                nodes: [Node { name, ipv4, ipv6 }],
+                nodes: [Node::new("n1", BEFORE, None)],
                 look_ups: AtomicUsize::new(0),
             })
         }

@@ -57,7 +57,7 @@ impl AskStatus for ByProgram {
         let what = || format!("ask {} for its status", node.name);
         let endpoint = Endpoint {
             node: node.name.clone(),
-            address: (node.ipv4, self.port).into(),
+            address: node.at(self.port),
         };
         self.service.status(&endpoint).await.map_err(|error| match error {
             RequestError::Local(why) => ClusterError::Local { what: what(), why },

@@ -19,9 +19,9 @@ pub struct Additions {
     pub addresses: Addresses,
     /// Data directories that are taken over, by node.
     pub data: BTreeMap<String, DataFolder>,
-    /// Addresses of nodes, by their names, that a service knows without asking anybody: names of containers that do not run
-    /// are not known to the engine, and asking for them can take ten seconds.
-    pub known: Option<(String, BTreeMap<String, Ipv4Addr>)>,
+    /// By service, addresses of nodes that it knows by their names without asking anybody. Where a client's programs run: names of containers that
+    /// do not run are not known to the engine, and asking for them can take ten seconds. In nodes: an engine knows none of other engines' containers.
+    pub known: BTreeMap<String, BTreeMap<String, Ipv4Addr>>,
     /// Images of nodes that run another one than the file says.
     pub images: BTreeMap<String, String>,
 }

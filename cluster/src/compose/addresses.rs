@@ -19,13 +19,15 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Chooses for the nodes that are services of their own: replicas have one entry, in which no address can stand. Around the subnets that are taken. Where the search for free ones begins depends on
-    /// `start`.
+    /// Chooses for the nodes that are services of their own: replicas have one entry, in which no address can stand. Around the subnets that
+    /// are taken. Where the search for free ones begins depends on `start`. Nodes that are spread over several engines share networks of other
+    /// drivers, whose subnet the file fixes; there each engine has to choose what the others do.
     pub fn choose(
         resolved: &Resolved,
         nodes: &[String],
         taken: &[Subnet],
         start: u32,
+        spread: bool,
     ) -> Result<Self, ClusterError> {
         let mut chosen = Addresses::default();
         let mut taken = taken.to_vec();
@@ -35,7 +37,7 @@ impl Addresses {
             .collect();
         for name in names {
             let definition = resolved.network(name);
-            if external(definition) || !fixable(definition) {
+            if external(definition) || !fixable(definition, spread) {
                 continue;
             }
             let wanting: Vec<&String> = nodes
@@ -120,10 +122,13 @@ fn ipam(definition: &Value) -> &[Value] {
     definition["ipam"]["config"].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Whether addresses can be fixed on a network: other drivers have address management of their own.
-fn fixable(definition: &Value) -> bool {
+/// Whether addresses can be fixed on a network: other drivers have address management of their own, unless somebody says what it is.
+fn fixable(definition: &Value, spread: bool) -> bool {
     let driver = definition["driver"].as_str();
-    driver.is_none_or(|driver| driver == "bridge")
+    match spread {
+        true => fixed_subnet(definition).is_some(),
+        false => driver.is_none_or(|driver| driver == "bridge"),
+    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,30 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::engine::Engine;
+use super::engine::address::EngineAddress;
 use super::mark::project_name;
 use super::tool::Project;
 use crate::folder::check_name;
 use crate::{ClusterError, Key, Readiness};
 
-/// Where the engine listens unless told otherwise.
-pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
+/// What part of a cluster an engine has whose other nodes are on other engines, or that is on another machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The number of the engine's machine, from 1.
+    pub machine: u32,
+    /// All nodes of the cluster, in order.
+    pub cluster: Vec<String>,
+}
+
+/// How nodes are reached from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// At their own addresses.
+    Addresses,
+    /// At the ports that they publish on the engine's machine.
+    Ports,
+}
 
 /// What to deploy, and how.
 #[derive(Clone, Debug)]
@@ -38,8 +55,14 @@ pub struct ComposeConfig {
     pub own_data: bool,
     /// The service that programs of a client will be run in: no node.
     pub programs_in: Option<String>,
-    /// The engine's socket.
-    pub socket: PathBuf,
+    /// The engine.
+    pub engine: EngineAddress,
+    /// How nodes are reached from here.
+    pub reach: Reach,
+    /// The ports inside containers at which nodes are asked things.
+    pub ports: Vec<u16>,
+    /// Where it is one of several engines that have a cluster together.
+    pub part: Option<Part>,
     /// What proves to [`heal`](super::heal) that the run made what it made.
     pub key: Key,
 }
@@ -59,7 +82,10 @@ impl ComposeConfig {
             data: None,
             own_data: false,
             programs_in: None,
-            socket: DEFAULT_SOCKET.into(),
+            engine: EngineAddress::default(),
+            reach: Reach::Addresses,
+            ports: Vec::new(),
+            part: None,
             key,
         }
     }
@@ -88,6 +114,12 @@ impl ComposeConfig {
                 "the engine takes lower-case letters, digits and hyphens only",
             );
         }
+        if self.own_data && self.part.is_some() {
+            return refuse(
+                "take over the nodes' data directories",
+                "their engine is elsewhere, and the run's directory is here; leave out own-data and the faults of disks",
+            );
+        }
         if self.own_data && self.data.is_none() {
             return refuse(
                 "take over the nodes' data directories",
@@ -97,14 +129,29 @@ impl ComposeConfig {
         Ok(())
     }
 
+    /// All nodes of the cluster, those on other engines too.
+    pub(super) fn cluster(&self) -> &[String] {
+        self.part.as_ref().map_or(&self.nodes, |part| &part.cluster)
+    }
+
+    /// Whether some nodes are on other engines.
+    pub(super) fn is_spread(&self) -> bool {
+        self.cluster().len() > self.nodes.len()
+    }
+
+    /// Number of the engine's machine; 0: the only one.
+    pub(super) fn machine(&self) -> u32 {
+        self.part.as_ref().map_or(0, |part| part.machine)
+    }
+
     /// As the tool is told about it, nothing added yet.
-    pub(super) fn project(&self) -> Project {
+    pub(super) fn project(&self, engine: &Engine) -> Project {
         Project {
             name: project_name(&self.run),
             file: self.file.clone(),
             additions: None,
             variables: self.variables.clone(),
-            socket: self.socket.clone(),
+            socket: engine.socket().to_owned(),
         }
     }
 }

@@ -1,16 +1,24 @@
 //! What the engine knows of a container, in the words of a cluster.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use bollard::models::{ContainerInspectResponse, ContainerState, EndpointSettings, RestartPolicyNameEnum};
+use bollard::models::{
+    ContainerInspectResponse, ContainerState, EndpointSettings, PortBinding, RestartPolicyNameEnum,
+};
 
 use crate::{ClusterError, Node, ProgramState};
 
 /// A node, as a cluster knows it, from its container: by its addresses on the network that all nodes share,
-/// which the engine calls `shared`.
-pub fn node_of(container: &ContainerInspectResponse, name: &str, shared: &str) -> Result<Node, ClusterError> {
+/// which the engine calls `shared`. `machine`: by what the engine's machine is reached, where nodes are by the ports that they publish there.
+pub fn node_of(
+    container: &ContainerInspectResponse,
+    name: &str,
+    shared: &str,
+    machine: Option<Ipv4Addr>,
+) -> Result<Node, ClusterError> {
     let refuse = |why: String| ClusterError::Unsupported {
         what: format!("address {name}"),
         why,
@@ -27,7 +35,30 @@ pub fn node_of(container: &ContainerInspectResponse, name: &str, shared: &str) -
         name: name.to_owned(),
         ipv4,
         ipv6: parse(endpoint.global_ipv6_address.as_ref()),
+        published: machine
+            .map(|machine| published(container, machine))
+            .unwrap_or_default(),
     })
+}
+
+/// Where its ports of TCP are reached that it publishes on its engine's machine, which is reached at that address.
+fn published(container: &ContainerInspectResponse, machine: Ipv4Addr) -> BTreeMap<u16, SocketAddr> {
+    let ports = container
+        .network_settings
+        .iter()
+        .filter_map(|settings| settings.ports.as_ref());
+    let one = |(inside, outside): (&String, &Option<Vec<PortBinding>>)| {
+        let inside = inside.strip_suffix("/tcp")?.parse().ok()?;
+        let at = |binding: &PortBinding| {
+            let host: Option<Ipv4Addr> = parse(binding.host_ip.as_ref());
+            let host = host.filter(|host| !host.is_unspecified()).unwrap_or(machine);
+            let v6_only = binding.host_ip.as_ref().is_some_and(|host| host.contains(':'));
+            let port = parse::<u16>(binding.host_port.as_ref())?;
+            (!v6_only).then_some(SocketAddr::from((host, port)))
+        };
+        Some((inside, outside.iter().flatten().find_map(at)?))
+    };
+    ports.flatten().filter_map(one).collect()
 }
 
 /// Every address that a container has.
@@ -131,6 +162,10 @@ pub fn program_state(state: &ContainerState) -> ProgramState {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use bollard::models::NetworkSettings;
+
     use super::*;
 
     fn state(running: bool, exit_code: i64, started_at: &str) -> ProgramState {
@@ -140,6 +175,35 @@ mod tests {
             started_at: Some(started_at.to_owned()),
             ..ContainerState::default()
         })
+    }
+
+    #[test]
+    fn published_ports_are_reached_at_the_machine() {
+        let binding = |ip: &str, port: &str| PortBinding {
+            host_ip: Some(ip.to_owned()),
+            host_port: Some(port.to_owned()),
+        };
+        let ports = HashMap::from([
+            (
+                "80/tcp".to_owned(),
+                Some(vec![binding("::", "7"), binding("0.0.0.0", "7001")]),
+            ),
+            ("81/tcp".to_owned(), Some(vec![binding("10.0.0.9", "7002")])),
+            ("82/tcp".to_owned(), None),
+            ("83/udp".to_owned(), Some(vec![binding("0.0.0.0", "7003")])),
+        ]);
+        let container = ContainerInspectResponse {
+            network_settings: Some(NetworkSettings {
+                ports: Some(ports),
+                ..NetworkSettings::default()
+            }),
+            ..ContainerInspectResponse::default()
+        };
+        let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        assert_eq!(
+            published(&container, Ipv4Addr::new(10, 0, 0, 1)),
+            [(80, at("10.0.0.1:7001")), (81, at("10.0.0.9:7002"))].into()
+        );
     }
 
     #[test]

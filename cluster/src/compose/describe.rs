@@ -4,11 +4,12 @@
 //! an engine answers and has the images, what they say is added: ports, volumes, a health check.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::engine::Engine;
+use super::engine::address::{DEFAULT_SOCKET, EngineAddress};
 use super::file;
 use super::plan::CONFIG_TIME_MAX;
 use super::resolved::Resolved;
@@ -52,9 +53,9 @@ pub struct Description {
     pub engine_silent: Option<String>,
 }
 
-/// Reads a compose file as the Compose tool resolves it, and what the engine at this socket knows of its images. Without an
+/// Reads a compose file as the Compose tool resolves it, and what the engine at this address knows of its images. Without an
 /// engine it is told less. An error says what is wrong with the file, or that there is no Compose tool.
-pub async fn describe(compose_file: &Path, socket: &Path) -> Result<Description, ClusterError> {
+pub async fn describe(compose_file: &Path, engine: &EngineAddress) -> Result<Description, ClusterError> {
     let refuse = |why: String| ClusterError::Invalid {
         what: format!("read the compose file {}", compose_file.display()),
         why,
@@ -68,7 +69,8 @@ pub async fn describe(compose_file: &Path, socket: &Path) -> Result<Description,
             true => BTreeMap::new(),
             false => BTreeMap::from([(PROFILES_VARIABLE.to_owned(), join(&profiles))]),
         },
-        socket: PathBuf::from(socket),
+        // No engine is asked what a file means.
+        socket: DEFAULT_SOCKET.into(),
     };
     let tool = Tool::find().await?;
     let yaml = tool.run(&project, &["config"], CONFIG_TIME_MAX).await?;
@@ -76,7 +78,7 @@ pub async fn describe(compose_file: &Path, socket: &Path) -> Result<Description,
     resolved.check_names()?;
     let members = resolved.known();
     let mut services: Vec<Service> = members.iter().map(|name| service(&resolved, name)).collect();
-    let looked = look_at_images(&mut services, &resolved, socket).await;
+    let looked = look_at_images(&mut services, &resolved, engine).await;
     Ok(Description {
         services,
         engine_silent: looked.err().map(|error| error.to_string()),
@@ -86,9 +88,9 @@ pub async fn describe(compose_file: &Path, socket: &Path) -> Result<Description,
 async fn look_at_images(
     services: &mut [Service],
     resolved: &Resolved,
-    socket: &Path,
+    engine: &EngineAddress,
 ) -> Result<(), ClusterError> {
-    let engine = Engine::connect(socket).await?;
+    let engine = Engine::connect(engine).await?;
     for (name, image) in resolved.images() {
         let Some(config) = engine.image_config(image).await? else {
             continue;

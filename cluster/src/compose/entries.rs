@@ -67,9 +67,7 @@ impl<'a> Entries<'a> {
                 entry.insert("networks".to_owned(), networks.into());
             }
         }
-        if let Some((_, known)) = add.known.as_ref().filter(|(service, _)| service == name)
-            && !known.is_empty()
-        {
+        if let Some(known) = add.known.get(name).filter(|known| !known.is_empty()) {
             let hosts = known
                 .iter()
                 .map(|(node, address)| json!(format!("{node}:{address}")));

@@ -79,6 +79,11 @@ pub trait WithHelper: Cluster {
         Ok(true)
     }
 
+    /// What the engine is called, if it is on another machine: the agent there must not wait for an end of its input that never comes.
+    fn engine_elsewhere(&self) -> Option<String> {
+        None
+    }
+
     /// The engine's id of the container that a node is.
     fn id_on_engine(&self, node: &str) -> Result<String, ClusterError>;
 }

@@ -13,6 +13,8 @@ use crate::{ClusterError, Place, ProgramState};
 /// Until the engine has noticed that a container's program is dead.
 const NOTICE_TIME_MAX: Duration = Duration::from_secs(5);
 const NOTICE_PAUSE: Duration = Duration::from_millis(10);
+/// The same on another machine, whose processes are not seen from here: a node that is not seen dead by then is alive.
+pub const NOTICE_TIME_ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// Where it is, with all its addresses and without its data directory. Fails while it does not run.
 pub fn place(container: &ContainerInspectResponse, node: &str) -> Result<Place, ClusterError> {
@@ -37,13 +39,19 @@ pub fn place(container: &ContainerInspectResponse, node: &str) -> Result<Place, 
     })
 }
 
-/// Starts it, if it does not run.
-pub async fn start(engine: &Engine, id: &str, node: &str) -> Result<(), ClusterError> {
-    let deadline = Instant::now() + NOTICE_TIME_MAX;
+/// Starts it, if it does not run. `machine`: where it is, 0 here.
+pub async fn start(engine: &Engine, id: &str, node: &str, machine: u32) -> Result<(), ClusterError> {
+    let here = machine == 0;
+    let deadline = Instant::now()
+        + if here {
+            NOTICE_TIME_MAX
+        } else {
+            NOTICE_TIME_ELSEWHERE
+        };
     // Right after a kill the engine may not have noticed yet, and takes the container for running.
     while let Some(state) = engine.container(id).await?.state
         && state.running == Some(true)
-        && state.pid.and_then(|pid| living(pid as u32)).is_none()
+        && !(here && state.pid.is_some_and(|pid| living(pid as u32).is_some()))
         && Instant::now() < deadline
     {
         tokio::time::sleep(NOTICE_PAUSE).await;

@@ -9,7 +9,7 @@
 //!     volumes: ["duress-data-n1:/var/lib/db"]           # only where the data directory is asked for
 //!   proxy:
 //!     labels: {duress.run: a1}
-//!     extra_hosts: ["n1:10.211.7.254"]                  # only where a client's programs run
+//!     extra_hosts: ["n1:10.211.7.254"]                  # only where a client's programs run, and for nodes on other engines
 //! networks:
 //!   default: {labels: {duress.run: a1}, ipam: {config: [{subnet: 10.211.7.0/24}]}}
 //! volumes:
@@ -115,7 +115,7 @@ version: '3.9'
     fn generated(generation: Generation) -> Value {
         let resolved = resolved(FILE);
         let taken = ["10.192.0.0/16".parse().expect("a subnet")];
-        let addresses = Addresses::choose(&resolved, &nodes(), &taken, 0).expect("there is room");
+        let addresses = Addresses::choose(&resolved, &nodes(), &taken, 0, false).expect("there is room");
         file(&add(addresses), &resolved, generation)
     }
 
@@ -187,7 +187,7 @@ version: '3.9'
     fn services_without_networks_are_on_the_default_one() {
         let plain = resolved("services: {n1: {image: a}, n2: {image: a, networks: [default]}}");
         assert_eq!(plain.shared_network(&nodes(), None).expect("default"), "default");
-        let addresses = Addresses::choose(&plain, &nodes(), &[], 5).expect("there is room");
+        let addresses = Addresses::choose(&plain, &nodes(), &[], 5, false).expect("there is room");
         assert_eq!(addresses.subnets.len(), 1);
         let file = file(&add(addresses), &plain, Generation::V1);
         assert_eq!(
@@ -226,7 +226,7 @@ version: '3.9'
     fn programs_of_a_client_know_nodes_without_asking() {
         let mut known = add(Addresses::default());
         let address = "10.9.8.253".parse().expect("an address");
-        known.known = Some(("proxy".to_owned(), BTreeMap::from([("n1".to_owned(), address)])));
+        known.known = BTreeMap::from([("proxy".to_owned(), BTreeMap::from([("n1".to_owned(), address)]))]);
         let file = file(&known, &resolved(FILE), Generation::V2);
         assert_eq!(file["services"]["proxy"]["extra_hosts"], json!(["n1:10.9.8.253"]));
         assert_eq!(file["services"]["n2"].get("extra_hosts"), None);

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::additions::{Additions, DataFolder};
 use super::addresses::Addresses;
-use super::config::ComposeConfig;
+use super::config::{ComposeConfig, Reach};
 use super::engine::Engine;
 use super::mark::{Mark, project_name};
 use super::resolved::Resolved;
 use super::tool::{Project, Tool, UP_TIME_MAX};
-use super::{override_file, subnet};
+use super::{override_file, published, spread, subnet};
 use crate::ClusterError;
 
 /// `config` reads some files.
@@ -20,32 +20,40 @@ pub(super) const CONFIG_TIME_MAX: Duration = Duration::from_secs(60);
 /// The override file that a deployment would use now.
 pub async fn preview(config: &ComposeConfig) -> Result<String, ClusterError> {
     config.check()?;
-    let engine = Engine::connect(&config.socket).await?;
+    let engine = Engine::connect(&config.engine).await?;
     let tool = Tool::find().await?;
-    let resolved = resolve(&tool, config).await?;
+    let resolved = resolve(&engine, &tool, config).await?;
     let additions = plan(&engine, config, &resolved, 0).await?;
     Ok(override_file::text(&additions, &resolved, tool.generation))
 }
 
 /// Reads the file as the tool understands it, and makes sure that its nodes can be nodes.
-pub async fn resolve(tool: &Tool, config: &ComposeConfig) -> Result<Resolved, ClusterError> {
+pub async fn resolve(engine: &Engine, tool: &Tool, config: &ComposeConfig) -> Result<Resolved, ClusterError> {
     if !config.file.is_file() {
         return Err(ClusterError::Unsupported {
             what: format!("use the compose file {}", config.file.display()),
             why: "there is no such file".to_owned(),
         });
     }
-    let yaml = tool.run(&config.project(), &["config"], CONFIG_TIME_MAX).await?;
+    let yaml = tool
+        .run(&config.project(engine), &["config"], CONFIG_TIME_MAX)
+        .await?;
     let resolved = Resolved::parse(&yaml).map_err(|error| ClusterError::Unsupported {
         what: format!("understand the compose file {}", config.file.display()),
         why: error,
     })?;
     resolved.check_names()?;
     config
-        .nodes
+        .cluster()
         .iter()
         .try_for_each(|node| resolved.check_node(node))?;
-    resolved.shared_network(&config.nodes, config.network.as_deref())?;
+    let shared = resolved.shared_network(config.cluster(), config.network.as_deref())?;
+    if config.is_spread() {
+        spread::check(&resolved, config.cluster(), shared)?;
+    }
+    if config.reach == Reach::Ports {
+        published::check(&resolved, &config.nodes, &config.ports, &config.engine)?;
+    }
     let mut nodes = config.nodes.iter();
     let replica = nodes.find(|node| {
         resolved
@@ -87,12 +95,19 @@ pub async fn plan(
             (node.clone(), folder)
         }));
     }
-    let addresses = Addresses::choose(resolved, &config.nodes, &taken, start)?;
-    let shared = resolved.shared_network(&config.nodes, config.network.as_deref())?;
-    let known = config.programs_in.as_ref().map(|service| {
-        let seen = addresses.seen_from(resolved, service, &config.nodes, shared);
+    let addresses = Addresses::choose(resolved, config.cluster(), &taken, start, config.is_spread())?;
+    let shared = resolved.shared_network(config.cluster(), config.network.as_deref())?;
+    let seen_from = |service: &String| {
+        let seen = addresses.seen_from(resolved, service, config.cluster(), shared);
         (service.clone(), seen)
-    });
+    };
+    let mut known: BTreeMap<_, _> = config.programs_in.iter().map(seen_from).collect();
+    if config.is_spread() {
+        known.extend(config.nodes.iter().map(seen_from).map(|(service, mut seen)| {
+            seen.retain(|node, _| !config.nodes.contains(node));
+            (service, seen)
+        }));
+    }
     Ok(Additions {
         project: project_name(&config.run),
         nodes: config.nodes.clone(),

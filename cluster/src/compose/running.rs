@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use async_trait::async_trait;
 use bollard::models::{ContainerInspectResponse, HealthStatusEnum};
 
 use super::container::{addresses_on, networks, node_of, program_state, source_address};
+use super::engine::address::EngineAddress;
 use super::engine::{Engine, Kind, Thing};
 use super::helper::{self, Helper, WithHelper};
 use super::mark::Mark;
@@ -21,8 +22,8 @@ use crate::{Cluster, ClusterError, Key, Node, NodeAddresses, Place, ProgramState
 /// Which containers.
 #[derive(Clone, Debug)]
 pub struct RunningConfig {
-    /// The engine's socket.
-    pub socket: PathBuf,
+    /// The engine.
+    pub engine: EngineAddress,
     /// Names of compose projects, and names or ids of containers.
     pub on: Vec<String>,
     /// The services or containers that are nodes. Empty: all of them.
@@ -40,9 +41,16 @@ pub struct Found {
     gateways: Vec<IpAddr>,
     /// The engine's name of the one that was asked for.
     network: Option<String>,
+    /// What the engine is called, if it is on another machine.
+    elsewhere: Option<String>,
 }
 
 impl Found {
+    /// What their engine is called, if it is on another machine.
+    pub fn engine_elsewhere(&self) -> Option<&str> {
+        self.elsewhere.as_deref()
+    }
+
     /// Names of the nodes, in order.
     pub fn names(&self) -> Vec<String> {
         self.nodes.iter().map(|node| node.name.clone()).collect()
@@ -68,7 +76,8 @@ pub struct RunningContainers {
 impl RunningContainers {
     /// Finds them. Fails where one is missing, does not run, or has no address to break.
     pub async fn find(config: &RunningConfig) -> Result<Found, ClusterError> {
-        let engine = Engine::connect(&config.socket).await?;
+        let engine = Engine::connect(&config.engine).await?;
+        let elsewhere = (!config.engine.is_here()).then(|| config.engine.to_string());
         let found = chosen(members(&engine, &config.on).await?, &config.nodes)?;
         let mut containers = BTreeMap::new();
         let mut inspected = Vec::new();
@@ -95,8 +104,10 @@ impl RunningContainers {
         let mut nodes = Vec::new();
         let mut gateways = Vec::new();
         for (name, container) in &inspected {
-            let node = node_of(container, name, &shared)?;
-            for address in std::iter::once(node.ipv4.into()).chain(node.ipv6.map(IpAddr::from)) {
+            let node = node_of(container, name, &shared, None)?;
+            let addresses = std::iter::once(node.ipv4.into()).chain(node.ipv6.map(IpAddr::from));
+            // Addresses of containers on another machine lead nowhere from here.
+            for address in addresses.filter(|_| elsewhere.is_none()) {
                 let source = source_address(address)?;
                 if !gateways.contains(&source) {
                     gateways.push(source);
@@ -110,6 +121,7 @@ impl RunningContainers {
             containers,
             gateways,
             network,
+            elsewhere,
         })
     }
 
@@ -145,6 +157,10 @@ impl WithHelper for RunningContainers {
         helper::start(&self.found.engine, &self.mark, arguments).await
     }
 
+    fn engine_elsewhere(&self) -> Option<String> {
+        self.found.elsewhere.clone()
+    }
+
     fn id_on_engine(&self, node: &str) -> Result<String, ClusterError> {
         self.id(node).map(str::to_owned)
     }
@@ -176,12 +192,14 @@ impl Cluster for RunningContainers {
         let container = self.found.engine.container(self.id(node)?).await?;
         Ok(Place {
             addresses: addresses_on(&container, self.found.network.as_deref()),
+            machine: u32::from(self.found.elsewhere.is_some()),
             ..member::place(&container, node)?
         })
     }
 
     async fn start(&self, node: &str) -> Result<(), ClusterError> {
-        member::start(&self.found.engine, self.id(node)?, node).await
+        let machine = u32::from(self.found.elsewhere.is_some());
+        member::start(&self.found.engine, self.id(node)?, node, machine).await
     }
 
     async fn state(&self, node: &str) -> Result<ProgramState, ClusterError> {
@@ -211,7 +229,7 @@ impl NodeAddresses for RunningContainers {
             Some(network) => network.clone(),
             None => any_shared_network(&[(node.to_owned(), container.clone())])?,
         };
-        node_of(&container, node, &network)
+        node_of(&container, node, &network, None)
     }
 }
 

@@ -18,9 +18,9 @@
 //! was started from a copy of a node (`docker commit`) has not. What fails is left alone and named.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Duration;
 
+use super::engine::address::EngineAddress;
 use super::engine::{Engine, Kind, Labels, Thing};
 use super::mark::{Mark, RUN_LABEL, project_name};
 use crate::folder::Folder;
@@ -28,6 +28,8 @@ use crate::{ClusterError, Key};
 
 pub(super) const COMPOSE_PROJECT_LABEL: &str = "com.docker.compose.project";
 const COMPOSE_SERVICE_LABEL: &str = "com.docker.compose.service";
+const STACK_LABEL: &str = "com.docker.stack.namespace";
+const SWARM_SERVICE_LABEL: &str = "com.docker.swarm.service.name";
 const COMPOSE_REPLICA_LABEL: &str = "com.docker.compose.container-number";
 
 /// Removal is tried again this often: a network is in use until its last container is gone.
@@ -57,11 +59,11 @@ pub struct Healed {
 }
 
 /// Removes what dead runs left behind: containers, networks and volumes. Logs are saved where the run kept its files.
-pub async fn heal(socket: &Path, key: &Key, scope: &Scope) -> Result<Vec<Healed>, ClusterError> {
-    let engine = Engine::connect(socket).await?;
+pub async fn heal(engine: &EngineAddress, key: &Key, scope: &Scope) -> Result<Vec<Healed>, ClusterError> {
+    let engine = Engine::connect(engine).await?;
     let mut marks = BTreeSet::new();
     let mut strange: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for kind in [Kind::Container, Kind::Network, Kind::Volume] {
+    for kind in Kind::ALL {
         for thing in engine.list(kind, RUN_LABEL).await? {
             match Mark::of_thing(&thing, key) {
                 Ok(mark) => drop(marks.insert(mark)),
@@ -112,6 +114,7 @@ pub async fn heal(socket: &Path, key: &Key, scope: &Scope) -> Result<Vec<Healed>
 /// What a person types to remove it.
 fn by_hand(thing: &Thing) -> String {
     match thing.kind {
+        Kind::Service => format!("docker service rm {}", thing.name),
         Kind::Container => format!("docker rm --force {}", thing.name),
         Kind::Network => format!("docker network rm {}", thing.name),
         Kind::Volume => format!("docker volume rm {}", thing.name),
@@ -126,7 +129,7 @@ pub(super) async fn sweep(engine: &Engine, mark: &Mark) -> Result<(Vec<String>, 
     let mut last_error = None;
     for round in 0..ROUNDS_MAX {
         let mut left = 0;
-        for kind in [Kind::Container, Kind::Network, Kind::Volume] {
+        for kind in Kind::ALL {
             let things = things_of(engine, kind, mark).await?;
             left += things.len();
             if round == 0 && kind == Kind::Container {
@@ -219,7 +222,12 @@ pub(super) fn replica_of(labels: &Labels) -> Option<u64> {
     labels.get(COMPOSE_REPLICA_LABEL)?.parse().ok()
 }
 
-/// Service of a container, by Compose's label.
+/// Service of a container, by the label of Compose or of a stack.
 pub(super) fn service_of(labels: &Labels) -> Option<&str> {
-    labels.get(COMPOSE_SERVICE_LABEL).map(String::as_str)
+    let of_compose = labels.get(COMPOSE_SERVICE_LABEL).map(String::as_str);
+    of_compose.or_else(|| {
+        let stack = labels.get(STACK_LABEL)?;
+        let service = labels.get(SWARM_SERVICE_LABEL)?.strip_prefix(stack.as_str())?;
+        service.strip_prefix('_')
+    })
 }

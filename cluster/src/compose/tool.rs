@@ -57,7 +57,7 @@ pub struct Project {
     pub additions: Option<PathBuf>,
     /// Variables for the `${…}` of the user's file.
     pub variables: BTreeMap<String, String>,
-    /// The engine's socket.
+    /// A socket here that leads to the engine.
     pub socket: PathBuf,
 }
 
@@ -118,53 +118,70 @@ impl Tool {
         call: &[&str],
         limit: Duration,
     ) -> Result<String, ClusterError> {
-        let words = self.arguments(project, call);
-        let what = || {
-            format!(
-                "run `{} {}` on {}",
-                self.command.join(" "),
-                call.join(" "),
-                project.file.display()
-            )
-        };
-        let failed = |source| ClusterError::Io { what: what(), source };
-        let mut command = Command::new(&words[0]);
-        command
-            .args(&words[1..])
-            .envs(&project.variables)
-            .env("DOCKER_HOST", format!("unix://{}", project.socket.display()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // Out of reach of a terminal's Ctrl-C, which is for the controller alone, and to be ended as a whole.
-            .process_group(0)
-            .kill_on_drop(true);
-        // A tool that outlives a killed controller would go on making containers after `heal` looked for them.
-        // SAFETY: between fork and exec only prctl(2) is called, which is async-signal-safe.
-        unsafe {
-            command.pre_exec(|| {
-                nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).map_err(io::Error::from)
-            });
-        }
-        let child = command.spawn().map_err(failed)?;
-        let mut group = Group(child.id());
-        let output = match tokio::time::timeout(limit, child.wait_with_output()).await {
-            Ok(output) => {
-                group.0 = None;
-                output.map_err(failed)?
-            }
-            Err(_) => {
-                let said = format!("not done after {} s", limit.as_secs());
-                return Err(failed(io::Error::new(io::ErrorKind::TimedOut, said)));
-            }
-        };
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        Err(failed(io::Error::other(complaint(&String::from_utf8_lossy(
-            &output.stderr,
-        )))))
+        let what = format!("run `{} {}`", self.command.join(" "), call.join(" "));
+        run_words(project, &self.arguments(project, call), &what, limit).await
     }
+}
+
+/// Runs a command that is told of a project's engine and its variables, and gives what it wrote to its standard output.
+pub async fn run(project: &Project, command: &[&str], limit: Duration) -> Result<String, ClusterError> {
+    let words: Vec<OsString> = command.iter().map(OsString::from).collect();
+    // Its words after these are files and names.
+    let what = format!("run `{}`", command[..command.len().min(3)].join(" "));
+    run_words(project, &words, &what, limit).await
+}
+
+async fn run_words(
+    project: &Project,
+    words: &[OsString],
+    what: &str,
+    limit: Duration,
+) -> Result<String, ClusterError> {
+    let failed = |source| ClusterError::Io {
+        what: format!("{what} on {}", project.file.display()),
+        source,
+    };
+    let mut command = Command::new(&words[0]);
+    command
+        .args(&words[1..])
+        .envs(&project.variables)
+        .env("DOCKER_HOST", format!("unix://{}", project.socket.display()))
+        // What is said of another engine, or of the way to this one, which the socket is the end of.
+        .env_remove("DOCKER_CONTEXT")
+        .env_remove("DOCKER_TLS")
+        .env_remove("DOCKER_TLS_VERIFY")
+        .env_remove("DOCKER_CERT_PATH")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // Out of reach of a terminal's Ctrl-C, which is for the controller alone, and to be ended as a whole.
+        .process_group(0)
+        .kill_on_drop(true);
+    // A tool that outlives a killed controller would go on making containers after `heal` looked for them.
+    // SAFETY: between fork and exec only prctl(2) is called, which is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).map_err(io::Error::from)
+        });
+    }
+    let child = command.spawn().map_err(failed)?;
+    let mut group = Group(child.id());
+    let output = match tokio::time::timeout(limit, child.wait_with_output()).await {
+        Ok(output) => {
+            group.0 = None;
+            output.map_err(failed)?
+        }
+        Err(_) => {
+            let said = format!("not done after {} s", limit.as_secs());
+            return Err(failed(io::Error::new(io::ErrorKind::TimedOut, said)));
+        }
+    };
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(failed(io::Error::other(complaint(&String::from_utf8_lossy(
+        &output.stderr,
+    )))))
 }
 
 /// A call and all that it started: `docker compose` is a plugin that outlives `docker`, and would go on making containers.

@@ -69,11 +69,7 @@ pub fn plan_nodes<'a>(
     let network = Network::detect(subnet);
     let node = |(index, name): (usize, &&str)| {
         let (ipv4, ipv6) = network.node(index);
-        Node {
-            name: (*name).to_owned(),
-            ipv4,
-            ipv6,
-        }
+        Node::new(*name, ipv4, ipv6)
     };
     Ok(names.iter().enumerate().map(node).collect())
 }
@@ -279,7 +275,7 @@ impl Cluster for LocalCluster {
     async fn place(&self, node: &str) -> Result<Place, ClusterError> {
         let index = self.index(node)?;
         let pid = self.hear(index, "find the sandbox", |heard| heard.pid).await?;
-        let Node { name, ipv4, ipv6 } = self.nodes[index].clone();
+        let Node { name, ipv4, ipv6, .. } = self.nodes[index].clone();
         let addresses = std::iter::once(IpAddr::V4(ipv4))
             .chain(ipv6.map(IpAddr::V6))
             .collect();

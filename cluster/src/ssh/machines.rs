@@ -193,11 +193,7 @@ async fn prepare(
     host.run(&host.as_root(["mkdir", "-p", &data])).await?;
     Ok(Machine {
         host,
-        node: Node {
-            name,
-            ipv4,
-            ipv6: None,
-        },
+        node: Node::new(name, ipv4, None),
         duress,
         folder,
     })

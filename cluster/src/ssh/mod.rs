@@ -25,6 +25,7 @@ mod known;
 mod login;
 mod machines;
 mod one;
+mod plain;
 mod program;
 mod pump;
 mod remote;
@@ -40,6 +41,7 @@ pub use address::HostAddress;
 pub use cluster::SshCluster;
 pub use machines::{MachinePlace, Machines, SshConfig};
 pub use one::OneHost;
+pub(crate) use plain::PlainHost;
 pub use remote::{Host, Remote, RemoteChannel, RemoteEnd};
 pub use running::RunningHosts;
 

@@ -110,11 +110,7 @@ mod tests {
         let (mut nodes, mut statuses) = (Vec::new(), BTreeMap::new());
         for word in text.split(' ') {
             let (name, status) = word.split_once(':').unwrap();
-            nodes.push(Node {
-                name: name.into(),
-                ipv4: [10, 77, 0, 11].into(),
-                ipv6: None,
-            });
+            nodes.push(Node::new(name, [10, 77, 0, 11].into(), None));
             let role = match &status[..1] {
                 "L" => Role::Leader,
                 "F" => Role::Follower,

@@ -1,7 +1,7 @@
 //! Asks nodes for their status: by HTTP, or by whatever else the request names.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ struct ByHttp {
 #[async_trait]
 impl AskStatus for ByHttp {
     async fn ask(&self, node: &Node) -> Result<Value, ClusterError> {
-        let to = SocketAddr::new(node.ipv4.into(), self.port);
+        let to = node.at(self.port);
         let answered = match &self.post {
             None => http::get(&self.client, to, &self.path).await,
             Some(body) => http::post(&self.client, to, &self.path, body).await,
@@ -141,11 +141,7 @@ mod tests {
     use super::*;
 
     fn node() -> Node {
-        Node {
-            name: "n1".into(),
-            ipv4: [127, 0, 0, 1].into(),
-            ipv6: None,
-        }
+        Node::new("n1", [127, 0, 0, 1].into(), None)
     }
 
     fn request(text: &str) -> Result<StatusRequest, String> {

@@ -232,11 +232,7 @@ mod tests {
 
     #[test]
     fn the_specimens_command_line_is_what_it_understands() {
-        let node = |index: u8| Node {
-            name: format!("n{index}"),
-            ipv4: [10, 77, 0, 10 + index].into(),
-            ipv6: None,
-        };
+        let node = |index: u8| Node::new(format!("n{index}"), [10, 77, 0, 10 + index].into(), None);
         let extra = ["--defect".to_owned(), "stale-read".to_owned()];
         let programs = named("specimen")
             .programs(

@@ -118,7 +118,7 @@ async fn what_a_killed_controller_leaves_is_found_and_removed() {
     assert!(!support::leftovers(&run).is_empty());
 
     // As long as its controller lives, a run is left alone.
-    let healed = heal(&support::socket(), &support::key(), &Scope::Dead)
+    let healed = heal(&support::engine(), &support::key(), &Scope::Dead)
         .await
         .expect("heals");
     let ours = healed
@@ -129,7 +129,7 @@ async fn what_a_killed_controller_leaves_is_found_and_removed() {
 
     controller.kill().expect("is killed");
     controller.wait().expect("is dead");
-    let healed = heal(&support::socket(), &support::key(), &Scope::Dead)
+    let healed = heal(&support::engine(), &support::key(), &Scope::Dead)
         .await
         .expect("heals");
     let ours = healed
@@ -143,7 +143,7 @@ async fn what_a_killed_controller_leaves_is_found_and_removed() {
         "logs are saved even then"
     );
     assert!(
-        heal(&support::socket(), &support::key(), &Scope::Run(run))
+        heal(&support::engine(), &support::key(), &Scope::Run(run))
             .await
             .expect("heals")
             .is_empty()

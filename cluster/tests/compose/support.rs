@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use duress_cluster::compose::{ComposeConfig, DEFAULT_SOCKET};
+use duress_cluster::compose::{ComposeConfig, EngineAddress};
 use duress_cluster::{Key, Readiness};
 
 /// Whether the tests can run here.
@@ -55,16 +55,15 @@ pub fn key() -> Key {
     Key::kept_in(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("state")).expect("a key")
 }
 
-/// The engine's socket, where `docker` looks for it too.
-pub fn socket() -> PathBuf {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
-    host.strip_prefix("unix://").unwrap_or(DEFAULT_SOCKET).into()
+/// The engine that `docker` uses, too.
+pub fn engine() -> EngineAddress {
+    EngineAddress::of_environment().expect("the environment names an engine")
 }
 
 /// These services, on the engine of the tests.
 pub fn config(file: &Path, nodes: &[&str], run: &str, directory: &Path) -> ComposeConfig {
     let mut config = ComposeConfig::new(file, nodes, run, directory, key());
-    config.socket = socket();
+    config.engine = engine();
     config
 }
 

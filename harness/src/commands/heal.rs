@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use duress_cluster::compose::{self, Healed, Scope};
+use duress_cluster::compose::Healed;
 use duress_cluster::ssh::HostAddress;
-use duress_cluster::{ClusterError, Key};
 use duress_nemesis::heal_with_hosts;
 use duress_results::rundir::RunDir;
 use serde::Serialize;
@@ -15,17 +14,18 @@ use crate::commands::hosts::HostArgs;
 use crate::commands::{fail, print, print_json};
 use crate::exit;
 use crate::key;
-use crate::runs::engine_socket;
 use crate::runs::store::{self, journal_path};
 
+mod on_engines;
 mod on_hosts;
 
+use on_engines::Engines;
 use on_hosts::Hosts;
 
 /// Heal what a dead run may have left broken
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  duress heal              # every run below results/runs\n  duress heal results/runs/register/20260102T030405Z-7\n  duress heal --on root@10.0.0.11,root@10.0.0.12\n\n\
+    after_help = "Example:\n  duress heal              # every run below results/runs\n  duress heal results/runs/register/20260102T030405Z-7\n  duress heal --on root@10.0.0.11,root@10.0.0.12\n  duress heal --engine ssh://root@10.0.0.11\n\n\
                       A run whose controller is alive is left alone and named. Nothing is done on the word of a label or a journal\n\
                       that does not prove, with the key in DURESS_STATE, /var/lib/duress or ~/.local/state/duress, that this user's\n\
                       Duress wrote it.\n\n\
@@ -44,6 +44,12 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)] // its fields have their own
     pub hosts: HostArgs,
+    /// Container engines on which to remove what dead runs may have left, beside that of the environment: addresses, or names of docker contexts
+    #[arg(long, value_delimiter = ',', value_name = "ENGINE")]
+    pub engine: Vec<String>,
+    /// The folder with ca.pem, cert.pem and key.pem for engines that are reached by TLS
+    #[arg(long, value_name = "FOLDER")]
+    pub certificates: Option<PathBuf>,
     /// Print what was done as JSON
     #[arg(long)]
     pub json: bool,
@@ -70,10 +76,16 @@ pub fn main(args: &Args) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     let mut all = Vec::new();
     // First: with a container goes all that was in force in it, and a user who may talk to the engine may not be root here.
-    match heal_engine(&key) {
-        Ok(healed) => all.extend(healed.into_iter().map(HealedRun::from)),
-        Err(error) => code = fail(&error, exit::HARNESS_FAILURE),
-    }
+    let engines = match Engines::heal(&args.engine, args.certificates.as_deref(), &key) {
+        Ok((engines, healed)) => {
+            all.extend(healed.into_iter().map(HealedRun::from));
+            engines
+        }
+        Err(error) => {
+            code = fail(&error, exit::HARNESS_FAILURE);
+            Engines::default()
+        }
+    };
     let mut hosts = match Hosts::reach(&args.on, &args.hosts) {
         Ok(hosts) => hosts,
         Err(error) => return fail(&error, exit::HARNESS_FAILURE),
@@ -85,7 +97,8 @@ pub fn main(args: &Args) -> ExitCode {
         }
         let run = &dir;
         let report = heal_with_hosts(&journal, &key, &mut |entry, host, faults| {
-            hosts.heal(run.path(), entry, host, faults)
+            let on_engine = engines.faults_on(run.path(), &host.host);
+            on_engine.unwrap_or_else(|| hosts.heal(run.path(), entry, host, faults))
         });
         match report {
             Ok(report) => {
@@ -163,20 +176,4 @@ impl HealedRun {
             .map(|line| format!("{}: {line}\n", self.run))
             .collect()
     }
-}
-
-/// Removes what dead runs left on the container engine. Where there is no engine, nothing can be left on it.
-fn heal_engine(key: &Key) -> Result<Vec<Healed>, ClusterError> {
-    let socket = engine_socket();
-    if !socket.exists() {
-        return Ok(Vec::new());
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| ClusterError::Io {
-            what: "start a runtime".to_owned(),
-            source,
-        })?;
-    runtime.block_on(compose::heal(&socket, key, &Scope::Dead))
 }

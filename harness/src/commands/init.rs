@@ -5,14 +5,13 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use duress_cluster::compose::{Description, PROFILES_VARIABLE, describe};
+use duress_cluster::compose::{Description, EngineAddress, PROFILES_VARIABLE, describe};
 use duress_cluster::{ClusterError, Readiness};
 
 use crate::commands::{fail, print, usage_error};
 use crate::exit;
 use crate::init::files;
 use crate::init::guess::{Guess, guess, nodes};
-use crate::runs::engine_socket;
 use crate::spec::FILL_IN;
 
 /// Write a system and a first spec for the services of a compose file
@@ -93,9 +92,10 @@ fn init(args: &Args) -> Result<(), Refusal> {
             "{there} exists already, and nothing is overwritten; write to another folder with --out"
         )));
     }
+    let engine = EngineAddress::of_environment()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("start: {error}"))?;
-    let description = runtime.block_on(describe(&args.file, &engine_socket()))?;
+    let description = runtime.block_on(describe(&args.file, &engine))?;
     let asks = !args.yes && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let guess = decide(args, &description, asks)?;
     print(shown(&args.file, &description, &guess));

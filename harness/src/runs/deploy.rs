@@ -4,20 +4,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use duress_cluster::compose::{ComposeCluster, ComposeConfig, DEFAULT_SOCKET, Scope, WithHelper, heal};
+use duress_cluster::compose::{
+    ComposeCluster, ComposeConfig, EngineAddress, OnEngines, Scope, WithHelper, heal,
+};
 use duress_cluster::local::{self, Isolation, LocalCluster};
 use duress_cluster::ssh::{OneHost, SshCluster};
 use duress_cluster::{Cluster, ClusterError, Key, System, bring_up};
 use duress_nemesis::agent::protocol::Mark;
 use duress_nemesis::kinds::{Kind, TABLE};
 use duress_nemesis::storage::{NodeStorage, Storage};
-use duress_nemesis::{AgentClient, AgentEnd, Agents, Journal, NemesisError, put_storage};
+use duress_nemesis::{AgentClient, Agents, Journal, NemesisError, put_storage};
 use duress_results::rundir::RunDir;
 use duress_workloads::clients::ClientKind;
 use tokio::time::Instant;
 
 use super::failure::Failure;
-use super::hosts;
+use super::{engines, hosts};
 use crate::machine;
 use crate::spec::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 
@@ -26,8 +28,10 @@ use crate::spec::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 pub enum Environment {
     /// In the private namespaces that this process is in.
     Local(Isolation),
-    /// On a container engine; this process is in the host's namespaces.
+    /// On the container engine of this machine; this process is in the host's namespaces.
     Compose,
+    /// On container engines of other machines.
+    Engines,
     /// On hosts that are reached by SSH.
     Hosts,
 }
@@ -37,7 +41,12 @@ impl Environment {
     pub fn prepare(cluster: &ClusterSpec) -> Result<Self, ClusterError> {
         match cluster {
             ClusterSpec::Local(_) => local::isolate().map(Environment::Local),
-            ClusterSpec::Compose(_) => Ok(Environment::Compose),
+            ClusterSpec::Compose(compose) => {
+                match compose.stack || engines::elsewhere(&compose.engine_addresses()?) {
+                    false => Ok(Environment::Compose),
+                    true => Ok(Environment::Engines),
+                }
+            }
             ClusterSpec::Ssh(_) => Ok(Environment::Hosts),
         }
     }
@@ -52,9 +61,20 @@ impl Environment {
                 Some(kind) => Err(format!(
                     "the fault {}, which the spec asks for, is not done to hosts; leave it out, or use one of {}",
                     kind.name(),
-                    done_to_hosts().join(", ")
+                    names(|kind| kind.spans_machines()).join(", ")
                 )),
             },
+            Environment::Engines => {
+                let done = |kind: &&dyn Kind| kind.spans_machines() && kind.storage().is_none();
+                match kinds.iter().find(|kind| !done(kind)) {
+                    None => Ok(()),
+                    Some(kind) => Err(format!(
+                        "the fault {}, which the spec asks for, is not done on engines elsewhere; leave it out, or use one of {}",
+                        kind.name(),
+                        names(done).join(", ")
+                    )),
+                }
+            }
             Environment::Compose => {
                 let known = system
                     .compose
@@ -74,9 +94,9 @@ impl Environment {
     }
 }
 
-/// The kinds of faults that can be done to nodes on several machines.
-fn done_to_hosts() -> Vec<&'static str> {
-    let kinds = TABLE.iter().filter(|kind| kind.spans_machines());
+/// The kinds of faults of which this is true.
+fn names(is_meant: impl Fn(&&dyn Kind) -> bool) -> Vec<&'static str> {
+    let kinds = TABLE.iter().copied().filter(is_meant);
     kinds.map(|kind| kind.name()).collect()
 }
 
@@ -91,6 +111,8 @@ pub struct Deployed {
     hosts: Option<Arc<SshCluster>>,
     /// Where clients ask from; none: from here.
     pub client_hosts: Arc<[OneHost]>,
+    /// The same, where there is one on each engine.
+    engines: Option<Arc<dyn OnEngines>>,
 }
 
 /// The agent is this very program.
@@ -108,19 +130,28 @@ impl Deployed {
 
     /// The same, where it is known whether the agent has to run in a container.
     fn agent_at<C: WithHelper + 'static>(cluster: Arc<C>, contained: bool) -> Deployed {
+        let mut deployed = Deployed::new(cluster.clone());
+        deployed.agent_container = contained.then_some(cluster as Arc<dyn WithHelper>);
+        deployed
+    }
+
+    /// The same, where the agent is a child.
+    fn new(cluster: Arc<dyn Cluster>) -> Deployed {
         Deployed {
-            cluster: cluster.clone(),
-            agent_container: contained.then_some(cluster as Arc<dyn WithHelper>),
+            cluster,
+            agent_container: None,
             hosts: None,
             client_hosts: Arc::default(),
+            engines: None,
         }
     }
 
     /// Starts agents where they can reach the nodes' processes, and greets them in the name of the run that has this mark.
     pub async fn start_agents(&self, mark: &Mark) -> Result<Agents, Failure> {
-        match &self.hosts {
-            Some(hosts) => hosts::start_agents(hosts.machines(), mark).await,
-            None => start_agent(self.agent_container.as_deref(), mark).await,
+        match (&self.hosts, &self.engines) {
+            (Some(hosts), _) => hosts::start_agents(hosts.machines(), mark).await,
+            (None, Some(engines)) => engines::start_agents(&**engines, mark).await,
+            (None, None) => start_agent(self.agent_container.as_deref(), mark).await,
         }
     }
 }
@@ -130,18 +161,14 @@ async fn start_agent(next_to: Option<&dyn WithHelper>, mark: &Mark) -> Result<Ag
     let greeted = match next_to {
         None => AgentClient::spawn(&AGENT_ARGV.map(str::to_owned), mark).await,
         Some(compose) => {
+            if let Some(engine) = compose.engine_elsewhere() {
+                let helper = compose
+                    .start_helper(&engines::agent_arguments().each_ref().map(String::as_str))
+                    .await?;
+                return engines::agent_of(engine, helper, mark).await;
+            }
             let helper = compose.start_helper(&AGENT_ARGV[1..]).await?;
-            let ended = async move {
-                let status = helper.ended.await.map_err(|error| error.to_string());
-                match status.and_then(|status| status) {
-                    Ok(status) => AgentEnd {
-                        how: format!("exit status: {status}"),
-                        healed: status == 0,
-                    },
-                    Err(how) => AgentEnd { how, healed: false },
-                }
-            };
-            AgentClient::greet(helper.input, helper.output, ended, mark).await
+            AgentClient::greet(helper.input, helper.output, engines::end(helper.ended), mark).await
         }
     };
     Ok(greeted.map_err(NemesisError::from)?.into())
@@ -152,7 +179,11 @@ async fn needs_container(home: AgentHome, cluster: &dyn WithHelper) -> Result<bo
     Ok(match home {
         AgentHome::Child => false,
         AgentHome::Container => true,
-        AgentHome::Auto => !nix::unistd::geteuid().is_root() || !cluster.sees_processes().await?,
+        AgentHome::Auto => {
+            cluster.engine_elsewhere().is_some()
+                || !nix::unistd::geteuid().is_root()
+                || !cluster.sees_processes().await?
+        }
     })
 }
 
@@ -171,6 +202,9 @@ pub async fn deploy(
         (Environment::Compose, ClusterSpec::Compose(compose)) => {
             let mut config = compose_config(compose, system, dir.path(), key.clone());
             config.programs_in = client.service.clone();
+            for (engine, _) in compose.engine_addresses()? {
+                config = engines::on(config, compose, system, engine);
+            }
             let Some(ground) = ground else {
                 let cluster = Arc::new(ComposeCluster::deploy(config).await?);
                 return Ok((Deployed::containers(cluster, compose.agent).await?, None));
@@ -188,30 +222,30 @@ pub async fn deploy(
             .await?;
             Ok((Deployed::agent_at(Arc::new(cluster), contained), Some(agent)))
         }
+        (Environment::Engines, ClusterSpec::Compose(compose)) => {
+            let mut config = compose_config(compose, system, dir.path(), key.clone());
+            config.programs_in = client.service.clone();
+            let up = engines::deploy(compose, system, config, compose.engine_addresses()?).await?;
+            let mut deployed = Deployed::new(up.cluster);
+            deployed.engines = Some(up.engines);
+            Ok((deployed, None))
+        }
         (Environment::Local(isolation), ClusterSpec::Local(local)) => {
             let agent = match ground {
                 // Before there are sandboxes: they see what is mounted when they are made.
                 Some(ground) => Some(ground.lay(None, data_folders(local, dir)?).await?),
                 None => None,
             };
-            let deployed = Deployed {
-                cluster: sandboxes(local, system, isolation, dir).await?,
-                agent_container: None,
-                hosts: None,
-                client_hosts: Arc::default(),
-            };
+            let deployed = Deployed::new(sandboxes(local, system, isolation, dir).await?);
             Ok((deployed, agent))
         }
         (Environment::Hosts, ClusterSpec::Ssh(ssh)) => {
             let client_hosts = hosts::prepare_clients(ssh).await?;
             let machines = hosts::prepare(ssh, dir.path(), dir.nodes()).await?;
             let (cluster, agents) = hosts::deploy(ssh, system, machines, ground).await?;
-            let deployed = Deployed {
-                cluster: cluster.clone(),
-                agent_container: None,
-                hosts: Some(cluster),
-                client_hosts: client_hosts.into(),
-            };
+            let mut deployed = Deployed::new(cluster.clone());
+            deployed.hosts = Some(cluster);
+            deployed.client_hosts = client_hosts.into();
             Ok((deployed, agents))
         }
         _ => Err(Failure::Other(
@@ -269,22 +303,26 @@ fn data_folders(spec: &LocalSpec, dir: &RunDir) -> Result<Vec<(String, PathBuf)>
 
 /// Makes sure that nothing is left of a deployment that was given up. Sandboxes are gone with their keeper.
 pub async fn swept(cluster: &ClusterSpec, dir: &RunDir, key: &Key) -> Result<(), Failure> {
-    let ClusterSpec::Compose(_) = cluster else {
+    let ClusterSpec::Compose(compose) = cluster else {
         return Ok(());
     };
-    let socket = engine_socket();
-    // Where there is no engine, nothing was made.
-    if !socket.exists() {
-        return Ok(());
-    }
     let scope = Scope::Run(run_name(dir.path()));
-    match tokio::time::timeout(SWEEP_TIME_MAX, heal(&socket, key, &scope)).await {
-        Ok(healed) => Ok(healed.map(drop)?),
-        Err(_) => Err(Failure::Other(format!(
-            "after {SWEEP_TIME_MAX:?} the engine has not removed what there was of the cluster; `duress heal {}` does it",
-            dir.path().display()
-        ))),
+    for (engine, _) in compose.engine_addresses()? {
+        // Where there is no engine, nothing was made.
+        if matches!(&engine, EngineAddress::Unix(socket) if !socket.exists()) {
+            continue;
+        }
+        match tokio::time::timeout(SWEEP_TIME_MAX, heal(&engine, key, &scope)).await {
+            Ok(healed) => drop(healed?),
+            Err(_) => {
+                return Err(Failure::Other(format!(
+                    "after {SWEEP_TIME_MAX:?} the engine at {engine} has not removed what there was of the cluster; `duress heal {}` does it",
+                    dir.path().display()
+                )));
+            }
+        }
     }
+    Ok(())
 }
 
 /// An engine that is alive removes a dozen containers in a few seconds.
@@ -329,21 +367,7 @@ fn compose_config(spec: &ComposeSpec, system: &System, dir: &Path, key: Key) -> 
     config.ready_within = spec.ready.0;
     config.network = spec.network.clone();
     config.own_data = spec.own_data;
-    config.socket = engine_socket();
     config
-}
-
-/// The engine's socket, as the environment names it.
-pub fn engine_socket() -> PathBuf {
-    socket(std::env::var("DOCKER_HOST").ok().as_deref()).into()
-}
-
-/// The same for this value of `DOCKER_HOST`. Other kinds of address are refused later, with the path shown.
-fn socket(docker_host: Option<&str>) -> &str {
-    match docker_host {
-        Some(host) if !host.is_empty() => host.strip_prefix("unix://").unwrap_or(host),
-        _ => DEFAULT_SOCKET,
-    }
 }
 
 /// A name for the engine from a run's directory, which no other run has: time and seed, and this process, since two may
@@ -374,15 +398,5 @@ mod tests {
     fn run_names_suit_the_engine() {
         let name = run_name(Path::new("/r/runs/etcd/20260102T030405Z-17"));
         assert_eq!(name, format!("20260102t030405z-17-{}", std::process::id()));
-    }
-
-    #[test]
-    fn the_socket_is_the_environments_or_the_usual_one() {
-        assert_eq!(socket(None), DEFAULT_SOCKET);
-        assert_eq!(socket(Some("")), DEFAULT_SOCKET);
-        assert_eq!(
-            socket(Some("unix:///run/user/1000/docker.sock")),
-            "/run/user/1000/docker.sock"
-        );
     }
 }

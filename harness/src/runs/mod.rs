@@ -10,6 +10,7 @@
 pub mod child;
 pub mod deploy;
 mod drive;
+pub mod engines;
 pub mod failure;
 mod host_clock;
 pub mod hosts;
@@ -19,5 +20,3 @@ pub mod plan;
 mod ready;
 pub mod store;
 pub mod trial;
-
-pub use deploy::engine_socket;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SshSpec, SystemRef};
+use super::{EngineSpec, ReachSpec, SshSpec, SystemRef};
 use crate::duration::SpecDuration;
 
 /// What is deployed.
@@ -43,6 +43,21 @@ pub struct ComposeSpec {
     /// Whether data directories shall be folders of the run's directory, as disk faults need.
     #[serde(default)]
     pub own_data: bool,
+    /// The engine, if it is another than that of the environment: an address, or the name of a docker context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// The folder with `ca.pem`, `cert.pem` and `key.pem`, for an engine that is reached by TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<PathBuf>,
+    /// Engines that have the nodes together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<EngineSpec>,
+    /// How nodes are reached from here.
+    #[serde(default)]
+    pub reach: ReachSpec,
+    /// Whether it is deployed as a stack of a Swarm.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stack: bool,
     /// Where the agent runs.
     #[serde(default)]
     pub agent: AgentHome,
@@ -198,6 +213,11 @@ impl ComposeSpec {
             variables: BTreeMap::new(),
             network: None,
             own_data: false,
+            engine: None,
+            certificates: None,
+            engines: Vec::new(),
+            reach: ReachSpec::default(),
+            stack: false,
             agent: AgentHome::default(),
             ready: default_compose_ready(),
             latency: None,

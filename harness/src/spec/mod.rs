@@ -28,6 +28,7 @@
 mod check;
 mod cluster;
 mod complaint;
+mod engines;
 mod fill_in;
 mod fit;
 mod hosts;
@@ -43,6 +44,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{about_faults, check_memory, check_time, check_variable, faults_time};
 pub use cluster::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
 pub use complaint::{Complaint, KeyPath, Marked};
+pub use engines::{EngineSpec, ReachSpec};
 pub use fill_in::FILL_IN;
 pub use fit::{deployable, service_problem};
 pub use hosts::{SshSpec, folder};

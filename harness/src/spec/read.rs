@@ -119,7 +119,13 @@ impl Source {
         let mut spec: Spec = self.parse_form()?;
         match &mut spec.cluster {
             ClusterSpec::Local(_) => {}
-            ClusterSpec::Compose(compose) => compose.file = from_spec(&self.path, &compose.file),
+            ClusterSpec::Compose(compose) => {
+                compose.file = from_spec(&self.path, &compose.file);
+                let folders = compose.engines.iter_mut().map(|engine| &mut engine.certificates);
+                for folder in folders.chain([&mut compose.certificates]).flatten() {
+                    *folder = from_spec(&self.path, &at_home(folder));
+                }
+            }
             ClusterSpec::Ssh(ssh) => {
                 let files = [&mut ssh.identity, &mut ssh.config, &mut ssh.known_hosts];
                 for file in files.into_iter().flatten() {

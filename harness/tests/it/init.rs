@@ -174,7 +174,7 @@ fn what_is_proposed_for_ten_shapes_is_accepted_once_it_is_filled_in() {
         let said = both(&output);
         assert_eq!(output.status.code(), Some(3), "{fixture}: {said}");
         assert!(
-            said.contains("talk to the container engine at /nowhere"),
+            said.contains("talk to the container engine at unix:///nowhere"),
             "{fixture}: {said}"
         );
     }

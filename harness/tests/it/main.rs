@@ -23,6 +23,7 @@ mod damage;
 mod disks;
 mod docs;
 mod doctor;
+mod engines;
 mod evidence;
 mod exec;
 mod heal;

@@ -27,6 +27,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use duress_cluster::Place;
+use duress_cluster::procfs::living;
 use nix::sched::{CloneFlags, setns};
 
 use super::chains::{FAULT_MAX, Family, Names, Present, TABLE};
@@ -78,15 +79,19 @@ pub fn open_others_netns(place: &Place) -> io::Result<(u64, File)> {
     Ok(opened)
 }
 
-/// The network namespace that a node lived in when it was written down. `None`: it is gone. That of a host outlives its nodes.
+/// The network namespace that a node lived in when it was written down. `None`: it is gone. That of a host, which is the agent's own, outlives
+/// its nodes; that of a container does not.
 pub fn netns_written_down(node: &Identity) -> io::Result<Option<File>> {
-    let opened = match node.place.machine {
-        0 => open_netns(&node.place)?,
-        _ => {
-            let own = File::open("/proc/self/ns/net")?;
-            (own.metadata()?.ino(), own)
+    if node.place.machine != 0 {
+        let own = File::open("/proc/self/ns/net")?;
+        if own.metadata()?.ino() == node.net {
+            return Ok(Some(own));
         }
-    };
+        if living(node.place.pid).is_none_or(|stat| stat.started != node.started) {
+            return Ok(None);
+        }
+    }
+    let opened = open_netns(&node.place)?;
     Ok((opened.0 == node.net).then_some(opened.1))
 }
 

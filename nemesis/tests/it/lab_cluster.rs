@@ -36,10 +36,9 @@ impl LabCluster {
 
     /// Nothing runs yet.
     pub fn idle(count: u8, talks: bool) -> LabCluster {
-        let node = |number: u8| Node {
-            name: format!("n{number}"),
-            ipv4: Ipv4Addr::new(10, 9, 0, number),
-            ipv6: Some(format!("fd09::{number}").parse().unwrap()),
+        let node = |number: u8| {
+            let ipv6 = format!("fd09::{number}").parse().unwrap();
+            Node::new(format!("n{number}"), Ipv4Addr::new(10, 9, 0, number), Some(ipv6))
         };
         let lab = Lab::new(count);
         let mut clients = Command::new("setpriv");

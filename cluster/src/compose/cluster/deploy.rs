@@ -17,8 +17,6 @@ use crate::compose::tool::{Tool, UP_TIME_MAX};
 use crate::folder::Folder;
 use crate::{Cluster, ClusterError};
 
-/// Name of the override file in the run's directory.
-const OVERRIDE_FILE: &str = "compose.override.yaml";
 /// Parallel runs that look for a free subnet at the same time may find the same one; the engine gives it to one of them.
 const SUBNET_TRIES_MAX: u32 = 8;
 
@@ -76,15 +74,15 @@ impl ComposeCluster {
     }
 
     /// All that is known before anything is made.
-    async fn plan(config: ComposeConfig) -> Result<Self, ClusterError> {
+    pub(in crate::compose) async fn plan(config: ComposeConfig) -> Result<Self, ClusterError> {
         config.check()?;
-        let engine = Engine::connect(&config.socket).await?;
+        let engine = Engine::connect(&config.engine).await?;
         let tool = Tool::find().await?;
-        let resolved = resolve(&tool, &config).await?;
+        let resolved = resolve(&engine, &tool, &config).await?;
         let directory = absolute(&config.directory)?;
-        let mut project = config.project();
+        let mut project = config.project(&engine);
         ensure_images(&engine, &tool, &project, &resolved).await?;
-        project.additions = Some(directory.join(OVERRIDE_FILE));
+        project.additions = Some(directory.join(override_name(config.machine())));
         Ok(ComposeCluster {
             mark: Mark::new(&config.key, &config.run, &directory),
             config: ComposeConfig { directory, ..config },
@@ -100,7 +98,13 @@ impl ComposeCluster {
         })
     }
 
-    async fn up(&mut self, call: &[&str]) -> Result<(), ClusterError> {
+    pub(in crate::compose) async fn up(&mut self, call: &[&str]) -> Result<(), ClusterError> {
+        let services = self.services();
+        let call: Vec<&str> = call
+            .iter()
+            .copied()
+            .chain(services.iter().map(String::as_str))
+            .collect();
         make_folder(&self.config.directory).await?;
         let mut last_error = None;
         for attempt in 0..SUBNET_TRIES_MAX {
@@ -110,7 +114,7 @@ impl ComposeCluster {
             }
             *self.additions.get_mut().expect("no panic while it is held") = additions;
             self.write_override().await?;
-            match self.tool.run(&self.project, call, UP_TIME_MAX).await {
+            match self.tool.run(&self.project, &call, UP_TIME_MAX).await {
                 Ok(_) => return Ok(()),
                 Err(error) if is_overlap(&error) => {
                     last_error = Some(error);
@@ -124,11 +128,14 @@ impl ComposeCluster {
 
     /// Writes the override file as it is now.
     pub(super) async fn write_override(&self) -> Result<(), ClusterError> {
-        Folder::open(&self.config.directory)?.replace(OVERRIDE_FILE, self.override_yaml().as_bytes())
+        Folder::open(&self.config.directory)?.replace(
+            &override_name(self.config.machine()),
+            self.override_yaml().as_bytes(),
+        )
     }
 
     /// Learns addresses from the engine, and makes sure that the override did what it was for.
-    async fn find_nodes(&mut self) -> Result<(), ClusterError> {
+    pub(in crate::compose) async fn find_nodes(&mut self) -> Result<(), ClusterError> {
         self.find_containers().await?;
         let shared = self.shared_network()?;
         for name in &self.config.nodes {
@@ -139,8 +146,14 @@ impl ComposeCluster {
                     why: format!("its container has restart policy {policy} in spite of the override"),
                 });
             }
-            let node = node_of(&container, name, &shared)?;
-            for address in std::iter::once(node.ipv4.into()).chain(node.ipv6.map(IpAddr::from)) {
+            let node = node_of(&container, name, &shared, self.machine())?;
+            let to: Vec<IpAddr> = match self.machine() {
+                Some(machine) => vec![machine.into()],
+                None => std::iter::once(node.ipv4.into())
+                    .chain(node.ipv6.map(IpAddr::from))
+                    .collect(),
+            };
+            for address in to {
                 let source = source_address(address)?;
                 if !self.gateways.contains(&source) {
                     self.gateways.push(source);
@@ -149,6 +162,32 @@ impl ComposeCluster {
             self.nodes.push(node);
         }
         Ok(())
+    }
+
+    /// What is brought up here, as words for the tool. Of a cluster on several engines: the nodes that are here; on the first one also what is no
+    /// node and behind no profile. Services elsewhere that these depend on are not started here.
+    fn services(&self) -> Vec<String> {
+        if !self.config.is_spread() {
+            return Vec::new();
+        }
+        let is_node = |service: &str| {
+            let mut nodes = self.config.cluster().iter();
+            nodes.any(|node| {
+                self.resolved
+                    .member(node)
+                    .is_some_and(|member| member.service == service)
+            })
+        };
+        let others = self.resolved.services().filter(|service| {
+            self.config.machine() == 1
+                && !is_node(service)
+                && self.resolved.service(service)["profiles"].is_null()
+        });
+        let here = self.config.nodes.iter().map(String::as_str).chain(others);
+        std::iter::once("--no-deps")
+            .chain(here)
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Learns which container each node is.
@@ -192,13 +231,21 @@ impl ComposeCluster {
     }
 }
 
+/// Name of the override file in the run's directory, of the engine on this machine.
+fn override_name(machine: u32) -> String {
+    match machine {
+        0 => "compose.override.yaml".to_owned(),
+        machine => format!("compose.override.{machine}.yaml"),
+    }
+}
+
 /// The engine's words for "somebody else has this subnet", by several versions.
 fn is_overlap(error: &ClusterError) -> bool {
     let said = std::error::Error::source(error).map(|source| source.to_string().to_lowercase());
     said.is_some_and(|said| said.contains("overlap") || said.contains("conflicts with network"))
 }
 
-pub(super) async fn make_folder(folder: &Path) -> Result<(), ClusterError> {
+pub(in crate::compose) async fn make_folder(folder: &Path) -> Result<(), ClusterError> {
     let made = tokio::fs::create_dir_all(folder).await;
     made.map_err(|source| ClusterError::Io {
         what: format!("make the folder {}", folder.display()),

@@ -4,8 +4,10 @@ mod deploy;
 mod ready;
 mod services;
 
+pub(super) use deploy::make_folder;
+
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -14,9 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use super::additions::{Additions, DataFolder};
-use super::config::ComposeConfig;
+use super::config::{ComposeConfig, Reach};
 use super::container::{data_on_host, node_of, program_state};
 use super::engine::Engine;
+use super::engine::address::EngineAddress;
 use super::helper::{self, Helper, WithHelper};
 use super::mark::Mark;
 use super::member;
@@ -56,9 +59,22 @@ impl ComposeCluster {
         additions.data.iter().map(folder).collect()
     }
 
+    /// What tells the engine from all others.
+    pub(super) async fn engine_id(&self) -> Result<String, ClusterError> {
+        self.engine.id().await
+    }
+
+    /// As users know the engine.
+    pub(super) fn engine_name(&self) -> String {
+        self.config.engine.to_string()
+    }
+
     /// Whether the engine runs on this machine, with processes and mounts that are the same as ours, as far as its socket tells.
     pub fn shares_this_machine(&self) -> bool {
-        let Ok(socket) = std::os::unix::net::UnixStream::connect(&self.config.socket) else {
+        let EngineAddress::Unix(socket) = &self.config.engine else {
+            return false;
+        };
+        let Ok(socket) = std::os::unix::net::UnixStream::connect(socket) else {
             return false;
         };
         // Whoever listens: the engine, or the program that starts it. None that can be seen from here: not ours.
@@ -83,11 +99,19 @@ impl ComposeCluster {
 
     /// The engine's name of the network that nodes are addressed by.
     pub(super) fn shared_network(&self) -> Result<String, ClusterError> {
-        let nodes = &self.config.nodes;
+        let nodes = self.config.cluster();
         let key = self
             .resolved
             .shared_network(nodes, self.config.network.as_deref())?;
         Ok(self.resolved.network_on_engine(key, &self.project.name))
+    }
+
+    /// The address of the engine's machine, where nodes are reached by the ports that they publish there.
+    pub(super) fn machine(&self) -> Option<Ipv4Addr> {
+        match self.config.reach {
+            Reach::Addresses => None,
+            Reach::Ports => self.engine.machine(),
+        }
     }
 
     /// Whether a node is one of several replicas of a service.
@@ -162,11 +186,21 @@ impl Cluster for ComposeCluster {
         };
         let inside = self.config.data.as_deref();
         let data = own.or_else(|| Some(data_on_host(&container, inside?, place.pid)));
-        Ok(Place { data, ..place })
+        Ok(Place {
+            data,
+            machine: self.config.machine(),
+            ..place
+        })
     }
 
     async fn start(&self, node: &str) -> Result<(), ClusterError> {
-        member::start(&self.engine, &self.container_of(node)?, node).await
+        member::start(
+            &self.engine,
+            &self.container_of(node)?,
+            node,
+            self.config.machine(),
+        )
+        .await
     }
 
     async fn state(&self, node: &str) -> Result<ProgramState, ClusterError> {
@@ -196,7 +230,7 @@ impl Cluster for ComposeCluster {
 impl NodeAddresses for ComposeCluster {
     async fn current(&self, node: &str) -> Result<Node, ClusterError> {
         let container = self.engine.container(&self.container_of(node)?).await?;
-        node_of(&container, node, &self.shared_network()?)
+        node_of(&container, node, &self.shared_network()?, self.machine())
     }
 }
 
@@ -252,16 +286,18 @@ impl Drop for ComposeCluster {
         if self.is_down.load(Ordering::Acquire) {
             return;
         }
-        // A drop can't wait for futures of the runtime that it may be in, so the sweep gets a thread and a runtime of
-        // its own. If it fails, `heal` is left.
-        let (socket, mark) = (self.config.socket.clone(), self.mark.clone());
-        let sweeper = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            if let Ok(runtime) = runtime {
-                let _ =
-                    runtime.block_on(async { sweep::sweep(&Engine::connect(&socket).await?, &mark).await });
-            }
-        });
-        let _ = sweeper.join();
+        sweep_on_drop(self.config.engine.clone(), self.mark.clone());
     }
+}
+
+/// A drop can't wait for futures of the runtime that it may be in, so the sweep gets a thread and a runtime of its own. If it fails,
+/// `heal` is left.
+pub(super) fn sweep_on_drop(engine: EngineAddress, mark: Mark) {
+    let sweeper = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        if let Ok(runtime) = runtime {
+            let _ = runtime.block_on(async { sweep::sweep(&Engine::connect(&engine).await?, &mark).await });
+        }
+    });
+    let _ = sweeper.join();
 }

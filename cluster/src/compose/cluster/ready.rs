@@ -15,7 +15,7 @@ const LOG_LINES_IN_ERRORS: usize = 15;
 
 impl ComposeCluster {
     /// Resolves once every node is ready.
-    pub(super) async fn await_ready(&self) -> Result<(), ClusterError> {
+    pub(in crate::compose) async fn await_ready(&self) -> Result<(), ClusterError> {
         let deadline = Instant::now() + self.config.ready_within;
         let waits = self
             .config

@@ -1,23 +1,34 @@
-//! The container engine, over its unix socket: what is there, how it is, what it wrote.
+//! The container engine: what is there, how it is, what it wrote.
 //!
 //! A thin layer over `bollard` that speaks this crate's words: containers are found by label, never by name, and every
 //! error says what was tried.
 
+pub(in crate::compose) mod address;
 mod archive;
+mod context;
+mod line;
 mod logs;
+mod tls;
+mod way;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bollard::Docker;
+use bollard::errors::Error::DockerResponseServerError as Refused;
 use bollard::models::{ContainerInspectResponse, ImageConfig};
 use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListServicesOptionsBuilder,
+    ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
 
+use self::address::EngineAddress;
+use self::line::Line;
+use self::way::Way;
 use crate::ClusterError;
 use crate::compose::subnet::Subnet;
 
@@ -28,6 +39,12 @@ const CALL_SECONDS_MAX: u64 = 60;
 #[derive(Clone)]
 pub(in crate::compose) struct Engine {
     docker: Docker,
+    /// Where it is spoken to.
+    socket: PathBuf,
+    /// By what its machine is reached from here.
+    machine: Option<Ipv4Addr>,
+    /// Leads to it, where it is elsewhere.
+    _line: Option<Arc<Line>>,
 }
 
 impl fmt::Debug for Engine {
@@ -42,6 +59,8 @@ pub(in crate::compose) type Labels = HashMap<String, String>;
 /// Kinds of things that Compose makes on an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// Of a Swarm; only its managers have any.
+    Service,
     /// With its anonymous volumes.
     Container,
     /// A network.
@@ -50,9 +69,15 @@ pub enum Kind {
     Volume,
 }
 
+impl Kind {
+    /// In the order in which they are removed: a service would make containers anew, and networks and volumes are in use until these are gone.
+    pub const ALL: [Kind; 4] = [Kind::Service, Kind::Container, Kind::Network, Kind::Volume];
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Kind::Service => "service",
             Kind::Container => "container",
             Kind::Network => "network",
             Kind::Volume => "volume",
@@ -70,19 +95,71 @@ pub(in crate::compose) struct Thing {
 }
 
 impl Engine {
-    /// Connects, and agrees on a version of the interface.
-    pub async fn connect(socket: &Path) -> Result<Self, ClusterError> {
-        let missing = |error: bollard::errors::Error| ClusterError::Unsupported {
-            what: format!("talk to the container engine at {}", socket.display()),
-            why: format!("{error}; start the engine, or name its socket"),
+    /// Connects, and agrees on a version of the interface. Fails where it can't be reached, is not the one that is meant, or lets nobody in.
+    pub async fn connect(address: &EngineAddress) -> Result<Self, ClusterError> {
+        let refuse = |why: String| ClusterError::Unsupported {
+            what: format!("talk to the container engine at {address}"),
+            why,
+        };
+        let way = Way::to(address).await.map_err(refuse)?;
+        way.greet(address).await.map_err(refuse)?;
+        let machine = way.machine().await;
+        let (socket, line) = match way {
+            Way::Unix(socket) => (socket, None),
+            way => {
+                let line = Line::open(way)
+                    .map_err(|error| refuse(format!("make a socket that leads there: {error}")))?;
+                (line.socket().to_owned(), Some(Arc::new(line)))
+            }
         };
         let path = socket.to_str().unwrap_or_default();
         let docker = Docker::connect_with_unix(path, CALL_SECONDS_MAX, bollard::API_DEFAULT_VERSION)
-            .map_err(missing)?
+            .map_err(|error| refuse(error.to_string()))?
             .negotiate_version()
             .await
-            .map_err(missing)?;
-        Ok(Engine { docker })
+            .map_err(|error| refuse(error.to_string()))?;
+        Ok(Engine {
+            docker,
+            socket,
+            machine,
+            _line: line,
+        })
+    }
+
+    /// A socket of this machine that leads to it, as long as this engine lives.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// By what address its machine is reached from here.
+    pub fn machine(&self) -> Option<Ipv4Addr> {
+        self.machine
+    }
+
+    /// What tells it from all others.
+    pub async fn id(&self) -> Result<String, ClusterError> {
+        let failed = |error| engine_error("ask the engine what it is".to_owned(), error);
+        let info = self.docker.info().await.map_err(failed)?;
+        Ok(info.id.unwrap_or_default())
+    }
+
+    /// Refuses an engine that is no manager of a Swarm.
+    pub async fn check_manager(&self) -> Result<(), ClusterError> {
+        let failed = |error| engine_error("ask the engine for its Swarm".to_owned(), error);
+        let swarm = self
+            .docker
+            .info()
+            .await
+            .map_err(failed)?
+            .swarm
+            .unwrap_or_default();
+        match swarm.control_available {
+            Some(true) => Ok(()),
+            _ => Err(ClusterError::Unsupported {
+                what: "deploy a stack".to_owned(),
+                why: "the engine is no manager of a Swarm; make it one by `docker swarm init`, or name a manager".to_owned(),
+            }),
+        }
     }
 
     /// The client itself, for what only the helper container needs.
@@ -101,6 +178,22 @@ impl Engine {
             labels: labels.unwrap_or_default(),
         };
         Ok(match kind {
+            Kind::Service => {
+                let options = ListServicesOptionsBuilder::new().filters(&filters).build();
+                let found = match self.docker.list_services(Some(options)).await {
+                    // In no Swarm, or no manager of one.
+                    Err(Refused {
+                        status_code: 404 | 406 | 503,
+                        ..
+                    }) => Vec::new(),
+                    found => found.map_err(failed)?,
+                };
+                let service = |one: bollard::models::Service| {
+                    let spec = one.spec.unwrap_or_default();
+                    thing(one.id, spec.name, spec.labels)
+                };
+                found.into_iter().map(service).collect()
+            }
             Kind::Container => {
                 let options = ListContainersOptionsBuilder::new()
                     .all(true)
@@ -135,6 +228,7 @@ impl Engine {
     /// Removes one thing; a container by force and with its anonymous volumes. What is gone already is not an error.
     pub async fn remove(&self, thing: &Thing) -> Result<(), ClusterError> {
         let removed = match thing.kind {
+            Kind::Service => self.docker.delete_service(&thing.id).await,
             Kind::Container => {
                 let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
                 self.docker.remove_container(&thing.id, Some(options)).await

@@ -33,11 +33,16 @@ fn reply(stream: &mut UnixStream, status: &str, kind: &str, body: &str) {
     let _ = stream.write_all((head + body).as_bytes());
 }
 
+fn greet(stream: &mut UnixStream) {
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nConnection: close\r\n\r\nOK");
+}
+
 const VERSION: &str = r#"{"ApiVersion":"1.41","Version":"20.10.24"}"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_engine_says_is_part_of_the_error() {
     let (_folder, socket) = fake(|asked, stream| match asked {
+        "/_ping" => greet(stream),
         asked if asked.ends_with("/version") => reply(stream, "200 OK", "application/json", VERSION),
         asked if asked.contains("/refused/") => {
             let why = r#"{"message":"the disk is on fire"}"#;
@@ -45,7 +50,9 @@ async fn what_the_engine_says_is_part_of_the_error() {
         }
         _ => {}
     });
-    let engine = Engine::connect(&socket).await.expect("an engine");
+    let engine = Engine::connect(&EngineAddress::Unix(socket.clone()))
+        .await
+        .expect("an engine");
     let said = engine
         .container("refused")
         .await
@@ -72,6 +79,9 @@ fn frame(payload: &[u8]) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_log_without_end_the_beginning_and_the_last_lines_are_kept() {
     let (folder, socket) = fake(|asked, stream| {
+        if asked == "/_ping" {
+            return greet(stream);
+        }
         if asked.ends_with("/version") {
             return reply(stream, "200 OK", "application/json", VERSION);
         }
@@ -84,7 +94,9 @@ async fn of_a_log_without_end_the_beginning_and_the_last_lines_are_kept() {
         // Until nobody reads any more.
         while stream.write_all(&frame(&line)).is_ok() {}
     });
-    let engine = Engine::connect(&socket).await.expect("an engine");
+    let engine = Engine::connect(&EngineAddress::Unix(socket.clone()))
+        .await
+        .expect("an engine");
     let path = folder.path().join("log");
     let file = std::fs::File::create(&path).expect("a file");
     engine.save_log("n1", file, &path).await.expect("is saved");

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use duress_checker::history::Effect;
 use duress_cluster::Key;
-use duress_cluster::compose::{Found as FoundContainers, RunningConfig, RunningContainers};
+use duress_cluster::compose::{EngineAddress, Found as FoundContainers, RunningConfig, RunningContainers};
 use duress_cluster::ssh::{HostAddress, RunningHosts, SshConfig};
 use duress_nemesis::Schedule;
 
 use super::plan::Refusal;
 use super::{Args, Never};
 use crate::ad_hoc::Broken;
-use crate::runs::engine_socket;
 use crate::spec::AgentHome;
 
 /// Before a host.
@@ -35,7 +34,7 @@ pub async fn find(args: &Args, run: &str) -> Result<Found, Never> {
         .collect();
     if hosts.is_empty() {
         let running = RunningConfig {
-            socket: engine_socket(),
+            engine: EngineAddress::of_environment()?,
             on: args.on.clone(),
             nodes: args.nodes.clone(),
             network: args.network.clone(),
@@ -78,8 +77,19 @@ impl Found {
 
     /// Refuses what would hit a host as a whole: every process there descends from the one that stands for it.
     pub fn refuse(&self, schedule: &Schedule) -> Result<(), Refusal> {
-        let Found::Hosts(_) = self else { return Ok(()) };
-        let kinds = schedule.faults.iter().map(|planned| planned.fault.kind());
+        let mut kinds = schedule.faults.iter().map(|planned| planned.fault.kind());
+        if let Found::Containers(found) = self {
+            let Some(engine) = found.engine_elsewhere() else {
+                return Ok(());
+            };
+            return match kinds.find(|kind| !kind.spans_machines() || kind.storage().is_some()) {
+                None => Ok(()),
+                Some(kind) => Err(Refusal::Arguments(format!(
+                    "{} is not done on engines elsewhere, as {engine} is; run duress on the engine's own machine",
+                    kind.name()
+                ))),
+            };
+        }
         for kind in kinds {
             if kind.effect() != Effect::Cuts || !kind.spans_machines() {
                 return Err(Refusal::Arguments(format!(

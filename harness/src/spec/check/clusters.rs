@@ -1,7 +1,12 @@
 //! Which value of what is deployed makes no sense by itself.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use duress_cluster::compose::EngineAddress;
+
 use super::{LIST_MAX, NAME_MAX, SERVICES_MAX, bounds, check_variable, distinct, within, word, words};
-use crate::spec::{Complaint, ComposeSpec, KeyPath, LocalSpec, SshSpec};
+use crate::spec::{AgentHome, Complaint, ComposeSpec, KeyPath, LocalSpec, ReachSpec, SshSpec};
 
 /// Of `[cluster.local]`.
 pub fn local(local: &LocalSpec) -> Result<(), Complaint> {
@@ -97,8 +102,99 @@ pub fn compose(compose: &ComposeSpec) -> Result<(), Complaint> {
             return Err(key("network").complain("name a network of the file, or leave it out"));
         }
     }
+    engines(compose)?;
     compose
         .latency
         .map_or(Ok(()), |latency| within(bounds::COMPOSE_LATENCY, latency))?;
     within(bounds::COMPOSE_READY, compose.ready)
+}
+
+/// Where the services live, and what that rules out.
+fn engines(compose: &ComposeSpec) -> Result<(), Complaint> {
+    let key = |key: &str| KeyPath::of(["cluster", "compose", key]);
+    if let (Some(folder), None) = (&compose.certificates, &compose.engine) {
+        let what = format!(
+            "{} is for the engine of the key `engine`, which is not there",
+            folder.display()
+        );
+        return Err(key("certificates").complain(what));
+    }
+    let mut elsewhere = compose.stack || !compose.engines.is_empty();
+    if let Some(engine) = &compose.engine {
+        if !compose.engines.is_empty() {
+            return Err(key("engine").complain("use this key or [[cluster.compose.engines]], not both"));
+        }
+        elsewhere |= !engine_address(key("engine"), engine, &compose.certificates)?;
+    }
+    let mut placed = BTreeSet::new();
+    for (index, one) in compose.engines.iter().enumerate() {
+        let key = |name: &str| {
+            KeyPath::of(["cluster", "compose", "engines"])
+                .entry(index)
+                .key(name)
+        };
+        engine_address(key("engine"), &one.engine, &one.certificates)?;
+        if compose.stack && !one.nodes.is_empty() {
+            return Err(key("nodes").complain("in a stack the Swarm decides where nodes live; leave it out"));
+        }
+        if one.nodes.is_empty() && !compose.stack {
+            return Err(key("nodes").complain("name at least one of the nodes"));
+        }
+        for (number, node) in one.nodes.iter().enumerate() {
+            if !compose.nodes.contains(node) {
+                let what = format!(
+                    "{node:?} is none of cluster.compose.nodes: {}",
+                    compose.nodes.join(", ")
+                );
+                return Err(key("nodes").entry(number).complain(what));
+            }
+            if !placed.insert(node) {
+                let what = format!("{node:?} lives on two engines; name it once");
+                return Err(key("nodes").entry(number).complain(what));
+            }
+        }
+    }
+    if let Some(index) = compose
+        .nodes
+        .iter()
+        .position(|node| !placed.contains(node) && !placed.is_empty())
+    {
+        let what = format!(
+            "{:?} lives on none of the engines; add it to the nodes of one",
+            compose.nodes[index]
+        );
+        return Err(key("nodes").entry(index).complain(what));
+    }
+    match compose {
+        _ if !elsewhere => Ok(()),
+        ComposeSpec {
+            stack: true,
+            reach: ReachSpec::Addresses,
+            ..
+        } => Err(key("reach").complain("the network of a stack leads nowhere from outside; leave it out")),
+        ComposeSpec { own_data: true, .. } => Err(key("own-data")
+            .complain("the run's directory is on this machine, and the engine elsewhere; leave it out")),
+        ComposeSpec { latency: Some(_), .. } => {
+            Err(key("latency").complain("is not done on engines elsewhere; leave it out"))
+        }
+        ComposeSpec {
+            agent: AgentHome::Child,
+            ..
+        } => Err(key("agent")
+            .complain("a child of this process can't break what is on an engine elsewhere; leave it out")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether it is on this machine. What a context means is looked up later.
+fn engine_address(key: KeyPath, engine: &str, certificates: &Option<PathBuf>) -> Result<bool, Complaint> {
+    word(key.clone(), engine)?;
+    match engine.contains("://") {
+        true => match EngineAddress::parse(engine, certificates.as_deref()) {
+            Ok(address) => Ok(address.is_here()),
+            Err(why) => Err(key.complain(why)),
+        },
+        false if engine.is_empty() => Err(key.complain("write an address, or the name of a docker context")),
+        false => Ok(true),
+    }
 }

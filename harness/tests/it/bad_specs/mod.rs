@@ -10,7 +10,7 @@ use crate::host::{Bench, DURESS};
 
 mod rows;
 
-use rows::{LOCAL, Row, names, numbers, on_hosts};
+use rows::{LOCAL, Row, engines, names, numbers, on_hosts};
 
 const COMPOSE_FILE: &str =
     "services:\n  n1: {image: db}\n  n2: {image: db}\n  odd: {image: db, network_mode: host}\n";
@@ -119,6 +119,13 @@ fn hosts_that_make_no_sense_are_refused_at_their_line() {
     let rows = on_hosts();
     assert!(rows.len() >= 20);
     insta::assert_snapshot!("complaints_about_hosts", assert_refused(&rows));
+}
+
+#[test]
+fn engines_that_make_no_sense_are_refused_at_their_line() {
+    let rows = engines();
+    assert!(rows.len() >= 15);
+    insta::assert_snapshot!("complaints_about_engines", assert_refused(&rows));
 }
 
 #[test]

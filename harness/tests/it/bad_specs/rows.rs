@@ -87,6 +87,10 @@ pub fn on_hosts() -> Vec<Row> {
     ]
 }
 
+fn before_nodes(lines: &str, line: usize, says: &'static str) -> Row {
+    compose("nodes =", &format!("{lines}\nnodes ="), line, says)
+}
+
 fn more(text: &str, line: usize, says: &'static str) -> Row {
     let spec = format!("{LOCAL}{text}\n");
     Row { spec, line, says }
@@ -355,5 +359,71 @@ pub fn names() -> Vec<Row> {
             line: 8,
             says: "no \"lease\" reads",
         },
+    ]
+}
+
+/// Engines.
+pub fn engines() -> Vec<Row> {
+    vec![
+        before_nodes("engine = \"npipe://x\"", 5, "unix://…, tcp://…, ssh://…"),
+        before_nodes("engine = \"tcp://db:0\"", 5, "ports are 1 to 65535"),
+        before_nodes("engine = \"\"", 5, "the name of a docker context"),
+        before_nodes("certificates = \"c\"", 5, "for the engine of the key `engine`"),
+        before_nodes(
+            "engine = \"ssh://db\"\ncertificates = \"c\"",
+            5,
+            "leave out its certificates",
+        ),
+        before_nodes(
+            "own-data = true\nengine = \"ssh://db\"",
+            5,
+            "the engine elsewhere",
+        ),
+        before_nodes(
+            "latency = \"5ms\"\nengine = \"ssh://db\"",
+            5,
+            "not done on engines elsewhere",
+        ),
+        before_nodes(
+            "agent = \"child\"\nengine = \"ssh://db\"",
+            5,
+            "a child of this process",
+        ),
+        before_nodes("reach = \"somehow\"", 5, "`addresses`"),
+        before_nodes(
+            "stack = true\nreach = \"addresses\"",
+            6,
+            "leads nowhere from outside",
+        ),
+        before_nodes(
+            "engine = \"unix:///x\"\nengines = [{ engine = \"ssh://a\", nodes = [\"n1\", \"n2\"] }]",
+            5,
+            "not both",
+        ),
+        before_nodes(
+            "engines = [{ engine = \"a\", nodes = [\"n1\", \"n3\"] }]",
+            5,
+            "none of cluster.compose.nodes",
+        ),
+        before_nodes(
+            "engines = [{ engine = \"a\", nodes = [\"n1\", \"n1\"] }]",
+            5,
+            "lives on two engines",
+        ),
+        before_nodes(
+            "engines = [{ engine = \"a\" }]",
+            5,
+            "name at least one of the nodes",
+        ),
+        before_nodes(
+            "engines = [{ engine = \"a\", nodes = [\"n1\"] }]",
+            6,
+            "lives on none of the engines",
+        ),
+        before_nodes(
+            "stack = true\nengines = [{ engine = \"a\", nodes = [\"n1\"] }]",
+            6,
+            "the Swarm decides",
+        ),
     ]
 }

@@ -4,7 +4,7 @@ mod all_kinds;
 mod clients;
 mod cut;
 mod refused;
-mod rig;
+pub mod rig;
 
 use rig::{LOGIN, Rig, said, spec};
 
