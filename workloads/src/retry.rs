@@ -241,7 +241,7 @@ impl Session<'_> {
                     self.preferred = led;
                     let outcome = unknown.map_or(EventType::Fail, |_| EventType::Info);
                     return Completion {
-                        node: Some(node.clone()),
+                        node: node(),
                         ..ended(outcome, Some(error), attempts)
                     };
                 }

@@ -7,21 +7,20 @@ use std::time::Duration;
 use duress_cluster::compose::{
     ComposeCluster, ComposeConfig, EngineAddress, OnEngines, Scope, WithHelper, heal,
 };
-use duress_cluster::local::{self, Isolation, LocalCluster};
+use duress_cluster::local::{self, Isolation};
 use duress_cluster::ssh::{OneHost, SshCluster};
-use duress_cluster::{Cluster, ClusterError, Key, System, bring_up};
+use duress_cluster::{Cluster, ClusterError, Key, System};
 use duress_nemesis::agent::protocol::Mark;
 use duress_nemesis::kinds::{Kind, TABLE};
 use duress_nemesis::storage::{NodeStorage, Storage};
 use duress_nemesis::{AgentClient, Agents, Journal, NemesisError, put_storage};
 use duress_results::rundir::RunDir;
 use duress_workloads::clients::ClientKind;
-use tokio::time::Instant;
 
 use super::failure::Failure;
-use super::{engines, hosts};
+use super::{engines, hosts, sandboxes};
 use crate::machine;
-use crate::spec::{AgentHome, ClusterSpec, ComposeSpec, LocalSpec};
+use crate::spec::{AgentHome, ClusterSpec, ComposeSpec};
 
 /// Where nodes live.
 #[derive(Clone, Copy, Debug)]
@@ -233,10 +232,10 @@ pub async fn deploy(
         (Environment::Local(isolation), ClusterSpec::Local(local)) => {
             let agent = match ground {
                 // Before there are sandboxes: they see what is mounted when they are made.
-                Some(ground) => Some(ground.lay(None, data_folders(local, dir)?).await?),
+                Some(ground) => Some(ground.lay(None, sandboxes::data_folders(local, dir)?).await?),
                 None => None,
             };
-            let deployed = Deployed::new(sandboxes(local, system, isolation, dir).await?);
+            let deployed = Deployed::new(sandboxes::deploy(local, system, isolation, dir).await?);
             Ok((deployed, agent))
         }
         (Environment::Hosts, ClusterSpec::Ssh(ssh)) => {
@@ -288,19 +287,6 @@ impl Ground<'_> {
     }
 }
 
-/// The data directories of sandboxes, which are made if they are not there.
-fn data_folders(spec: &LocalSpec, dir: &RunDir) -> Result<Vec<(String, PathBuf)>, Failure> {
-    let folder = |node: String| {
-        let path = dir.nodes().join(&node).join("data");
-        let made = std::fs::create_dir_all(&path).and_then(|()| path.canonicalize());
-        match made {
-            Ok(path) => Ok((node, path)),
-            Err(error) => Err(Failure::Other(format!("make {}: {error}", path.display()))),
-        }
-    };
-    spec.node_names().into_iter().map(folder).collect()
-}
-
 /// Makes sure that nothing is left of a deployment that was given up. Sandboxes are gone with their keeper.
 pub async fn swept(cluster: &ClusterSpec, dir: &RunDir, key: &Key) -> Result<(), Failure> {
     let ClusterSpec::Compose(compose) = cluster else {
@@ -327,27 +313,6 @@ pub async fn swept(cluster: &ClusterSpec, dir: &RunDir, key: &Key) -> Result<(),
 
 /// An engine that is alive removes a dozen containers in a few seconds.
 const SWEEP_TIME_MAX: Duration = Duration::from_secs(30);
-
-async fn sandboxes(
-    spec: &LocalSpec,
-    system: &System,
-    isolation: Isolation,
-    dir: &RunDir,
-) -> Result<Arc<dyn Cluster>, Failure> {
-    let start = Instant::now();
-    let names = spec.node_names();
-    let nodes = local::plan_nodes(names.iter().map(String::as_str), 0)?;
-    let duress =
-        std::env::current_exe().map_err(|error| Failure::Other(format!("find duress itself: {error}")))?;
-    let programs = system.programs(&nodes, &dir.nodes(), &duress, &spec.node_args())?;
-    let cluster = LocalCluster::deploy(isolation, local::LocalSpec::new(programs, dir.nodes())).await?;
-    if let Err(error) = bring_up(&cluster, &system.readiness, start + spec.ready.0).await {
-        // The first error says why; one from taking down what never stood adds nothing.
-        let _ = cluster.down().await;
-        return Err(error.into());
-    }
-    Ok(Arc::new(cluster))
-}
 
 fn compose_config(spec: &ComposeSpec, system: &System, dir: &Path, key: Key) -> ComposeConfig {
     let nodes: Vec<&str> = spec.nodes.iter().map(String::as_str).collect();

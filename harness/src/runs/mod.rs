@@ -18,5 +18,6 @@ pub mod judged;
 pub mod one;
 pub mod plan;
 mod ready;
+mod sandboxes;
 pub mod store;
 pub mod trial;

@@ -9,14 +9,14 @@ use serde_json::Value;
 use crate::host::{DURESS, duress};
 
 /// A folder for histories.
-struct Folder(tempfile::TempDir);
+pub struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Folder {
+    pub fn new() -> Folder {
         Folder(tempfile::tempdir().expect("a temporary directory"))
     }
 
-    fn file(&self, text: impl AsRef<[u8]>) -> PathBuf {
+    pub fn file(&self, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.path().join("history");
         std::fs::write(&path, text).expect("a history");
         path
@@ -65,7 +65,7 @@ const WRITE: &str = concat!(
 );
 
 /// Process 1 reads 2, which nobody wrote.
-const BROKEN: &str = concat!(
+pub const BROKEN: &str = concat!(
     r#"{"index":2,"time":2,"process":1,"type":"invoke","f":"read"}"#,
     "\n",
     r#"{"index":3,"time":3,"process":1,"type":"ok","f":"read","value":2}"#,
@@ -362,63 +362,4 @@ fn a_run_is_judged_within_the_limits_of_the_command_line() {
         let verdict = verdict(options);
         assert!(verdict.contains(says), "{options:?}: {verdict}");
     }
-}
-
-/// A queue with one message, delivered `times` times.
-fn queue(times: usize) -> String {
-    let mut text = String::new();
-    let mut line = |process: usize, kind: &str, f: &str, value: &str| {
-        let index = text.lines().count();
-        text.push_str(&format!(
-            "{{\"index\":{index},\"time\":{index},\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":\"q\",\
-             \"value\":{value}}}\n"
-        ));
-    };
-    line(0, "invoke", "enqueue", "7");
-    line(0, "ok", "enqueue", "7");
-    for _ in 0..times {
-        line(1, "invoke", "dequeue", "null");
-        line(1, "ok", "dequeue", "7");
-    }
-    line(1, "invoke", "dequeue", "null");
-    line(1, "ok", "dequeue", "null");
-    text
-}
-
-#[test]
-fn messages_are_judged_line_by_line_and_from_a_compressed_file() {
-    let folder = Folder::new();
-    let path = |times| {
-        let path = folder.file(queue(times));
-        let packed = path.with_extension("jsonl.zst");
-        duress_results::packed::pack(&path, &packed).expect("it is packed");
-        packed
-    };
-    let judged = |path: &Path, options: &[&str]| {
-        let args = ["check".as_ref(), path.as_os_str(), "--json".as_ref()];
-        let output = duress(args.into_iter().chain(options.iter().map(std::ffi::OsStr::new)));
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        (output.status.code().expect("an exit code"), said + &error)
-    };
-    for options in [
-        &["--property", "exactly-once"][..],
-        &["--property", "exactly-once", "--stream"],
-    ] {
-        let (code, said) = judged(&path(1), options);
-        assert_eq!(code, 0, "{said}");
-        let (code, said) = judged(&path(2), options);
-        assert_eq!(code, 1, "{said}");
-        assert!(said.contains("duplicate-delivery"), "{said}");
-        assert_eq!(
-            said.contains("8 events, line by line"),
-            options.len() > 2,
-            "{said}"
-        );
-    }
-    let (code, said) = judged(&path(1), &["--stream", "--property", "nothing-lost"]);
-    assert_eq!(code, 64, "{said}");
-    assert!(said.contains("nothing-lost takes the whole history"), "{said}");
-    let (code, said) = judged(&folder.file(BROKEN), &["--stream", "--property", "exactly-once"]);
-    assert_eq!(code, 2, "{said}");
 }

@@ -32,6 +32,7 @@ mod host;
 mod hosts;
 mod init;
 mod logs;
+mod messages;
 mod moved;
 mod packets;
 mod power;

@@ -105,7 +105,8 @@ impl Session<'_> {
             return in_order(sooner, left, is_first);
         }
         let later = if is_first { second.await } else { first.await };
-        let settled = later.decides() || matches!(sooner.answer, Answer::Refused { .. });
+        let settled =
+            later.decides() || matches!(sooner.answer, Answer::Refused { .. } | Answer::Fenced { .. });
         let (decides, other) = if settled { (later, sooner) } else { (sooner, later) };
         in_order(decides, other.attempt, is_first != settled)
     }

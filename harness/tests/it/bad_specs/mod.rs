@@ -10,7 +10,8 @@ use crate::host::{Bench, DURESS};
 
 mod rows;
 
-use rows::{LOCAL, Row, engines, names, numbers, on_hosts};
+use rows::places::{engines, on_hosts};
+use rows::{LOCAL, Row, names, numbers};
 
 const COMPOSE_FILE: &str =
     "services:\n  n1: {image: db}\n  n2: {image: db}\n  odd: {image: db, network_mode: host}\n";
