@@ -146,7 +146,7 @@ fn what_cannot_be_reached_is_refused_before_anything_is_made() {
         "published.yaml",
         "engine = \"tcp://10.79.0.11:22\"",
         3,
-        "not as an engine does",
+        "talk to the container engine at tcp://10.79.0.11:22",
     );
     refused(
         "published.yaml",

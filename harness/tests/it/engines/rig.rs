@@ -55,8 +55,8 @@ impl Rig {
             assert_eq!(status.code(), Some(UNAVAILABLE), "the engines did not come up");
             return skip("this machine can't have these engines, see above");
         }
-        let children = format!("/proc/{0}/task/{0}/children", script.id());
-        let inside = std::fs::read_to_string(children).expect("its child");
+        // The script's child made the namespaces; only its own child is in all of them.
+        let inside = child_of(&child_of(&script.id().to_string()));
         let small = dir.path().join("duress");
         let stripped = Command::new("strip").arg("-o").arg(small).arg(DURESS).status();
         assert!(stripped.expect("strip, of binutils").success());
@@ -64,7 +64,7 @@ impl Rig {
             input: script.stdin.take(),
             script,
             dir,
-            inside: inside.trim().to_owned(),
+            inside,
         })
     }
 
@@ -84,10 +84,9 @@ impl Rig {
         command
             .args(["--target", &self.inside])
             .args(inside)
-            .arg("--wd")
+            .arg(format!("--wd={}", self.dir().display()))
             .arg(program);
         command
-            .current_dir(self.dir())
             .stdin(Stdio::null())
             .env("DURESS_STATE", STATE)
             .env("HOME", self.dir())
@@ -140,4 +139,10 @@ impl Drop for Rig {
         drop(self.input.take());
         let _ = self.script.wait();
     }
+}
+
+/// The only child of a process.
+fn child_of(pid: &str) -> String {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    children.expect("a process with a child").trim().to_owned()
 }

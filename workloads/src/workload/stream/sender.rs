@@ -1,4 +1,5 @@
-//! A sender: single messages, transactions, and polls of a few partitions that it assigned itself.
+//! A sender: single messages, transactions, and polls of a few partitions that it assigned itself. Its process may have polled others before,
+//! under another name: those it gives up first.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,8 @@ const POLLS: u32 = 20;
 pub(super) struct Sender {
     /// By partition, the next offset to be polled. Empty: none was assigned yet.
     next: BTreeMap<String, u64>,
+    /// Whether its process has given up what it polled under another name.
+    alone: bool,
 }
 
 impl Sender {
@@ -61,6 +64,12 @@ impl Sender {
     }
 
     fn poll(&mut self, shared: &Shared, rng: &mut ChaCha12Rng) -> Op {
+        if !std::mem::replace(&mut self.alone, true) {
+            return Op {
+                value: json!([]),
+                ..op("assign", &[])
+            };
+        }
         if self.next.is_empty() || rng.random_ratio(1, POLLS) {
             let all = shared.partitions();
             let chosen: Vec<&String> = all.sample(rng, ASSIGNED).collect();
