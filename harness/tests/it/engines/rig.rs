@@ -4,6 +4,9 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::host::{DURESS, STATE};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/two-engines");
@@ -145,4 +148,11 @@ impl Drop for Rig {
 fn child_of(pid: &str) -> String {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     children.expect("a process with a child").trim().to_owned()
+}
+
+/// Kills a program beside the engines: the child of what went there to start it.
+pub fn kill_inside(outside: &mut Child) {
+    let pid = child_of(&outside.id().to_string()).parse().expect("a number");
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it dies");
+    outside.wait().expect("so does what waited for it");
 }
