@@ -85,8 +85,13 @@ mod tests {
     use crate::linearizability::check;
     use crate::verdict::{Budget, Verdict};
 
+    /// When it was invoked and completed.
+    type Recorded = (u64, u64);
+    /// When its attempt began and ended, by another clock, and how far that may be off.
+    type Told = Option<(u64, u64, u64)>;
+
     /// `process f value invoke..completion [start..end±error]`, all in order of `invoke` or completion afterwards.
-    fn recorded(operations: &[(u64, &str, u64, (u64, u64), Option<(u64, u64, u64)>)]) -> Vec<Event> {
+    fn recorded(operations: &[(u64, &str, u64, Recorded, Told)]) -> Vec<Event> {
         let mut events = Vec::new();
         for (process, f, value, (invoked, completed), told) in operations {
             let event = |time, kind, attempts| {

@@ -20,7 +20,7 @@ const HOST: &str = "host:";
 /// Nodes that are there.
 pub enum Found {
     /// Containers.
-    Containers(FoundContainers),
+    Containers(Box<FoundContainers>),
     /// Hosts.
     Hosts(Box<RunningHosts>),
 }
@@ -39,7 +39,9 @@ pub async fn find(args: &Args, run: &str) -> Result<Found, Never> {
             nodes: args.nodes.clone(),
             network: args.network.clone(),
         };
-        return Ok(Found::Containers(RunningContainers::find(&running).await?));
+        return Ok(Found::Containers(Box::new(
+            RunningContainers::find(&running).await?,
+        )));
     }
     if hosts.len() < args.on.len() {
         let what = "--on: hosts and containers can't be broken together".to_owned();

@@ -31,10 +31,7 @@ pub(super) struct Sender {
 impl Sender {
     pub fn next(&mut self, producer: &Producer, shared: &mut Shared, rng: &mut ChaCha12Rng) -> Op {
         if rng.random_bool(shared.spec.replay)
-            && let Some(former) = shared
-                .answered
-                .iter()
-                .nth(rng.random_range(0..super::ANSWERED_MAX))
+            && let Some(former) = shared.answered.get(rng.random_range(0..super::ANSWERED_MAX))
         {
             return Op {
                 value: former.clone(),
