@@ -19,3 +19,14 @@ const EXIT_CODES: &str = "Exit codes:
   2   inconclusive: budget spent, or the evidence does not suffice
   3   harness failure: the test could not be run or trusted
   64  the command line or the spec is wrong";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    /// No two arguments of a command have one name, those that come from the kinds of fault included.
+    #[test]
+    fn commands_make_sense() {
+        super::Cli::command().debug_assert();
+    }
+}

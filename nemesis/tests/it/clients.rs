@@ -81,7 +81,7 @@ async fn what_a_spec_says_gets_to_the_clients() {
         ..Said::default()
     });
     let stage = Stage::new(1).await.with_clients(clients.clone());
-    let fault = r#"{"kind":"client-crash","share":0.25,"within":"30ms","identity":"new"}"#;
+    let fault = r#"{"kind":"client-crash","share":0.25,"within":"30ms","comes-back":"new"}"#;
     let running = stage.begin(&[(fault, 60_000)]);
     stage.event(0, FaultStep::Verify).await;
     let asked = *clients.in_force.lock().unwrap().get(&0).unwrap();

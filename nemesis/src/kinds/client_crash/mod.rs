@@ -4,7 +4,7 @@
 //! kind = "client-crash"
 //! share = 0.1            # of all operations
 //! within = "200ms"       # a client that is going to crash does so after this time at most
-//! identity = "same"      # who comes back: "same", or "new", which the system has never heard of
+//! comes-back = "same"    # as whom: "same", or "new", which the system has never heard of
 //! ```
 
 use std::time::Duration;
@@ -23,13 +23,13 @@ pub type ClientCrash = Clients<Crashing>;
 pub struct Crashing {
     #[serde(default = "within", with = "super::as_text")]
     within: Duration,
-    #[serde(default)]
-    identity: Identity,
+    #[serde(default, rename = "comes-back")]
+    comes_back: ComesBack,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Identity {
+enum ComesBack {
     #[default]
     Same,
     New,
@@ -55,7 +55,7 @@ impl Wrong for Crashing {
                     .to_owned(),
             },
             Parameter {
-                name: "identity",
+                name: "comes-back",
                 values: "same: it comes back with the name that its tokens had; new; default same".to_owned(),
             },
         ]
@@ -74,7 +74,7 @@ impl Wrong for Crashing {
     fn misstep(&self) -> Misstep {
         Misstep::Crash {
             within: self.within,
-            same_identity: self.identity == Identity::Same,
+            same_identity: self.comes_back == ComesBack::Same,
         }
     }
 
