@@ -16,7 +16,7 @@ fn spec(cluster: &str, workload: &str, seconds: u64) -> String {
 
 #[test]
 fn every_message_is_there_once_and_makes_one_output_through_kills_and_partitions() {
-    let bench = Bench::new(&spec("", "stall = 0.1\nlate = 0.1", 8));
+    let bench = Bench::new(&spec("", "stall = 0.1\nlate = 0.1\nreplay = 0.2", 8));
     let verdict = bench.run(5, 0);
     assert_eq!(verdict["overall"], "held");
     let detail = exactly_once(&verdict)["detail"].as_str().unwrap_or_default();
