@@ -201,9 +201,8 @@ impl Session<'_> {
                 crash,
                 may_hedge: repeatable && attempts.len() as u32 + 1 < self.policy.attempts_max,
             };
-            let tried = self.attempt(asked, target, rng).await;
+            let tried = self.attempt(asked, target, rng, &mut attempts).await;
             let target = tried.target;
-            attempts.extend(tried.attempts);
             let number = attempts.len() as u32;
             let node = || Some(tried.endpoint.node.clone());
 

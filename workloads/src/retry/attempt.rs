@@ -36,8 +36,6 @@ pub(super) struct Tried {
     /// The node.
     pub endpoint: Arc<Endpoint>,
     pub answer: Answer,
-    /// One, or two if it was hedged.
-    pub attempts: Vec<Attempt>,
 }
 
 /// What one node answered, and when.
@@ -57,30 +55,44 @@ impl Heard {
         )
     }
 
-    fn alone(self) -> Tried {
+    fn alone(self, attempts: &mut Vec<Attempt>) -> Tried {
+        attempts.push(self.attempt);
         Tried {
             target: self.target,
             endpoint: self.endpoint,
             answer: self.answer,
-            attempts: vec![self.attempt],
         }
+    }
+
+    /// The same, with that of the other node, in the order in which they were begun.
+    fn with(self, other: Attempt, is_first: bool, attempts: &mut Vec<Attempt>) -> Tried {
+        let place = attempts.len() + usize::from(is_first);
+        let tried = self.alone(attempts);
+        attempts.insert(place, other);
+        tried
     }
 }
 
 impl Session<'_> {
-    /// Asks a node, and another one too if that takes long and the policy says so.
-    pub(super) async fn attempt<R: Rng + Send>(&self, asked: Asked<'_>, target: usize, rng: &mut R) -> Tried {
+    /// Asks a node, and another one too if that takes long and the policy says so. Adds what was tried to `attempts`.
+    pub(super) async fn attempt<R: Rng + Send>(
+        &self,
+        asked: Asked<'_>,
+        target: usize,
+        rng: &mut R,
+        attempts: &mut Vec<Attempt>,
+    ) -> Tried {
         let count = self.endpoints.count();
         let hedge = self.policy.hedge.filter(|_| asked.may_hedge && count > 1);
         let mut first = pin!(self.ask(asked, target));
         let Some(hedge) = hedge else {
-            return first.await.alone();
+            return first.await.alone(attempts);
         };
         if let Ok(answered) = tokio::time::timeout(hedge, &mut first).await {
-            return answered.alone();
+            return answered.alone(attempts);
         }
         if !self.budget.spend() {
-            return first.await.alone();
+            return first.await.alone(attempts);
         }
         let other = (target + rng.random_range(1..count)) % count;
         let begun = self.clock.now();
@@ -102,13 +114,13 @@ impl Session<'_> {
                 error: Some("another node answered first".to_owned()),
                 refused: false,
             };
-            return in_order(sooner, left, is_first);
+            return sooner.with(left, is_first, attempts);
         }
         let later = if is_first { second.await } else { first.await };
         let settled =
             later.decides() || matches!(sooner.answer, Answer::Refused { .. } | Answer::Fenced { .. });
         let (decides, other) = if settled { (later, sooner) } else { (sooner, later) };
-        in_order(decides, other.attempt, is_first != settled)
+        decides.with(other.attempt, is_first != settled, attempts)
     }
 
     /// One request to one node, within its own time limit and that of the operation, and not long after the load was stopped.
@@ -167,19 +179,5 @@ impl Session<'_> {
             answer,
             attempt,
         }
-    }
-}
-
-/// Both attempts in the order in which they were begun.
-fn in_order(decides: Heard, other: Attempt, decides_is_first: bool) -> Tried {
-    let attempts = match decides_is_first {
-        true => vec![decides.attempt, other],
-        false => vec![other, decides.attempt],
-    };
-    Tried {
-        target: decides.target,
-        endpoint: decides.endpoint,
-        answer: decides.answer,
-        attempts,
     }
 }
