@@ -5,8 +5,8 @@
 //! take effect at any time anyway.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use duress_checker::history::{EventType, SentAgain};
@@ -26,11 +26,7 @@ pub struct Missteps(RwLock<BTreeMap<u64, Arc<Begun>>>);
 /// One that has begun.
 struct Begun {
     what: ClientFault,
-    hit: AtomicU64,
-    answered: AtomicU64,
-    refused: AtomicU64,
-    differed: AtomicU64,
-    unanswered: AtomicU64,
+    seen: Mutex<ClientsSeen>,
     on_their_way: AtomicUsize,
     over: watch::Sender<bool>,
 }
@@ -40,15 +36,8 @@ impl Begun {
         *self.over.borrow()
     }
 
-    fn seen(&self) -> ClientsSeen {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        ClientsSeen {
-            hit: count(&self.hit),
-            answered: count(&self.answered),
-            refused: count(&self.refused),
-            differed: count(&self.differed),
-            unanswered: count(&self.unanswered),
-        }
+    fn seen(&self) -> MutexGuard<'_, ClientsSeen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,7 +63,7 @@ impl Crash {
     /// As whom it comes back, if it has crashed before its operation ended.
     pub fn comes_back(self) -> Option<ComesBack> {
         (Instant::now() >= self.at).then(|| {
-            self.fault.hit.fetch_add(1, Ordering::Relaxed);
+            self.fault.seen().hit += 1;
             self.comes_back
         })
     }
@@ -101,16 +90,17 @@ impl Again {
 
     /// What came of it, as the history has it.
     pub fn ended(self, completion: Completion) -> SentAgain {
-        let fault = &self.fault;
-        let counter = match (completion.outcome, &self.first) {
-            (EventType::Ok, Some(first)) if *first != completion.value => &fault.differed,
-            (EventType::Ok, _) => &fault.answered,
-            (EventType::Fail, _) => &fault.refused,
-            _ => &fault.unanswered,
+        let mut seen = self.fault.seen();
+        let count = match (completion.outcome, &self.first) {
+            (EventType::Ok, Some(first)) if *first != completion.value => &mut seen.differed,
+            (EventType::Ok, _) => &mut seen.answered,
+            (EventType::Fail, _) => &mut seen.refused,
+            _ => &mut seen.unanswered,
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        *count += 1;
         // Only what was sent.
-        fault.hit.fetch_add(1, Ordering::Relaxed);
+        seen.hit += 1;
+        drop(seen);
         SentAgain {
             token: self.token.clone(),
             outcome: completion.outcome,
@@ -195,11 +185,7 @@ impl Misleading for Missteps {
     fn begin(&self, fault: u64, what: ClientFault) {
         let begun = Begun {
             what,
-            hit: AtomicU64::default(),
-            answered: AtomicU64::default(),
-            refused: AtomicU64::default(),
-            differed: AtomicU64::default(),
-            unanswered: AtomicU64::default(),
+            seen: Mutex::default(),
             on_their_way: AtomicUsize::default(),
             over: watch::channel(false).0,
         };
@@ -209,13 +195,13 @@ impl Misleading for Missteps {
 
     fn seen(&self, fault: u64) -> Option<ClientsSeen> {
         let begun = self.begun(fault).filter(|begun| !begun.is_over())?;
-        Some(begun.seen())
+        Some(*begun.seen())
     }
 
     fn end(&self, fault: u64) -> Option<ClientsSeen> {
         let begun = self.begun(fault)?;
         begun.over.send_replace(true);
-        Some(begun.seen())
+        Some(*begun.seen())
     }
 
     fn on_their_way(&self, fault: u64) -> usize {
