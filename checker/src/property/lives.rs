@@ -64,25 +64,19 @@ fn life(journal: &Journal, finding: &Finding, trace: &Trace<'_>) -> LifeProof {
         let Some(operation) = operation(journal, touch.request, trace) else {
             continue;
         };
+        let tried = |attempt: &Attempt, which: &str| MomentProof {
+            time: attempt.start,
+            process: operation.process,
+            node: Some(attempt.node.clone()),
+            what: format!("{}, {which}: {}", operation.f(), ended(attempt)),
+            faults: faults(trace, attempt.start, attempt.end),
+        };
         let attempts = operation.attempts();
         for (number, attempt) in (1..).zip(attempts).filter(|_| attempts.len() > 1) {
-            moments.push(MomentProof {
-                time: attempt.start,
-                process: operation.process,
-                node: Some(attempt.node.clone()),
-                what: format!("{}, attempt {number}: {}", operation.f(), ended(attempt)),
-                faults: faults(trace, attempt.start, attempt.end),
-            });
+            moments.push(tried(attempt, &format!("attempt {number}")));
         }
-        for attempt in again(journal, &touch, operation, trace) {
-            moments.push(MomentProof {
-                time: attempt.start,
-                process: operation.process,
-                node: Some(attempt.node.clone()),
-                what: format!("{}, sent again: {}", operation.f(), ended(attempt)),
-                faults: faults(trace, attempt.start, attempt.end),
-            });
-        }
+        let again = again(journal, &touch, operation, trace);
+        moments.extend(again.map(|attempt| tried(attempt, "sent again")));
         let request = journal.request(&touch);
         let end = operation.completion;
         let time = end.map_or(request.invoked, |end| end.time);
