@@ -1,11 +1,12 @@
 //! `duress heal` heals what dead runs left, and nothing else: not what living runs have in force, nor on a stranger's word.
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::compose::both;
 use crate::host::{Bench, HostState, duress, start_until, wait_for};
 
 const PARTITION: &str = "kind = \"partition\"\nshape = \"halves\"";
@@ -34,11 +35,6 @@ length = "5s"
 {fault}
 "#
     )
-}
-
-fn both(output: &Output) -> String {
-    let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    String::from_utf8_lossy(&said).into_owned()
 }
 
 /// Entries of the newest run's journal that have this `op`.

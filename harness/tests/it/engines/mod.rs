@@ -3,10 +3,12 @@
 mod rig;
 
 use std::path::Path;
+use std::time::Duration;
 
 use rig::Rig;
 
-use crate::hosts::rig::said;
+use crate::compose::both;
+use crate::host::wait_for;
 
 const FAULTS: &str = r#"
 [[faults.mix]]
@@ -42,7 +44,7 @@ const BOTH: &str = "reach = \"addresses\"\n[[cluster.compose.engines]]\nengine =
 /// Held, with each kind of fault proven, and nothing left anywhere.
 fn assert_held(rig: &Rig, spec: &str) {
     let output = rig.run(spec).output().expect("the binary starts");
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
     let history = std::fs::read_to_string(rig.latest().join("history.jsonl")).expect("a history");
     for kind in ["partition", "kill", "pause"] {
         assert!(
@@ -77,7 +79,7 @@ fn a_planted_defect_is_found_on_two_engines() {
     let spec =
         spec("spread.yaml", 5, &lines, faults).replace("[time]", "[client]\nrouting = \"any\"\n[time]");
     let output = rig.run(&spec).output().expect("the binary starts");
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", both(&output));
 }
 
 #[test]
@@ -85,11 +87,11 @@ fn an_engine_whose_machine_has_an_unknown_key_is_not_logged_in_to() {
     let Some(rig) = Rig::new() else { return };
     let spec = spec("published.yaml", 3, "engine = \"ssh://root@10.79.0.11\"", FAULTS);
     let refused = rig.run(&spec).output().expect("the binary starts");
-    assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+    assert_eq!(refused.status.code(), Some(3), "{}", both(&refused));
     assert!(
-        said(&refused).contains("its host key is not known"),
+        both(&refused).contains("its host key is not known"),
         "{}",
-        said(&refused)
+        both(&refused)
     );
 }
 
@@ -102,16 +104,16 @@ fn the_engine_of_the_environment_may_be_elsewhere_too() {
         .env("DOCKER_TLS_VERIFY", "1")
         .env("DOCKER_CERT_PATH", rig.dir().join("certificates"));
     let output = run.output().expect("the binary starts");
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
     let mut run = rig.run(&spec);
     let output = run
         .env("DOCKER_CONTEXT", "none")
         .output()
         .expect("the binary starts");
     assert!(
-        said(&output).contains("there is no docker context \"none\""),
+        both(&output).contains("there is no docker context \"none\""),
         "{}",
-        said(&output)
+        both(&output)
     );
 }
 
@@ -125,8 +127,8 @@ fn what_cannot_be_reached_is_refused_before_anything_is_made() {
             .run(&spec(file, nodes, engines, FAULTS))
             .output()
             .expect("the binary starts");
-        assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-        assert!(said(&output).contains(why), "not {why:?}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(3), "{}", both(&output));
+        assert!(both(&output).contains(why), "not {why:?}: {}", both(&output));
     };
     let at = |address: &str| certificates("certificates", address);
     refused(
@@ -198,12 +200,10 @@ fn what_a_dead_controller_left_on_engines_is_removed() {
         .spawn()
         .expect("the binary starts");
     let journal = |dir: &Path| std::fs::read_to_string(dir.join("nemesis-journal.jsonl")).unwrap_or_default();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(90);
-    // A fault is in force.
-    while !rig.dir().join("out/runs/latest").exists() || !journal(&rig.latest()).contains("\"fault\"") {
-        assert!(std::time::Instant::now() < deadline, "no fault");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    wait_for("fault in force", Duration::from_secs(90), || {
+        let begun = rig.dir().join("out/runs/latest").exists();
+        (begun && journal(&rig.latest()).contains("\"fault\"")).then_some(())
+    });
     rig::kill_inside(&mut run);
     assert_ne!(rig.left("old"), "");
     let certificates = ["--certificates", "certificates", "--out", "out"];
@@ -212,7 +212,7 @@ fn what_a_dead_controller_left_on_engines_is_removed() {
         .duress(&[&engines[..], &certificates].concat())
         .output()
         .expect("the binary starts");
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
     for engine in ["old", "new"] {
         assert_eq!(rig.left(engine), "", "on the engine {engine}");
     }
@@ -223,8 +223,8 @@ fn tasks_of_a_stack_that_are_killed_come_back_as_other_containers() {
     let Some(rig) = Rig::new() else { return };
     let stack = spec("stack.yaml", 3, &format!("{BY_TLS}\nstack = true"), FAULTS);
     let refused = rig.run(&stack).output().expect("the binary starts");
-    assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
-    assert!(said(&refused).contains("docker swarm init"), "{}", said(&refused));
+    assert_eq!(refused.status.code(), Some(3), "{}", both(&refused));
+    assert!(both(&refused).contains("docker swarm init"), "{}", both(&refused));
     rig.docker("new", &["swarm", "init", "--advertise-addr", "10.79.0.12"]);
     assert_held(&rig, &stack);
     assert_eq!(rig.docker("new", &["service", "ls", "--quiet"]), "");

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::rig::{LOGIN, Rig, said, spec};
+use super::rig::{LOGIN, Rig, spec};
+use crate::compose::both;
 
 const AHEAD_MS: u32 = 300;
 
@@ -31,7 +32,7 @@ fn a_clock_that_is_ahead_is_no_violation() {
         .run(&with_clients("", faults))
         .output()
         .expect("the binary starts");
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
     let history = history(&rig);
     let note = history
         .iter()
@@ -74,5 +75,5 @@ fn a_planted_defect_is_found_by_its_clients() {
     let spec = with_clients("defects = [\"stale-read\"]", faults)
         .replace("[time]", "[client]\nrouting = \"any\"\n[time]");
     let output = rig.run(&spec).output().expect("the binary starts");
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", both(&output));
 }

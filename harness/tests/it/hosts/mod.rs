@@ -6,7 +6,8 @@ mod cut;
 mod refused;
 pub mod rig;
 
-use rig::{LOGIN, Rig, said, spec};
+use crate::compose::both;
+use rig::{LOGIN, Rig, spec};
 
 const FAULTS: &str = r#"
 [[faults.mix]]
@@ -30,7 +31,7 @@ fn five_hosts_are_broken_judged_and_left_as_they_were() {
         .run(&spec(5, LOGIN, FAULTS))
         .output()
         .expect("the binary starts");
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
     for host in 1..=5 {
         assert_eq!(rig.left(host), "", "on host {host}");
         let log = rig.latest().join(format!("nodes/n{host}/log"));
@@ -53,7 +54,7 @@ fn a_planted_defect_is_found() {
     let faults = "[[faults.mix]]\nkind = \"partition\"\nshape = \"leader\"\n";
     let spec = spec(3, &login, faults).replace("[time]", "[client]\nrouting = \"any\"\n[time]");
     let output = rig.run(&spec).output().expect("the binary starts");
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", both(&output));
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn the_doctor_looks_at_a_host() {
     let args = [&["doctor", "--json", "--on", "root@10.78.0.11"][..], &login].concat();
     let output = rig.duress(&args).output().expect("the binary starts");
     let report: Vec<serde_json::Value> =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", both(&output)));
     assert!(
         report.iter().any(|entry| entry["name"] == "iptables"),
         "{report:?}"

@@ -1,13 +1,14 @@
 //! Whatever keeps a host from being used is said before anything is broken, with what to do.
 
-use super::rig::{LOGIN, Rig, said, spec};
+use super::rig::{LOGIN, Rig, spec};
+use crate::compose::both;
 
 const KILL: &str = "[[faults.mix]]\nkind = \"kill\"\ntargets = \"one\"\n";
 
 /// The run fails as a harness failure, says this, and has broken nothing.
 fn refused(rig: &Rig, spec: &str, expected: &[&str]) {
     let output = rig.run(spec).output().expect("the binary starts");
-    let said = said(&output);
+    let said = both(&output);
     assert_eq!(output.status.code(), Some(3), "{said}");
     for expected in expected {
         assert!(said.contains(expected), "no {expected:?} in {said}");

@@ -2,9 +2,10 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::compose::both;
 use crate::host::{DURESS, STATE};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/ssh-hosts");
@@ -105,7 +106,7 @@ impl Rig {
         };
         command.args(["--target", &inside, "--net", "--mount", "--pid", "--uts"]);
         let output = command.args(["sh", "-c", script]).output().expect("nsenter");
-        said(&output)
+        both(&output)
     }
 
     /// A process of a host: its sshd.
@@ -148,11 +149,6 @@ impl Drop for Rig {
         let _ = self.script.kill();
         let _ = self.script.wait();
     }
-}
-
-/// All that a command said.
-pub fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&[output.stdout.as_slice(), output.stderr.as_slice()].concat()).into_owned()
 }
 
 /// A spec of the specimen on so many hosts, with these lines about how to log in and these faults.
