@@ -32,7 +32,7 @@ use super::tcp_reset::TcpReset;
 use super::torn_write::TornWrite;
 
 /// Every kind, in the order of `duress faults`.
-pub static TABLE: [&dyn Kind; 26] = [
+pub static TABLE: &[&dyn Kind] = &[
     &Partition,
     &Packets,
     &TcpReset::KIND,
