@@ -13,9 +13,11 @@ SPECIMEN = cluster/systems/specimen
 # The container tests are those that need a container engine: `profile.containers` in .config/nextest.toml.
 ifneq ($(shell $(CARGO) nextest --version 2>/dev/null),)
 TEST = $(CARGO) nextest run --workspace --no-fail-fast
+TEST_COMPILED = $(CARGO) nextest run --workspace --no-run
 TEST_CONTAINERS = $(TEST) --profile containers
 else
 TEST = $(CARGO) test --workspace --no-fail-fast
+TEST_COMPILED = $(CARGO) test --workspace --no-run
 TEST_CONTAINERS = sh -ec '$(TEST) --test compose; $(TEST) --test it --test hostile -- compose containers_'
 endif
 
@@ -25,7 +27,7 @@ include cluster/systems/images.mk
 # Images that tests use on the second engine too.
 ON_BOTH = $(filter-out duress/nats% duress/rabbitmq%,$(IMAGES))
 
-.PHONY: help demo test bench calibrate calibrate-etcd build clean
+.PHONY: help demo test test-compiled test-images bench calibrate calibrate-etcd build clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -41,13 +43,20 @@ demo:
 
 test:
 	@scripts/setup build run test
-	@if docker version >/dev/null 2>&1; then $(MAKE) --no-print-directory images; fi
-	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	-scripts/engine26 root >/dev/null
+	$(MAKE) --no-print-directory --jobs test-compiled test-images
 	scripts/tidy-images $(TEST)
 	$(CARGO) test --workspace --doc
 	scripts/engine26 run --or-skip $(ON_BOTH:%=--load %) scripts/tidy-images $(TEST_CONTAINERS)
+
+# What tests need: compilers wait for the processors, images mostly for the network, so both at once.
+test-compiled:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(TEST_COMPILED)
+
+test-images:
+	@if docker version >/dev/null 2>&1; then $(MAKE) --no-print-directory --jobs 1 images; fi
+	-scripts/engine26 root >/dev/null
 
 bench:
 	@scripts/setup build run
