@@ -107,6 +107,14 @@ fn what_a_poll_of_unknown_outcome_may_have_taken_is_not_passed_over() {
     let mut unknown = other.to_vec();
     unknown[2] = join(3, "?", 2, 0);
     assert_eq!(judged(&unknown), "");
+    // Its own.
+    let mine = [
+        join(1, "+", 1, 0),
+        poll(1, "+", &[0, 2]),
+        poll(1, "?", &[]),
+        commit(1, "+", 3),
+    ];
+    assert_eq!(judged(&mine), "");
     // A member knows what it polled itself, whatever became of another's poll.
     let own = [
         join(3, "?", 1, 0),

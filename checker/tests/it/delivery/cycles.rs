@@ -62,6 +62,13 @@ fn sends_of_two_transactions_each_before_the_other() {
         weakest(&format!("{unknown} p9(p) +9(p:a2=1)")),
         "read-committed: 1 G0"
     );
+    // Another message lies where one of them does.
+    assert_eq!(
+        weakest(&format!(
+            "{both} t3(s:a5) +1(s:a1=0,s:b3=1) +2(s:a2=1,s:b4=0) +3(s:a5=1)"
+        )),
+        ""
+    );
     // Where it lies is not certain.
     assert_eq!(
         weakest(&format!(

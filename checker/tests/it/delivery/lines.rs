@@ -71,3 +71,24 @@ fn what_is_not_usual_is_left_to_who_can_say_what_is_wrong() {
     let journal = collector.finish().expect("operations");
     assert_eq!((journal.requests.len(), journal.touches.len()), (1, 3));
 }
+
+#[test]
+fn a_line_of_another_key_ends_nothing() {
+    let line = |index: u64, kind: &str, key: &str| {
+        format!(
+            "{{\"index\":{index},\"time\":1,\"process\":1,\"type\":\"{kind}\",\"f\":\"enqueue\"{key},\"value\":7}}"
+        )
+    };
+    for (key, ends) in [
+        (",\"key\":\"q\"", true),
+        ("", true),
+        (",\"key\":null", true),
+        (",\"key\":\"r\"", false),
+    ] {
+        let mut collector = Collector::default();
+        let begin = line(0, "invoke", ",\"key\":\"q\"");
+        assert_eq!(collector.line(begin.as_bytes()), Some(1));
+        let end = line(1, "ok", key);
+        assert_eq!(collector.line(end.as_bytes()).is_some(), ends, "{end}");
+    }
+}
