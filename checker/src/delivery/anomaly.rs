@@ -50,6 +50,20 @@ pub enum Anomaly {
     Unseen,
     /// Stream: nothing is known to be at an offset between others.
     Gap,
+    /// Stream: each of some transactions sent before the next one, in a circle (Adya's G0).
+    G0,
+    /// Stream: each of some transactions sent before the next one, or sent what that one polled, in a circle (Adya's G1c).
+    G1c,
+    /// Stream: each of some transactions polled what the one before it sent, in a circle: G1c of polls alone.
+    G1cPolled,
+    /// Stream: a circle as in G1c, but for one transaction that did not poll what the next one sent (G-single).
+    GSingle,
+    /// Stream: the same with several that did not (Adya's G2).
+    G2,
+    /// Stream: a group has come past a message that none of its members polled.
+    GroupPollSkip,
+    /// Stream: two members of a group polled one message, and no change of hands explains it.
+    GroupDuplicate,
     /// Stream: nothing was made of a message, though something was made of one behind it.
     MissingOutput,
     /// Stream: a group has come past a message of which nothing was made.
@@ -119,6 +133,13 @@ impl Anomaly {
             Anomaly::NonmonotonicSend => "nonmonotonic-send",
             Anomaly::Unseen => "unseen",
             Anomaly::Gap => "gap",
+            Anomaly::G0 => "G0",
+            Anomaly::G1c => "G1c",
+            Anomaly::G1cPolled => "G1c-polled",
+            Anomaly::GSingle => "G-single",
+            Anomaly::G2 => "G2",
+            Anomaly::GroupPollSkip => "group-poll-skip",
+            Anomaly::GroupDuplicate => "group-duplicate",
             Anomaly::MissingOutput => "missing-output",
             Anomaly::DuplicateOutput => "duplicate-output",
             Anomaly::CommittedWithoutOutput => "committed-without-output",
@@ -140,6 +161,7 @@ impl Anomaly {
             | Anomaly::LostWrite
             | Anomaly::IntPollSkip
             | Anomaly::PollSkip
+            | Anomaly::GroupPollSkip
             | Anomaly::MissingOutput
             | Anomaly::CommittedWithoutOutput
             | Anomaly::LostEffect => Breach::Loss,
@@ -147,6 +169,7 @@ impl Anomaly {
             | Anomaly::Resurrected
             | Anomaly::DuplicateAck
             | Anomaly::Duplicate
+            | Anomaly::GroupDuplicate
             | Anomaly::DuplicateOutput
             | Anomaly::OutputWithoutCommit
             | Anomaly::DuplicateEffect => Breach::Duplication,
@@ -156,6 +179,11 @@ impl Anomaly {
             | Anomaly::InconsistentOffsets
             | Anomaly::G1a
             | Anomaly::PrecommittedRead
+            | Anomaly::G0
+            | Anomaly::G1c
+            | Anomaly::G1cPolled
+            | Anomaly::GSingle
+            | Anomaly::G2
             | Anomaly::OutputBeforeInput
             | Anomaly::ZombieOutput
             | Anomaly::AbortedEffect

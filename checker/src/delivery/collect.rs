@@ -5,10 +5,10 @@
 
 use serde_json::Value;
 
-use super::journal::{Journal, NONE, Request, Shape, Touch, TouchKind, Upsets};
+use super::journal::{Journal, NONE, Request, Shape, TouchKind, Upsets};
 use super::micro;
 use crate::history::values::FastMap;
-use crate::history::{Event, EventType, HistoryError, Operation, Process, Val, matches, shortened};
+use crate::history::{Event, EventType, HistoryError, Operation, Process, Val, jsonl, matches, shortened};
 
 /// The field of an `enqueue` or a `send` with what its messages are ordered by.
 pub const ORDERING_KEY_FIELD: &str = "ordering_key";
@@ -18,6 +18,8 @@ pub const LEASE_FIELD: &str = "lease_ms";
 pub const LENT_FIELD: &str = "lent";
 /// The `error` of a `dequeue` that failed since the queue was empty, as Jepsen's queue tests have it.
 const EMPTY: &str = "empty";
+/// So many requests are numbered, and so many things that they did.
+const NUMBERED_MAX: u64 = u32::MAX as u64 - 1;
 
 /// Why operations can't be read as deliveries.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,10 +65,32 @@ pub enum DeliveryError {
 /// Reads operations one by one.
 #[derive(Default)]
 pub struct Collector {
-    journal: Journal,
+    pub(super) journal: Journal,
     /// What each process has begun.
-    open: FastMap<u64, Event>,
-    last: Option<u64>,
+    pub(super) open: FastMap<u64, Begun>,
+    /// Index of the last event.
+    pub(super) last: Option<u64>,
+    /// Room for lines, to be used again.
+    pub(super) spare: Vec<Vec<u8>>,
+}
+
+/// An operation that has begun.
+pub(super) enum Begun {
+    Event(Event),
+    /// As the [usual](super::lines) line that it is.
+    Line(Vec<u8>),
+}
+
+impl Begun {
+    fn event(self) -> Result<Event, DeliveryError> {
+        match self {
+            Begun::Event(event) => Ok(event),
+            // What is usual is an event.
+            Begun::Line(text) => {
+                jsonl::parse_event(&text).map_err(|reason| DeliveryError::Value { index: 0, reason })
+            }
+        }
+    }
 }
 
 impl Collector {
@@ -81,13 +105,15 @@ impl Collector {
             return Ok(());
         };
         if event.kind == EventType::Invoke {
-            return match self.open.insert(process, event) {
-                Some(left) => self.add(process, &left, None),
+            return match self.open.insert(process, Begun::Event(event)) {
+                Some(left) => self.add(process, &left.event()?, None),
                 None => Ok(()),
             };
         }
         let invoke = self.open.remove(&process);
-        let invoke = invoke.ok_or(HistoryError::Unmatched { index, process })?;
+        let invoke = invoke
+            .ok_or(HistoryError::Unmatched { index, process })?
+            .event()?;
         matches(&invoke, &event)?;
         self.add(process, &invoke, Some(&event))
     }
@@ -104,7 +130,10 @@ impl Collector {
 
     /// All that was read. What is still open is of unknown outcome.
     pub fn finish(mut self) -> Result<Journal, DeliveryError> {
-        let mut open: Vec<(u64, Event)> = std::mem::take(&mut self.open).into_iter().collect();
+        let mut open: Vec<(u64, Event)> = Vec::new();
+        for (process, begun) in std::mem::take(&mut self.open) {
+            open.push((process, begun.event()?));
+        }
         open.sort_by_key(|(_, event)| event.index);
         for (process, invoke) in open {
             self.add(process, &invoke, None)?;
@@ -112,10 +141,14 @@ impl Collector {
         Ok(self.journal)
     }
 
+    /// Whether there is no more room.
+    pub(super) fn is_full(&self) -> bool {
+        self.journal.requests.len().max(self.journal.touches.len()) as u64 >= NUMBERED_MAX
+    }
+
     fn add(&mut self, process: u64, invoke: &Event, completion: Option<&Event>) -> Result<(), DeliveryError> {
-        let max = u64::from(u32::MAX - 1);
-        if self.journal.requests.len() as u64 >= max || self.journal.touches.len() as u64 >= max {
-            return Err(DeliveryError::TooLong { max });
+        if self.is_full() {
+            return Err(DeliveryError::TooLong { max: NUMBERED_MAX });
         }
         let Some(shape) = shape(&invoke.f) else {
             // Jepsen's Kafka tests crash clients and ask for positions, consumers hold what they have: that touches no message.
@@ -139,10 +172,7 @@ impl Collector {
             invoke,
             completion,
         };
-        let producer = match operation.token() {
-            Some(token) => self.journal.values.text(&token.client),
-            None => Val::int(process).unwrap_or(Val::NONE),
-        };
+        let producer = self.journal.producer(operation.token(), process);
         self.journal.requests.push(Request {
             index: invoke.index,
             end: completion.map_or(NONE, |end| end.index),
@@ -197,14 +227,7 @@ pub(super) struct Touching<'a, 'e> {
 impl Touching<'_, '_> {
     /// Notes what the request did.
     pub fn note(&mut self, kind: TouchKind, stream: Val, value: Val, key: Val, at: u64) {
-        self.journal.touches.push(Touch {
-            request: self.request(),
-            kind,
-            stream,
-            value,
-            key,
-            at,
-        });
+        self.journal.note(kind, stream, value, key, at);
     }
 
     /// The position of the request in the journal.

@@ -12,7 +12,7 @@
 //! ```
 
 use crate::history::values::FastMap;
-use crate::history::{EventType, Val, Values};
+use crate::history::{EventType, Token, Val, Values};
 
 /// No offset, no lease.
 pub const NONE: u64 = u64::MAX;
@@ -80,7 +80,7 @@ pub enum TouchKind {
     Empty,
     /// May have taken one message, and nobody knows which. About no message.
     Take,
-    /// May have taken any number. About no message.
+    /// May have taken any number: a drain, or a poll of unknown outcome. About no message.
     TakeAll,
     /// Chose a partition to poll, by itself. [`Val::NONE`] as the stream: all former ones are given up.
     Assign,
@@ -96,6 +96,8 @@ pub enum TouchKind {
     Replay,
     /// Committed how far a group (its value) has come in a partition: the next offset.
     Commit,
+    /// Asked to be a member of a group (its value), or said that it is still there. Its key is `[member, generation]`.
+    Join,
     /// Was told by the system how far a group (its value) has come in a partition that was dealt to the process: the next offset.
     Dealt,
     /// Asked for an effect: an amount, or the id of a request.
@@ -148,6 +150,8 @@ pub struct Journal {
     pub restarts: Vec<(u64, u64)>,
     /// What may have upset streams.
     pub(super) upsets: Upsets,
+    /// Which kinds there are among the touches, a bit each.
+    kinds: u32,
 }
 
 /// Moments, in nanoseconds since the run began, at which clients of streams did what duplicates and losses may come from.
@@ -195,9 +199,30 @@ impl Journal {
         deals.is_some_and(|(_, deals)| deals.iter().any(|at| (from..=to).contains(at)))
     }
 
+    /// Notes what the last request did.
+    pub(super) fn note(&mut self, kind: TouchKind, stream: Val, value: Val, key: Val, at: u64) {
+        self.kinds |= 1 << kind as u32;
+        self.touches.push(Touch {
+            request: self.requests.len() as u32 - 1,
+            kind,
+            stream,
+            value,
+            key,
+            at,
+        });
+    }
+
+    /// Who a process is to the system: the client of its token, if it has one.
+    pub(super) fn producer(&mut self, token: Option<Token>, process: u64) -> Val {
+        match token {
+            Some(token) => self.values.text(&token.client),
+            None => Val::int(process).unwrap_or(Val::NONE),
+        }
+    }
+
     /// Whether anything was done so to a message.
     pub fn has(&self, kind: TouchKind) -> bool {
-        self.touches.iter().any(|touch| touch.kind == kind)
+        self.kinds & 1 << kind as u32 != 0
     }
 
     /// Everything that was done to one message, in the order of invocation.
@@ -218,6 +243,28 @@ impl Journal {
             .take_while(|touch| touch.request == request)
             .count();
         &self.touches[from..from + count]
+    }
+
+    /// Hands over the positions of all touches in the order in which their requests were invoked.
+    pub(super) fn in_order(&self, mut take: impl FnMut(u32)) {
+        let count = self.touches.len() as u32;
+        if self.requests.is_sorted_by_key(|request| request.index) {
+            return (0..count).for_each(take);
+        }
+        // Of each request the position of its first touch, and one more.
+        let mut starts: Vec<u32> = Vec::with_capacity(self.requests.len() + 1);
+        for (position, touch) in (0..).zip(&self.touches) {
+            while starts.len() <= touch.request as usize {
+                starts.push(position);
+            }
+        }
+        starts.resize(self.requests.len() + 1, count);
+        let mut order: Vec<u32> = (0..self.requests.len() as u32).collect();
+        order.sort_by_key(|&request| self.request_at(request).index);
+        for request in order {
+            let of = starts[request as usize]..starts[request as usize + 1];
+            of.for_each(&mut take);
+        }
     }
 
     /// Bytes of memory in use, about.
@@ -247,71 +294,5 @@ impl TouchKind {
                 | TouchKind::Effect
                 | TouchKind::Replay
         )
-    }
-}
-
-/// The touches of a journal, message by message.
-pub(super) struct ByMessage {
-    /// Queue or partition, and value.
-    pub messages: Vec<(Val, Val)>,
-    starts: Vec<u32>,
-    touches: Vec<u32>,
-}
-
-impl ByMessage {
-    /// Sorts them, those of one message in the order of invocation.
-    pub fn of(journal: &Journal) -> ByMessage {
-        let mut names: FastMap<(u32, u32), u32> = FastMap::default();
-        let mut messages = Vec::new();
-        let mut counts: Vec<u32> = Vec::new();
-        let about = |touch: &Touch| touch.kind.is_of_message();
-        let mut of: Vec<u32> = Vec::with_capacity(journal.touches.len());
-        for touch in journal.touches.iter().filter(|touch| about(touch)) {
-            let name = *names.entry((touch.stream.0, touch.value.0)).or_insert_with(|| {
-                messages.push((touch.stream, touch.value));
-                counts.push(0);
-                messages.len() as u32 - 1
-            });
-            counts[name as usize] += 1;
-            of.push(name);
-        }
-        drop(names);
-        let mut starts = Vec::with_capacity(messages.len() + 1);
-        let mut sum = 0;
-        for count in &counts {
-            starts.push(sum);
-            sum += count;
-        }
-        starts.push(sum);
-        let mut next = starts.clone();
-        let mut touches = vec![0; of.len()];
-        let about = (0..).zip(&journal.touches).filter(|(_, touch)| about(touch));
-        for ((position, _), name) in about.zip(of) {
-            let slot = &mut next[name as usize];
-            touches[*slot as usize] = position;
-            *slot += 1;
-        }
-        for bounds in starts.windows(2) {
-            touches[bounds[0] as usize..bounds[1] as usize].sort_unstable_by_key(|&touch: &u32| {
-                (journal.request(&journal.touches[touch as usize]).index, touch)
-            });
-        }
-        ByMessage {
-            messages,
-            starts,
-            touches,
-        }
-    }
-
-    /// What was done to one message.
-    pub fn touches<'a>(
-        &'a self,
-        message: usize,
-        journal: &'a Journal,
-    ) -> impl Iterator<Item = &'a Touch> + Clone {
-        let of = self.starts[message] as usize..self.starts[message + 1] as usize;
-        self.touches[of]
-            .iter()
-            .map(|&touch| &journal.touches[touch as usize])
     }
 }

@@ -147,9 +147,13 @@ fn step(touching: &mut Touching<'_, '_>, items: &[Value]) -> Result<(), String> 
                 None => Ok(()),
             }
         }
-        (Some("poll"), [_]) | (Some("poll"), [_, Value::Null]) => Ok(()),
         // From where, and how many at most: what is asked for.
-        (Some("poll"), [_, Value::Object(_), Value::Number(_)]) => Ok(()),
+        (Some("poll"), [_] | [_, Value::Null] | [_, Value::Object(_), Value::Number(_)]) => {
+            if touching.operation.outcome() == EventType::Info {
+                touching.note(TouchKind::TakeAll, Val::NONE, Val::NIL, Val::NONE, NONE);
+            }
+            Ok(())
+        }
         (Some("poll"), [_, Value::Object(partitions)]) => {
             for (key, pairs) in partitions {
                 let partition = touching.partition(&Value::String(key.clone()));
@@ -187,7 +191,13 @@ fn group_step(touching: &mut Touching<'_, '_>, name: &str, rest: &[Value]) -> Re
             let epoch = session.get("epoch").and_then(Value::as_u64).unwrap_or(NONE);
             touching.note(TouchKind::As, Val::NONE, producer, Val::NONE, epoch);
         }
-        ("join", [member]) => offsets(touching, TouchKind::Dealt, member)?,
+        ("join", [member]) => {
+            let group = touching.value(member.get("group").unwrap_or(&Value::Null));
+            let field = |name: &str| member.get(name).cloned().unwrap_or(Value::Null);
+            let who = touching.value(&Value::Array(vec![field("member"), field("generation")]));
+            touching.note(TouchKind::Join, Val::NONE, group, who, NONE);
+            offsets(touching, TouchKind::Dealt, member)?;
+        }
         ("commit", []) | ("abort", []) => {}
         ("commit", [commit]) => offsets(touching, TouchKind::Commit, commit)?,
         ("commit-again", [_] | [_, _]) => {

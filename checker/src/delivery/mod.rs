@@ -16,10 +16,12 @@
 //! few passes and sorts.
 
 mod anomaly;
+mod by_message;
 mod collect;
 mod effects;
 mod findings;
 mod journal;
+mod lines;
 mod micro;
 mod promise;
 mod queue;
@@ -29,7 +31,7 @@ pub use anomaly::{Anomaly, Breach, Cause};
 pub use collect::{Collector, DeliveryError, LEASE_FIELD, LENT_FIELD, ORDERING_KEY_FIELD};
 pub use findings::{Ambiguous, Finding, Findings, KEPT_MAX, Spread};
 pub use journal::{Journal, NONE, Request, Shape, Touch, TouchKind};
-pub use promise::{Order, Promise, Terms, Until};
+pub use promise::{Isolation, Order, Promise, Terms, Until};
 
 /// What an order is where none is named.
 fn usual(order: Order, shape: Shape) -> Order {
@@ -64,17 +66,28 @@ fn until(until: Until, journal: &Journal, shape: Shape) -> Result<Until, String>
     }
 }
 
-/// Judges a journal: everything that is wrong under some promise, in this order and up to there. It is an error if there is nothing to
+/// How far transactions are apart where that is not said; an error if there are none.
+fn isolation(isolation: Isolation, shape: Shape) -> Result<Isolation, String> {
+    match (isolation, shape) {
+        (Isolation::Usual, Shape::Stream) => Ok(Isolation::Kafka),
+        (isolation, Shape::Stream) => Ok(isolation),
+        (Isolation::Usual | Isolation::None, _) => Ok(Isolation::None),
+        _ => Err("only transactions of streams are isolated from each other: leave out isolation".to_owned()),
+    }
+}
+
+/// Judges a journal: everything that is wrong under some promise, of these terms the promise aside. It is an error if there is nothing to
 /// judge, or if the history does not show how far the promise was kept.
-pub fn judge(journal: &Journal, order: Order, until: Until) -> Result<Findings, String> {
+pub fn judge(journal: &Journal, terms: Terms) -> Result<Findings, String> {
     let Some(shape) = journal.shape else {
         return Err("there was no operation on any message".to_owned());
     };
-    let until = self::until(until, journal, shape)?;
-    let order = usual(order, shape);
+    let until = until(terms.until, journal, shape)?;
+    let order = usual(terms.order, shape);
+    let isolation = isolation(terms.isolation, shape)?;
     Ok(match shape {
         Shape::Queue => queue::judge(journal, order, until),
-        Shape::Stream => stream::judge(journal, order),
+        Shape::Stream => stream::judge(journal, order, isolation),
         Shape::Effects => effects::judge(journal),
     })
 }

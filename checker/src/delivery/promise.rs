@@ -1,9 +1,10 @@
-//! What is promised of delivery: how often, in which order, and up to where.
+//! What is promised of delivery: how often, in which order, up to where, and how far transactions are apart from each other.
 //!
 //! ```text
 //! exactly-once                                    the promise alone
 //! at-least-once:order=producer                    and the order of what one producer sent
 //! exactly-once:until=acknowledged,order=key       up to the acknowledgement, in the order of each key
+//! exactly-once:isolation=read-committed           and no transaction in the midst of another's sends
 //! ```
 
 /// How often each message is delivered.
@@ -49,6 +50,26 @@ pub enum Until {
     Applied,
 }
 
+/// How far transactions of a stream are isolated from each other: each forbids what those before it forbid, and cycles of more kinds of
+/// dependencies. Names but `kafka` are those of Elle (Kingsbury and Alvaro, VLDB 2020, `elle.consistency-model`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Isolation {
+    /// What the shape is known for: of a stream that of Kafka.
+    #[default]
+    Usual,
+    /// Not at all.
+    None,
+    /// As in Kafka, where a message takes its place when it is sent, long before its transaction commits: sends of transactions lie
+    /// between each other, but what is polled has been committed.
+    Kafka,
+    /// Sends of transactions do not lie between each other either: Adya's PL-2.
+    ReadCommitted,
+    /// Who polled one message of a transaction does not miss another one of it: Adya's PL-2+, if polls read as far as partitions reach.
+    ConsistentView,
+    /// Transactions take effect one after the other: Adya's PL-3.
+    Serializable,
+}
+
 /// The promise without parameters, and all that goes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Terms {
@@ -58,6 +79,8 @@ pub struct Terms {
     pub order: Order,
     /// Up to where.
     pub until: Until,
+    /// How far transactions are apart.
+    pub isolation: Isolation,
 }
 
 impl Promise {
@@ -104,46 +127,58 @@ impl Until {
     ];
 }
 
+impl Isolation {
+    /// All that can be asked for.
+    pub const ALL: [(&'static str, Isolation); 5] = [
+        ("none", Isolation::None),
+        ("kafka", Isolation::Kafka),
+        ("read-committed", Isolation::ReadCommitted),
+        ("consistent-view", Isolation::ConsistentView),
+        ("serializable", Isolation::Serializable),
+    ];
+}
+
 impl Terms {
-    /// A promise, with the usual order, as far as the history shows.
-    pub fn of(promise: Promise) -> Self {
+    /// A promise, with the usual order and isolation, as far as the history shows.
+    pub const fn of(promise: Promise) -> Self {
         Terms {
             promise,
             order: Order::Usual,
             until: Until::Shown,
+            isolation: Isolation::Usual,
         }
     }
 
     /// Every combination that can be asked for.
     pub fn all() -> impl Iterator<Item = Terms> {
-        let orders = || {
-            [Order::Usual]
-                .into_iter()
-                .chain(Order::ALL.map(|(_, order)| order))
-        };
-        let untils = || {
-            [Until::Shown]
-                .into_iter()
-                .chain(Until::ALL.map(|(_, until)| until))
-        };
-        Promise::ALL.into_iter().flat_map(move |promise| {
-            orders().flat_map(move |order| {
-                untils().map(move |until| Terms {
-                    promise,
-                    order,
-                    until,
-                })
-            })
-        })
+        fn each<T: Copy + Default, const N: usize>(
+            named: [(&'static str, T); N],
+        ) -> impl Iterator<Item = T> + Clone {
+            std::iter::once(T::default()).chain(named.map(|(_, value)| value))
+        }
+        let (orders, untils, isolations) = (each(Order::ALL), each(Until::ALL), each(Isolation::ALL));
+        let mut all = Vec::new();
+        for promise in Promise::ALL {
+            for order in orders.clone() {
+                for until in untils.clone() {
+                    all.extend(isolations.clone().map(|isolation| Terms {
+                        promise,
+                        order,
+                        until,
+                        isolation,
+                    }));
+                }
+            }
+        }
+        all.into_iter()
     }
 
     /// As specs and command lines write it, with what is not the default.
     pub fn name(self) -> String {
-        let order = Order::ALL.iter().find(|(_, order)| *order == self.order);
-        let until = Until::ALL.iter().find(|(_, until)| *until == self.until);
-        let parameters: Vec<String> = (order.map(|(name, _)| format!("order={name}")).into_iter())
-            .chain(until.map(|(name, _)| format!("until={name}")))
-            .collect();
+        let order = name_of(self.order, &Order::ALL).map(|name| format!("order={name}"));
+        let until = name_of(self.until, &Until::ALL).map(|name| format!("until={name}"));
+        let isolation = name_of(self.isolation, &Isolation::ALL).map(|name| format!("isolation={name}"));
+        let parameters: Vec<String> = [order, until, isolation].into_iter().flatten().collect();
         match parameters.is_empty() {
             true => self.promise.name().to_owned(),
             false => format!("{}:{}", self.promise.name(), parameters.join(",")),
@@ -157,13 +192,21 @@ impl Terms {
             match name {
                 "order" => self.order = one_of(parameter, value, &Order::ALL)?,
                 "until" => self.until = one_of(parameter, value, &Until::ALL)?,
+                "isolation" => self.isolation = one_of(parameter, value, &Isolation::ALL)?,
                 _ => {
-                    return Err(format!("there is no parameter {name:?}; use order=… or until=…"));
+                    return Err(format!(
+                        "there is no parameter {name:?}; use order=…, until=… or isolation=…"
+                    ));
                 }
             }
         }
         Ok(self)
     }
+}
+
+fn name_of<T: Copy + PartialEq>(value: T, all: &[(&'static str, T)]) -> Option<&'static str> {
+    let found = all.iter().find(|(_, other)| *other == value);
+    found.map(|(name, _)| *name)
 }
 
 fn one_of<T: Copy>(parameter: &str, value: &str, all: &[(&'static str, T)]) -> Result<T, String> {
@@ -190,8 +233,8 @@ mod tests {
         }
         let exactly = Terms::of(Promise::ExactlyOnce);
         assert_eq!(
-            exactly.with("until=applied,order=key"),
-            exactly.with("order=key,until=applied")
+            exactly.with("until=applied,isolation=none,order=key"),
+            exactly.with("order=key,until=applied,isolation=none")
         );
         assert!(
             exactly

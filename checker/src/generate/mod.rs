@@ -3,9 +3,10 @@
 //! [`small`] makes a handful of operations with arbitrary results, most of them impossible: food for comparing a
 //! checker with the brute force. [`register`], [`queue`], [`set`] and [`map`] simulate clients and an object, and so
 //! make long histories that hold, and on demand a register's that does not: food for measuring. [`queue_deliveries`],
-//! [`stream_deliveries`] and [`pipeline_deliveries`] hand over events, for what judges [deliveries](crate::delivery).
+//! [`stream_deliveries`], [`pipeline_deliveries`] and [`group_deliveries`] hand over events, for what judges [deliveries](crate::delivery).
 
 mod deliveries;
+mod groups;
 mod pipeline;
 mod random;
 mod simulate;
@@ -16,6 +17,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 pub use self::deliveries::{Deliveries, queue_deliveries, stream_deliveries};
+pub use self::groups::group_deliveries;
 pub use self::pipeline::pipeline_deliveries;
 pub use self::random::Random;
 pub use self::simulate::Shape;

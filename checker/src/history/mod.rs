@@ -23,7 +23,7 @@ pub mod merge;
 mod note;
 mod operation;
 mod remarks;
-mod scan;
+pub(crate) mod scan;
 mod status;
 mod trace;
 pub(crate) mod values;

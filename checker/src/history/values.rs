@@ -72,6 +72,13 @@ enum Interned {
     Object(Box<str>),
 }
 
+/// What a value is looked up by.
+#[derive(Hash)]
+enum Lookup<'a> {
+    Text(&'a str),
+    Other(&'a Interned),
+}
+
 /// All values of one history, each stored once.
 #[derive(Clone, Debug)]
 pub struct Values {
@@ -115,7 +122,24 @@ impl Values {
 
     /// Names a string.
     pub fn text(&mut self, text: &str) -> Val {
-        self.add(Interned::Text(text.into()))
+        // Most are there already, and need no copy.
+        match self.find_text(text) {
+            Some(found) => found,
+            None => self.add(Interned::Text(text.into())),
+        }
+    }
+
+    fn find_text(&self, text: &str) -> Option<Val> {
+        let mut at = self.slot_of(&Lookup::Text(text));
+        loop {
+            match self.slots[at] {
+                0 => return None,
+                found => match &self.data[found as usize - 1] {
+                    Interned::Text(other) if **other == *text => return Some(Val(TABLE + found - 1)),
+                    _ => at = (at + 1) & (self.slots.len() - 1),
+                },
+            }
+        }
     }
 
     /// Names an integer.
@@ -209,9 +233,17 @@ impl Values {
         Val(TABLE + self.data.len() as u32 - 1)
     }
 
+    /// Where a value stands, if nothing else stands there.
     fn slot(&self, datum: &Interned) -> usize {
+        match datum {
+            Interned::Text(text) => self.slot_of(&Lookup::Text(text)),
+            other => self.slot_of(&Lookup::Other(other)),
+        }
+    }
+
+    fn slot_of(&self, lookup: &Lookup<'_>) -> usize {
         let mut hasher = FastHasher::default();
-        datum.hash(&mut hasher);
+        lookup.hash(&mut hasher);
         hasher.finish() as usize & (self.slots.len() - 1)
     }
 

@@ -140,6 +140,12 @@ pub trait Property: Sync {
 
 /// A property that is being judged event by event.
 pub trait Streamed {
+    /// Takes the next line of a `history.jsonl` as it stands, if that is quicker than to make an event of it. `false`: nothing was done, and it is
+    /// to come as an [event](Streamed::event).
+    fn line(&mut self, _line: &[u8]) -> Result<bool, String> {
+        Ok(false)
+    }
+
     /// Takes the next event. The error says what is wrong with it, or that there is no more memory.
     fn event(&mut self, event: Event) -> Result<(), String>;
 

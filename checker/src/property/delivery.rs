@@ -34,16 +34,17 @@ const PARAMETERS: &[(&str, &str)] = &[
         "until",
         "where the promise ends: delivered, acknowledged, applied; by default as far as the history shows",
     ),
+    (
+        "isolation",
+        "how far transactions of a stream are apart from each other: none, kafka, read-committed, consistent-view, serializable; by default \
+         kafka, whose transactions lie between each other and poll what is committed",
+    ),
 ];
 
 /// A promise without parameters.
 const fn plain(promise: Promise, about: &'static About) -> Delivery {
     Delivery {
-        terms: Terms {
-            promise,
-            order: delivery::Order::Usual,
-            until: delivery::Until::Shown,
-        },
+        terms: Terms::of(promise),
         about,
     }
 }
@@ -83,7 +84,7 @@ pub const EXACTLY_ONCE: Delivery = plain(
     ),
 );
 
-/// Every combination of parameters, by name. There are 72, made once.
+/// Every combination of parameters, by name. There are 432, made once.
 static WITH_PARAMETERS: LazyLock<Vec<Delivery>> = LazyLock::new(|| {
     let of = |terms: Terms| {
         let about = match terms.promise {
@@ -146,19 +147,34 @@ struct Streaming {
 /// After so many events it is looked at what memory they take.
 const LOOK_AT_MEMORY: u64 = 1 << 16;
 
+impl Streaming {
+    /// Counts one more event of a client.
+    fn counted(&mut self) -> Result<(), String> {
+        self.events += 1;
+        if self.events.is_multiple_of(LOOK_AT_MEMORY) && self.collector.bytes() > self.memory_bytes_max {
+            let mib = self.memory_bytes_max >> 20;
+            return Err(format!("the messages take more than {mib} MiB of memory"));
+        }
+        Ok(())
+    }
+}
+
 impl Streamed for Streaming {
+    fn line(&mut self, line: &[u8]) -> Result<bool, String> {
+        let Some(time) = self.collector.line(line) else {
+            return Ok(false);
+        };
+        self.end = time;
+        self.counted().map(|()| true)
+    }
+
     fn event(&mut self, event: Event) -> Result<(), String> {
         self.end = event.time;
         if event.process == Process::Nemesis {
             record_step(&mut self.faults, &event);
             return Ok(());
         }
-        self.events += 1;
-        let bytes = || self.collector.bytes();
-        if self.events.is_multiple_of(LOOK_AT_MEMORY) && bytes() > self.memory_bytes_max {
-            let mib = self.memory_bytes_max >> 20;
-            return Err(format!("the messages take more than {mib} MiB of memory"));
-        }
+        self.counted()?;
         self.collector.event(event).map_err(|error| error.to_string())
     }
 
@@ -223,7 +239,7 @@ fn mark_sent_again(journal: &mut Journal, trace: &Trace<'_>) {
 
 impl Delivery {
     fn judged(&self, journal: &Journal, trace: &Trace<'_>) -> PropertyVerdict {
-        match delivery::judge(journal, self.terms.order, self.terms.until) {
+        match delivery::judge(journal, self.terms) {
             Ok(findings) => self.verdict(journal, findings, trace),
             Err(reason) => self.about.inconclusive(reason, String::new()),
         }

@@ -20,8 +20,9 @@ mod order;
 
 use self::account::{Account, Missing, accounts};
 use super::anomaly::{Anomaly, Cause};
+use super::by_message::ByMessage;
 use super::findings::{Finding, Findings, cause};
-use super::journal::{ByMessage, Journal, NONE, Request, Touch, TouchKind};
+use super::journal::{Journal, NONE, Request, Touch, TouchKind};
 use super::promise::{Order, Until};
 use crate::history::{EventType, Val};
 

@@ -41,15 +41,21 @@ pub(super) struct Groups<'a> {
     shown: OnceCell<FastMap<Val, u64>>,
 }
 
+/// Groups in whose name outputs are sent.
+pub(super) fn makers(journal: &Journal) -> BTreeSet<Val> {
+    let mut makers = BTreeSet::new();
+    for touches in journal.touches.chunk_by(|a, b| a.request == b.request) {
+        if touches.iter().any(|touch| touch.kind == TouchKind::Output) {
+            let commits = touches.iter().filter(|touch| touch.kind == TouchKind::Commit);
+            makers.extend(commits.map(|commit| commit.value));
+        }
+    }
+    makers
+}
+
 impl<'a> Groups<'a> {
     pub fn of(journal: &'a Journal, logs: &'a Logs) -> Self {
-        let mut makers = BTreeSet::new();
-        for touches in journal.touches.chunk_by(|a, b| a.request == b.request) {
-            if touches.iter().any(|touch| touch.kind == TouchKind::Output) {
-                let commits = touches.iter().filter(|touch| touch.kind == TouchKind::Commit);
-                makers.extend(commits.map(|commit| commit.value));
-            }
-        }
+        let makers = makers(journal);
         let mut passed: BTreeMap<Val, Vec<Passed>> = BTreeMap::new();
         for touch in journal
             .touches

@@ -2,8 +2,9 @@
 
 use super::log::Logs;
 use crate::delivery::anomaly::{Anomaly, Cause};
+use crate::delivery::by_message::ByMessage;
 use crate::delivery::findings::{Finding, Findings, stream_cause};
-use crate::delivery::journal::{ByMessage, Journal, NONE, Request, Touch, TouchKind};
+use crate::delivery::journal::{Journal, NONE, Request, Touch, TouchKind};
 use crate::history::{EventType, Val};
 
 /// `duplicate`, `lost-write`, `G1a`, `precommitted-read`, `phantom` and `unseen`, and what became of messages.

@@ -22,9 +22,15 @@
 //! | `unseen` | invalid | undecided: it may still be polled |
 //! | `int-send-skip` | allowed | counted: transactions interleave |
 //! | `phantom` | an exception | a message that nobody sent, or sent later |
+//! | `G0` | counted | broken where `isolation` promises that sends of transactions do not lie between each other |
+//! | `G1c` | counted, or of polls alone broken (`ww-deps`) | of polls alone always broken (`G1c-polled`), with sends as `G0` is |
+//! | `G-single`, `G2` | – | where `isolation` promises them; an `rw` only from who assigned itself the partition |
+//! | `group-poll-skip`, `group-duplicate` | – | of groups that make no outputs, position by position |
 //! | `reordered` | – | a send that was acknowledged before another was asked for lies behind it |
 //! | `gap` | – | counted: offsets between others of which nothing is known |
 
+mod coverage;
+mod cycles;
 mod groups;
 mod log;
 mod messages;
@@ -33,12 +39,13 @@ mod sends;
 mod sessions;
 
 use self::log::Logs;
+use super::by_message::ByMessage;
 use super::findings::Findings;
-use super::journal::{ByMessage, Journal};
-use super::promise::Order;
+use super::journal::Journal;
+use super::promise::{Isolation, Order};
 
 /// Judges every partition.
-pub(super) fn judge(journal: &Journal, order: Order) -> Findings {
+pub(super) fn judge(journal: &Journal, order: Order, isolation: Isolation) -> Findings {
     let mut findings = Findings::default();
     let by_message = ByMessage::of(journal);
     let logs = match Logs::of(journal, &by_message) {
@@ -52,6 +59,8 @@ pub(super) fn judge(journal: &Journal, order: Order) -> Findings {
     messages::judge(journal, &by_message, &logs, &mut findings);
     sessions::judge(journal, &logs, order, &mut findings);
     outputs::judge(journal, &logs, &mut findings);
+    coverage::judge(journal, &by_message, &logs, &mut findings);
+    cycles::judge(journal, &by_message, &logs, isolation, &mut findings);
     if matches!(order, Order::Key | Order::Partition | Order::Global) {
         sends::judge(journal, &logs, order, &mut findings);
     }

@@ -34,6 +34,9 @@ pub(super) type ByInput<'a> = BTreeMap<(Val, u64), Made<'a>>;
 
 /// `missing-output`, `duplicate-output`, `output-before-input` and `zombie-output`, and what groups say of it.
 pub(super) fn judge(journal: &Journal, logs: &Logs, findings: &mut Findings) {
+    if !journal.has(TouchKind::Output) {
+        return;
+    }
     let mut made = ByInput::new();
     for touch in journal
         .touches
@@ -46,9 +49,6 @@ pub(super) fn judge(journal: &Journal, logs: &Logs, findings: &mut Findings) {
             (false, EventType::Fail) => {}
             (false, _) => made.unknown.push(touch),
         }
-    }
-    if made.is_empty() {
-        return;
     }
     // The first request to send what lies at a position.
     let mut inputs: FastMap<(Val, u64), &Touch> = FastMap::default();

@@ -65,10 +65,9 @@ impl<'a> Moves<'a, '_> {
         // Few partitions in one transaction.
         let mut polled: Vec<(Val, Stand<'a>)> = Vec::new();
         let mut sent: Vec<(Val, Stand<'a>)> = Vec::new();
-        let moved = |partition: Val| {
-            let changed = |touch: &Touch| touch.kind == TouchKind::Rebalance && touch.stream == partition;
-            touches.iter().any(changed)
-        };
+        let changes = touches.iter().filter(|touch| touch.kind == TouchKind::Rebalance);
+        let moved: Vec<Val> = changes.map(|touch| touch.stream).collect();
+        let moved = |partition: Val| moved.contains(&partition);
         for touch in touches {
             let partition = touch.stream;
             let place = self.logs.log(touch).and_then(|log| log.place_of(touch));

@@ -1,10 +1,15 @@
 //! Deliveries: small histories with a twin each, a slow oracle, single corruptions of correct histories, Jepsen's formats.
 
 mod corruptions;
+mod coverage;
+mod cycles;
 mod effects;
 mod groups;
 mod jepsen;
+mod lines;
 mod oracle;
+mod oracle_coverage;
+mod oracle_cycles;
 mod oracle_effects;
 mod oracle_groups;
 mod oracle_streams;
@@ -14,7 +19,7 @@ mod queues;
 mod streams;
 mod verdicts;
 
-use duress_checker::delivery::{self, Collector, Findings, Journal, Order, Until};
+use duress_checker::delivery::{self, Collector, Findings, Isolation, Journal, Order, Promise, Terms, Until};
 use duress_checker::history::Event;
 use serde_json::{Value, json};
 
@@ -67,7 +72,7 @@ pub fn history(text: &str) -> Vec<Event> {
     text.split_whitespace().enumerate().map(event).collect()
 }
 
-/// As a file that is read line by line.
+/// Event by event.
 pub fn journal(events: &[Event]) -> Journal {
     let mut collector = Collector::default();
     for event in events {
@@ -76,8 +81,47 @@ pub fn journal(events: &[Event]) -> Journal {
     collector.finish().expect("operations on messages")
 }
 
+/// As a file that is read line by line, with how many lines were read without making events of them.
+pub fn journal_of_lines(events: &[Event]) -> (Journal, usize) {
+    let mut collector = Collector::default();
+    let mut usual = 0;
+    for event in events {
+        let line = serde_json::to_vec(event).expect("plain data");
+        match collector.line(&line) {
+            Some(time) => {
+                assert_eq!(time, event.time);
+                usual += 1;
+            }
+            None => collector.event(event.clone()).expect("an operation on messages"),
+        }
+    }
+    (collector.finish().expect("operations on messages"), usual)
+}
+
+/// What is found, which is the same however it was read.
+fn judged(events: &[Event], terms: Terms) -> Findings {
+    let found = delivery::judge(&journal(events), terms).expect("something to judge");
+    let of_lines = delivery::judge(&journal_of_lines(events).0, terms).expect("something to judge");
+    assert_eq!(format!("{of_lines:?}"), format!("{found:?}"));
+    found
+}
+
 pub fn findings(events: &[Event], order: Order, until: Until) -> Findings {
-    delivery::judge(&journal(events), order, until).expect("something to judge")
+    let terms = Terms {
+        order,
+        until,
+        ..Terms::of(Promise::ExactlyOnce)
+    };
+    judged(events, terms)
+}
+
+/// Of a stream, where transactions are promised to be so far apart.
+pub fn isolated(events: &[Event], isolation: Isolation) -> Findings {
+    let terms = Terms {
+        isolation,
+        ..Terms::of(Promise::ExactlyOnce)
+    };
+    judged(events, terms)
 }
 
 /// `1 lost, 2 phantom`, in the order of the table of anomalies.

@@ -6,7 +6,7 @@ use super::{findings, history, named};
 
 /// Transactions in short: `s:a7` sends 7 to a, `s:a7=3` and it lies at offset 3; `p:a7=3/b8=0` a poll shows those. Micro-operations
 /// are parted by commas: `+1(s:a7=3,p:b8=0)`.
-fn events(text: &str) -> Vec<duress_checker::history::Event> {
+pub(super) fn events(text: &str) -> Vec<duress_checker::history::Event> {
     let pair = |word: &str| {
         let (key, rest) = word.split_at(1);
         let (value, offset) = rest.split_once('=').unwrap_or((rest, ""));

@@ -30,6 +30,11 @@ fn each_promise_is_broken_by_what_it_forbids() {
     let twice = "e1:7 +1 d2 +2:7 d2 +2:7 z3 +3:[]";
     let phantom = "e1:7 +1 z3 +3:[7,8]";
     let late = "e1:7 +1 e1:8 +1 d2 +2:8 d2 +2:7 z3 +3:[]";
+    let interleaved = concat!(
+        r#"t1:[["send","a",1],["send","b",3]] t2:[["send","a",2],["send","b",4]] "#,
+        r#"+1:[["send","a",[0,1]],["send","b",[1,3]]] +2:[["send","a",[1,2]],["send","b",[0,4]]] "#,
+        r#"p9:[["poll"]] +9:[["poll",{"a":[[0,1],[1,2]],"b":[[0,4],[1,3]]}]]"#,
+    );
     for (text, promise, wanted) in [
         (lost, "at-most-once", "held"),
         (lost, "at-least-once", "violated"),
@@ -42,6 +47,13 @@ fn each_promise_is_broken_by_what_it_forbids() {
         (late, "exactly-once", "held"),
         (late, "exactly-once:order=producer", "violated"),
         (late, "at-most-once:until=delivered,order=global", "violated"),
+        (interleaved, "exactly-once", "held"),
+        (interleaved, "exactly-once:isolation=read-committed", "violated"),
+        (
+            interleaved,
+            "at-most-once:order=none,isolation=serializable",
+            "violated",
+        ),
         ("i1:5 +1 r2 +2:10", "at-least-once", "held"),
         ("i1:5 +1 r2 +2:10", "at-most-once:until=applied", "violated"),
         ("i1:5 +1 r2 +2:0", "at-least-once", "violated"),
@@ -62,6 +74,8 @@ fn where_the_promise_ends_is_what_the_history_shows_unless_it_is_said() {
     assert!(said("e1:7 +1 d2 +2:7", "exactly-once:until=acknowledged").contains("nobody acknowledged"));
     assert!(said(redelivered, "exactly-once:until=applied").contains("it takes effects"));
     assert!(said("i1 +1 r2 +2:1", "exactly-once:until=delivered").contains("until=applied"));
+    assert!(said(redelivered, "exactly-once:isolation=kafka").contains("only transactions of streams"));
+    assert_eq!(said(redelivered, "exactly-once:isolation=none"), "held");
 }
 
 #[test]
@@ -120,6 +134,10 @@ fn parameters_are_read_and_refused() {
         (
             "exactly-once:order=newest",
             "use one of none, key, partition, producer, global",
+        ),
+        (
+            "exactly-once:isolation=total",
+            "use one of none, kafka, read-committed, consistent-view, serializable",
         ),
         ("exactly-once:group=1", "there is no parameter \"group\""),
         ("exactly-once:", "there is no parameter \"\""),

@@ -5,11 +5,10 @@
 //! error.
 
 use std::io::{BufRead, BufReader, Read};
-use std::ops::ControlFlow;
 use std::time::Instant;
 
-use duress_checker::history::jsonl::{self, LINE_BYTES_MAX};
-use duress_checker::history::{Event, Remarks};
+use duress_checker::history::Remarks;
+use duress_checker::history::jsonl::{self, LINE_BYTES_MAX, LineError};
 use duress_checker::linearizability::{CheckError, PROPERTY, WithModel};
 use duress_checker::model::Model;
 use duress_checker::property::Streamed;
@@ -23,6 +22,15 @@ pub(super) struct Lines<'a, R> {
     pub path: &'a str,
     pub input: R,
     pub budget: Budget,
+}
+
+/// What came of a line.
+enum Next {
+    /// It is an event, and another one may come.
+    Taken,
+    /// It is one, and no more is wanted.
+    Enough,
+    NoEvent(LineError),
 }
 
 /// How far it was read.
@@ -45,13 +53,21 @@ impl<R: Read> Lines<'_, R> {
     /// Judges to the end what can be judged so.
     pub fn judge_streamed(self, mut property: Box<dyn Streamed>) -> Result<PropertyVerdict, CheckFailure> {
         let path = self.path;
-        let taken = self.each_event(|line, event| match property.event(event) {
-            Ok(()) => Ok(ControlFlow::Continue(())),
-            Err(reason) => Err(CheckFailure::Event {
+        let taken = self.each_line(|line, text| {
+            let failed = |reason| CheckFailure::Event {
                 path: path.to_owned(),
                 line,
                 reason,
-            }),
+            };
+            if property.line(text).map_err(failed)? {
+                return Ok(Next::Taken);
+            }
+            let event = match jsonl::parse_line(text) {
+                Ok(event) => event,
+                Err(error) => return Ok(Next::NoEvent(error)),
+            };
+            property.event(event).map_err(failed)?;
+            Ok(Next::Taken)
         })?;
         let mut verdict = property.finish();
         verdict.detail += &format!("; {} events, line by line", taken.events);
@@ -71,7 +87,11 @@ impl<R: Read> Lines<'_, R> {
         let elapsed = || start.elapsed();
         let path = self.path;
         let (mut violated, mut undecided) = (None, None);
-        let taken = self.each_event(|line, event| {
+        let taken = self.each_line(|line, text| {
+            let event = match jsonl::parse_line(text) {
+                Ok(event) => event,
+                Err(error) => return Ok(Next::NoEvent(error)),
+            };
             let news = stream.push(&event, &elapsed);
             let news = news.map_err(|source| CheckFailure::LineCheck {
                 path: path.to_owned(),
@@ -81,14 +101,14 @@ impl<R: Read> Lines<'_, R> {
             match news {
                 News::Violated { key, operations } => {
                     violated = Some((key, operations));
-                    return Ok(ControlFlow::Break(()));
+                    return Ok(Next::Enough);
                 }
                 News::Undecided { key, reason } => {
                     undecided.get_or_insert(about(&key, &reason));
                 }
                 News::Fine => {}
             }
-            Ok(ControlFlow::Continue(()))
+            Ok(Next::Taken)
         })?;
         let Taken { events, cut } = taken;
         let remarks = Remarks {
@@ -114,10 +134,10 @@ impl<R: Read> Lines<'_, R> {
         })
     }
 
-    /// Hands on each event with the number of its line, to the end or as long as more are wanted.
-    fn each_event(
+    /// Hands on each line that is not empty, and its number, to the end or as long as more are wanted.
+    fn each_line(
         self,
-        mut take: impl FnMut(u64, Event) -> Result<ControlFlow<()>, CheckFailure>,
+        mut take: impl FnMut(u64, &[u8]) -> Result<Next, CheckFailure>,
     ) -> Result<Taken, CheckFailure> {
         let path = || self.path.to_owned();
         let mut input = BufReader::new(self.input);
@@ -140,20 +160,22 @@ impl<R: Read> Lines<'_, R> {
             if text.is_empty() {
                 continue;
             }
-            let event = match jsonl::parse_line(text) {
-                Ok(event) => event,
-                Err(error) if error.cut && open && events > 0 => return Ok(Taken { events, cut: true }),
-                Err(error) => {
+            match take(number, text)? {
+                Next::Taken => events += 1,
+                Next::Enough => {
+                    events += 1;
+                    break;
+                }
+                Next::NoEvent(error) if error.cut && open && events > 0 => {
+                    return Ok(Taken { events, cut: true });
+                }
+                Next::NoEvent(error) => {
                     return Err(CheckFailure::Line {
                         path: path(),
                         line: number,
                         reason: error.reason,
                     });
                 }
-            };
-            events += 1;
-            if take(number, event)?.is_break() {
-                break;
             }
         }
         Ok(Taken { events, cut: false })
