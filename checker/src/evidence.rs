@@ -53,8 +53,57 @@ pub struct Evidence {
     pub faults_verified: u64,
     /// Faults that were proven to have been healed.
     pub faults_healed: u64,
+    /// Connections to hosts that broke, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaks: Vec<Break>,
     /// What the run needs.
     pub requirements: Vec<Requirement>,
+}
+
+/// A connection to a host of nodes that broke: what was in force there was healed, and nothing was broken there until it was made again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Break {
+    /// As users know it.
+    pub host: String,
+    /// When that was noticed, in nanoseconds since the run began.
+    pub broke: u64,
+    /// When it was made again. Absent: it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_again: Option<u64>,
+}
+
+impl Break {
+    fn all(trace: &Trace<'_>) -> Vec<Break> {
+        let mut breaks: Vec<Break> = Vec::new();
+        for (time, note) in &trace.connections {
+            let mut open = breaks.iter_mut().rev();
+            match open.find(|of| of.host == note.host && of.made_again.is_none()) {
+                Some(of) if note.stands => of.made_again = Some(*time),
+                None if !note.stands => breaks.push(Break {
+                    host: note.host.clone(),
+                    broke: *time,
+                    made_again: None,
+                }),
+                _ => {}
+            }
+        }
+        breaks
+    }
+
+    /// In words.
+    pub fn told(&self) -> String {
+        let seconds = |time: u64| format!("{:.1} s", time as f64 / 1e9);
+        let again = match self.made_again {
+            Some(time) => format!("was made again at {}", seconds(time)),
+            None => "was not made again".to_owned(),
+        };
+        format!(
+            "the connection to {} broke at {} and {again}",
+            self.host,
+            seconds(self.broke)
+        )
+    }
 }
 
 /// How much evidence a run needs.
@@ -73,7 +122,10 @@ pub struct Needs {
 impl Evidence {
     /// Counts what a history holds, and holds it against what the run needs.
     pub fn of(trace: &Trace<'_>, needs: Needs) -> Self {
-        let mut evidence = Evidence::default();
+        let mut evidence = Evidence {
+            breaks: Break::all(trace),
+            ..Evidence::default()
+        };
         for operation in trace.paired() {
             evidence.count(operation);
         }

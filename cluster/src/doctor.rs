@@ -62,7 +62,7 @@ pub fn probe(isolation: Isolation, requirement: &Requirement) -> Capability {
 }
 
 impl Capability {
-    fn new(name: &str, found: Found, fix: &str) -> Self {
+    pub(crate) fn new(name: &str, found: Found, fix: &str) -> Self {
         let (ok, detail) = found.map_or_else(|why| (false, why), |detail| (true, detail));
         Capability {
             name: name.into(),

@@ -94,6 +94,10 @@ pub struct Place {
     pub addresses: Vec<IpAddr>,
     /// The node's data directory, as seen where the agent runs.
     pub data: Option<PathBuf>,
+    /// The control group that the node's processes are in, where that and nothing else tells them from others: a unit of systemd, on a host.
+    /// As in `/proc/PID/cgroup`, e.g. `/system.slice/etcd.service`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Which machine it lives on, where a cluster has several: hosts have numbers from 1, and a node there has the network of its host.
     /// 0: the one that there is.
     #[serde(default, skip_serializing_if = "is_zero")]

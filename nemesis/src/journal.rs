@@ -21,6 +21,7 @@ mod entry;
 mod line;
 pub(crate) mod read;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ use duress_cluster::{Controller, Key, key};
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 
 use crate::agent::protocol::{Hello, Mark};
+use crate::in_force::InForce;
 
 pub use entry::{Entry, HostEntry, JOURNAL_FORMAT, RunEntry};
 use line::{LINE_DOMAIN, sealed};
@@ -149,6 +151,14 @@ impl Journal {
             agent: agent.pid,
             hosts,
         }))
+    }
+
+    /// The faults that it says are open, as `duress heal` would find them.
+    pub(crate) fn open_faults(&self) -> Result<BTreeMap<u64, InForce>, JournalError> {
+        // Nobody writes meanwhile: half a line is none.
+        let _tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = std::fs::read_to_string(&self.path).map_err(io_error("read", &self.path))?;
+        Ok(read::Contents::read(&text, &self.key).open)
     }
 
     /// Whether something was put under data directories.

@@ -36,6 +36,7 @@ pub mod targets;
 pub use agent::client::AgentClient;
 pub use agent::ends::{AgentEnd, AgentError};
 pub use agent::fleet::Agents;
+pub use agent::member::Regain;
 pub use duration_range::DurationRange;
 pub use heal::{HealOnHost, HealReport, heal_from_journal, heal_with_hosts};
 pub use in_force::InForce;

@@ -14,6 +14,7 @@ use tokio::time::{sleep, sleep_until};
 use crate::agent::chains::FAULT_MAX;
 use crate::agent::ends::AgentError;
 use crate::agent::fleet::Agents;
+use crate::agent::member::Regain;
 use crate::agent::protocol::Command;
 use crate::journal::{Entry, Journal, JournalError};
 use crate::kinds::KindRef;
@@ -108,6 +109,16 @@ impl Nemesis {
     pub fn with_clients(mut self, clients: Arc<dyn Misleading>) -> Nemesis {
         let shared = Arc::get_mut(&mut self.shared).expect("no fault has begun, so nobody else has it");
         shared.clients = Some(clients);
+        self
+    }
+
+    /// The same, where agents whose connection broke are had again. Where something lies under data directories they are not: it goes with the
+    /// agent that put it there.
+    pub fn regaining_by(mut self, regain: &Arc<dyn Regain>) -> Nemesis {
+        let shared = Arc::get_mut(&mut self.shared).expect("no fault has begun, so nobody else has it");
+        if !shared.journal.has_storage() {
+            shared.agent.regain_by(regain, &shared.journal);
+        }
         self
     }
 

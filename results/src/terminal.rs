@@ -198,6 +198,9 @@ fn evidence(text: &mut String, verdict: &VerdictFile, paint: Paint) {
         count(evidence.faults_verified),
         count(evidence.faults_healed),
     );
+    for of in &evidence.breaks {
+        let _ = writeln!(text, "  {}", clean(&of.told()));
+    }
     for requirement in evidence
         .requirements
         .iter()

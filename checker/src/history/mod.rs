@@ -34,8 +34,8 @@ pub use error::HistoryError;
 pub use event::{Attempt, Event, EventType, MISMATCH, OtherClock, Process};
 pub use fault::{Effect, FaultEvent, FaultStep, Measurement, StepResult, bit};
 pub use note::{
-    ClientClock, Content, Contents, Entry, FinalOps, HarnessFailure, Member, Note, PhaseNote, Recovery,
-    RunNote, SentAgain,
+    ClientClock, ConnectionNote, Content, Contents, Entry, FinalOps, HarnessFailure, Member, Note, PhaseNote,
+    Recovery, RunNote, SentAgain,
 };
 pub use operation::{Operation, TOKEN_FIELD, Token};
 pub(crate) use operation::{matches, mismatch};

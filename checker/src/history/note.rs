@@ -14,6 +14,7 @@
 //!   {"node":"n3","error":"connection refused"}]}}
 //! {"process":"nemesis","type":"info","f":"diverged","value":{"split-cas":3}}
 //! {"process":"nemesis","type":"info","f":"client-clock","value":{"host":"root@c1:22","ahead-ns":300120411,"error-ns":210385}}
+//! {"process":"nemesis","type":"info","f":"connection","value":{"host":"root@10.0.0.11:22","stands":false,"detail":"the connection broke: …"}}
 //! {"process":"nemesis","type":"info","f":"interrupted","value":{}}
 //! {"process":"nemesis","type":"info","f":"harness-failure","value":{"what":"agent died"}}
 //! ```
@@ -47,6 +48,8 @@ pub enum Note {
     Diverged(BTreeMap<String, u64>),
     /// How far the clock of a client's host is ahead.
     ClientClock(ClientClock),
+    /// The connection to a host of nodes broke, or was made again.
+    Connection(ConnectionNote),
     /// A signal ended the run.
     Interrupted {},
     /// The harness could not go on.
@@ -68,6 +71,7 @@ impl Note {
             "contents" => Note::Contents(of(value)?),
             "diverged" => Note::Diverged(of(value)?),
             "client-clock" => Note::ClientClock(of(value)?),
+            "connection" => Note::Connection(of(value)?),
             "interrupted" => Note::Interrupted {},
             "harness-failure" => Note::HarnessFailure(of(value)?),
             _ => return None,
@@ -152,6 +156,18 @@ pub struct ClientClock {
     pub ahead_ns: i64,
     /// It was no further from that than this.
     pub error_ns: u64,
+}
+
+/// What happened to the connection by which the harness breaks and heals a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionNote {
+    /// As users know it.
+    pub host: String,
+    /// It was made again, and nothing is in force there any more. False: it broke.
+    pub stands: bool,
+    /// How it broke.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
 }
 
 /// Why the run could not be done or trusted.
@@ -252,6 +268,14 @@ mod tests {
                     error_ns: 7,
                 }),
                 "client-clock",
+            ),
+            (
+                Note::Connection(ConnectionNote {
+                    host: "h1".to_owned(),
+                    stands: false,
+                    detail: "reset".to_owned(),
+                }),
+                "connection",
             ),
             (Note::Interrupted {}, "interrupted"),
             (Note::HarnessFailure(failure), "harness-failure"),

@@ -17,8 +17,8 @@ use serde::Deserialize;
 
 use super::operation::operations;
 use super::{
-    Contents, END_PHASE, Event, FaultEvent, FaultStep, FinalOps, HistoryError, Note, Operation, Process,
-    Recovery, RunNote, SentAgain, Series, StepResult, bit,
+    ConnectionNote, Contents, END_PHASE, Event, FaultEvent, FaultStep, FinalOps, HistoryError, Note,
+    Operation, Process, Recovery, RunNote, SentAgain, Series, StepResult, bit,
 };
 
 /// A part of a run: `warm-up`, `faults`, `recovery`, `final-reads`, `contents`, `end`.
@@ -154,6 +154,8 @@ pub struct Trace<'a> {
     pub contents: Option<Contents>,
     /// By defect that was switched on, how often it made a difference.
     pub diverged: BTreeMap<String, u64>,
+    /// What happened to connections to hosts, and when, in nanoseconds since the run began.
+    pub connections: Vec<(u64, ConnectionNote)>,
     /// A signal ended the run.
     pub interrupted: bool,
     /// Why the harness could not go on: the first reason.
@@ -221,6 +223,7 @@ impl<'a> Trace<'a> {
             Note::Diverged(diverged) => self.diverged = diverged,
             // Each attempt says as much of its own.
             Note::ClientClock(_) => {}
+            Note::Connection(connection) => self.connections.push((time, connection)),
             Note::Interrupted {} => self.interrupted = true,
             Note::HarnessFailure(failure) => {
                 self.harness_failure.get_or_insert(failure.what);

@@ -27,6 +27,7 @@ pub fn place(container: &ContainerInspectResponse, node: &str) -> Result<Place, 
                 keeper: false,
                 addresses: addresses(container),
                 data: None,
+                group: None,
                 machine: 0,
             });
         }

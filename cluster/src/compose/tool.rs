@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -38,6 +39,16 @@ pub struct Tool {
     command: &'static [&'static str],
     /// How it merges.
     pub generation: Generation,
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let generation = match self.generation {
+            Generation::V1 => "1",
+            Generation::V2 => "2",
+        };
+        write!(f, "`{}`, version {generation}", self.command.join(" "))
+    }
 }
 
 /// Bringing a project up may mean building its images, or pulling them.

@@ -281,6 +281,7 @@ impl Cluster for LocalCluster {
             .collect();
         Ok(Place {
             data: Some(self.dir.join(&name).join("data")),
+            group: None,
             name,
             pid,
             keeper: true,

@@ -325,6 +325,7 @@ impl Heard {
             Event::Refused { id, why } => self.answer = Some((id, Err(why))),
             Event::Exited { how } => self.program = ProgramState::Stopped { how },
             Event::Failed { what } => self.ended = Some(what),
+            Event::Again(events) => events.into_iter().for_each(|event| self.note(event)),
         }
     }
 }

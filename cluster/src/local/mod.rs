@@ -23,6 +23,7 @@ mod cluster;
 mod isolation;
 mod keeper;
 mod network;
+mod on_host;
 mod protocol;
 pub mod sandbox;
 mod start;
@@ -31,5 +32,6 @@ pub use cluster::{LocalCluster, LocalSpec, plan_nodes};
 pub use isolation::{Isolation, isolate};
 
 pub(crate) use keeper::Heard;
+pub(crate) use on_host::{ATTACH, NOBODY};
 pub(crate) use protocol::{Order, StartOrder};
 pub(crate) use sandbox::ON_HOST;

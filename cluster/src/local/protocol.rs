@@ -10,7 +10,8 @@
 //! ▶ {"stop":{"grace_ms":500}}
 //! ```
 //!
-//! The end of the controller's side is the order to die.
+//! The end of the controller's side is the order to die; on a host, where it may be the connection that broke, `"end"` is. See
+//! [`super::on_host`].
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ pub(crate) enum Order {
     Stop { grace_ms: u64 },
     /// Nothing but that the controller lives. On a host, where the end of it may not be seen.
     Alive,
+    /// Die. On a host.
+    End,
 }
 
 /// How to start the node's program.
@@ -49,7 +52,7 @@ pub(crate) struct StartOrder {
 }
 
 /// From the init of a sandbox.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Event {
     /// The namespaces are there. `pid` is the init's as the controller sees it.
@@ -64,4 +67,6 @@ pub(crate) enum Event {
     Exited { how: String },
     /// The sandbox could not be set up; it ends.
     Failed { what: String },
+    /// What counts of all that was said: the first thing on a connection that was made again.
+    Again(Vec<Event>),
 }

@@ -11,7 +11,7 @@
 //! Nothing survives the controller. When it dies, however it dies, its thread that started the outer process takes
 //! that with it (`PR_SET_PDEATHSIG`), and that one the init. Where a parent dies before the child has asked for that
 //! signal, the child sees a pipe end that only the parent held open: so there is no moment at which a sandbox could
-//! be forgotten.
+//! be forgotten. On a host the controller is at the other end of a connection that may break: see [`super::on_host`].
 //!
 //! Runs without threads, before any runtime: `fork` and `unshare` ask for it.
 
@@ -34,6 +34,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, pipe2, read, sethostname, setsid};
 
+use super::on_host::{self, Line, Said};
 use super::protocol::{Event, Order, StartOrder};
 use super::start::{is_dying, spawn};
 use crate::tools;
@@ -41,16 +42,28 @@ use crate::tools;
 /// All processes of the namespace but the init, as `kill` names them.
 const EVERYONE: Pid = Pid::from_raw(-1);
 
-/// What makes a sandbox share the network of its machine, and die when it hears nothing for so many milliseconds.
+/// What makes a sandbox share the network of its machine, and outlive the connection that it is spoken to by, but not for longer than so many
+/// milliseconds of silence.
 pub(crate) const ON_HOST: &str = "--on-host";
 
-/// The sandbox's whole life, in a process of its own. `args` is the node's name, on a host after `--on-host` and the longest silence in
-/// milliseconds; orders come from stdin, events go to stdout. Must be called while the process has a single thread.
+/// The sandbox's whole life, in a process of its own. `args` is the node's name; on a host, after `--on-host`, the longest silence in
+/// milliseconds and the node's folder. Orders come from stdin, events go to stdout. `--attach` and the folder speak to one that runs. Must be
+/// called while the process has a single thread.
 pub fn main(args: &[OsString]) -> ExitCode {
     let silence = |ms: &OsString| ms.to_str()?.parse().ok().map(Duration::from_millis);
-    let (name, silence_max) = match args {
-        [name] => (name, None),
-        [option, ms, name] if option == ON_HOST && silence(ms).is_some() => (name, silence(ms)),
+    let done = match args {
+        [option, folder] if option == on_host::ATTACH => return on_host::attach(Path::new(folder)),
+        [name] => outer(name, None),
+        [option, ms, folder, name] if option == ON_HOST && silence(ms).is_some() => {
+            match on_host::part(Path::new(folder), silence(ms).unwrap_or_default()) {
+                Ok(None) => return ExitCode::SUCCESS,
+                Ok(Some(line)) => outer(name, Some(line)),
+                Err(source) => Err(Failure {
+                    what: "make the socket that the node is spoken to by",
+                    source,
+                }),
+            }
+        }
         _ => {
             report(&Event::Failed {
                 what: "a sandbox takes one argument, the node's name".into(),
@@ -58,7 +71,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
             return ExitCode::from(64);
         }
     };
-    match outer(name, silence_max) {
+    match done {
         Ok(code) => code,
         Err(Failure { what, source }) => {
             report(&Event::Failed {
@@ -88,10 +101,10 @@ impl<T, E: Into<io::Error>> During<T> for Result<T, E> {
     }
 }
 
-fn outer(name: &OsString, silence_max: Option<Duration>) -> Result<ExitCode, Failure> {
-    prctl::set_pdeathsig(Signal::SIGKILL).during("tie the sandbox to the controller")?;
+fn outer(name: &OsString, line: Option<Line>) -> Result<ExitCode, Failure> {
     let mut apart = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWPID;
-    if silence_max.is_none() {
+    if line.is_none() {
+        prctl::set_pdeathsig(Signal::SIGKILL).during("tie the sandbox to the controller")?;
         apart |= CloneFlags::CLONE_NEWNET;
     }
     unshare(apart).during("create the node's namespaces")?;
@@ -110,7 +123,7 @@ fn outer(name: &OsString, silence_max: Option<Duration>) -> Result<ExitCode, Fai
         ForkResult::Child => {
             drop(held_by_outer);
             // Not `exit`ing through the caller: its frames are the outer process'.
-            std::process::exit(match init(alive, silence_max) {
+            std::process::exit(match init(alive, line) {
                 Ok(()) => 0,
                 Err(Failure { what, source }) => {
                     report(&Event::Failed {
@@ -122,6 +135,10 @@ fn outer(name: &OsString, silence_max: Option<Duration>) -> Result<ExitCode, Fai
         }
         ForkResult::Parent { child } => {
             drop(alive);
+            if let Some(mut line) = line {
+                // Whoever else holds a connection keeps it from ending.
+                let _ = line.breaks();
+            }
             while waitpid(child, None) == Err(Errno::EINTR) {}
             drop(held_by_outer);
             Ok(ExitCode::SUCCESS)
@@ -129,7 +146,7 @@ fn outer(name: &OsString, silence_max: Option<Duration>) -> Result<ExitCode, Fai
     }
 }
 
-fn init(outer_alive: OwnedFd, silence_max: Option<Duration>) -> Result<(), Failure> {
+fn init(outer_alive: OwnedFd, line: Option<Line>) -> Result<(), Failure> {
     prctl::set_pdeathsig(Signal::SIGKILL).during("tie the init to its parent")?;
     // Away from the terminal: Ctrl-C is the controller's business.
     setsid().during("start a session")?;
@@ -150,15 +167,15 @@ fn init(outer_alive: OwnedFd, silence_max: Option<Duration>) -> Result<(), Failu
     let child_ended = SignalFd::with_flags(&children, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .during("create a signalfd")?;
 
-    report(&Event::Up { pid });
-    Init {
+    let mut init = Init {
         program: Program::Idle,
         deferred: None,
         stop_deadline: None,
-        silence_max,
-        heard: Instant::now(),
-    }
-    .obey(outer_alive, child_ended)
+        line,
+        said: Said::default(),
+    };
+    init.say(Event::Up { pid });
+    init.obey(outer_alive, child_ended)
 }
 
 /// What there is of the node's program.
@@ -176,10 +193,9 @@ struct Init {
     /// A start that came while the program was ending.
     deferred: Option<StartOrder>,
     stop_deadline: Option<Instant>,
-    /// A controller that says nothing for longer is dead, or can't be heard.
-    silence_max: Option<Duration>,
-    /// When it said something the last time.
-    heard: Instant,
+    /// On a host: what outlives a connection.
+    line: Option<Line>,
+    said: Said,
 }
 
 impl Init {
@@ -189,48 +205,67 @@ impl Init {
         let stdin = io::stdin();
         let mut received = Vec::new();
         loop {
+            // With nobody at the other end there is nothing to hear; without a socket nobody knocks.
+            let (hears, knocks) = match &self.line {
+                None => (PollFlags::POLLIN, outer_alive.as_fd()),
+                Some(line) if line.broke => (PollFlags::empty(), line.socket()),
+                Some(line) => (PollFlags::POLLIN, line.socket()),
+            };
             let mut waiting = [
-                PollFd::new(stdin.as_fd(), PollFlags::POLLIN),
+                PollFd::new(stdin.as_fd(), hears),
                 PollFd::new(outer_alive.as_fd(), PollFlags::POLLIN),
                 PollFd::new(child_ended.as_fd(), PollFlags::POLLIN),
+                PollFd::new(knocks, PollFlags::POLLIN),
             ];
             match poll(&mut waiting, self.patience()) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno).during("wait for orders"),
             }
-            let [orders, outer, _] = waiting.map(|fd| fd.revents().is_some_and(|events| !events.is_empty()));
+            let told = |fd: PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+            let [orders, outer, _, knocked] = waiting.map(told);
             if outer {
                 return Ok(());
+            }
+            if let Some(line) = self.line.as_mut().filter(|_| knocked) {
+                line.take_up().during("take up a connection")?;
+                received.clear();
+                report(&Event::Again(self.said.all()));
+                continue;
             }
             // Before any order: a start must see that the program was killed a moment ago.
             while matches!(child_ended.read_signal(), Ok(Some(_))) {}
             self.reap();
             self.kill_the_stubborn();
+            if self.line.as_ref().is_some_and(Line::is_given_up) {
+                return Ok(());
+            }
             if !orders {
-                if self
-                    .silent_since()
-                    .is_some_and(|deadline| deadline <= Instant::now())
-                {
-                    return Ok(());
-                }
                 continue;
             }
-            self.heard = Instant::now();
             let mut chunk = [0; 4096];
-            match read(&stdin, &mut chunk).during("read orders")? {
-                0 => return Ok(()),
-                length => received.extend_from_slice(&chunk[..length]),
+            match (read(&stdin, &mut chunk), &mut self.line) {
+                (Ok(length @ 1..), line) => {
+                    line.iter_mut().for_each(Line::hears);
+                    received.extend_from_slice(&chunk[..length]);
+                }
+                (_, Some(line)) => line.breaks().during("let go of a connection")?,
+                (Ok(_), None) => return Ok(()),
+                (Err(errno), None) => return Err(errno).during("read orders"),
             }
             while let Some(end) = received.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = received.drain(..=end).collect();
-                let order = serde_json::from_slice(&line).during("understand an order")?;
+                let order: Order = serde_json::from_slice(&line).during("understand an order")?;
+                if let Order::End = order {
+                    return Ok(());
+                }
                 self.execute(order)?;
             }
         }
     }
 
     fn patience(&self) -> PollTimeout {
-        let Some(deadline) = self.stop_deadline.into_iter().chain(self.silent_since()).min() else {
+        let silence = self.line.as_ref().map(Line::given_up_at);
+        let Some(deadline) = self.stop_deadline.into_iter().chain(silence).min() else {
             return PollTimeout::NONE;
         };
         // One more than the whole milliseconds that are left: waking up early would spin.
@@ -238,9 +273,9 @@ impl Init {
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
     }
 
-    /// When the silence has lasted too long.
-    fn silent_since(&self) -> Option<Instant> {
-        self.silence_max.map(|silence_max| self.heard + silence_max)
+    fn say(&mut self, event: Event) {
+        report(&event);
+        self.said.note(event);
     }
 
     fn execute(&mut self, order: Order) -> Result<(), Failure> {
@@ -259,10 +294,10 @@ impl Init {
                     )
                     .during("put the names of the nodes into /etc/hosts")?;
                 }
-                report(&Event::Networked);
+                self.say(Event::Networked);
             }
             Order::Start(order) => self.start(order),
-            Order::Alive => {}
+            Order::Alive | Order::End => {}
             Order::Stop { grace_ms } => {
                 if let Program::Running(pid) = self.program {
                     // A paused program could not obey. The signal may find nobody: then it has just ended.
@@ -278,14 +313,14 @@ impl Init {
     fn start(&mut self, order: StartOrder) {
         match self.program {
             Program::Running(pid) if is_dying(pid) => self.deferred = Some(order),
-            Program::Running(_) => report(&Event::Started { id: order.id }),
+            Program::Running(_) => self.say(Event::Started { id: order.id }),
             Program::Ending { .. } => self.deferred = Some(order),
             Program::Idle => match spawn(&order) {
                 Ok(pid) => {
                     self.program = Program::Running(pid);
-                    report(&Event::Started { id: order.id });
+                    self.say(Event::Started { id: order.id });
                 }
-                Err(error) => report(&Event::Refused {
+                Err(error) => self.say(Event::Refused {
                     id: order.id,
                     why: error.to_string(),
                 }),
@@ -305,9 +340,8 @@ impl Init {
         }
         // There are no more children.
         if let Program::Ending { how } = &mut self.program {
-            report(&Event::Exited {
-                how: std::mem::take(how),
-            });
+            let how = std::mem::take(how);
+            self.say(Event::Exited { how });
             self.program = Program::Idle;
             self.stop_deadline = None;
             if let Some(order) = self.deferred.take() {

@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::poll::PollFlags;
 use ssh2::{Channel, ErrorCode};
@@ -16,6 +18,23 @@ const SAID_BYTES_MAX: usize = 4000;
 
 /// What the whole session fails with.
 pub type Broken = String;
+
+/// A channel of a session, from when it is asked for to its end.
+pub struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    /// Counts it.
+    pub fn one_more(channels: &Arc<AtomicUsize>) -> Counted {
+        channels.fetch_add(1, Ordering::AcqRel);
+        Counted(Arc::clone(channels))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 /// A channel that is open.
 pub struct Open {
@@ -32,6 +51,7 @@ pub struct Open {
     incoming: Vec<u8>,
     said: Vec<u8>,
     ended: Option<oneshot::Sender<RemoteEnd>>,
+    _counted: Option<Counted>,
 }
 
 /// Whether the session would take or give nothing now.
@@ -41,7 +61,12 @@ fn would_block(error: &std::io::Error) -> bool {
 
 impl Open {
     /// One that was opened just now. `local` must not block.
-    pub fn new(channel: Channel, local: UnixStream, ended: Option<oneshot::Sender<RemoteEnd>>) -> Open {
+    pub fn new(
+        channel: Channel,
+        local: UnixStream,
+        command: Option<(oneshot::Sender<RemoteEnd>, Counted)>,
+    ) -> Open {
+        let (ended, counted) = command.unzip();
         Open {
             channel,
             local: Some(local),
@@ -51,6 +76,7 @@ impl Open {
             incoming: Vec::new(),
             said: Vec::new(),
             ended,
+            _counted: counted,
         }
     }
 
@@ -81,7 +107,11 @@ impl Open {
     pub fn broke(self, why: &str) {
         if let Some(ended) = self.ended {
             let said = format!("the connection broke: {why}");
-            let _ = ended.send(RemoteEnd { status: None, said });
+            let _ = ended.send(RemoteEnd {
+                status: None,
+                said,
+                broke: true,
+            });
         }
     }
 
@@ -211,7 +241,11 @@ impl Open {
                     }
                     None => self.channel.exit_status().ok(),
                 };
-                let _ = ended.send(RemoteEnd { status, said });
+                let _ = ended.send(RemoteEnd {
+                    status,
+                    said,
+                    broke: false,
+                });
             }
         }
         self.local = None;

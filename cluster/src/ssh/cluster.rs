@@ -10,11 +10,9 @@ use async_trait::async_trait;
 
 use super::keeper::Keeper;
 use super::machines::{Machine, Machines};
-use super::shell::quoted;
+use super::{OnHosts, files};
 use crate::local::{Heard, Order, StartOrder};
-use crate::{
-    Cluster, ClusterError, FileEnd, LogFile, LogPath, Node, NodeFiles, NodeProgram, Place, ProgramState,
-};
+use crate::{Cluster, ClusterError, FileEnd, LogFile, Node, NodeFiles, NodeProgram, Place, ProgramState};
 
 /// For what takes milliseconds on an idle machine, and two round trips.
 const STEP_LIMIT: Duration = Duration::from_secs(20);
@@ -37,10 +35,7 @@ impl SshCluster {
     pub async fn deploy(machines: Machines, programs: Vec<NodeProgram>) -> Result<SshCluster, ClusterError> {
         let mut keepers = Vec::new();
         for machine in &machines.all {
-            let Machine {
-                host, node, duress, ..
-            } = machine;
-            keepers.push(Keeper::start(host, duress, &node.name).await?);
+            keepers.push(Keeper::start(machine).await?);
         }
         let cluster = SshCluster {
             nodes: machines.nodes(),
@@ -53,11 +48,6 @@ impl SshCluster {
             cluster.hear(index, "make the node", |heard| heard.pid).await?;
         }
         Ok(cluster)
-    }
-
-    /// The hosts that its nodes live on.
-    pub fn machines(&self) -> &Machines {
-        &self.machines
     }
 
     fn index(&self, node: &str) -> Result<usize, ClusterError> {
@@ -101,7 +91,7 @@ impl SshCluster {
         let ordered = self.keepers[index].order(order).await;
         ordered.map_err(|error| {
             let ended = self.keepers[index].heard.borrow().ended.clone();
-            let why = ended.unwrap_or_else(|| error.to_string());
+            let why = ended.unwrap_or(error);
             let what = format!("order the keeper of {}", self.nodes[index].name);
             self.machines.all[index].host.error(&what, why)
         })
@@ -121,13 +111,18 @@ impl SshCluster {
             source,
         })
     }
+}
 
-    async fn remove_folder(&self, index: usize) -> Result<(), ClusterError> {
-        let Machine { host, folder, .. } = &self.machines.all[index];
-        let run = folder.rsplit_once('/').map_or(folder.as_str(), |(run, _)| run);
-        host.run(&host.as_root(["rm", "-rf", "--one-file-system", run]))
-            .await
-            .map(drop)
+#[async_trait]
+impl OnHosts for SshCluster {
+    fn machines(&self) -> &Machines {
+        &self.machines
+    }
+
+    async fn until_up(&self, machine: u32) -> Result<(), ClusterError> {
+        let Machine { host, node, .. } = self.machines.machine(machine)?;
+        let up = self.keepers[self.index(&node.name)?].until_up().await;
+        up.map_err(|why| host.error(&format!("speak to the keeper of {}", node.name), why))
     }
 }
 
@@ -164,6 +159,7 @@ impl Cluster for SshCluster {
             keeper: true,
             addresses: vec![IpAddr::V4(node.ipv4)],
             data: Some(PathBuf::from(format!("{folder}/data"))),
+            group: None,
             machine: index as u32 + 1,
         })
     }
@@ -220,7 +216,7 @@ impl Cluster for SshCluster {
             if let Err(error) = down {
                 failed.get_or_insert(error);
             }
-            if let Err(error) = self.remove_folder(index).await {
+            if let Err(error) = self.machines.all[index].remove_run().await {
                 failed.get_or_insert(error);
             }
         }
@@ -233,29 +229,6 @@ impl NodeFiles for SshCluster {
     async fn read_end(&self, node: &str, file: &LogFile, bytes_max: u64) -> Result<FileEnd, ClusterError> {
         let index = self.index(node)?;
         let Machine { host, folder, .. } = &self.machines.all[index];
-        let (path, within) = match file.path() {
-            LogPath::Data(below) => (format!("{folder}/data/{below}"), format!("{folder}/data/")),
-            LogPath::Root(path) => (path.to_owned(), "/".to_owned()),
-        };
-        let failed = |why: String| host.error(&format!("read {path}"), why);
-        // A link out of the data directory leads to nothing.
-        let script = format!(
-            "real=$(realpath -e -- {path}) && case $real in {within}*) ;; *) echo 'a link leads out of the node' >&2; exit 1;; esac && \
-             [ -f \"$real\" ] && stat -c %s -- \"$real\" && tail -c {bytes_max} -- \"$real\"",
-            path = quoted(&path),
-            within = quoted(&within),
-        );
-        let read = host.bytes(&host.script_as_root(&script), bytes_max + 64).await?;
-        let (bytes, end) = read;
-        if end.status != Some(0) {
-            return Err(failed(end.how()));
-        }
-        let line = bytes.iter().position(|byte| *byte == b'\n');
-        let line = line.ok_or_else(|| failed("it has no length".to_owned()))?;
-        let length = String::from_utf8_lossy(&bytes[..line]).parse();
-        Ok(FileEnd {
-            length: length.map_err(|_| failed("its length is no number".to_owned()))?,
-            bytes: bytes[line + 1..].to_vec(),
-        })
+        files::read_end(host, file, Some(&format!("{folder}/data")), bytes_max).await
     }
 }

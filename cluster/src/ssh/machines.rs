@@ -4,14 +4,21 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
+use super::connection::Connection;
 use super::login::Login;
 use super::program::{Brought, Program};
-use super::pump::Pump;
 use super::{Host, RemoteChannel, SILENCE_MAX, SshHosts, session};
 use crate::{ClusterError, Node};
+
+/// What an agent may take to heal, once it has heard nothing for too long.
+const AGENT_END_MARGIN: Duration = Duration::from_secs(10);
+/// Between two looks at whether it has ended.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Which hosts are to be nodes.
 #[derive(Clone, Debug)]
@@ -39,6 +46,15 @@ pub(super) struct Machine {
     pub duress: String,
     /// Of the node: `log`, `data`.
     pub folder: String,
+}
+
+impl Machine {
+    /// Removes all that the run has there but the program.
+    pub async fn remove_run(&self) -> Result<(), ClusterError> {
+        let run = self.folder.rsplit_once('/').map_or(&*self.folder, |(run, _)| run);
+        let remove = self.host.as_root(["rm", "-rf", "--one-file-system", run]);
+        self.host.run(&remove).await.map(drop)
+    }
 }
 
 /// All of them.
@@ -115,6 +131,51 @@ impl Machines {
         }
         Ok(agents)
     }
+
+    /// Starts another agent on a machine whose connection broke, or is silent: when there is a connection again, and the agent before, which
+    /// has this process number, has healed and ended. The error says which of these did not come.
+    pub async fn start_agent_again(
+        &self,
+        machine: u32,
+        agent_before: u32,
+    ) -> Result<RemoteChannel, ClusterError> {
+        let Machine { host, duress, .. } = self.machine(machine)?;
+        // A process that has ended may not have been waited for.
+        let ended = format!("! grep -qs '^State:.[^XZ]' /proc/{agent_before}/status");
+        let deadline = Instant::now() + SILENCE_MAX + AGENT_END_MARGIN;
+        loop {
+            let why = match host.ended(&ended).await {
+                Ok((_, end)) if end.status == Some(0) => {
+                    return start_agent(host, duress, &self.ssh_ports).await;
+                }
+                Ok(_) => {
+                    let why = format!("process {agent_before} still runs, and may have faults in force");
+                    host.error("see the end of the agent", why)
+                }
+                Err(error) => error,
+            };
+            if Instant::now() >= deadline {
+                return Err(why);
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    /// Takes the connection to a machine for broken.
+    pub async fn give_up(&self, machine: u32) {
+        if let Ok(machine) = self.machine(machine) {
+            machine.host.remote.give_up().await;
+        }
+    }
+
+    pub(super) fn machine(&self, machine: u32) -> Result<&Machine, ClusterError> {
+        let index = (machine as usize).checked_sub(1);
+        let found = index.and_then(|index| self.all.get(index));
+        found.ok_or_else(|| ClusterError::Invalid {
+            what: format!("machine {machine}"),
+            why: "there is none".to_owned(),
+        })
+    }
 }
 
 /// A host as the rest of Duress sees it.
@@ -152,10 +213,10 @@ pub(super) async fn start_agent(
 /// Logs in, and looks whether what is needed is there.
 pub(super) async fn log_in(login: Login) -> Result<Host, ClusterError> {
     let name = login.name.clone();
-    let pump = Pump::log_in(login).await?;
+    let connection = Connection::log_in(login).await?;
     let mut host = Host {
         name,
-        remote: Arc::new(pump),
+        remote: Arc::new(connection),
         sudo: false,
     };
     if host.run("id -u").await?.trim() == "0" {

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::login::Login;
-use super::pump::Pump;
+use super::pool::Pool;
 use super::{HostAddress, Remote, SshHosts, session};
 use crate::ClusterError;
 
 /// A host that somebody is logged in to, and no more than that.
 pub(crate) struct PlainHost {
-    /// The line to it.
+    /// The lines to it.
     pub remote: Arc<dyn Remote>,
     /// By what it is reached from here.
     pub addresses: Vec<IpAddr>,
@@ -23,7 +23,7 @@ impl PlainHost {
         let looked_up = login.clone();
         let addresses = tokio::task::spawn_blocking(move || session::resolve(&looked_up)).await;
         let addresses = addresses.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        let remote = Arc::new(Pump::log_in(login).await?);
+        let remote = Arc::new(Pool::log_in(login).await?);
         Ok(PlainHost {
             remote,
             // Behind a jump host its name may not be known here.

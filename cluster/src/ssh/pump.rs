@@ -10,18 +10,18 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ssh2::{BlockDirections, Channel, Session};
 use tokio::sync::oneshot;
 
-use super::channel::{Broken, Open};
+use super::channel::{Broken, Counted, Open};
 use super::login::Login;
-use super::remote::{Remote, RemoteChannel, RemoteEnd};
+use super::remote::{RemoteChannel, RemoteEnd};
 use super::session::{self, ANSWER_LIMIT, LoggedIn};
 use super::upload::upload;
 use crate::ClusterError;
@@ -35,6 +35,7 @@ enum Task {
         local: UnixStream,
         opened: oneshot::Sender<Result<(), String>>,
         ended: oneshot::Sender<RemoteEnd>,
+        counted: Counted,
     },
     Tunnel {
         host: String,
@@ -57,6 +58,8 @@ pub struct Pump {
     /// Wakes the thread up.
     bell: UnixStream,
     thread: Option<thread::JoinHandle<()>>,
+    broken: Arc<AtomicBool>,
+    channels: Arc<AtomicUsize>,
 }
 
 impl Pump {
@@ -86,12 +89,15 @@ impl Pump {
             end.set_nonblocking(true).map_err(thread_failed)?;
         }
         let thread = thread::Builder::new().name("duress-ssh".to_owned());
+        let broken = Arc::new(AtomicBool::new(false));
+        let given_up = Arc::clone(&broken);
         let thread = thread.spawn(move || {
             let LoggedIn { session, tunnel } = session;
             let mut work = Work {
                 session,
                 channels: Vec::new(),
                 stuck: None,
+                broken: given_up,
             };
             work.until_hung_up(&inbox, woken);
             drop(work);
@@ -103,7 +109,25 @@ impl Pump {
             tasks: Some(tasks),
             bell,
             thread: Some(thread.map_err(thread_failed)?),
+            broken,
+            channels: Arc::default(),
         })
+    }
+
+    /// How many commands run by it, or are to.
+    pub fn channels(&self) -> usize {
+        self.channels.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing can be asked by it any more.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Takes it for broken.
+    pub fn break_off(&self) {
+        self.broken.store(true, Ordering::Release);
+        let _ = (&self.bell).write(&[0]);
     }
 
     fn ask(&self, task: Task) -> Result<(), String> {
@@ -148,9 +172,16 @@ fn thread_failed(source: std::io::Error) -> ClusterError {
     }
 }
 
-#[async_trait]
-impl Remote for Pump {
-    async fn open(&self, command: &str) -> Result<RemoteChannel, ClusterError> {
+/// Whether it says that the session itself has ended.
+fn is_lost(error: &ssh2::Error) -> bool {
+    /// Of libssh2: `SOCKET_SEND`, `TIMEOUT`, `SOCKET_DISCONNECT`, `SOCKET_TIMEOUT`, `SOCKET_RECV`.
+    const LOST: [i32; 5] = [-7, -9, -13, -30, -43];
+    matches!(error.code(), ssh2::ErrorCode::Session(code) if LOST.contains(&code))
+}
+
+impl Pump {
+    /// Starts a command by the shell of the user who logged in.
+    pub async fn open(&self, command: &str) -> Result<RemoteChannel, ClusterError> {
         let what = || format!("start `{command}`");
         let failed = |why: String| self.failed(&what(), why);
         let (ours, local) = UnixStream::pair().map_err(|error| failed(error.to_string()))?;
@@ -165,6 +196,7 @@ impl Remote for Pump {
             local,
             opened,
             ended,
+            counted: Counted::one_more(&self.channels),
         })
         .map_err(failed)?;
         answer
@@ -179,7 +211,8 @@ impl Remote for Pump {
         })
     }
 
-    async fn upload(&self, file: &Path, to: &str, mode: i32) -> Result<(), ClusterError> {
+    /// Writes a file.
+    pub async fn upload(&self, file: &Path, to: &str, mode: i32) -> Result<(), ClusterError> {
         let failed = |why: String| self.failed(&format!("write {to}"), why);
         let (done, answer) = oneshot::channel();
         let task = Task::Upload {
@@ -212,12 +245,17 @@ struct Work {
     channels: Vec<Open>,
     /// The channel whose last write the session took in part: until it has taken the rest, it takes nothing else.
     stuck: Option<usize>,
+    /// The session is, or is taken to be.
+    broken: Arc<AtomicBool>,
 }
 
 impl Work {
     fn until_hung_up(&mut self, inbox: &mpsc::Receiver<Task>, mut woken: UnixStream) {
         loop {
             loop {
+                if self.broken.load(Ordering::Acquire) {
+                    return self.broke("it was given up: nothing was heard by it");
+                }
                 match inbox.try_recv() {
                     Ok(task) => self.begin(task),
                     Err(mpsc::TryRecvError::Empty) => break,
@@ -246,12 +284,13 @@ impl Work {
                 local,
                 opened,
                 ended,
+                counted,
             } => {
                 let channel = self.session.channel_session().and_then(|mut channel| {
                     channel.exec(&command)?;
                     Ok(channel)
                 });
-                self.keep(channel, local, opened, Some(ended));
+                self.keep(channel, local, opened, Some((ended, counted)));
             }
             Task::Tunnel {
                 host,
@@ -273,11 +312,16 @@ impl Work {
         channel: Result<Channel, ssh2::Error>,
         local: UnixStream,
         opened: oneshot::Sender<Result<(), String>>,
-        ended: Option<oneshot::Sender<RemoteEnd>>,
+        command: Option<(oneshot::Sender<RemoteEnd>, Counted)>,
     ) {
+        if let Err(error) = &channel
+            && is_lost(error)
+        {
+            self.broken.store(true, Ordering::Release);
+        }
         let kept = channel.map_err(|error| error.to_string()).and_then(|channel| {
             local.set_nonblocking(true).map_err(|error| error.to_string())?;
-            self.channels.push(Open::new(channel, local, ended));
+            self.channels.push(Open::new(channel, local, command));
             Ok(())
         });
         let _ = opened.send(kept);
@@ -344,6 +388,8 @@ impl Work {
     }
 
     fn broke(&mut self, why: &str) {
+        // First: whoever is told looks whether there is another.
+        self.broken.store(true, Ordering::Release);
         self.channels.drain(..).for_each(|open| open.broke(why));
     }
 }

@@ -25,6 +25,10 @@ pub trait Remote: Send + Sync {
 
     /// Writes a file, whose folder is there. What was at that path before is replaced.
     async fn upload(&self, file: &Path, to: &str, mode: i32) -> Result<(), ClusterError>;
+
+    /// Takes the connection for broken, since nothing comes by it any more: what runs there by it is cut off, and what is asked next is asked
+    /// by another.
+    async fn give_up(&self);
 }
 
 /// A command that runs on a host.
@@ -44,6 +48,8 @@ pub struct RemoteEnd {
     pub status: Option<i32>,
     /// The end of what it wrote to its standard error, or why the connection broke.
     pub said: String,
+    /// The connection broke, and nobody knows what became of the command.
+    pub broke: bool,
 }
 
 impl RemoteEnd {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
-use super::machines::{Machine, Machines};
+use super::machines::Machines;
 use super::{RemoteChannel, SshConfig};
 use crate::{Cluster, ClusterError, Node, Place, ProgramState};
 
@@ -68,6 +68,7 @@ impl Cluster for RunningHosts {
             keeper: true,
             addresses: vec![IpAddr::V4(node.ipv4)],
             data: None,
+            group: None,
             machine,
         })
     }
@@ -87,10 +88,8 @@ impl Cluster for RunningHosts {
 
     /// Nothing but the folder of what was not a run.
     async fn down(&self) -> Result<(), ClusterError> {
-        for Machine { host, folder, .. } in &self.machines.all {
-            let run = folder.rsplit_once('/').map_or(folder.as_str(), |(run, _)| run);
-            host.run(&host.as_root(["rm", "-rf", "--one-file-system", run]))
-                .await?;
+        for machine in &self.machines.all {
+            machine.remove_run().await?;
         }
         Ok(())
     }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use duress_cluster::Place;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::sync::{Notify, watch};
@@ -29,6 +28,13 @@ pub struct AgentClient {
     kill: Arc<Notify>,
     /// Asks again and again whether it still answers; ends with the client.
     _pings: JoinSet<()>,
+}
+
+/// What became of an agent that is of no use any more.
+pub(super) enum Loss {
+    Ended(AgentEnd),
+    /// It does not answer: what is known of it.
+    Silent(String),
 }
 
 impl AgentClient {
@@ -70,21 +76,13 @@ impl AgentClient {
                 },
             };
             match status {
-                Ok(status) => AgentEnd {
-                    how: status.to_string(),
-                    healed: status.success(),
-                },
-                Err(error) => AgentEnd {
-                    how: format!("waiting for it failed: {error}"),
-                    healed: false,
-                },
+                Ok(status) => AgentEnd::seen(status.to_string(), status.success()),
+                Err(error) => AgentEnd::seen(format!("waiting for it failed: {error}"), false),
             }
         });
         let ended = async move {
-            ended.await.unwrap_or_else(|error| AgentEnd {
-                how: format!("nobody waited for it: {error}"),
-                healed: false,
-            })
+            let unseen = |error| AgentEnd::seen(format!("nobody waited for it: {error}"), false);
+            ended.await.unwrap_or_else(unseen)
         };
         AgentClient::over(input, output, ended, mark, kill, true).await
     }
@@ -174,18 +172,25 @@ impl AgentClient {
         self.line.call(command).await
     }
 
-    /// Whether a kind of fault can be done to a node.
-    pub async fn can(&self, kind: &str, place: &Place) -> Result<(), AgentError> {
-        let (kind, place) = (kind.to_owned(), place.clone());
-        self.call(Command::Can { kind, place }).await
+    /// Whether it answers nothing any more.
+    pub(super) fn is_silent(&self) -> bool {
+        self.line.silent.borrow().is_some()
     }
 
     /// Returns when the agent has ended or does not answer any more, with which of them. Before
     /// [`AgentClient::close`] that is a failure of the harness.
     pub async fn lost(&self) -> AgentError {
+        match self.loss().await {
+            Loss::Ended(end) => AgentError::Gone { how: end.how },
+            Loss::Silent(how) => AgentError::Silent { how },
+        }
+    }
+
+    /// The same, with all that is known.
+    pub(super) async fn loss(&self) -> Loss {
         tokio::select! {
-            end = self.line.end() => AgentError::Gone { how: end.how },
-            how = self.line.silence() => AgentError::Silent { how },
+            end = self.line.end() => Loss::Ended(end),
+            how = self.line.silence() => Loss::Silent(how),
         }
     }
 

@@ -73,4 +73,17 @@ pub struct AgentEnd {
     pub how: String,
     /// It healed everything before.
     pub healed: bool,
+    /// The connection to it broke, and nobody knows how it ended.
+    pub broke: bool,
+}
+
+impl AgentEnd {
+    /// One that was seen.
+    pub fn seen(how: impl Into<String>, healed: bool) -> AgentEnd {
+        AgentEnd {
+            how: how.into(),
+            healed,
+            broke: false,
+        }
+    }
 }

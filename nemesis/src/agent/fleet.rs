@@ -13,18 +13,21 @@
 //! orders and answers mean the same then say so ([`crate::kinds::Kind::spans_machines`]); others are not done to such a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{join_all, select_all};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use tokio::task::JoinSet;
 
 use super::client::AgentClient;
 use super::ends::AgentError;
+use super::member::{Member, Regain};
 use super::procfs;
 use super::protocol::{Command, Hello, Identity, PROTOCOL_VERSION};
-use crate::journal::HostEntry;
+use super::split::{joined, machines_in, part_of};
+use crate::journal::{HostEntry, Journal};
 use duress_cluster::Place;
 use duress_cluster::clock_offset::{Offset, RoundTrip, monotonic_ns};
 
@@ -34,19 +37,44 @@ const CLOCK_ROUND_TRIPS: usize = 10;
 /// All agents of a cluster.
 pub struct Agents {
     /// By number of the machine; the only one there is has number 0.
-    of: BTreeMap<u32, Member>,
-    /// Where each fault was injected, or may have been.
-    at: Mutex<BTreeMap<u64, BTreeSet<u32>>>,
+    of: BTreeMap<u32, Arc<Member>>,
+    at: Arc<Injected>,
     /// Held while several of them do something together.
     together: tokio::sync::Mutex<()>,
     hello: Hello,
+    /// Each has one of them again when the connection to it broke.
+    regaining: JoinSet<()>,
 }
 
-/// One of them.
-struct Member {
-    /// What its machine is called; empty where there is but one.
-    host: String,
-    agent: AgentClient,
+/// Where faults were injected.
+#[derive(Default)]
+pub(super) struct Injected {
+    /// The machines, or those where it may have been.
+    at: Mutex<BTreeMap<u64, BTreeSet<u32>>>,
+    /// Faults that ended somewhere before they were to, and why.
+    cut_short: Mutex<BTreeMap<u64, String>>,
+}
+
+impl Injected {
+    fn remember(&self, fault: u64, machines: &BTreeSet<u32>) {
+        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        at.entry(fault).or_default().extend(machines);
+    }
+
+    fn machines(&self, fault: u64) -> Option<BTreeSet<u32>> {
+        let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        at.get(&fault).cloned()
+    }
+
+    /// The agent of this machine ended, and with it all that it had in force.
+    pub fn cut_short(&self, machine: u32, why: &str) {
+        let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = at.iter().filter(|(_, machines)| machines.contains(&machine));
+        let mut cut_short = self.cut_short.lock().unwrap_or_else(PoisonError::into_inner);
+        for (fault, _) in there {
+            cut_short.entry(*fault).or_insert_with(|| why.to_owned());
+        }
+    }
 }
 
 impl From<AgentClient> for Agents {
@@ -54,10 +82,11 @@ impl From<AgentClient> for Agents {
         let hello = agent.hello().clone();
         let host = String::new();
         Agents {
-            of: BTreeMap::from([(0, Member { host, agent })]),
-            at: Mutex::default(),
+            of: BTreeMap::from([(0, Arc::new(Member::new(host, agent)))]),
+            at: Arc::default(),
             together: tokio::sync::Mutex::default(),
             hello,
+            regaining: JoinSet::new(),
         }
     }
 }
@@ -66,17 +95,36 @@ impl Agents {
     /// Of hosts with these names, in order: their numbers begin with 1.
     pub fn of_hosts(agents: Vec<(String, AgentClient)>) -> Result<Agents, AgentError> {
         let boot = procfs::boot_id().map_err(|error| AgentError::Refused(error.to_string()))?;
-        let member = |(host, agent)| Member { host, agent };
+        let member = |(host, agent)| Arc::new(Member::new(host, agent));
         Ok(Agents {
             of: (1..).zip(agents.into_iter().map(member)).collect(),
-            at: Mutex::default(),
+            at: Arc::default(),
             together: tokio::sync::Mutex::default(),
             hello: Hello {
                 version: PROTOCOL_VERSION,
                 pid: std::process::id(),
                 boot,
             },
+            regaining: JoinSet::new(),
         })
+    }
+
+    /// From now on an agent whose connection broke is replaced by another, which heals first what the journal says is in force there. Faults
+    /// that the one before had in force are [cut short](Agents::cut_short).
+    pub(crate) fn regain_by(&mut self, regain: &Arc<dyn Regain>, journal: &Arc<Journal>) {
+        for (machine, member) in &self.of {
+            let (member, at) = (Arc::clone(member), Arc::clone(&self.at));
+            let (regain, journal) = (Arc::clone(regain), Arc::clone(journal));
+            member.will_be_regained();
+            self.regaining
+                .spawn(member.regained(*machine, at, regain, journal));
+        }
+    }
+
+    /// Why a fault ended somewhere before it was to, if it did: from then on nothing proves it.
+    pub fn cut_short(&self, fault: u64) -> Option<String> {
+        let cut_short = self.at.cut_short.lock().unwrap_or_else(PoisonError::into_inner);
+        cut_short.get(&fault).cloned()
     }
 
     /// What the only one said of itself; of several, what their controller says.
@@ -92,11 +140,14 @@ impl Agents {
     /// The hosts, as the journal has them.
     pub fn hosts(&self) -> Vec<HostEntry> {
         let hosts = self.of.iter().filter(|(machine, _)| **machine != 0);
-        let entry = |(machine, member): (&u32, &Member)| HostEntry {
-            machine: *machine,
-            host: member.host.clone(),
-            boot: member.agent.hello().boot.clone(),
-            agent: member.agent.hello().pid,
+        let entry = |(machine, member): (&u32, &Arc<Member>)| {
+            let Hello { boot, pid, .. } = member.hello();
+            HostEntry {
+                machine: *machine,
+                host: member.host.clone(),
+                boot,
+                agent: pid,
+            }
         };
         hosts.map(entry).collect()
     }
@@ -104,7 +155,7 @@ impl Agents {
     /// Asks, and waits for the answer.
     pub async fn call<T: DeserializeOwned>(&self, command: Command) -> Result<T, AgentError> {
         if let Some(only) = self.of.get(&0) {
-            return only.agent.call(command).await;
+            return Ok(serde_json::from_value(only.call(command).await?)?);
         }
         let whole = serde_json::to_value(&command)?;
         let mut about = BTreeSet::new();
@@ -115,18 +166,13 @@ impl Agents {
         }
         if let Command::Inject { fault, .. } = &command {
             // Remembered first: whatever comes of it, part of it may be in force.
-            let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
-            at.entry(*fault).or_default().extend(&asked);
+            self.at.remember(*fault, &asked);
         }
         let answers = join_all(asked.iter().filter_map(|machine| {
             let (member, part) = (self.of.get(machine)?, part_of(&whole, *machine));
             Some(async move {
                 let command = serde_json::from_value::<Command>(part)?;
-                member
-                    .agent
-                    .call::<Value>(command)
-                    .await
-                    .map_err(|error| error.on(&member.host))
+                member.call(command).await
             })
         }));
         let mut together = Value::Null;
@@ -145,8 +191,7 @@ impl Agents {
         let all = || self.of.keys().copied().collect();
         match command {
             Command::Look { fault, .. } | Command::Heal { fault, .. } => {
-                let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
-                at.get(fault).cloned().unwrap_or_else(all)
+                self.at.machines(*fault).unwrap_or_else(all)
             }
             _ => all(),
         }
@@ -157,8 +202,8 @@ impl Agents {
         let machine = place.machine;
         match self.of.get(&machine) {
             Some(member) => {
-                let can = member.agent.can(kind, place).await;
-                can.map_err(|error| error.on(&member.host))
+                let (kind, place) = (kind.to_owned(), place.clone());
+                member.call(Command::Can { kind, place }).await.map(drop)
             }
             None => Err(AgentError::Refused(format!(
                 "{} lives on machine {machine}, which has no agent",
@@ -220,10 +265,10 @@ impl Agents {
 
     /// How far the clock of each machine is ahead of the one here, now.
     pub async fn clocks(&self) -> Result<BTreeMap<u32, Offset>, AgentError> {
-        let measured = self.of.iter().map(|(machine, member)| async move {
-            let offset = clock_of(&member.agent).await;
-            Ok((*machine, offset.map_err(|error| error.on(&member.host))?))
-        });
+        let measured = self
+            .of
+            .iter()
+            .map(|(machine, member)| async move { Ok((*machine, clock_of(member).await?)) });
         join_all(measured).await.into_iter().collect()
     }
 
@@ -235,29 +280,23 @@ impl Agents {
 
     /// Returns when one of them has ended or does not answer any more, with which of them and how.
     pub async fn lost(&self) -> AgentError {
-        let lost = self
-            .of
-            .values()
-            .map(|member| Box::pin(async move { member.agent.lost().await.on(&member.host) }));
+        let lost = self.of.values().map(|member| Box::pin(member.lost()));
         select_all(lost).await.0
     }
 
     /// Closes the input of each, upon which it heals everything and ends. An error means that something may stay broken.
     pub async fn close(&self) -> Result<(), AgentError> {
-        let closed = self
-            .of
-            .values()
-            .map(|member| async move { member.agent.close().await.map_err(|error| error.on(&member.host)) });
+        let closed = self.of.values().map(|member| member.close());
         join_all(closed).await.into_iter().collect()
     }
 }
 
 /// Asks an agent for its clock several times.
-async fn clock_of(agent: &AgentClient) -> Result<Offset, AgentError> {
+async fn clock_of(member: &Member) -> Result<Offset, AgentError> {
     let mut trips = Vec::new();
     for _ in 0..CLOCK_ROUND_TRIPS {
         let sent = monotonic_ns();
-        let theirs = agent.call(Command::Clock).await?;
+        let theirs = serde_json::from_value(member.call(Command::Clock).await?)?;
         let received = monotonic_ns();
         trips.push(RoundTrip {
             sent,
@@ -266,97 +305,4 @@ async fn clock_of(agent: &AgentClient) -> Result<Offset, AgentError> {
         });
     }
     Ok(Offset::best(&trips).unwrap_or_default())
-}
-
-/// Every machine that is named in it.
-fn machines_in(value: &Value, found: &mut BTreeSet<u32>) {
-    match value {
-        Value::Array(list) => list.iter().for_each(|value| machines_in(value, found)),
-        Value::Object(object) => {
-            for (key, value) in object {
-                match value.as_u64() {
-                    Some(machine) if key == "machine" => drop(found.insert(machine as u32)),
-                    _ => machines_in(value, found),
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// What of it is about this machine, or about none.
-fn part_of(value: &Value, machine: u32) -> Value {
-    let elsewhere = |value: &Value| {
-        let mut about = BTreeSet::new();
-        machines_in(value, &mut about);
-        !about.is_empty() && !about.contains(&machine)
-    };
-    match value {
-        Value::Array(list) => {
-            let here = list.iter().filter(|value| !elsewhere(value));
-            here.map(|value| part_of(value, machine)).collect()
-        }
-        Value::Object(object) => {
-            let part = |(key, value): (&String, &Value)| (key.clone(), part_of(value, machine));
-            Value::Object(object.iter().map(part).collect())
-        }
-        plain => plain.clone(),
-    }
-}
-
-/// Two answers as one.
-fn joined(one: Value, other: Value) -> Value {
-    match (one, other) {
-        (Value::Null, value) | (value, Value::Null) => value,
-        (Value::Array(mut list), Value::Array(more)) => {
-            list.extend(more);
-            Value::Array(list)
-        }
-        (Value::Object(mut one), Value::Object(other)) => {
-            let mut together = Map::new();
-            for (key, value) in other {
-                let before = one.remove(&key).unwrap_or(Value::Null);
-                together.insert(key, joined(before, value));
-            }
-            one.extend(together);
-            Value::Object(one)
-        }
-        (Value::Bool(one), Value::Bool(other)) => Value::Bool(one && other),
-        (Value::Number(one), Value::Number(other)) => {
-            let larger = one.as_f64() >= other.as_f64();
-            Value::Number(if larger { one } else { other })
-        }
-        (one, _) => one,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn each_machine_gets_what_is_about_it_or_about_none() {
-        let order = json!({"nodes": [{"place": {"machine": 1}, "drop": ["a"]}, {"place": {"machine": 2}}], "seeds": [7]});
-        assert_eq!(
-            part_of(&order, 1),
-            json!({"nodes": [{"place": {"machine": 1}, "drop": ["a"]}], "seeds": [7]})
-        );
-        let mut about = BTreeSet::new();
-        machines_in(&order, &mut about);
-        assert_eq!(about, BTreeSet::from([1, 2]));
-        assert_eq!(part_of(&order, 3), json!({"nodes": [], "seeds": [7]}));
-    }
-
-    #[test]
-    fn answers_are_put_together() {
-        let one = json!({"micros": 3, "links": [1], "whole": true, "n1": {"a": 1}});
-        let other = json!({"micros": 2, "links": [2], "whole": false, "n2": {"a": 2}});
-        assert_eq!(
-            joined(one, other),
-            json!({"micros": 3, "links": [1, 2], "whole": false, "n1": {"a": 1}, "n2": {"a": 2}})
-        );
-        assert_eq!(joined(Value::Null, json!([1])), json!([1]));
-    }
 }

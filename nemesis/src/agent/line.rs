@@ -100,10 +100,7 @@ impl Line {
             .await
             .ok()
             .and_then(|end| end.clone());
-        end.unwrap_or_else(|| AgentEnd {
-            how: "nobody watches it any more".to_owned(),
-            healed: false,
-        })
+        end.unwrap_or_else(|| AgentEnd::seen("nobody watches it any more", false))
     }
 
     /// Returns when the agent has not answered for too long, with what is known of it.

@@ -122,6 +122,7 @@ mod tests {
                 keeper: false,
                 addresses: vec![],
                 data: None,
+                group: None,
                 machine: 0,
             };
             thread::scope(|scope| {

@@ -1,7 +1,7 @@
 //! What `/proc` says of the processes of a node: which there are, and which of them are stopped.
 //!
 //! The processes of a node are all that live in the PID namespace of its place, but for the keeper. Where a node has
-//! no PID namespace of its own (a host), they are the program and its descendants.
+//! no PID namespace of its own (a host), they are the program and its descendants, or those in its control group, where it has one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -81,7 +81,10 @@ fn everyone() -> io::Result<BTreeMap<u32, Stat>> {
 pub fn kin(place: &Place) -> io::Result<Vec<Process>> {
     let home = namespace(place.pid, "pid")?;
     let all = everyone()?;
-    let kin = |pid: u32| descends(&all, pid, place.pid) || namespace(pid, "pid").is_ok_and(|ns| ns == home);
+    let kin = |pid: u32| match &place.group {
+        Some(group) => is_in(pid, group),
+        None => descends(&all, pid, place.pid) || namespace(pid, "pid").is_ok_and(|ns| ns == home),
+    };
     Ok(all
         .iter()
         .filter(|(pid, _)| kin(**pid))
@@ -100,12 +103,10 @@ pub fn members(place: &Place) -> io::Result<Vec<Process>> {
     let home = namespace(place.pid, "pid")?;
     let all = everyone()?;
     let own = namespace(std::process::id(), "pid")?;
-    let is_member = |pid: u32| {
-        if home == own {
-            descends(&all, pid, place.pid)
-        } else {
-            namespace(pid, "pid").is_ok_and(|ns| ns == home)
-        }
+    let is_member = |pid: u32| match &place.group {
+        Some(group) => is_in(pid, group),
+        None if home == own => descends(&all, pid, place.pid),
+        None => namespace(pid, "pid").is_ok_and(|ns| ns == home),
     };
     Ok(all
         .iter()
@@ -114,10 +115,27 @@ pub fn members(place: &Place) -> io::Result<Vec<Process>> {
             pid: *pid,
             started: stat.started,
             state: stat.state,
-            entered: !descends(&all, *pid, place.pid),
+            // A control group does not say who started whom; all that is in it is the node's own.
+            entered: place.group.is_none() && !descends(&all, *pid, place.pid),
             machine: place.machine,
         })
         .collect())
+}
+
+/// Whether a process is in this control group, or in one below it.
+fn is_in(pid: u32, group: &str) -> bool {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    lies_in(&groups, group)
+}
+
+/// The same of what `/proc/PID/cgroup` says: a line for each hierarchy, its path after the second colon.
+fn lies_in(groups: &str, group: &str) -> bool {
+    let below = |path: &str| {
+        let rest = path.strip_prefix(group);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let mut paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    paths.any(below)
 }
 
 /// The inodes of the sockets that these processes have open. One that has ended has none.
@@ -180,6 +198,19 @@ pub fn layers(source: &str) -> io::Result<Vec<Process>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_control_group_has_those_below_it_and_none_beside_it() {
+        let group = "/system.slice/db.service";
+        assert!(lies_in("0::/system.slice/db.service\n", group));
+        assert!(lies_in(
+            "1:name=systemd:/system.slice/db.service/worker\n0::/\n",
+            group
+        ));
+        for other in ["0::/system.slice/db.service2", "0::/system.slice", "0::/", ""] {
+            assert!(!lies_in(other, group), "{other}");
+        }
+    }
 
     #[test]
     fn a_pid_of_another_start_time_is_another_process() {

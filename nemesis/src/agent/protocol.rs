@@ -180,6 +180,32 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it does no harm to say it a second time when nobody knows what came of the first: it asks, or it heals.
+    pub fn changes_nothing_new(&self) -> bool {
+        match self {
+            Command::Ping
+            | Command::Clock
+            | Command::Identify { .. }
+            | Command::Can { .. }
+            | Command::Look { .. }
+            | Command::Ask { .. }
+            | Command::Heal { .. }
+            | Command::HealAll { .. }
+            | Command::Processes { .. }
+            | Command::Alive { .. } => true,
+            Command::Hello { .. }
+            | Command::Inject { .. }
+            | Command::Follow { .. }
+            | Command::Signal { .. }
+            | Command::Listen { .. }
+            | Command::Spread { .. }
+            | Command::Adopt { .. }
+            | Command::Put { .. } => false,
+        }
+    }
+}
+
 /// A signal that ends processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -181,6 +181,7 @@ mod tests {
                 keeper: true,
                 addresses: Vec::new(),
                 data: None,
+                group: None,
                 machine: 1,
             }),
             addresses: vec!["127.0.0.1".parse().unwrap()],

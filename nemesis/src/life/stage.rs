@@ -79,6 +79,14 @@ impl<S> Stage<S> {
         }
     }
 
+    /// What a look saw, unless what it was to see has ended before: then nothing proves it, whatever is seen.
+    fn unless_cut_short(&self, outcome: StepOutcome) -> StepOutcome {
+        match self.shared.agent.cut_short(self.id) {
+            Some(why) => StepOutcome::indeterminate(why, outcome.evidence),
+            None => outcome,
+        }
+    }
+
     /// Makes the event of a step, with how long it took.
     fn report(&self, step: FaultStep, outcome: StepOutcome, began: Instant) -> StepResult {
         let mut evidence = outcome.evidence;
@@ -150,6 +158,7 @@ impl Stage<Injected> {
     async fn verify(mut self) -> Stage<Verified> {
         let began = Instant::now();
         let outcome = self.technique.verify(&self.shared).await;
+        let outcome = self.unless_cut_short(outcome);
         self.report(FaultStep::Verify, outcome, began);
         self.into_state()
     }
@@ -171,6 +180,7 @@ impl Stage<Verified> {
             }
             let began = Instant::now();
             let outcome = self.technique.look(&self.shared).await;
+            let outcome = self.unless_cut_short(outcome);
             if outcome.result != StepResult::Installed {
                 self.report(FaultStep::Recheck, outcome, began);
                 // It can't be proven any more, whatever later looks see.
@@ -182,7 +192,8 @@ impl Stage<Verified> {
     async fn recheck(mut self) -> Stage<Rechecked> {
         let began = Instant::now();
         let outcome = if self.technique.lasts() {
-            self.technique.recheck(&self.shared).await
+            let outcome = self.technique.recheck(&self.shared).await;
+            self.unless_cut_short(outcome)
         } else {
             // It happened at one moment, and is over: there is no more to see.
             StepOutcome::installed("", Value::Null)

@@ -73,6 +73,7 @@ async fn a_forged_journal_wakes_nobody() {
         keeper: false,
         addresses: vec![],
         data: None,
+        group: None,
         machine: 0,
     };
     let agent = lab.agent().await;

@@ -124,6 +124,7 @@ impl Lab {
                     keeper: true,
                     addresses,
                     data: None,
+                    group: None,
                     machine: 0,
                 },
             ));

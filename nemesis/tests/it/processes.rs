@@ -24,6 +24,7 @@ async fn a_node_without_a_pid_namespace_is_its_program_and_what_descends_from_it
         keeper: false,
         addresses: vec![],
         data: None,
+        group: None,
         machine: 0,
     };
     let list = || {
@@ -70,6 +71,7 @@ async fn the_end_of_input_wakes() {
         keeper: false,
         addresses: vec![],
         data: None,
+        group: None,
         machine: 0,
     };
     let nodes = identify(&agent, vec![place.clone()]).await;
@@ -97,6 +99,7 @@ async fn a_process_that_two_pauses_hold_goes_on_when_both_have_ended() {
         keeper: false,
         addresses: vec![],
         data: None,
+        group: None,
         machine: 0,
     };
     for order in [[1, 2], [2, 1]] {

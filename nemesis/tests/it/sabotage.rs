@@ -73,10 +73,7 @@ pub async fn sabotaged(argv: &[String], mark: &Mark, answer_instead: AnswerInste
     });
     let ended = async move {
         let status = agent.wait().await.expect("an end");
-        AgentEnd {
-            how: status.to_string(),
-            healed: status.success(),
-        }
+        AgentEnd::seen(status.to_string(), status.success())
     };
     AgentClient::greet(input, output, ended, mark)
         .await

@@ -3,6 +3,7 @@
 //! A thin layer over `bollard` that speaks this crate's words: containers are found by label, never by name, and every
 //! error says what was tried.
 
+mod about;
 pub(in crate::compose) mod address;
 mod archive;
 mod context;
@@ -26,6 +27,7 @@ use bollard::query_parameters::{
     ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
 
+pub(in crate::compose) use self::about::About;
 use self::address::EngineAddress;
 use self::line::Line;
 use self::way::Way;
@@ -145,17 +147,9 @@ impl Engine {
 
     /// Refuses an engine that is no manager of a Swarm.
     pub async fn check_manager(&self) -> Result<(), ClusterError> {
-        let failed = |error| engine_error("ask the engine for its Swarm".to_owned(), error);
-        let swarm = self
-            .docker
-            .info()
-            .await
-            .map_err(failed)?
-            .swarm
-            .unwrap_or_default();
-        match swarm.control_available {
-            Some(true) => Ok(()),
-            _ => Err(ClusterError::Unsupported {
+        match self.about().await?.manages {
+            true => Ok(()),
+            false => Err(ClusterError::Unsupported {
                 what: "deploy a stack".to_owned(),
                 why: "the engine is no manager of a Swarm; make it one by `docker swarm init`, or name a manager".to_owned(),
             }),

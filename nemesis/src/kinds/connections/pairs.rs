@@ -108,6 +108,7 @@ mod tests {
             keeper: true,
             addresses: Vec::new(),
             data: None,
+            group: None,
             machine,
         };
         let end = |local: &str, remote: &str, inode| Connection {
