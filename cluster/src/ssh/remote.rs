@@ -55,6 +55,9 @@ pub struct RemoteEnd {
 impl RemoteEnd {
     /// In words.
     pub fn how(&self) -> String {
+        if self.broke {
+            return self.said.clone();
+        }
         let said = match self.said.trim() {
             "" => String::new(),
             said => format!(": {said}"),

@@ -7,17 +7,19 @@ use std::time::Duration;
 use duress_cluster::compose::{
     ComposeCluster, ComposeConfig, EngineAddress, OnEngines, Scope, WithHelper, heal,
 };
+use duress_cluster::doctor::Requirement;
 use duress_cluster::local::{self, Isolation};
-use duress_cluster::ssh::{OneHost, SshCluster};
+use duress_cluster::ssh::{OnHosts, OneHost};
 use duress_cluster::{Cluster, ClusterError, Key, System};
 use duress_nemesis::agent::protocol::Mark;
 use duress_nemesis::kinds::{Kind, TABLE};
 use duress_nemesis::storage::{NodeStorage, Storage};
-use duress_nemesis::{AgentClient, Agents, Journal, NemesisError, put_storage};
+use duress_nemesis::{AgentClient, Agents, Journal, NemesisError, Regain, put_storage};
 use duress_results::rundir::RunDir;
 use duress_workloads::clients::ClientKind;
 
 use super::failure::Failure;
+use super::regain::{HostsAgain, Told};
 use super::{engines, hosts, sandboxes};
 use crate::machine;
 use crate::spec::{AgentHome, ClusterSpec, ComposeSpec};
@@ -32,7 +34,10 @@ pub enum Environment {
     /// On container engines of other machines.
     Engines,
     /// On hosts that are reached by SSH.
-    Hosts,
+    Hosts {
+        /// Where systemd starts and stops them.
+        are_units: bool,
+    },
 }
 
 impl Environment {
@@ -46,7 +51,9 @@ impl Environment {
                     true => Ok(Environment::Engines),
                 }
             }
-            ClusterSpec::Ssh(_) => Ok(Environment::Hosts),
+            ClusterSpec::Ssh(ssh) => Ok(Environment::Hosts {
+                are_units: ssh.unit.is_some(),
+            }),
         }
     }
 
@@ -55,16 +62,20 @@ impl Environment {
     pub fn refuse(self, kinds: &[&'static dyn Kind], system: &System) -> Result<(), String> {
         match self {
             Environment::Local(isolation) => machine::refuse(isolation, kinds),
-            Environment::Hosts => match kinds.iter().find(|kind| !kind.spans_machines()) {
-                None => Ok(()),
-                Some(kind) => Err(format!(
-                    "the fault {}, which the spec asks for, is not done to hosts; leave it out, or use one of {}",
-                    kind.name(),
-                    names(|kind| kind.spans_machines()).join(", ")
-                )),
-            },
+            Environment::Hosts { are_units } => {
+                let done = |kind: &&dyn Kind| kind.spans_machines() && (!are_units || spares_units(*kind));
+                match kinds.iter().find(|kind| !done(kind)) {
+                    None => Ok(()),
+                    Some(kind) => Err(format!(
+                        "the fault {}, which the spec asks for, is not done to {}; leave it out, or use one of {}",
+                        kind.name(),
+                        if are_units { "units of systemd" } else { "hosts" },
+                        names(done).join(", ")
+                    )),
+                }
+            }
             Environment::Engines => {
-                let done = |kind: &&dyn Kind| kind.spans_machines() && kind.storage().is_none();
+                let done = |kind: &&dyn Kind| is_done_elsewhere(*kind);
                 match kinds.iter().find(|kind| !done(kind)) {
                     None => Ok(()),
                     Some(kind) => Err(format!(
@@ -93,6 +104,17 @@ impl Environment {
     }
 }
 
+/// Whether a kind of fault is done to nodes on engines elsewhere.
+pub fn is_done_elsewhere(kind: &dyn Kind) -> bool {
+    kind.spans_machines() && kind.storage().is_none()
+}
+
+/// Whether a kind leaves alone what systemd has made of a unit: its control group, and what lies under its files.
+fn spares_units(kind: &dyn Kind) -> bool {
+    let groups = |need: &&Requirement| need.name.starts_with("control groups");
+    kind.storage().is_none() && !kind.needs().iter().any(groups)
+}
+
 /// The kinds of faults of which this is true.
 fn names(is_meant: impl Fn(&&dyn Kind) -> bool) -> Vec<&'static str> {
     let kinds = TABLE.iter().copied().filter(is_meant);
@@ -107,7 +129,7 @@ pub struct Deployed {
     /// The same, where the agent has to run in a container next to the nodes. `None`: as a child.
     agent_container: Option<Arc<dyn WithHelper>>,
     /// The same, where there is an agent on each host.
-    hosts: Option<Arc<SshCluster>>,
+    hosts: Option<Arc<dyn OnHosts>>,
     /// Where clients ask from; none: from here.
     pub client_hosts: Arc<[OneHost]>,
     /// The same, where there is one on each engine.
@@ -143,6 +165,12 @@ impl Deployed {
             client_hosts: Arc::default(),
             engines: None,
         }
+    }
+
+    /// How agents are had again whose connection broke, where that can be.
+    pub fn regain(&self, mark: &Mark, told: Told) -> Option<Arc<dyn Regain>> {
+        let hosts = self.hosts.clone()?;
+        Some(Arc::new(HostsAgain::new(hosts, mark.clone(), told)))
     }
 
     /// Starts agents where they can reach the nodes' processes, and greets them in the name of the run that has this mark.
@@ -238,12 +266,12 @@ pub async fn deploy(
             let deployed = Deployed::new(sandboxes::deploy(local, system, isolation, dir).await?);
             Ok((deployed, agent))
         }
-        (Environment::Hosts, ClusterSpec::Ssh(ssh)) => {
+        (Environment::Hosts { .. }, ClusterSpec::Ssh(ssh)) => {
             let client_hosts = hosts::prepare_clients(ssh).await?;
             let machines = hosts::prepare(ssh, dir.path(), dir.nodes()).await?;
-            let (cluster, agents) = hosts::deploy(ssh, system, machines, ground).await?;
-            let mut deployed = Deployed::new(cluster.clone());
-            deployed.hosts = Some(cluster);
+            let (up, agents) = hosts::deploy(ssh, system, machines, ground).await?;
+            let mut deployed = Deployed::new(up.cluster);
+            deployed.hosts = Some(up.hosts);
             deployed.client_hosts = client_hosts.into();
             Ok((deployed, agents))
         }

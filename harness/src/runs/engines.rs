@@ -131,10 +131,7 @@ async fn greet(engine: String, helper: Helper, mark: &Mark) -> Result<(String, A
 pub async fn end(ended: tokio::task::JoinHandle<Result<i64, String>>) -> AgentEnd {
     let status = ended.await.map_err(|error| error.to_string());
     match status.and_then(|status| status) {
-        Ok(status) => AgentEnd {
-            how: format!("exit status: {status}"),
-            healed: status == 0,
-        },
-        Err(how) => AgentEnd { how, healed: false },
+        Ok(status) => AgentEnd::seen(format!("exit status: {status}"), status == 0),
+        Err(how) => AgentEnd::seen(how, false),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use duress_cluster::ssh::{Machines, OneHost, RemoteChannel, SshCluster, SshConfig};
+use duress_cluster::ssh::{Machines, OnHosts, OneHost, RemoteChannel, SshCluster, SshConfig, UnitCluster};
 use duress_cluster::{Cluster, NodeProgram, System, bring_up};
 use duress_nemesis::agent::protocol::Mark;
 use duress_nemesis::{AgentClient, AgentEnd, Agents, NemesisError};
@@ -52,14 +52,37 @@ pub async fn start_clients(
     Ok(clients)
 }
 
+/// A cluster with an agent on each host.
+pub struct Deployed {
+    /// Where nodes are.
+    pub cluster: Arc<dyn Cluster>,
+    /// The same.
+    pub hosts: Arc<dyn OnHosts>,
+}
+
+impl Deployed {
+    fn new<C: Cluster + OnHosts + 'static>(cluster: C) -> Deployed {
+        let cluster = Arc::new(cluster);
+        Deployed {
+            cluster: cluster.clone(),
+            hosts: cluster,
+        }
+    }
+}
+
 /// Brings the system up on them. What is to lie under data directories is put there first, by agents that go on to be the run's.
 pub async fn deploy(
     spec: &SshSpec,
     system: &System,
     machines: Machines,
     ground: Option<&Ground<'_>>,
-) -> Result<(Arc<SshCluster>, Option<Agents>), Failure> {
+) -> Result<(Deployed, Option<Agents>), Failure> {
     let start = Instant::now();
+    if let Some(unit) = &spec.unit {
+        let cluster = UnitCluster::find(machines, unit).await?;
+        up(&cluster, spec, system, start).await?;
+        return Ok((Deployed::new(cluster), None));
+    }
     let agents = match ground {
         None => None,
         Some(ground) => {
@@ -74,12 +97,18 @@ pub async fn deploy(
     };
     let programs = programs(spec, system, &machines)?;
     let cluster = SshCluster::deploy(machines, programs).await?;
-    if let Err(error) = bring_up(&cluster, &system.readiness, start + spec.ready.0).await {
+    up(&cluster, spec, system, start).await?;
+    Ok((Deployed::new(cluster), agents))
+}
+
+/// Starts the nodes, and waits until they are ready.
+async fn up(cluster: &dyn Cluster, spec: &SshSpec, system: &System, start: Instant) -> Result<(), Failure> {
+    if let Err(error) = bring_up(cluster, &system.readiness, start + spec.ready.0).await {
         // The first error says why; one from taking down what never stood adds nothing.
         let _ = cluster.down().await;
         return Err(error.into());
     }
-    Ok((Arc::new(cluster), agents))
+    Ok(())
 }
 
 /// What each node runs: folders and the program may be elsewhere on each host.
@@ -118,12 +147,10 @@ pub async fn greet(channel: RemoteChannel, mark: &Mark) -> Result<AgentClient, N
         match ended.await {
             Ok(end) => AgentEnd {
                 healed: end.status == Some(0),
+                broke: end.broke,
                 how: end.how(),
             },
-            Err(_) => AgentEnd {
-                how: "its connection was closed".to_owned(),
-                healed: false,
-            },
+            Err(_) => AgentEnd::seen("its connection was closed", false),
         }
     };
     Ok(AgentClient::greet_on_host(input, output, ended, mark).await?)

@@ -18,6 +18,7 @@ pub mod judged;
 pub mod one;
 pub mod plan;
 mod ready;
+mod regain;
 mod sandboxes;
 pub mod store;
 pub mod trial;

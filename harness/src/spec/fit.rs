@@ -5,7 +5,7 @@ use duress_workloads::clients::{ClientKind, Tokens, exec};
 
 use super::check::about_faults;
 use super::system::Definition;
-use super::{Claim, ClusterSpec, Complaint, KeyPath, Source, Spec, SpecError};
+use super::{Claim, ClusterSpec, Complaint, KeyPath, Source, Spec, SpecError, SshSpec};
 
 impl Spec {
     /// Whether the system is what the spec takes it for. Gives the system's client.
@@ -32,7 +32,7 @@ pub fn deployable(cluster: &ClusterSpec, system: &System) -> Option<Complaint> {
     let key = |key: &str| KeyPath::of(["cluster", cluster.name(), key]);
     let name = &system.name;
     match cluster {
-        ClusterSpec::Local(_) | ClusterSpec::Ssh(_) if system.argv.is_empty() => {
+        ClusterSpec::Local(_) | ClusterSpec::Ssh(SshSpec { unit: None, .. }) if system.argv.is_empty() => {
             let what = format!("{name} comes in containers only; deploy it with [cluster.compose]");
             Some(key("system").complain(what))
         }

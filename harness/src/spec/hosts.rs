@@ -50,6 +50,9 @@ pub struct SshSpec {
     /// Arguments added to the system's command line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
+    /// The unit of systemd that the node is on each host, e.g. `etcd`; absent: Duress starts the system's program itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// How long the nodes may take to become ready.
     #[serde(default = "ready")]
     pub ready: SpecDuration,

@@ -9,6 +9,7 @@ use duress_nemesis::{EventSink, Journal, Nemesis, NemesisError};
 use super::super::deploy::Deployed;
 use super::super::failure::Failure;
 use super::super::ready::Ready;
+use super::super::regain::Told;
 use super::super::store::journal_path;
 use super::{Laid, Run};
 use crate::address_book::AddressBook;
@@ -51,14 +52,16 @@ impl Run<'_> {
             interrupt: self.interrupt.clone(),
             recorder: self.recorder.clone(),
         };
-        Ok(Nemesis::new(
-            cluster,
-            agent,
-            journal,
-            sink,
-            observer.roles(),
-            Arc::new(ready),
-        )?)
+        let told = Told {
+            recorder: self.recorder.clone(),
+            progress: self.progress.clone(),
+        };
+        let regain = deployed.regain(journal.mark(), told);
+        let nemesis = Nemesis::new(cluster, agent, journal, sink, observer.roles(), Arc::new(ready))?;
+        Ok(match &regain {
+            Some(regain) => nemesis.regaining_by(regain),
+            None => nemesis,
+        })
     }
 
     /// From now on packets between nodes are as late as the spec says.

@@ -55,6 +55,19 @@ pub fn ssh(ssh: &SshSpec) -> Result<(), Complaint> {
     words(&key("defects"), &ssh.defects)?;
     distinct(&key("defects"), &ssh.defects)?;
     words(&key("args"), &ssh.args)?;
+    if let Some(unit) = &ssh.unit {
+        // As systemd has it.
+        let plain = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+        if unit.is_empty() || unit.len() > 255 || unit.starts_with('-') || !unit.chars().all(plain) {
+            let what = format!("{unit:?} is not a name of a unit, as \"etcd\" or \"db@1.service\"");
+            return Err(key("unit").complain(what));
+        }
+        for (name, list) in [("defects", &ssh.defects), ("args", &ssh.args)] {
+            if !list.is_empty() {
+                return Err(key(name).complain("a unit has a command line of its own; leave it out"));
+            }
+        }
+    }
     within(bounds::SSH_READY, ssh.ready)
 }
 

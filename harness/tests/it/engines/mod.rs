@@ -82,6 +82,60 @@ fn a_planted_defect_is_found_on_two_engines() {
     assert_eq!(output.status.code(), Some(1), "{}", both(&output));
 }
 
+/// Whoever logs in to the machine of the engine `old` is known there, and knows it.
+fn knows_by_ssh(rig: &Rig) {
+    let home = rig.dir().join(".ssh");
+    std::fs::create_dir(&home).expect("a folder");
+    for (from, to) in [("known_hosts", "known_hosts"), ("id", "id_ed25519")] {
+        std::fs::copy(rig.dir().join(from), home.join(to)).expect("a copy");
+    }
+}
+
+#[test]
+fn an_engine_by_ssh_takes_as_many_connections_as_are_asked_for() {
+    let Some(rig) = Rig::new() else { return };
+    knows_by_ssh(&rig);
+    assert_held(
+        &rig,
+        &spec("published.yaml", 3, "engine = \"ssh://root@10.79.0.11\"", FAULTS),
+    );
+    let sshd = std::fs::read_to_string(rig.dir().join("sshd.log")).expect("a log");
+    let logins = sshd.matches("Accepted publickey").count();
+    assert!(logins > 1, "one connection would not have been enough: {sshd}");
+}
+
+#[test]
+fn the_doctor_looks_at_an_engine() {
+    let Some(rig) = Rig::new() else { return };
+    knows_by_ssh(&rig);
+    let tls = ["tcp://10.79.0.12:2376", "--certificates", "certificates"];
+    for (address, version) in [(&tls[..], "26.1"), (&["ssh://root@10.79.0.11"], "20.10")] {
+        let args = [&["doctor", "--json", "--engine"][..], address].concat();
+        let output = rig.duress(&args).output().expect("the binary starts");
+        assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+        let report: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+        let detail = |name: &str| {
+            let entry = report.iter().find(|entry| entry["name"] == name);
+            entry.unwrap_or_else(|| panic!("no {name}: {report:?}"))["detail"].to_string()
+        };
+        assert!(detail("engine").contains(version), "{report:?}");
+        assert!(detail("agent").contains("started in a container"), "{report:?}");
+        let faults = detail("faults");
+        let (done, not) = faults.split_once("not done").expect("both");
+        assert!(
+            done.contains("partition") && not.contains("disk-full"),
+            "{faults}"
+        );
+    }
+    let nowhere = ["doctor", "--engine", "tcp://10.79.0.12:9"];
+    let output = rig.duress(&nowhere).output().expect("the binary starts");
+    assert_eq!(output.status.code(), Some(2), "{}", both(&output));
+    assert!(both(&output).contains("can't be reached"), "{}", both(&output));
+    for engine in ["old", "new"] {
+        assert_eq!(rig.left(engine), "", "on the engine {engine}");
+    }
+}
+
 #[test]
 fn an_engine_whose_machine_has_an_unknown_key_is_not_logged_in_to() {
     let Some(rig) = Rig::new() else { return };

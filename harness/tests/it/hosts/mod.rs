@@ -5,6 +5,7 @@ mod clients;
 mod cut;
 mod refused;
 pub mod rig;
+mod units;
 
 use crate::compose::both;
 use rig::{LOGIN, Rig, spec};

@@ -48,6 +48,8 @@ pub fn on_hosts() -> Vec<Row> {
         said_of_hosts("password = \"secret\"", "unknown field"),
         said_of_hosts("check-host-keys = \"no\"", "boolean"),
         said_of_hosts("defects = [\"none\"]", "stale-read"),
+        said_of_hosts("unit = \"a b\"", "not a name of a unit"),
+        said_of_hosts("args = [\"-v\"]\nunit = \"db\"", "a command line of its own"),
         said_of_hosts("ready = \"0s\"", "use 1ms to 1h"),
     ]
 }
