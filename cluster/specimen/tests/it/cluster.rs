@@ -1,7 +1,7 @@
-//! Clusters for tests: child processes on free ports of loopback, with their data in a temporary directory.
+//! Clusters for tests: child processes on free ports of a loopback address that no other test has, with their data in a temporary directory.
 
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -30,6 +30,14 @@ struct Node {
 /// What a request came to: the HTTP status, and the body.
 pub type Answer = (u16, Value);
 
+/// All of 127.0.0.0/8 is loopback (RFC 1122, 3.2.1.3), so each process of tests has an address for itself. On a common one another test may get
+/// the port of a node while that is not running, and its peers go on asking there.
+fn own_address() -> Ipv4Addr {
+    // Process ids have 22 bits at most (proc(5), pid_max).
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 | high, middle, low)
+}
+
 impl Cluster {
     /// `size` nodes, started and ready.
     pub async fn start(size: usize, flags: &[&str]) -> Self {
@@ -45,7 +53,7 @@ impl Cluster {
     pub fn prepare(size: usize, flags: &[&str]) -> Self {
         // All are held at once, so that no port is given out twice.
         let held: Vec<_> = (0..size)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .map(|_| TcpListener::bind((own_address(), 0)).unwrap())
             .collect();
         let nodes = held.iter().enumerate().map(|(at, listener)| Node {
             name: format!("n{}", at + 1),

@@ -29,6 +29,7 @@ pub fn evidence() -> Evidence {
         faults_planned: 4,
         faults_verified: 4,
         faults_healed: 4,
+        breaks: Vec::new(),
         requirements: vec![
             requirement("ok operations", "1000", "30551", true),
             requirement("ok cas operations", "100", "5102", true),
