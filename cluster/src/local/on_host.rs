@@ -200,7 +200,8 @@ mod tests {
         let exited = || Event::Exited {
             how: "signal 9".to_owned(),
         };
-        assert_eq!(said(&[up.clone()]), [up.clone()]);
+        let only_up = [up.clone()];
+        assert_eq!(said(&only_up), only_up);
         assert_eq!(
             said(&[up.clone(), started(1), exited()]),
             [up.clone(), started(1), exited()]

@@ -57,7 +57,7 @@ pub fn main(args: &Args) -> ExitCode {
     let mut capabilities = examine(&isolation, &["/proc/self/exe".into(), "sandbox".into()]);
     // Where there is no isolation nothing can be tried, and that is said already.
     if let Ok(isolation) = isolation {
-        let probed = machine::probe(isolation, &TABLE);
+        let probed = machine::probe(isolation, TABLE);
         let faults = machine::faults(&probed);
         capabilities.extend(probed.into_values().chain(faults));
     }

@@ -46,7 +46,7 @@ fn known(name: &str) -> Result<String, String> {
 /// Prints the list.
 pub fn main(args: &Args) -> ExitCode {
     // Before there are any threads: namespaces are entered by threads one by one.
-    let here = local::isolate().map(|isolation| machine::faults(&machine::probe(isolation, &TABLE)));
+    let here = local::isolate().map(|isolation| machine::faults(&machine::probe(isolation, TABLE)));
     let here = here.unwrap_or_default();
     let wanted =
         |entry: &CatalogueEntry| args.kinds.is_empty() || args.kinds.iter().any(|kind| kind == entry.kind);
