@@ -8,6 +8,7 @@ use duress_checker::generate::Random;
 use duress_checker::history::Event;
 
 use super::{findings, history};
+use crate::against_brute_force::rounds;
 
 /// What one process did: kind, message, where it began, where it ended, how.
 #[derive(Clone, Copy, Debug)]
@@ -204,10 +205,7 @@ fn found(findings: &Findings) -> Counts {
 
 #[test]
 fn queues_are_judged_as_by_trying_everything() {
-    let histories: u64 = std::env::var("DURESS_FUZZ")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(3000);
+    let histories = rounds();
     let mut seen = [0; 6];
     for seed in 0..histories {
         let (events, did) = random(seed);

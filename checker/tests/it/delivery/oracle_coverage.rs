@@ -7,6 +7,7 @@ use duress_checker::generate::Random;
 
 use super::coverage::{commit, join, of_groups, poll};
 use super::history;
+use crate::against_brute_force::rounds;
 
 const MESSAGES: u64 = 3;
 
@@ -142,10 +143,7 @@ fn oracle(did: &[Did]) -> BTreeMap<&'static str, u64> {
 
 #[test]
 fn groups_without_outputs_are_judged_as_by_their_definitions() {
-    let histories: u64 = std::env::var("DURESS_FUZZ")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(3000);
+    let histories = rounds();
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in 0..histories {
         let (text, did) = random(seed);

@@ -9,6 +9,7 @@ use duress_checker::generate::Random;
 use super::cycles::cycles;
 use super::isolated;
 use super::streams::events;
+use crate::against_brute_force::rounds;
 
 const PARTITIONS: [&str; 2] = ["a", "b"];
 
@@ -243,10 +244,7 @@ fn oracle(txns: &[Txn]) -> BTreeMap<&'static str, u64> {
 
 #[test]
 fn cycles_are_found_as_by_their_definitions() {
-    let histories: u64 = std::env::var("DURESS_FUZZ")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(3000);
+    let histories = rounds();
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in 0..histories {
         let (text, txns) = random(seed);

@@ -6,6 +6,7 @@ use duress_checker::delivery::{Anomaly, Order, Until};
 use duress_checker::generate::Random;
 
 use super::{findings, history};
+use crate::against_brute_force::rounds;
 
 const MESSAGES: u64 = 5;
 const PARTITIONS: [&str; 2] = ["a", "b"];
@@ -237,10 +238,7 @@ fn oracle(did: &[Did]) -> BTreeMap<Anomaly, u64> {
 
 #[test]
 fn streams_are_judged_as_by_their_definitions() {
-    let histories: u64 = std::env::var("DURESS_FUZZ")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(3000);
+    let histories = rounds();
     let mut seen: BTreeMap<Anomaly, u64> = BTreeMap::new();
     for seed in 0..histories {
         let (text, did) = random(seed);
