@@ -1,6 +1,5 @@
 //! [`SshCluster`]: speaks for hosts as a [`Cluster`].
 
-use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,15 +50,7 @@ impl SshCluster {
     }
 
     fn index(&self, node: &str) -> Result<usize, ClusterError> {
-        let known = || {
-            let names = self.nodes.iter().map(|node| node.name.as_str());
-            names.collect::<Vec<_>>().join(", ")
-        };
-        let found = self.nodes.iter().position(|known| known.name == node);
-        found.ok_or_else(|| ClusterError::UnknownNode {
-            name: node.into(),
-            known: known(),
-        })
+        self.machines.of_node(node).map(|(number, _)| number as usize - 1)
     }
 
     /// Waits until the keeper has said what `wanted` looks for, or has ended.
@@ -102,14 +93,9 @@ impl SshCluster {
         let Machine {
             host, node, folder, ..
         } = &self.machines.all[index];
-        let dir = self.machines.config.dir.join(&node.name);
         let read = host.as_root(["tail", "-c", &LOG_BYTES_MAX.to_string(), &format!("{folder}/log")]);
         let (bytes, _) = host.bytes(&read, LOG_BYTES_MAX).await?;
-        let written = fs::create_dir_all(&dir).and_then(|()| fs::write(dir.join("log"), bytes));
-        written.map_err(|source| ClusterError::Io {
-            what: format!("keep the log of {}", node.name),
-            source,
-        })
+        self.machines.keep_log(node, &bytes)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Hosts that somebody is logged in to, that have the program, and on which nothing runs yet.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -107,6 +108,33 @@ impl Machines {
     /// The nodes that will be.
     pub fn nodes(&self) -> Vec<Node> {
         self.all.iter().map(|machine| machine.node.clone()).collect()
+    }
+
+    /// The machine of the node with this name, and its number.
+    pub(super) fn of_node(&self, node: &str) -> Result<(u32, &Machine), ClusterError> {
+        let mut numbered = (1..).zip(&self.all);
+        let found = numbered.find(|(_, machine)| machine.node.name == node);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = self
+                .all
+                .iter()
+                .map(|machine| machine.node.name.as_str())
+                .collect();
+            ClusterError::UnknownNode {
+                name: node.to_owned(),
+                known: names.join(", "),
+            }
+        })
+    }
+
+    /// Keeps what a node wrote, here.
+    pub(super) fn keep_log(&self, node: &Node, bytes: &[u8]) -> Result<(), ClusterError> {
+        let dir = self.config.dir.join(&node.name);
+        let written = fs::create_dir_all(&dir).and_then(|()| fs::write(dir.join("log"), bytes));
+        written.map_err(|source| ClusterError::Io {
+            what: format!("keep the log of {}", node.name),
+            source,
+        })
     }
 
     /// For each node: what its host is called, where its data will be, and the program there.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
-use super::machines::Machines;
+use super::machines::{Machine, Machines};
 use super::{RemoteChannel, SshConfig};
 use crate::{Cluster, ClusterError, Node, Place, ProgramState};
 
@@ -31,15 +31,6 @@ impl RunningHosts {
     pub async fn start_agents(&self) -> Result<Vec<(String, RemoteChannel)>, ClusterError> {
         self.machines.start_agents().await
     }
-
-    fn find_node(&self, node: &str) -> Result<(u32, &Node), ClusterError> {
-        let mut numbered = (1..).zip(&self.nodes);
-        let found = numbered.find(|(_, known)| known.name == node);
-        found.ok_or_else(|| ClusterError::UnknownNode {
-            name: node.to_owned(),
-            known: self.names().join(", "),
-        })
-    }
 }
 
 #[async_trait]
@@ -61,7 +52,7 @@ impl Cluster for RunningHosts {
     }
 
     async fn place(&self, node: &str) -> Result<Place, ClusterError> {
-        let (machine, node) = self.find_node(node)?;
+        let (machine, Machine { node, .. }) = self.machines.of_node(node)?;
         Ok(Place {
             name: node.name.clone(),
             pid: 1,
@@ -75,11 +66,11 @@ impl Cluster for RunningHosts {
 
     /// It runs, or nobody could be logged in.
     async fn start(&self, node: &str) -> Result<(), ClusterError> {
-        self.find_node(node).map(drop)
+        self.machines.of_node(node).map(drop)
     }
 
     async fn state(&self, node: &str) -> Result<ProgramState, ClusterError> {
-        self.find_node(node).map(|_| ProgramState::Running)
+        self.machines.of_node(node).map(|_| ProgramState::Running)
     }
 
     async fn log_tail(&self, _node: &str, _lines_max: usize) -> String {

@@ -3,7 +3,6 @@
 //! They are there already, and were started before or not; systemd starts and stops them, and knows which processes they have by their control
 //! group. Duress gives them nothing of its own and takes nothing away: when the run is over, those that ran before run.
 
-use std::fs;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
@@ -61,16 +60,9 @@ impl UnitCluster {
         })
     }
 
-    fn at(&self, node: &str) -> Result<(&Machine, &Found), ClusterError> {
-        let mut all = self.machines.all.iter().zip(&self.found);
-        let found = all.find(|(machine, _)| machine.node.name == node);
-        found.ok_or_else(|| {
-            let names: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
-            ClusterError::UnknownNode {
-                name: node.to_owned(),
-                known: names.join(", "),
-            }
-        })
+    fn at(&self, node: &str) -> Result<(u32, &Machine, &Found), ClusterError> {
+        let (number, machine) = self.machines.of_node(node)?;
+        Ok((number, machine, &self.found[number as usize - 1]))
     }
 
     /// A log that can't be had changes no verdict: not every systemd keeps one.
@@ -84,12 +76,7 @@ impl UnitCluster {
         if end.status != Some(0) {
             return Ok(());
         }
-        let dir = self.machines.config.dir.join(&node.name);
-        let written = fs::create_dir_all(&dir).and_then(|()| fs::write(dir.join("log"), bytes));
-        written.map_err(|source| ClusterError::Io {
-            what: format!("keep the log of {}", node.name),
-            source,
-        })
+        self.machines.keep_log(node, &bytes)
     }
 
     async fn left_as_found(&self, machine: &Machine, found: &Found) -> Result<(), ClusterError> {
@@ -137,13 +124,10 @@ impl Cluster for UnitCluster {
 
     /// Its network is that of the host, and so of the first process; its processes are those in its group, whichever they are.
     async fn place(&self, node: &str) -> Result<Place, ClusterError> {
-        let (machine, found) = self.at(node)?;
+        let (number, machine, found) = self.at(node)?;
         let group = found.group.get();
         let group =
             group.ok_or_else(|| machine.host.error(&format!("find {}", self.unit), "it never ran"))?;
-        let number = (1..)
-            .zip(&self.nodes)
-            .find_map(|(number, known)| (known.name == node).then_some(number));
         Ok(Place {
             name: node.to_owned(),
             pid: 1,
@@ -151,12 +135,12 @@ impl Cluster for UnitCluster {
             addresses: vec![IpAddr::V4(machine.node.ipv4)],
             data: None,
             group: Some(group.clone()),
-            machine: number.unwrap_or_default(),
+            machine: number,
         })
     }
 
     async fn start(&self, node: &str) -> Result<(), ClusterError> {
-        let (Machine { host, .. }, found) = self.at(node)?;
+        let (_, Machine { host, .. }, found) = self.at(node)?;
         // Whoever was killed often has to wait otherwise (StartLimitBurst=).
         host.ended(&host.as_root(["systemctl", "reset-failed", &self.unit]))
             .await?;
@@ -171,12 +155,12 @@ impl Cluster for UnitCluster {
     }
 
     async fn state(&self, node: &str) -> Result<ProgramState, ClusterError> {
-        let (Machine { host, .. }, _) = self.at(node)?;
+        let (_, Machine { host, .. }, _) = self.at(node)?;
         Ok(Unit::look(host, &self.unit).await?.state())
     }
 
     async fn log_tail(&self, node: &str, lines_max: usize) -> String {
-        let Ok((Machine { host, .. }, _)) = self.at(node) else {
+        let Ok((_, Machine { host, .. }, _)) = self.at(node) else {
             return String::new();
         };
         let (unit, lines) = (format!("--unit={}", self.unit), format!("--lines={lines_max}"));
@@ -198,7 +182,7 @@ impl Cluster for UnitCluster {
 #[async_trait]
 impl NodeFiles for UnitCluster {
     async fn read_end(&self, node: &str, file: &LogFile, bytes_max: u64) -> Result<FileEnd, ClusterError> {
-        let (Machine { host, .. }, _) = self.at(node)?;
+        let (_, Machine { host, .. }, _) = self.at(node)?;
         files::read_end(host, file, None, bytes_max).await
     }
 }
