@@ -28,6 +28,7 @@ pub mod part;
 pub(crate) mod probe;
 pub(crate) mod processes;
 pub(crate) mod procfs;
+pub(crate) mod prompt;
 pub mod protocol;
 pub(crate) mod rules;
 mod silence;

@@ -21,6 +21,7 @@ use super::tracks::{Track, number};
 use crate::agent::chains::Family;
 use crate::agent::firewall::{open_netns, within};
 use crate::agent::probe::bind_to_each_family;
+use crate::agent::prompt::Prompt;
 use crate::agent::protocol::Point;
 use crate::agent::spread::{Listening, Opened};
 
@@ -108,6 +109,7 @@ impl Sockets {
     /// here may hold packets, in microseconds.
     pub fn exchange(&self, asked: &Exchange, others_us: u64) -> io::Result<Exchanged> {
         let Exchange { session, traffic, .. } = asked;
+        let _prompt = Prompt::begin();
         let (mut outgoing, mut incoming) = self.tracks(asked);
         let ends_here = |track: &Outgoing| incoming.iter().any(|other| other.track == track.track);
         let all_here = outgoing.len() == incoming.len() && outgoing.iter().all(ends_here);

@@ -19,6 +19,7 @@ use super::record::{Taken, Wanted};
 use super::state::{Say, State};
 use crate::agent::firewall::within;
 use crate::agent::nfqueue::Queue;
+use crate::agent::prompt::Prompt;
 
 /// Packets that are read before it is seen again which are due.
 const AT_ONCE: usize = 64;
@@ -51,6 +52,7 @@ impl Server {
         let theirs = Arc::clone(&state);
         // The queue is the thread's own: however that ends, the queue is closed, and packets pass.
         let thread = thread::Builder::new().name("packets".to_owned()).spawn(move || {
+            let _prompt = Prompt::begin();
             if let Err(error) = serve(&queue, &copies, &theirs, &woken) {
                 lock(&theirs).failed = Some(error.to_string());
             }
