@@ -54,28 +54,17 @@ impl Path {
 
 /// Whether what was found is an order that explains the part, and does so value by value.
 pub fn holds<M: Model>(model: &M, part: &[Operation<M::Op>], found: &Decision, values: &Values) -> bool {
-    let mut by_fingerprint = false;
-    let explained = replayed(model, part, found, |op| {
-        by_fingerprint |= model.sees_fingerprint(op)
-    });
-    let exactly = |order| !by_fingerprint || model.holds_exactly(part, order, values);
-    explained && found.order().is_some_and(exactly)
+    let exactly = |order| {
+        let mut ops = part.iter().map(|operation| &operation.op);
+        !ops.any(|op| model.sees_fingerprint(op)) || model.holds_exactly(part, order, values)
+    };
+    explains(model, part, found) && found.order().is_some_and(exactly)
 }
 
 /// Whether what was found is an order that [explains](order_holds) the part.
 pub fn explains<M: Model>(model: &M, part: &[Operation<M::Op>], found: &Decision) -> bool {
-    replayed(model, part, found, |_| {})
-}
-
-/// The same, with a look at each operation on the way.
-fn replayed<M: Model>(
-    model: &M,
-    part: &[Operation<M::Op>],
-    found: &Decision,
-    look: impl FnMut(&M::Op),
-) -> bool {
     match found {
-        Decision::Order(order) => replay(model, part, order, look),
+        Decision::Order(order) => order_holds(model, part, order),
         Decision::Choices(order, choices) => {
             let mut part = part.to_vec();
             let chosen = choices.iter().all(|&(at, value)| {
@@ -84,7 +73,7 @@ fn replayed<M: Model>(
                     .and_then(|operation| model.shortcuts().taking(&operation.op, value));
                 op.map(|op| part[at as usize].op = op).is_some()
             });
-            chosen && replay(model, &part, order, look)
+            chosen && order_holds(model, &part, order)
         }
         Decision::Core(_) => false,
     }
@@ -96,15 +85,6 @@ fn replayed<M: Model>(
 /// Where a model leaves a choice, every choice is followed; an order that leads to more than [`STATES_MAX`] states at once
 /// is not accepted.
 pub fn order_holds<M: Model>(model: &M, part: &[Operation<M::Op>], order: &[u32]) -> bool {
-    replay(model, part, order, |_| {})
-}
-
-fn replay<M: Model>(
-    model: &M,
-    part: &[Operation<M::Op>],
-    order: &[u32],
-    mut look: impl FnMut(&M::Op),
-) -> bool {
     let mut taken = vec![false; part.len()];
     let mut states = vec![model.initial()];
     let (mut next, mut all) = (Vec::new(), Vec::new());
@@ -117,7 +97,6 @@ fn replay<M: Model>(
             return false;
         }
         invoked_max = invoked_max.max(operation.invoke);
-        look(&operation.op);
         if let [state] = states.as_mut_slice()
             && let Some(possible) = model.hints().apply(state, &operation.op)
         {

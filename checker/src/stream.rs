@@ -38,7 +38,7 @@ use crate::history::{
 };
 use crate::limits::Limits;
 use crate::linearizability::nothing_judged;
-use crate::model::{Call, CheckError, Hints, Model, Operation, Part};
+use crate::model::{Call, CheckError, Hints, Model, Operation, Part, put_in_order};
 use crate::search::Outcome;
 use crate::search::jit::{self, Configuration};
 use crate::verdict::Budget;
@@ -363,7 +363,7 @@ impl<M: Model> Lane<M> {
             row: NEVER,
         });
         let mut part: Part<M::Op> = before.collect();
-        self.part.sort_by_key(|operation| operation.invoke);
+        put_in_order(&mut self.part);
         part.append(&mut self.part);
         self.configurations = jit::advance(model, &self.configurations, &part, limits)?;
         self.unknown = (part.into_iter())

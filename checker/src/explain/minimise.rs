@@ -1,94 +1,66 @@
 //! Delta debugging: operations are dropped as long as the rest stays impossible for the same reason.
 
-use std::time::Duration;
-
-use super::order::{last, order};
-use super::proof::Proof;
+use super::statement::{Statement, last_to_complete};
 use crate::history::Val;
 use crate::history::values::FastMap;
 use crate::limits::Limits;
-use crate::model::{Model, Operation, Part, Shortcuts, Words};
 
-/// What one question may take of the time, whether fewer operations prove as much.
-const QUESTION_TIME_MAX: Duration = Duration::from_millis(200);
-/// And of memory.
-const QUESTION_BYTES_MAX: usize = 256 << 20;
-
-/// Drops what a core does not need; whether everything was tried. `focused`: what is impossible is its smaller object.
-pub(super) fn minimise<M: Model>(
-    model: &M,
-    core: &mut Part<M::Op>,
-    proof: &Proof<M::Op>,
+/// Finds what a core does not need: the positions of those that it does, and whether everything was tried. `possible`: whether those at
+/// some positions are possible together; `None` if nobody knows. `focused`: what is impossible is the smaller object of the core.
+pub(super) fn minimise(
+    core: &[Statement<'_>],
     focused: bool,
     limits: Limits<'_>,
-) -> bool {
-    let possible = |part: &[Operation<M::Op>]| {
-        let limits = limits.within(QUESTION_TIME_MAX, QUESTION_BYTES_MAX);
-        if !focused {
-            return order(model, &proof.of(part), limits).map(|order| order.is_some());
-        }
-        // What says nothing about a small object is no contradiction in it.
-        let small = model.shortcuts().focus(part);
-        small.map_or(Some(true), |small| {
-            order(model, &small, limits).map(|order| order.is_some())
-        })
+    possible: &dyn Fn(&[u32]) -> Option<bool>,
+) -> (Vec<u32>, bool) {
+    let all: Vec<u32> = (0..core.len() as u32).collect();
+    let culprit = last_to_complete(core).map(|at| at as u32);
+    let without = |some: &[u32]| -> Vec<u32> {
+        let others = some.iter().filter(|at| Some(**at) != culprit);
+        others.copied().collect()
     };
-    let culprit = last(core).map(|operation| operation.row);
-    let is_culprit = |operation: &Operation<M::Op>| Some(operation.row) == culprit;
-    let without = |part: &[Operation<M::Op>]| -> Part<M::Op> {
-        part.iter()
-            .filter(|operation| !is_culprit(operation))
-            .cloned()
-            .collect()
-    };
-    let one_is_to_blame = possible(&without(core)) == Some(true);
+    let one_is_to_blame = possible(&without(&all)) == Some(true);
     // Whether operations are impossible together, and for the same reason as the whole; `None` if nobody knows.
-    let proves = |part: &[Operation<M::Op>]| {
-        if one_is_to_blame && !part.iter().any(is_culprit) {
+    let proves = |some: &[u32]| {
+        if one_is_to_blame && !some.iter().any(|at| Some(*at) == culprit) {
             return Some(false);
         }
-        Some(!possible(part)? && (!one_is_to_blame || possible(&without(part)) == Some(true)))
+        Some(!possible(some)? && (!one_is_to_blame || possible(&without(some)) == Some(true)))
     };
     let exhausted = || limits.exhausted(0).is_some();
-    // First whole values, with all that brought them in or saw them: single operations that do so can't go before
-    // the last one that saw the value has gone.
-    let touched = |operation: &Operation<M::Op>| -> Vec<Val> {
-        let needed = model.words().needs(&operation.op).iter();
-        needed
-            .chain(model.words().produces(&operation.op))
-            .copied()
-            .collect()
-    };
-    let blamed: Vec<Val> = (core.iter().filter(|operation| is_culprit(operation)))
-        .flat_map(touched)
-        .collect();
-    let mut values: Vec<Val> = core.iter().flat_map(touched).collect();
-    values.retain(|value| !blamed.contains(value));
-    values.sort_unstable();
-    values.dedup();
+    let mut kept = all;
     if !focused {
-        let whole = core.clone();
-        let before = first_brought_in(model, &whole);
-        let of_values = |values: &[Val]| -> Part<M::Op> {
-            let is_kept = |value: &Val| values.binary_search(value).is_ok() || blamed.contains(value);
-            let kept = |operation: &&Operation<M::Op>| touched(operation).iter().all(is_kept);
-            with_reason(model, whole.iter().filter(kept).cloned().collect(), &before)
+        // First whole values, with all that brought them in or saw them: single operations that do so can't go before
+        // the last one that saw the value has gone.
+        let blamed: Vec<Val> = (culprit.iter())
+            .flat_map(|at| core[*at as usize].touches())
+            .collect();
+        let mut values: Vec<Val> = core.iter().flat_map(Statement::touches).collect();
+        values.retain(|value| !blamed.contains(value));
+        values.sort_unstable();
+        values.dedup();
+        let before = first_brought_in(core, &kept);
+        let of_values = |values: &[Val]| -> Vec<u32> {
+            let is_kept = |value: Val| values.binary_search(&value).is_ok() || blamed.contains(&value);
+            let some = (0..core.len() as u32).filter(|at| core[*at as usize].touches().all(is_kept));
+            with_reason(core, some.collect(), &before)
         };
         shrink(&mut values, exhausted, |_, values| proves(&of_values(values)));
-        *core = of_values(&values);
+        kept = of_values(&values);
     }
-    shrink(core, exhausted, |dropped, rest| {
-        if focused || keeps_reason(model, dropped, rest) {
+    let minimal = shrink(&mut kept, exhausted, |dropped, rest| {
+        if focused || keeps_reason(core, dropped, rest) {
             proves(rest)
         } else {
             Some(false)
         }
-    })
+    });
+    (kept, minimal)
 }
 
 /// Drops items, many at once and then fewer, as long as those that are left will do; whether everything was tried.
 /// `will_do` gets what is dropped and what is left, and doesn't always know.
-fn shrink<T: Clone>(
+fn shrink<T: Copy>(
     items: &mut Vec<T>,
     exhausted: impl Fn() -> bool,
     will_do: impl Fn(&[T], &[T]) -> Option<bool>,
@@ -102,7 +74,7 @@ fn shrink<T: Clone>(
                 return false;
             }
             let to = (from + step).min(items.len());
-            let rest: Vec<T> = items[..from].iter().chain(&items[to..]).cloned().collect();
+            let rest = [&items[..from], &items[to..]].concat();
             match will_do(&items[from..to], &rest) {
                 Some(true) => {
                     *items = rest;
@@ -123,12 +95,13 @@ fn shrink<T: Clone>(
 }
 
 /// The first invocation of those that bring in each value.
-fn first_brought_in<M: Model>(model: &M, part: &[Operation<M::Op>]) -> FastMap<Val, u32> {
+fn first_brought_in(core: &[Statement<'_>], some: &[u32]) -> FastMap<Val, u32> {
     let mut first = FastMap::default();
-    for operation in part {
-        for &value in model.words().produces(&operation.op) {
-            let invoke = first.entry(value).or_insert(operation.invoke);
-            *invoke = operation.invoke.min(*invoke);
+    for &at in some {
+        let Statement { produces, invoke, .. } = core[at as usize];
+        for &value in produces {
+            let earliest = first.entry(value).or_insert(invoke);
+            *earliest = invoke.min(*earliest);
         }
     }
     first
@@ -136,15 +109,15 @@ fn first_brought_in<M: Model>(model: &M, part: &[Operation<M::Op>]) -> FastMap<V
 
 /// Those of some operations of a core that need no value that nobody among them brings in, though somebody in the core does,
 /// by what was [brought in](first_brought_in) there. Who began after an operation completed brings in nothing for it.
-fn with_reason<M: Model>(model: &M, mut some: Part<M::Op>, before: &FastMap<Val, u32>) -> Part<M::Op> {
+fn with_reason(core: &[Statement<'_>], mut some: Vec<u32>, before: &FastMap<Val, u32>) -> Vec<u32> {
     loop {
-        let (left, count) = (first_brought_in(model, &some), some.len());
-        some.retain(|operation| {
-            let brought_in = |by: &FastMap<Val, u32>, value: &Val| {
-                by.get(value).is_some_and(|invoke| *invoke < operation.ret)
-            };
+        let (left, count) = (first_brought_in(core, &some), some.len());
+        some.retain(|&at| {
+            let Statement { needs, ret, .. } = core[at as usize];
+            let brought_in =
+                |by: &FastMap<Val, u32>, value: &Val| by.get(value).is_some_and(|invoke| *invoke < ret);
             let has_gone = |value: &Val| brought_in(before, value) && !brought_in(&left, value);
-            !model.words().needs(&operation.op).iter().any(has_gone)
+            !needs.iter().any(has_gone)
         });
         if some.len() == count {
             return some;
@@ -153,19 +126,14 @@ fn with_reason<M: Model>(model: &M, mut some: Part<M::Op>, before: &FastMap<Val,
 }
 
 /// Whether nothing that is left needs a value that a dropped operation brought in, and began to before it completed.
-fn keeps_reason<M: Model>(model: &M, dropped: &[Operation<M::Op>], rest: &[Operation<M::Op>]) -> bool {
-    let produced: Vec<(Val, u32)> = (dropped.iter())
-        .flat_map(|operation| {
-            let values = model.words().produces(&operation.op).iter();
-            values.map(|value| (*value, operation.invoke))
-        })
-        .collect();
-    let needs_it = |operation: &Operation<M::Op>| {
-        let mut needed = model.words().needs(&operation.op).iter();
-        needed.any(|needed| {
-            let brings = |(value, invoke): &(Val, u32)| value == needed && *invoke < operation.ret;
-            produced.iter().any(brings)
-        })
+fn keeps_reason(core: &[Statement<'_>], dropped: &[u32], rest: &[u32]) -> bool {
+    let of = |some: &[u32]| -> Vec<&Statement<'_>> { some.iter().map(|&at| &core[at as usize]).collect() };
+    let (dropped, rest) = (of(dropped), of(rest));
+    let brought_by_dropped = |value: &Val, ret: u32| {
+        let mut begun = dropped.iter().filter(|dropped| dropped.invoke < ret);
+        begun.any(|dropped| dropped.produces.contains(value))
     };
-    produced.is_empty() || !rest.iter().any(needs_it)
+    let needs_it =
+        |left: &&Statement<'_>| (left.needs.iter()).any(|value| brought_by_dropped(value, left.ret));
+    !rest.iter().any(needs_it)
 }

@@ -13,6 +13,7 @@ mod minimise;
 mod order;
 mod proof;
 mod reached;
+mod statement;
 mod words;
 
 use std::time::Duration;
@@ -21,10 +22,13 @@ pub use self::broken::Broken;
 use self::minimise::minimise;
 use self::order::{last, order, without_last};
 use self::proof::Proof;
+use self::reached::{After, Beginnings, reached, states_after};
+use self::statement::Statement;
+use self::words::{Core, Told};
 use crate::certify::{self, Path};
 use crate::history::{NEVER, Val};
 use crate::limits::Limits;
-use crate::model::{Hints, Model, Operation, Part, Shortcuts, Words, prefix};
+use crate::model::{Hints, Model, Operation, Part, Shortcuts, Words, prefix, put_in_order};
 use crate::verdict::Witness;
 
 /// What it may take to have the operations that were found judged by another algorithm.
@@ -36,6 +40,10 @@ const FOUND_BYTES_MAX: usize = 4 << 20;
 const SHOWN_TIME_MAX: Duration = Duration::from_secs(5);
 /// What it may take, on top of the check itself, to make a witness small. One that is not minimal says so.
 const TIME_MAX: Duration = Duration::from_secs(5);
+/// What one question may take of the time, whether fewer operations prove as much.
+const QUESTION_TIME_MAX: Duration = Duration::from_millis(200);
+/// And of memory.
+const QUESTION_BYTES_MAX: usize = 256 << 20;
 /// And to find out how far the history can be explained.
 const REACHED_TIME_MAX: Duration = Duration::from_secs(1);
 /// What it may take of memory.
@@ -61,7 +69,7 @@ impl<M: Model> Broken<'_, M> {
     /// So it is with what a search finds, unless what is left of it is impossible by what is missing in it: then
     /// the whole prefix has to be confirmed. But few operations may [show it](Shortcuts::contradiction) at once.
     pub fn judge(&self, mut core: Part<M::Op>, found_by: Path) -> Judged {
-        core.sort_by_key(|operation| operation.invoke);
+        put_in_order(&mut core);
         let limits = self.limits.anew(TIME_MAX, MEMORY_BYTES_MAX);
         if found_by == Path::Direct {
             // The small object if it shows it, which is promised of what was decided without search.
@@ -88,16 +96,16 @@ impl<M: Model> Broken<'_, M> {
     /// Judges what a search suspects, and the few operations that are left of it; `None` if they don't show it.
     fn judge_suspects(&self, core: Part<M::Op>, found_by: Path, limits: Limits<'_>) -> Option<Judged> {
         let proof = Proof::new(self.model, self.part, &core);
-        let whole = || self.confirmed(&proof.of(&core), found_by, FOUND_TIME_MAX, FOUND_BYTES_MAX);
+        let whole = || self.confirmed(&proof.of(core.clone()), found_by, FOUND_TIME_MAX, FOUND_BYTES_MAX);
         if !self.few_are_enough() && whole() == Some(false) {
             return None;
         }
         let mut few = core;
-        let minimal = minimise(self.model, &mut few, &proof, false, limits);
+        let minimal = self.minimise(&mut few, &proof, false, limits);
         if few.len() > certify::CORE_MAX || self.possible(&without_last(&few), limits) != Some(true) {
             return None;
         }
-        let stands = self.confirmed(&proof.of(&few), found_by, SHOWN_TIME_MAX, MEMORY_BYTES_MAX);
+        let stands = self.confirmed(&proof.of(few.clone()), found_by, SHOWN_TIME_MAX, MEMORY_BYTES_MAX);
         (stands == Some(true)).then(|| Judged::Confirmed(self.witness(&few, minimal)))
     }
 
@@ -106,7 +114,7 @@ impl<M: Model> Broken<'_, M> {
         let proof = Proof::new(self.model, self.part, &core);
         let object = |core: &[Operation<M::Op>]| {
             let small = self.model.shortcuts().focus(core).filter(|_| focused);
-            small.unwrap_or_else(|| proof.of(core))
+            small.unwrap_or_else(|| proof.of(core.to_vec()))
         };
         let bytes_max = match found_by {
             Path::Direct => MEMORY_BYTES_MAX,
@@ -116,7 +124,7 @@ impl<M: Model> Broken<'_, M> {
         if stands == Some(false) {
             return Judged::Possible;
         }
-        let minimal = minimise(self.model, &mut core, &proof, focused, limits);
+        let minimal = self.minimise(&mut core, &proof, focused, limits);
         if stands.is_none() {
             stands = self.confirmed(&object(&core), found_by, SHOWN_TIME_MAX, MEMORY_BYTES_MAX);
         }
@@ -147,9 +155,63 @@ impl<M: Model> Broken<'_, M> {
         certify::confirmed(self.model, proof, found_by, self.limits.anew(time_max, bytes_max))
     }
 
+    /// Drops what a core does not need; whether everything was tried. `focused`: what is impossible is its smaller object.
+    fn minimise(
+        &self,
+        core: &mut Part<M::Op>,
+        proof: &Proof<M::Op>,
+        focused: bool,
+        limits: Limits<'_>,
+    ) -> bool {
+        let some =
+            |kept: &[u32]| -> Part<M::Op> { kept.iter().map(|&at| core[at as usize].clone()).collect() };
+        let possible = |kept: &[u32]| {
+            let limits = limits.within(QUESTION_TIME_MAX, QUESTION_BYTES_MAX);
+            if !focused {
+                return self.possible(&proof.of(some(kept)), limits);
+            }
+            // What says nothing about a small object is no contradiction in it.
+            let small = self.model.shortcuts().focus(&some(kept));
+            small.map_or(Some(true), |small| self.possible(&small, limits))
+        };
+        let (kept, minimal) = minimise(&Statement::all(self.model, core), focused, limits, &possible);
+        *core = some(&kept);
+        minimal
+    }
+
     fn witness(&self, core: &[Operation<M::Op>], minimal: bool) -> Box<Witness> {
+        let Broken {
+            model,
+            history,
+            key,
+            part,
+            ..
+        } = *self;
         let limits = self.limits.anew(REACHED_TIME_MAX, MEMORY_BYTES_MAX);
-        let reached = reached::reached(self, core, limits);
-        Box::new(words::witness(self, core, minimal, reached))
+        let after = |(state, late)| After {
+            state: model.words().show(&state, &history.values),
+            late,
+        };
+        let beginnings = Beginnings {
+            order: &|end| order(model, &prefix(part, end), limits),
+            states: &|order, end| {
+                states_after(model, part, order, end)
+                    .into_iter()
+                    .map(after)
+                    .collect()
+            },
+        };
+        let completions: Vec<(u32, u32)> = part
+            .iter()
+            .map(|operation| (operation.ret, operation.row))
+            .collect();
+        let core = Core {
+            history,
+            key,
+            statements: Statement::all(model, core),
+            model: &Told { broken: self, core },
+        };
+        let reached = reached(history, &completions, &core.statements, &beginnings);
+        Box::new(core.witness(minimal, reached))
     }
 }

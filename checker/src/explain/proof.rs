@@ -9,73 +9,92 @@
 
 use std::collections::HashSet;
 
+use super::statement::Statement;
 use crate::history::{NEVER, Val};
-use crate::model::{Model, Operation, Part, Words};
+use crate::model::{Model, Operation, Part, Words, put_in_order};
 
 /// What may be left out of a core, and what has to stand for it.
 pub(super) struct Proof<Op> {
-    /// By the row of an operation that did not find a value: what stands for each operation that may be why.
-    others: Vec<(u32, Operation<Op>)>,
+    /// A write of some other value, if the object has one.
+    other: Option<Op>,
+    /// What it stands for in a proof that has one of these operations that did not find a value.
+    others: Vec<Other>,
+}
+
+/// An operation that may be why another one did not find a value.
+struct Other {
+    /// The row of that other one.
+    denier: u32,
+    row: u32,
+    invoke: u32,
+    ret: u32,
 }
 
 impl<Op: Clone> Proof<Op> {
     /// For cores of a part that have no operations but these.
     pub fn new<M: Model<Op = Op>>(model: &M, part: &[Operation<Op>], core: &[Operation<Op>]) -> Proof<Op> {
         let words = model.words();
-        let denied =
-            |operation: &Operation<Op>| words.denies(&operation.op).filter(|_| operation.ret != NEVER);
-        let mut others = Vec::new();
-        let deniers: Vec<(&Operation<Op>, Val)> = (core.iter())
-            .filter_map(|operation| Some((operation, denied(operation)?)))
-            .collect();
-        let Some(other) = words.bringing(Val::NONE).filter(|_| !deniers.is_empty()) else {
-            return Proof { others };
+        let denies =
+            |operation: &&Operation<Op>| operation.ret != NEVER && words.denies(&operation.op).is_some();
+        let deniers = core.iter().filter(denies);
+        let deniers: Vec<Statement<'_>> = deniers.map(|denier| Statement::new(model, denier)).collect();
+        let other = words.bringing(Val::NONE).filter(|_| !deniers.is_empty());
+        let others = match &other {
+            Some(_) => {
+                let writes = part
+                    .iter()
+                    .filter(|operation| !words.produces(&operation.op).is_empty());
+                others(writes.map(|write| Statement::new(model, write)), &deniers)
+            }
+            None => Vec::new(),
         };
-        let writes: Vec<&Operation<Op>> = (part.iter())
-            .filter(|operation| !words.produces(&operation.op).is_empty())
-            .collect();
-        let (unknown, known): (Vec<_>, Vec<_>) = writes.iter().partition(|write| write.ret == NEVER);
-        let overwritten = Overwritten::new(&known);
-        for (denier, value) in &deniers {
-            let differs = |write: &&&Operation<Op>| words.produces(&write.op).iter().any(|new| new != value);
-            let begun = |write: &&&Operation<Op>| write.invoke < denier.ret;
-            // They are alike, so one for each that may need one is enough.
-            let unknown = unknown
-                .iter()
-                .take_while(begun)
-                .filter(differs)
-                .take(deniers.len());
-            let last = overwritten.last_before(&known, denier.invoke, denier.ret);
-            others.extend(unknown.chain(last.iter().filter(differs)).map(|write| {
-                let stand_in = Operation {
-                    op: other.clone(),
-                    invoke: write.invoke,
-                    ret: write.ret,
-                    row: write.row,
-                };
-                (denier.row, stand_in)
-            }));
-        }
-        Proof { others }
+        Proof { other, others }
     }
 
     /// What is to be judged in the place of a core.
-    pub fn of(&self, core: &[Operation<Op>]) -> Part<Op> {
-        let mut part = core.to_vec();
-        if self.others.is_empty() {
+    pub fn of(&self, core: Part<Op>) -> Part<Op> {
+        let mut part = core;
+        let Some(other) = self.other.as_ref().filter(|_| !self.others.is_empty()) else {
             return part;
-        }
-        let stays: HashSet<u32> = core.iter().map(|operation| operation.row).collect();
+        };
+        let stays: HashSet<u32> = part.iter().map(|operation| operation.row).collect();
         let mut rows = stays.clone();
-        let needed = (self.others.iter()).filter(|(denier, _)| stays.contains(denier));
-        part.extend(
-            needed
-                .filter(|(_, other)| rows.insert(other.row))
-                .map(|(_, other)| other.clone()),
-        );
-        part.sort_by_key(|operation| operation.invoke);
+        let needed = self.others.iter().filter(|other| stays.contains(&other.denier));
+        for &Other { row, invoke, ret, .. } in needed {
+            if rows.insert(row) {
+                let op = other.clone();
+                part.push(Operation { op, invoke, ret, row });
+            }
+        }
+        put_in_order(&mut part);
         part
     }
+}
+
+/// Of all that bring in values, in order of invocation: each that may be why one of these did not find one.
+fn others<'a>(writes: impl Iterator<Item = Statement<'a>>, deniers: &[Statement<'_>]) -> Vec<Other> {
+    let (unknown, known): (Vec<_>, Vec<_>) = writes.partition(|write| write.ret == NEVER);
+    let overwritten = Overwritten::new(&known);
+    let mut others = Vec::new();
+    for denier in deniers {
+        let differs = |write: &&Statement<'_>| write.produces.iter().any(|new| Some(*new) != denier.denies);
+        let begun = |write: &&Statement<'_>| write.invoke < denier.ret;
+        // They are alike, so one for each that may need one is enough.
+        let unknown = unknown
+            .iter()
+            .take_while(begun)
+            .filter(differs)
+            .take(deniers.len());
+        let last = overwritten.last_before(&known, denier.invoke, denier.ret);
+        let last = last.into_iter().map(|at| &known[at]).filter(differs);
+        others.extend(unknown.chain(last).map(|write| Other {
+            denier: denier.row,
+            row: write.row,
+            invoke: write.invoke,
+            ret: write.ret,
+        }));
+    }
+    others
 }
 
 /// Writes that are known to have happened, in order of invocation, as far as it must be known which were overwritten.
@@ -87,7 +106,7 @@ struct Overwritten {
 }
 
 impl Overwritten {
-    fn new<Op>(writes: &[&Operation<Op>]) -> Overwritten {
+    fn new(writes: &[Statement<'_>]) -> Overwritten {
         let mut completed: Vec<(u32, u32)> = writes.iter().map(|write| (write.ret, write.invoke)).collect();
         completed.sort_unstable();
         let mut latest = 0;
@@ -106,32 +125,19 @@ impl Overwritten {
         }
     }
 
-    /// The writes that may be the last before some moment of an interval: not those after which another one certainly
+    /// Positions of the writes that may be the last before some moment of an interval: not those after which another one certainly
     /// came before it.
-    fn last_before<'a, Op>(
-        &self,
-        writes: &[&'a Operation<Op>],
-        invoke: u32,
-        ret: u32,
-    ) -> Vec<&'a Operation<Op>> {
+    fn last_before(&self, writes: &[Statement<'_>], invoke: u32, ret: u32) -> Vec<usize> {
         let before = self
             .completed
             .partition_point(|(completed, _)| *completed < invoke);
         let over = before.checked_sub(1).map_or(0, |last| self.completed[last].1);
         let end = writes.partition_point(|write| write.invoke < ret);
         let open = (0..end).rev().take_while(|&at| self.ret_max[at] >= over);
-        let mut last: Vec<_> = open
-            .map(|at| writes[at])
-            .filter(|write| write.ret >= over)
-            .collect();
+        let mut last: Vec<usize> = open.filter(|&at| writes[at].ret >= over).collect();
         last.reverse();
         last
     }
-}
-
-/// The value that an operation did not find.
-pub(super) fn denied<M: Model>(model: &M, operation: &Operation<M::Op>) -> Option<Val> {
-    model.words().denies(&operation.op)
 }
 
 #[cfg(test)]
@@ -187,7 +193,7 @@ mod tests {
                 continue;
             }
             let some = some(&part, &model, &mut random);
-            let proof = Proof::new(&model, &part, &part).of(&some);
+            let proof = Proof::new(&model, &part, &part).of(some.clone());
             assert!(
                 brute_force(&model, &proof),
                 "seed {seed}: {proof:#?} of {some:#?} of {part:#?}"

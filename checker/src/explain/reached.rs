@@ -1,10 +1,8 @@
 //! How far a history that fails can be explained.
 
-use super::broken::Broken;
-use super::order::{last, order};
-use crate::history::NEVER;
-use crate::limits::Limits;
-use crate::model::{Hints, Model, Operation, Words, prefix};
+use super::statement::{Statement, last_to_complete};
+use crate::history::{History, NEVER};
+use crate::model::{Hints, Model, Operation};
 use crate::verdict::{Ordered, Reached};
 
 /// How many operations of an order are shown: its end. A drawing of more is no longer taken in at a glance.
@@ -12,25 +10,39 @@ const ORDER_MAX: usize = 12;
 /// How many states are shown.
 const STATES_MAX: usize = 8;
 
+/// What a model says of the beginnings of a part.
+pub(super) struct Beginnings<'a> {
+    /// An order of what had [begun](crate::model::prefix) before a completion, or that there is none; `None` if the budget is spent.
+    pub order: &'a dyn Fn(u32) -> Option<Option<Vec<u32>>>,
+    /// [States after](states_after) such an order, at a completion that none explains.
+    pub states: &'a dyn Fn(&[u32], u32) -> Vec<After>,
+}
+
+/// A state that an object may be in, as a person reads it, and the row of the open operation that has led there, if one has.
+pub(super) struct After {
+    pub state: String,
+    pub late: Option<u32>,
+}
+
 /// Finds the shortest prefix that fails, and what explains the one before it. `None` if the budget is spent, or nothing
-/// completes.
-pub(super) fn reached<M: Model>(
-    broken: &Broken<'_, M>,
-    core: &[Operation<M::Op>],
-    limits: Limits<'_>,
+/// completes. Of a part, completion and row of each operation.
+pub(super) fn reached(
+    history: &History,
+    part: &[(u32, u32)],
+    core: &[Statement<'_>],
+    beginnings: &Beginnings<'_>,
 ) -> Option<Reached> {
-    let mut rets: Vec<u32> = broken.part.iter().map(|operation| operation.ret).collect();
+    let mut rets: Vec<u32> = part.iter().map(|(ret, _)| *ret).collect();
     rets.retain(|&ret| ret != NEVER);
     rets.sort_unstable();
     // A prefix that has all of the core fails, and often not before.
-    let end = last(core)?.ret;
+    let end = core[last_to_complete(core)?].ret;
     let (mut possible, mut fails) = (0, rets.partition_point(|&ret| ret < end));
     let mut explained = None;
     let mut middle = fails.saturating_sub(1);
     // The first `possible` completions can be explained, those up to `fails` can't.
     while possible < fails {
-        let before = prefix(broken.part, rets[middle]);
-        match order(broken.model, &before, limits)? {
+        match (beginnings.order)(rets[middle])? {
             Some(order) => {
                 possible = middle + 1;
                 explained = Some(order);
@@ -43,16 +55,15 @@ pub(super) fn reached<M: Model>(
     // Nothing had completed before: nothing needs an explanation.
     let order = explained.filter(|_| fails > 0).unwrap_or_default();
     let (mut states, mut open) = (Vec::new(), Vec::new());
-    for (state, late) in states_after(broken.model, broken.part, &order, end) {
-        let state = broken.model.words().show(&state, &broken.history.values);
+    for After { state, late } in (beginnings.states)(&order, end) {
         if !states.contains(&state) {
             states.push(state);
             open.extend(late.filter(|late| !open.contains(late)));
         }
     }
-    let witness_op = |row| broken.history.witness_op(row, String::new());
-    let failing = witness_op(broken.part.iter().find(|operation| operation.ret == end)?.row);
-    let end = broken.history.index(end);
+    let witness_op = |row| history.witness_op(row, String::new());
+    let failing = witness_op(part.iter().find(|(ret, _)| *ret == end)?.1);
+    let end = history.index(end);
     // Where operations leave a choice, not every one is followed.
     let leaves = match states.len() {
         0 => "what can't be said".to_owned(),
@@ -70,10 +81,11 @@ pub(super) fn reached<M: Model>(
             if count == 1 { "" } else { "s" },
         ),
     };
+    let rows: Vec<u32> = order.iter().map(|&at| part[at as usize].1).collect();
     Some(Reached {
         fails_at: end,
         ordered: order.len() as u64,
-        order: end_of(broken, &order),
+        order: end_of(history, &rows),
         open: open.into_iter().map(witness_op).collect(),
         states,
         failing,
@@ -81,28 +93,25 @@ pub(super) fn reached<M: Model>(
     })
 }
 
-/// The end of an order, each operation as early as those before it allow. That is in time: had one before it been
+/// The end of an order of rows, each operation as early as those before it allow. That is in time: had one before it been
 /// invoked after its completion, the order would not respect real time.
-fn end_of<M: Model>(broken: &Broken<'_, M>, order: &[u32]) -> Vec<Ordered> {
-    let row = |&at: &u32| broken.part[at as usize].row;
+fn end_of(history: &History, order: &[u32]) -> Vec<Ordered> {
+    let invoked = |row: u32| history.times[row as usize].invoked;
     let (before, end) = order.split_at(order.len().saturating_sub(ORDER_MAX));
-    let invoked = |row: u32| broken.history.times[row as usize].invoked;
-    let mut effect = before.iter().map(row).map(invoked).max().unwrap_or(0);
-    end.iter()
-        .map(row)
-        .map(|row| {
-            effect = effect.max(invoked(row));
-            Ordered {
-                operation: broken.history.witness_op(row, String::new()),
-                effect,
-            }
-        })
-        .collect()
+    let mut effect = before.iter().copied().map(invoked).max().unwrap_or(0);
+    let ordered = end.iter().map(|&row| {
+        effect = effect.max(invoked(row));
+        Ordered {
+            operation: history.witness_op(row, String::new()),
+            effect,
+        }
+    });
+    ordered.collect()
 }
 
 /// States that an object may be in at a completion that no order explains, after an order of all that completed before;
 /// a few of them. What is open then may have taken effect at last: such a state comes with the row of that operation.
-fn states_after<M: Model>(
+pub(super) fn states_after<M: Model>(
     model: &M,
     part: &[Operation<M::Op>],
     order: &[u32],

@@ -1,188 +1,241 @@
 //! A proof in words.
 
 use super::broken::Broken;
-use super::order::last;
-use super::proof::denied;
-use crate::history::{NEVER, Row, Val};
+use super::statement::{Statement, last_to_complete};
+use crate::history::{History, NEVER, Row, Val};
 use crate::model::{Call, Model, Operation, Telling, Words};
 use crate::verdict::{Reached, Witness};
 
-/// The witness that a core is.
-pub(super) fn witness<M: Model>(
-    broken: &Broken<'_, M>,
-    core: &[Operation<M::Op>],
-    minimal: bool,
-    reached: Option<Reached>,
-) -> Witness {
-    let (history, key) = (broken.history, broken.key);
-    let culprit = culprit(broken.model, core);
-    let operations = core.iter().map(|operation| {
-        let note = culprit.map_or(String::new(), |culprit| note(broken, core, operation, culprit));
-        history.witness_op(operation.row, note)
-    });
-    Witness {
-        summary: summary(broken, core, culprit),
-        key: (key != Val::NONE).then(|| history.values.json(key)),
-        operations: operations.collect(),
-        minimal,
-        reached: reached.map(Box::new),
-        ..Witness::default()
-    }
+/// Operations that are impossible together, whatever their model.
+pub(super) struct Core<'a> {
+    pub history: &'a History,
+    /// The object's name, or [`Val::NONE`].
+    pub key: Val,
+    pub statements: Vec<Statement<'a>>,
+    pub model: &'a dyn Narrator,
 }
 
-/// The operation that the rest makes impossible: one that needs what nobody had asked for yet, else the last one to
-/// complete.
-fn culprit<'a, M: Model>(model: &M, core: &'a [Operation<M::Op>]) -> Option<&'a Operation<M::Op>> {
-    let early = core.iter().find(|operation| {
-        let wanted = model.words().needs(&operation.op);
-        let mut writers = producers(model, core, wanted).peekable();
-        writers.peek().is_some() && writers.all(|writer| writer.invoke > operation.ret)
-    });
-    early.or_else(|| last(core))
+/// What only the model can say.
+pub(super) trait Narrator {
+    /// What happened, in the object's own words, if it has any. The culprit is at this position of the core.
+    fn tell(&self, culprit: usize) -> Option<String>;
+
+    /// The row of an operation on the object that brings in one of these values.
+    fn writer(&self, wanted: &[Val]) -> Option<u32>;
+
+    /// Whether what failed would have brought in one of these values to the object.
+    fn would_bring(&self, failed: &Row, wanted: &[Val]) -> bool;
 }
 
-fn producers<'a, M: Model>(
-    model: &M,
-    core: &'a [Operation<M::Op>],
-    wanted: &[Val],
-) -> impl Iterator<Item = &'a Operation<M::Op>> {
-    let is_wanted = |value: &Val| wanted.contains(value);
-    core.iter()
-        .filter(move |operation| model.words().produces(&operation.op).iter().any(is_wanted))
+/// Tells of a core.
+pub(super) struct Told<'a, M: Model> {
+    pub broken: &'a Broken<'a, M>,
+    pub core: &'a [Operation<M::Op>],
 }
 
-/// What an operation contributes to the proof that the last one is impossible.
-fn note<M: Model>(
-    broken: &Broken<'_, M>,
-    core: &[Operation<M::Op>],
-    operation: &Operation<M::Op>,
-    last: &Operation<M::Op>,
-) -> String {
-    let (model, history) = (broken.model, broken.history);
-    if operation.row == last.row {
-        return "impossible together with the others".to_owned();
+impl<M: Model> Narrator for Told<'_, M> {
+    fn tell(&self, culprit: usize) -> Option<String> {
+        let Broken {
+            model, part, history, ..
+        } = self.broken;
+        model.words().tell(&Telling {
+            core: self.core,
+            culprit: &self.core[culprit],
+            part,
+            history,
+        })
     }
-    let f =
-        |operation: &Operation<M::Op>| &history.functions[history.rows[operation.row as usize].f as usize];
-    let mut notes = Vec::new();
-    let wanted = model.words().needs(&last.op);
-    for &value in model.words().produces(&operation.op) {
-        let shown = history.values.json(value);
-        if wanted == [value] {
-            notes.push(format!("brought in the {shown} that the {} returned", f(last)));
-        } else if wanted.contains(&value) {
-            notes.push(format!(
-                "brought in {shown}, a part of what the {} returned",
-                f(last)
-            ));
-        } else if core
-            .iter()
-            .any(|other| other.ret != NEVER && model.words().needs(&other.op).contains(&value))
-        {
-            notes.push(format!("brought in {shown}, which was seen"));
-        }
-    }
-    // The same value may have been brought in at two places.
-    notes.dedup();
-    if operation.ret == NEVER {
-        let open = history.rows[operation.row as usize].ret != NEVER;
-        notes.push(
-            if open {
-                "still open at that time"
-            } else {
-                "may take effect at any later time, or never"
-            }
-            .to_owned(),
-        );
-    } else if operation.invoke > last.ret {
-        notes.push(format!("began after the {} had completed", f(last)));
-    } else if operation.ret < last.invoke {
-        notes.push(format!("complete before the {} began", f(last)));
-    } else {
-        notes.push(format!("at the same time as the {}", f(last)));
-    }
-    notes.join("; ")
-}
 
-fn summary<M: Model>(
-    broken: &Broken<'_, M>,
-    core: &[Operation<M::Op>],
-    last: Option<&Operation<M::Op>>,
-) -> String {
-    let (model, history) = (broken.model, broken.history);
-    let object = match broken.key {
-        Val::NONE => String::new(),
-        key => format!(" of {}", history.values.json(key)),
-    };
-    let Some(last) = last else {
-        return format!("no order of these operations{object} explains their results");
-    };
-    let telling = Telling {
-        core,
-        culprit: last,
-        part: broken.part,
-        history,
-    };
-    if let Some(told) = model.words().tell(&telling) {
-        return match broken.key {
-            Val::NONE => told,
-            key => format!("{}: {told}", history.values.json(key)),
+    fn writer(&self, wanted: &[Val]) -> Option<u32> {
+        let brings = |operation: &&Operation<M::Op>| {
+            let values = self.broken.model.words().produces(&operation.op);
+            values.iter().any(|value| wanted.contains(value))
         };
+        self.broken.part.iter().find(brings).map(|writer| writer.row)
     }
-    let shown = history.witness_op(last.row, String::new());
-    let result = shown.result.unwrap_or(serde_json::Value::Null);
-    let claim = match (denied(model, last), model.words().found(&last.op)) {
-        (Some(value), _) => {
-            let value = history.values.json(value);
-            format!(
-                "{} {}{object} found another value than {value}",
-                shown.f, shown.value
-            )
-        }
-        (None, Some(value)) => {
-            let value = history.values.json(value);
-            format!("{} {}{object} found {value}", shown.f, shown.value)
-        }
-        (None, None) => format!("{}{object} returned {result}", shown.f),
-    };
-    let wanted = model.words().needs(&last.op);
-    if wanted.is_empty() {
-        return format!("{claim}, {}", by_others(core.len() - 1));
+
+    fn would_bring(&self, failed: &Row, wanted: &[Val]) -> bool {
+        let Broken {
+            model, history, key, ..
+        } = self.broken;
+        let call = Call {
+            f: &history.functions[failed.f as usize],
+            process: u64::from(failed.process),
+            key: failed.key,
+            argument: failed.argument,
+            result: None,
+            values: &history.values,
+        };
+        let values = |op| model.words().produces(op);
+        let op = model.operation(&call);
+        model.part(&call) == *key
+            && matches!(&op, Ok(Some(op)) if values(op).iter().any(|value| wanted.contains(value)))
     }
-    let writers: Vec<_> = producers(model, core, wanted).collect();
-    if writers.is_empty() && core.len() == 1 {
-        return format!("{claim}, {}", nobody(broken, wanted));
-    }
-    if !writers.is_empty() && writers.iter().all(|writer| writer.invoke > last.ret) {
-        return format!("{claim}, {}", later(broken, writers[0]));
-    }
-    // What had certainly taken the place of the value, and what shows it.
-    let newer = core.iter().filter(|other| {
-        other.ret < last.invoke
-            && writers.iter().all(|writer| writer.ret < other.invoke)
-            && other.row != last.row
-    });
-    for other in newer {
-        let instead = |value: &&Val| !wanted.contains(value);
-        if let Some(&value) = model.words().produces(&other.op).iter().find(instead) {
-            let f = &history.functions[history.rows[other.row as usize].f as usize];
-            let value = history.values.json(value);
-            return format!("{claim} after the {f} of {value} had been acknowledged");
-        }
-    }
-    let seen = core.iter().filter(|other| other.ret < last.invoke);
-    for other in seen {
-        if let Some(value) = model
-            .words()
-            .needs(&other.op)
-            .iter()
-            .find(|value| !wanted.contains(value))
-        {
-            let value = history.values.json(*value);
-            return format!("{claim} after {value} had been seen in its place");
+}
+
+impl Core<'_> {
+    /// The witness that it is.
+    pub fn witness(&self, minimal: bool, reached: Option<Reached>) -> Witness {
+        let culprit = self.culprit();
+        let operations = self.statements.iter().map(|statement| {
+            let note = culprit.map_or(String::new(), |culprit| {
+                self.note(statement, &self.statements[culprit])
+            });
+            self.history.witness_op(statement.row, note)
+        });
+        Witness {
+            summary: self.summary(culprit),
+            key: (self.key != Val::NONE).then(|| self.history.values.json(self.key)),
+            operations: operations.collect(),
+            minimal,
+            reached: reached.map(Box::new),
+            ..Witness::default()
         }
     }
-    format!("{claim}, {}", by_others(core.len() - 1))
+
+    /// The operation that the rest makes impossible: one that needs what nobody had asked for yet, else the last one to
+    /// complete.
+    fn culprit(&self) -> Option<usize> {
+        let early = self.statements.iter().position(|statement| {
+            let mut writers = self.producers(statement.needs).peekable();
+            writers.peek().is_some() && writers.all(|writer| writer.invoke > statement.ret)
+        });
+        early.or_else(|| last_to_complete(&self.statements))
+    }
+
+    fn producers(&self, wanted: &[Val]) -> impl Iterator<Item = &Statement<'_>> {
+        (self.statements.iter()).filter(move |statement| statement.brings_one_of(wanted))
+    }
+
+    /// What an operation is called.
+    fn function(&self, row: u32) -> &str {
+        &self.history.functions[self.history.rows[row as usize].f as usize]
+    }
+
+    /// What an operation contributes to the proof that the last one is impossible.
+    fn note(&self, statement: &Statement<'_>, last: &Statement<'_>) -> String {
+        if statement.row == last.row {
+            return "impossible together with the others".to_owned();
+        }
+        let f = self.function(last.row);
+        let mut notes = Vec::new();
+        for &value in statement.produces {
+            let shown = self.history.values.json(value);
+            if last.needs == [value] {
+                notes.push(format!("brought in the {shown} that the {f} returned"));
+            } else if last.needs.contains(&value) {
+                notes.push(format!("brought in {shown}, a part of what the {f} returned"));
+            } else if (self.statements.iter()).any(|other| other.ret != NEVER && other.needs.contains(&value))
+            {
+                notes.push(format!("brought in {shown}, which was seen"));
+            }
+        }
+        // The same value may have been brought in at two places.
+        notes.dedup();
+        if statement.ret == NEVER {
+            let open = self.history.rows[statement.row as usize].ret != NEVER;
+            notes.push(
+                if open {
+                    "still open at that time"
+                } else {
+                    "may take effect at any later time, or never"
+                }
+                .to_owned(),
+            );
+        } else if statement.invoke > last.ret {
+            notes.push(format!("began after the {f} had completed"));
+        } else if statement.ret < last.invoke {
+            notes.push(format!("complete before the {f} began"));
+        } else {
+            notes.push(format!("at the same time as the {f}"));
+        }
+        notes.join("; ")
+    }
+
+    fn summary(&self, culprit: Option<usize>) -> String {
+        let (core, history) = (&self.statements, self.history);
+        let object = match self.key {
+            Val::NONE => String::new(),
+            key => format!(" of {}", history.values.json(key)),
+        };
+        let Some(culprit) = culprit else {
+            return format!("no order of these operations{object} explains their results");
+        };
+        if let Some(told) = self.model.tell(culprit) {
+            return match self.key {
+                Val::NONE => told,
+                key => format!("{}: {told}", history.values.json(key)),
+            };
+        }
+        let last = &core[culprit];
+        let shown = history.witness_op(last.row, String::new());
+        let result = shown.result.unwrap_or(serde_json::Value::Null);
+        let claim = match (last.denies, last.found) {
+            (Some(value), _) => {
+                let value = history.values.json(value);
+                format!(
+                    "{} {}{object} found another value than {value}",
+                    shown.f, shown.value
+                )
+            }
+            (None, Some(value)) => {
+                let value = history.values.json(value);
+                format!("{} {}{object} found {value}", shown.f, shown.value)
+            }
+            (None, None) => format!("{}{object} returned {result}", shown.f),
+        };
+        let wanted = last.needs;
+        if wanted.is_empty() {
+            return format!("{claim}, {}", by_others(core.len() - 1));
+        }
+        let writers: Vec<_> = self.producers(wanted).collect();
+        if writers.is_empty() && core.len() == 1 {
+            return format!("{claim}, {}", self.nobody(wanted));
+        }
+        if !writers.is_empty() && writers.iter().all(|writer| writer.invoke > last.ret) {
+            return format!("{claim}, {}", self.later(writers[0].row));
+        }
+        // What had certainly taken the place of the value, and what shows it.
+        let newer = core.iter().filter(|other| {
+            other.ret < last.invoke
+                && writers.iter().all(|writer| writer.ret < other.invoke)
+                && other.row != last.row
+        });
+        for other in newer {
+            if let Some(&value) = other.produces.iter().find(|value| !wanted.contains(value)) {
+                let (f, value) = (self.function(other.row), history.values.json(value));
+                return format!("{claim} after the {f} of {value} had been acknowledged");
+            }
+        }
+        let seen = core.iter().filter(|other| other.ret < last.invoke);
+        for other in seen {
+            if let Some(&value) = other.needs.iter().find(|value| !wanted.contains(value)) {
+                let value = history.values.json(value);
+                return format!("{claim} after {value} had been seen in its place");
+            }
+        }
+        format!("{claim}, {}", by_others(core.len() - 1))
+    }
+
+    /// Why nobody can have written values that were seen.
+    fn nobody(&self, wanted: &[Val]) -> String {
+        if let Some(writer) = self.model.writer(wanted) {
+            return self.later(writer);
+        }
+        let refused = self.history.rows.iter().filter(|row| row.refused());
+        let mut failed = self.history.failures.iter().chain(refused);
+        match failed.find(|row| self.model.would_bring(row, wanted)) {
+            Some(row) => format!(
+                "which only a {} that failed wrote",
+                self.history.functions[row.f as usize]
+            ),
+            None => "which nobody wrote".to_owned(),
+        }
+    }
+
+    fn later(&self, writer: u32) -> String {
+        format!("which only a later {} wrote", self.function(writer))
+    }
 }
 
 /// What can be said of any contradiction.
@@ -192,41 +245,4 @@ fn by_others(count: usize) -> String {
         1 => "which no order with the other operation explains".to_owned(),
         count => format!("which no order with the {count} other operations explains"),
     }
-}
-
-/// Why nobody can have written values that were seen.
-fn nobody<M: Model>(broken: &Broken<'_, M>, wanted: &[Val]) -> String {
-    if let Some(writer) = producers(broken.model, broken.part, wanted).next() {
-        return later(broken, writer);
-    }
-    let history = broken.history;
-    let wrote = |row: &&Row| {
-        let call = Call {
-            f: &history.functions[row.f as usize],
-            process: u64::from(row.process),
-            key: row.key,
-            argument: row.argument,
-            result: None,
-            values: &history.values,
-        };
-        let op = broken.model.operation(&call);
-        broken.model.part(&call) == broken.key
-            && matches!(op, Ok(Some(op)) if broken.model.words().produces(&op).iter().any(|value| wanted.contains(value)))
-    };
-    let refused = history.rows.iter().filter(|row| row.refused());
-    match history.failures.iter().chain(refused).find(wrote) {
-        Some(row) => format!(
-            "which only a {} that failed wrote",
-            history.functions[row.f as usize]
-        ),
-        None => "which nobody wrote".to_owned(),
-    }
-}
-
-fn later<M: Model>(broken: &Broken<'_, M>, writer: &Operation<M::Op>) -> String {
-    let f = broken.history.rows[writer.row as usize].f;
-    format!(
-        "which only a later {} wrote",
-        broken.history.functions[f as usize]
-    )
 }

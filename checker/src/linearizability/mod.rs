@@ -98,42 +98,54 @@ impl WithModel for Threads<'_> {
             threads,
         } = self;
         let parts = split(model, history)?;
-        let judged = completed(&parts);
         // Those that have nothing to do need no memory.
         let threads = threads.get().clamp(1, parts.len().max(1));
         let budget = Budget {
             memory_bytes_max: budget.memory_bytes_max / threads,
             ..budget
         };
-        // The longest first, so that none is left over for one thread at the end.
-        let mut turn: Vec<usize> = (0..parts.len()).collect();
-        turn.sort_by_key(|&at| std::cmp::Reverse(parts[at].1.len()));
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let limits = Limits { budget, elapsed };
-            let mut found = Vec::new();
-            while let Some(&at) = turn.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let (key, part) = &parts[at];
-                found.push((at, decide(model, history, *key, part, limits)));
-            }
-            found
-        };
-        let mut found: Vec<(usize, Finding)> = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let mut found = work();
-            for other in others {
-                // A thread that panicked has found nothing, and its part would be missing: pass the panic on.
-                match other.join() {
-                    Ok(more) => found.extend(more),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            found
+        let lengths = parts.iter().map(|(_, part)| part.len()).collect();
+        let found = on_threads(threads, lengths, &|at| {
+            let (key, part) = &parts[at];
+            (
+                *key,
+                decide(model, history, *key, part, Limits { budget, elapsed }),
+            )
         });
-        found.sort_by_key(|(at, _)| *at);
-        let found = found.into_iter().map(|(at, finding)| (parts[at].0, finding));
-        Ok(combine(history, judged, found, elapsed()))
+        Ok(combine(history, completed(&parts), found, elapsed()))
     }
+}
+
+/// Decides parts of these lengths on several threads: the longest first, so that none is left over for one thread at the end.
+fn on_threads(
+    threads: usize,
+    lengths: Vec<usize>,
+    decide: &(dyn Fn(usize) -> (Val, Finding) + Sync),
+) -> Vec<(Val, Finding)> {
+    let mut turn: Vec<usize> = (0..lengths.len()).collect();
+    turn.sort_by_key(|&at| std::cmp::Reverse(lengths[at]));
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut found = Vec::new();
+        while let Some(&at) = turn.get(next.fetch_add(1, Ordering::Relaxed)) {
+            found.push((at, decide(at)));
+        }
+        found
+    };
+    let mut found = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut found = work();
+        for other in others {
+            // A thread that panicked has found nothing, and its part would be missing: pass the panic on.
+            match other.join() {
+                Ok(more) => found.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        found
+    });
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(_, found)| found).collect()
 }
 
 /// Why a history says nothing in which nothing completed.
@@ -154,22 +166,17 @@ pub fn check_model<M: Model>(
     limits: Limits<'_>,
 ) -> Result<PropertyVerdict, CheckError> {
     let parts = split(model, history)?;
-    let found: Vec<(Val, Finding)> = (parts.iter())
+    let found = (parts.iter())
         .map(|(key, part)| (*key, decide(model, history, *key, part, limits)))
         .collect();
-    Ok(combine(
-        history,
-        completed(&parts),
-        found.into_iter(),
-        (limits.elapsed)(),
-    ))
+    Ok(combine(history, completed(&parts), found, (limits.elapsed)()))
 }
 
 /// The verdict on the whole from those on the parts: the first violation outranks everything.
 fn combine(
     history: &History,
     judged: usize,
-    found: impl Iterator<Item = (Val, Finding)>,
+    found: Vec<(Val, Finding)>,
     elapsed: Duration,
 ) -> PropertyVerdict {
     let (mut held, mut total, mut broken, mut undecided) = (0u64, 0u64, Vec::new(), Vec::new());

@@ -73,7 +73,7 @@ use std::hash::Hash;
 
 pub use self::error::CheckError;
 pub use self::hints::Hints;
-pub use self::operation::{Call, Operation, Part, prefix};
+pub use self::operation::{Call, Operation, Part, prefix, put_in_order};
 pub use self::plain::Plain;
 pub use self::shortcuts::{Decision, Shortcuts};
 pub use self::telling::Telling;

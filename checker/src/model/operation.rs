@@ -43,6 +43,30 @@ pub struct Operation<Op> {
 /// The operations on one object, in order of invocation.
 pub type Part<Op> = Vec<Operation<Op>>;
 
+/// Puts operations in order of invocation, as a [`Part`] has them.
+pub fn put_in_order<Op>(operations: &mut [Operation<Op>]) {
+    let mut places = places(operations.iter().map(|operation| operation.invoke).collect());
+    for at in 0..operations.len() {
+        while places[at] as usize != at {
+            let place = places[at] as usize;
+            operations.swap(at, place);
+            places.swap(at, place);
+        }
+    }
+}
+
+/// At which place each of these numbers is once they are sorted; those that are equal stay in order. Compiled once, not for each model's
+/// operations.
+fn places(numbers: Vec<u32>) -> Vec<u32> {
+    let mut order: Vec<(u32, u32)> = numbers.into_iter().zip(0..).collect();
+    order.sort_unstable();
+    let mut places = vec![0; order.len()];
+    for (place, (_, at)) in order.into_iter().enumerate() {
+        places[at as usize] = place as u32;
+    }
+    places
+}
+
 /// What the history looked like at a completion: what began before it; what was still open then is unknown.
 pub fn prefix<Op: Clone>(part: &[Operation<Op>], end: u32) -> Part<Op> {
     let begun = part.iter().filter(|operation| operation.invoke < end);
@@ -56,4 +80,24 @@ pub fn prefix<Op: Clone>(part: &[Operation<Op>], end: u32) -> Part<Op> {
             ..operation.clone()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_put_in_order_and_those_that_began_at_once_stay_so() {
+        let operation = |(at, invoke)| Operation {
+            op: at,
+            invoke,
+            ret: NEVER,
+            row: 0,
+        };
+        let invoked = [5, 1, 4, 1, 9, 0, 4, 1];
+        let mut operations: Vec<Operation<usize>> = invoked.into_iter().enumerate().map(operation).collect();
+        put_in_order(&mut operations);
+        let order: Vec<usize> = operations.iter().map(|operation| operation.op).collect();
+        assert_eq!(order, [5, 1, 3, 7, 2, 6, 0, 4]);
+    }
 }

@@ -56,7 +56,7 @@ fn one_leader_per_term(series: &Series) -> PropertyVerdict {
                     seconds(window[0].time)
                 );
                 // The two that contradict each other are marked; the others show what they knew of it.
-                let proof = spans(series, |_| true, &[(leader, since), (node, window[0].time)]);
+                let proof = spans(series, &|_| true, &[(leader, since), (node, window[0].time)]);
                 return ABOUT.violated(Witness::of(proof, summary), String::new());
             }
         }

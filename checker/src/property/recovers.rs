@@ -73,7 +73,7 @@ fn last_seen(series: &Series) -> Proof {
         .collect();
     match telling.is_empty() {
         true => Proof::default(),
-        false => spans(series, |_| true, &telling),
+        false => spans(series, &|_| true, &telling),
     }
 }
 

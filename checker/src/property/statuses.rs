@@ -40,7 +40,7 @@ pub(super) fn never_back(
                 let telling = [(node.as_str(), before.time), (node.as_str(), after.time)];
                 let shown = |shown: &str| shown == node;
                 return about.violated(
-                    Witness::of(spans(series, shown, &telling), summary),
+                    Witness::of(spans(series, &shown, &telling), summary),
                     String::new(),
                 );
             }
@@ -71,7 +71,7 @@ pub(super) fn seen(about: &About, series: &Series, nothing: Option<&str>, detail
 }
 
 /// The statuses of the nodes that are `shown`, around the samples that contradict a property, given as node and time.
-pub(super) fn spans(series: &Series, shown: impl Fn(&str) -> bool, telling: &[(&str, u64)]) -> Proof {
+pub(super) fn spans(series: &Series, shown: &dyn Fn(&str) -> bool, telling: &[(&str, u64)]) -> Proof {
     let times = || telling.iter().map(|(_, time)| *time);
     let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
     let around = first.saturating_sub(AROUND)..=last.saturating_add(AROUND);
@@ -254,7 +254,7 @@ mod tests {
     fn a_node_that_flaps_is_shown_where_it_matters() {
         let flapping = ["F4@1 F5@1"; 200].join(" ");
         let series = series("n1", &flapping);
-        let Proof::Statuses(proof) = spans(&series, |_| true, &[("n1", 20_000_000_000)]) else {
+        let Proof::Statuses(proof) = spans(&series, &|_| true, &[("n1", 20_000_000_000)]) else {
             panic!("statuses");
         };
         assert!(proof.spans.len() <= SPANS_MAX);

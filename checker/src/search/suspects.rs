@@ -5,7 +5,7 @@ use std::mem;
 
 use crate::history::values::{FastBuild, FastMap};
 use crate::history::{NEVER, Val};
-use crate::model::{Hints, Model, Operation, Part, Words, prefix};
+use crate::model::{Hints, Model, Operation, Part, Words, prefix, put_in_order};
 
 /// Operations that are impossible together, where a search [found](super::Outcome::Impossible) that the one at a
 /// position of the part can't complete, whatever completed before a position of the history.
@@ -52,7 +52,7 @@ fn window<M: Model>(model: &M, part: Part<M::Op>, since: u32) -> Part<M::Op> {
         rest.push(operation);
     }
     let mut part = rest;
-    part.sort_by_key(|operation| operation.invoke);
+    put_in_order(&mut part);
     loop {
         let before = part.len();
         let asked_for = needed(model, &part);

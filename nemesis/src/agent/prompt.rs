@@ -57,7 +57,12 @@ mod tests {
     /// The policy, and how nice.
     fn schedule_of_this() -> (libc::c_int, libc::c_int) {
         // SAFETY: neither takes a pointer; 0 is the calling thread.
-        unsafe { (libc::sched_getscheduler(0), libc::getpriority(libc::PRIO_PROCESS, 0)) }
+        unsafe {
+            (
+                libc::sched_getscheduler(0),
+                libc::getpriority(libc::PRIO_PROCESS, 0),
+            )
+        }
     }
 
     /// Tests run as root, or the rest of the agent's could not.
