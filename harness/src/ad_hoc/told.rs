@@ -86,6 +86,18 @@ impl Told {
             FaultStep::VerifyHealed => {
                 self.healed = Some(event.result == StepResult::Installed);
                 self.healed_said.clone_from(&event.detail);
+                // What kept it from healing says more than what is left.
+                let failed = |earlier: &&FaultEvent| {
+                    earlier.step == FaultStep::Heal && earlier.result != StepResult::Installed
+                };
+                if let Some(heal) = self
+                    .steps
+                    .iter()
+                    .find(failed)
+                    .filter(|_| self.healed == Some(false))
+                {
+                    self.healed_said += &format!(" ({})", heal.detail);
+                }
             }
             FaultStep::Prepare if event.result != StepResult::Installed => {
                 self.fate = Fate::Skipped;
@@ -210,6 +222,14 @@ mod tests {
         assert_eq!(
             all(Indeterminate).to_string(),
             "pause of n1: not confirmed: 2 stand still; healed after 2.0 s, proven: 3 run"
+        );
+        let stuck = [
+            (Heal, Indeterminate, "n1: no answer"),
+            (VerifyHealed, Indeterminate, "3 stand still"),
+        ];
+        assert_eq!(
+            told(&[&begun[..], &stuck].concat()).to_string(),
+            "pause of n1: confirmed: 3 stand still; healed after 1.0 s, NOT proven: 3 stand still (n1: no answer)"
         );
         let skipped = told(&[(Prepare, Skipped, "it does not run")]);
         assert_eq!(skipped.to_string(), "pause of n1: not done: it does not run");

@@ -20,11 +20,14 @@ const MAGIC: u64 = u64::from_le_bytes(*b"DURESS.1");
 const WORD: usize = 8;
 
 /// For threads that signals interrupted in the middle of what is to change.
-const CLEAR_WAIT_MAX: Duration = Duration::from_secs(2);
+const CLEAR_WAIT_MAX: Duration = Duration::from_secs(8);
 /// A handler that interrupted the reading of a clock, and does not block its own signal, has ended by then.
 const HANDLER_TIME: Duration = Duration::from_millis(200);
-/// Between two tries.
+/// Between two tries, at first.
 const TRY_AGAIN: Duration = Duration::from_millis(1);
+/// And at last. A thread that is to end its handler has to be given a processor meanwhile, which on a busy machine takes longer than
+/// the first few pauses last.
+const TRY_AGAIN_MAX: Duration = Duration::from_millis(250);
 /// One that begins another program has, for a moment, nothing that could be read.
 const LOOKS: u32 = 5;
 
@@ -213,6 +216,7 @@ impl Opened<'_> {
 /// what the signals that they block say: handlers that don't block their own have had their time to end by then.
 fn until_clear<T>(mut attempt: impl FnMut(bool) -> io::Result<Option<T>>) -> io::Result<T> {
     let began = Instant::now();
+    let mut pause = TRY_AGAIN;
     loop {
         if let Some(done) = attempt(began.elapsed() > HANDLER_TIME)? {
             return Ok(done);
@@ -222,7 +226,8 @@ fn until_clear<T>(mut attempt: impl FnMut(bool) -> io::Result<Option<T>>) -> io:
                 "for {CLEAR_WAIT_MAX:?} a handler of signals has kept a thread from leaving the vDSO"
             )));
         }
-        thread::sleep(TRY_AGAIN);
+        thread::sleep(pause);
+        pause = (2 * pause).min(TRY_AGAIN_MAX);
     }
 }
 
