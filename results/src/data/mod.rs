@@ -140,6 +140,20 @@ struct ClientEvent {
     /// When it should have begun, in open-loop load.
     #[serde(default)]
     intended: Option<u64>,
+    #[serde(default)]
+    attempts: Vec<AttemptBegun>,
+}
+
+#[derive(Deserialize)]
+struct AttemptBegun {
+    start: u64,
+}
+
+/// When the operation that a process waits for was invoked.
+struct Open {
+    at: u64,
+    /// Or should have been: latencies count from then.
+    from: u64,
 }
 
 #[derive(Default)]
@@ -147,8 +161,8 @@ struct HistoryReader {
     load: series::SeriesBuilder,
     faults: faults::FaultsBuilder,
     errors: BTreeMap<String, Outcomes>,
-    /// When the operation that each process waits for was invoked, or should have been: latencies count from then.
-    open: BTreeMap<u64, u64>,
+    /// What each process waits for.
+    open: BTreeMap<u64, Open>,
     end: u64,
 }
 
@@ -161,12 +175,22 @@ impl HistoryReader {
             return Ok(());
         };
         if event.kind == EventType::Invoke {
-            self.open.insert(process, event.intended.unwrap_or(event.time));
+            let from = event.intended.unwrap_or(event.time);
+            self.load.offered(from);
+            self.open.insert(process, Open { at: event.time, from });
             return Ok(());
         }
-        if let Some(invoked) = self.open.remove(&process) {
-            self.load.operation(invoked, event.time, event.kind);
+        if let Some(Open { at, from }) = self.open.remove(&process) {
+            self.load.operation(from, event.time, event.kind);
+            // Histories from elsewhere don't say how often.
+            if event.attempts.is_empty() {
+                self.load.attempted(at);
+            }
         }
+        event
+            .attempts
+            .iter()
+            .for_each(|attempt| self.load.attempted(attempt.start));
         match event.kind {
             EventType::Ok => self.faults.ok(event.time, event.node.as_deref()),
             _ => self.error(&event),

@@ -1,4 +1,4 @@
-//! Operations by time: how many ended how, and how long they took, in at most [`BINS_MAX`] bins.
+//! Operations by time: how many were asked for, attempted how often, and ended how, and how long they took, in at most [`BINS_MAX`] bins.
 //!
 //! Quantiles come from HDR histograms (Tene): those of the whole run are off by at most 0.1 %, those of a bin, which are
 //! only drawn, by 1 %. When a run outgrows its bins, neighbours are merged and every bin becomes twice as wide; so memory
@@ -35,6 +35,10 @@ pub struct Series {
 /// What happened in one stretch of time.
 #[derive(Clone, Debug, Default)]
 pub struct Bin {
+    /// Operations that were asked for in it, or should have been.
+    pub offered: u64,
+    /// Attempts that were begun in it.
+    pub attempted: u64,
     /// Operations that completed in it.
     pub completed: Outcomes,
     /// Latency of the operations invoked in it that ended `ok`; `None`: there were none.
@@ -75,6 +79,8 @@ pub(super) struct SeriesBuilder {
 
 #[derive(Clone, Debug, Default)]
 struct BinBuilder {
+    offered: u64,
+    attempted: u64,
     completed: Outcomes,
     latency: Latencies<2>,
     /// The first operation for each step of latency and outcome.
@@ -92,6 +98,16 @@ impl Default for SeriesBuilder {
 }
 
 impl SeriesBuilder {
+    /// An operation that was asked for at this time, or should have been.
+    pub(super) fn offered(&mut self, time: u64) {
+        self.bin(time).offered += 1;
+    }
+
+    /// An attempt that was begun at this time.
+    pub(super) fn attempted(&mut self, time: u64) {
+        self.bin(time).attempted += 1;
+    }
+
     pub(super) fn operation(&mut self, invoked: u64, completed: u64, outcome: EventType) {
         let latency = completed.saturating_sub(invoked);
         let counted = &mut self.bin(completed).completed;
@@ -126,6 +142,8 @@ impl SeriesBuilder {
             .map(|bin| {
                 dots.extend(bin.dots.into_values());
                 Bin {
+                    offered: bin.offered,
+                    attempted: bin.attempted,
                     completed: bin.completed,
                     latency: bin.latency.quantiles(),
                 }
@@ -156,6 +174,8 @@ impl SeriesBuilder {
         for pair in bins.chunks(2) {
             let mut first = pair[0].clone();
             if let Some(second) = pair.get(1) {
+                first.offered += second.offered;
+                first.attempted += second.attempted;
                 first.completed.ok += second.completed.ok;
                 first.completed.fail += second.completed.fail;
                 first.completed.info += second.completed.info;
@@ -249,6 +269,9 @@ mod tests {
         let mut builder = SeriesBuilder::default();
         for second in 0..7200u64 {
             let kind = [EventType::Ok, EventType::Fail, EventType::Info][second as usize % 3];
+            builder.offered(second * 1_000_000_000);
+            builder.attempted(second * 1_000_000_000);
+            builder.attempted(second * 1_000_000_000 + 1_000_000);
             builder.operation(second * 1_000_000_000, second * 1_000_000_000 + 2_000_000, kind);
         }
         let series = builder.finish();
@@ -257,6 +280,8 @@ mod tests {
             .map(|outcomes| outcomes.ok + outcomes.fail + outcomes.info)
             .sum();
         assert_eq!(all, 7200);
+        let sum = |count: fn(&Bin) -> u64| series.bins.iter().map(count).sum::<u64>();
+        assert_eq!((sum(|bin| bin.offered), sum(|bin| bin.attempted)), (7200, 14400));
         assert!(series.dots.len() <= 2 * BINS_MAX);
     }
 }

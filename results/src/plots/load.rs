@@ -1,4 +1,4 @@
-//! Latency quantiles, rate and share of errors over time.
+//! Latency quantiles, rate, retries and share of errors over time.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use super::bands;
 use super::frame::{BOTTOM, Frame, LEFT, RIGHT, WIDTH, open};
 use super::{Plot, legend};
-use crate::data::{Quantiles, RunData};
+use crate::data::{Bin, Quantiles, RunData};
 use crate::format::count;
 
 // `plot.css` turns these into what suits the dark.
@@ -30,13 +30,13 @@ struct Line {
     points: Vec<(f64, Option<f64>)>,
 }
 
-/// Latency, rate and errors; none of them when no operation completed.
+/// Latency, rate, retries if there were any, and errors; none of them when no operation completed.
 pub fn load(run: &RunData) -> Vec<Plot> {
     if run.load.bins.is_empty() {
         return Vec::new();
     }
     let every = f64_seconds(run.load.width);
-    let plots = [
+    let mut plots = vec![
         Plot {
             name: "latency".to_owned(),
             title: "Latency, by time of invocation".to_owned(),
@@ -63,7 +63,24 @@ pub fn load(run: &RunData) -> Vec<Plot> {
             svg: plot(run, 150, errors),
         },
     ];
-    plots.into()
+    if is_retried(run) {
+        let retries = Plot {
+            name: "retries".to_owned(),
+            title: format!(
+                "Operations offered, attempts made, and operations completed a second, every {every} s"
+            ),
+            legend: legend(&[("p99", "offered"), ("info", "attempted"), ("p50", "completed")]),
+            svg: plot(run, 190, retries),
+        };
+        plots.insert(2, retries);
+    }
+    plots
+}
+
+/// Whether there were more attempts than operations.
+fn is_retried(run: &RunData) -> bool {
+    let sum = |count: fn(&Bin) -> u64| run.load.bins.iter().map(count).sum::<u64>();
+    sum(|bin| bin.attempted) > sum(|bin| bin.offered)
 }
 
 /// Puts a drawing of plotters below the strip of faults and in front of their bands.
@@ -162,28 +179,47 @@ fn latency(run: &RunData, area: &Area<'_>) -> Drawing {
 }
 
 fn rate(run: &RunData, area: &Area<'_>) -> Drawing {
+    let lines = [
+        a_second(run, OK, |bin| bin.completed.ok),
+        a_second(run, INFO, |bin| bin.completed.info),
+        a_second(run, FAIL, |bin| bin.completed.fail),
+    ];
+    rates(run, area, &lines)
+}
+
+/// Attempts far above what is offered are a storm of retries; what is completed falls behind meanwhile.
+fn retries(run: &RunData, area: &Area<'_>) -> Drawing {
+    let lines = [
+        a_second(run, P99, |bin| bin.offered),
+        a_second(run, INFO, |bin| bin.attempted),
+        a_second(run, P50, |bin| {
+            bin.completed.ok + bin.completed.fail + bin.completed.info
+        }),
+    ];
+    rates(run, area, &lines)
+}
+
+/// How many of something there were a second.
+fn a_second(run: &RunData, colour: RGBColor, pick: fn(&Bin) -> u64) -> Line {
     let every = f64_seconds(run.load.width);
-    let rate = |colour, width, pick: fn(&crate::data::Bin) -> u64| Line {
+    Line {
         colour,
-        width,
+        width: 2,
         points: (run.load.bins.iter())
             .enumerate()
             .map(|(position, bin)| (middle(run, position), Some(pick(bin) as f64 / every)))
             .collect(),
-    };
-    let lines = [
-        rate(OK, 2, |bin| bin.completed.ok),
-        rate(INFO, 2, |bin| bin.completed.info),
-        rate(FAIL, 2, |bin| bin.completed.fail),
-    ];
-    let highest = highest(&lines);
-    linear(run, area, highest * 1.08, &lines, &|rate| {
+    }
+}
+
+fn rates(run: &RunData, area: &Area<'_>, lines: &[Line]) -> Drawing {
+    linear(run, area, highest(lines) * 1.08, lines, &|rate| {
         count(rate.round() as u64)
     })
 }
 
 fn errors(run: &RunData, area: &Area<'_>) -> Drawing {
-    let share = |colour, width, pick: fn(&crate::data::Bin) -> u64| Line {
+    let share = |colour, width, pick: fn(&Bin) -> u64| Line {
         colour,
         width,
         points: (run.load.bins.iter())

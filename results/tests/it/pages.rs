@@ -245,6 +245,33 @@ fn a_large_run_has_a_small_page() {
 }
 
 #[test]
+fn retries_are_drawn_where_there_were_more_attempts_than_operations() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = sample::write(root.path());
+    let drawn = || report::render(&RunData::load(&dir).unwrap()).contains("attempts made");
+    let operation = |attempts: &str| {
+        let event = |index, time, kind: &str, more: &str| {
+            format!(
+                r#"{{"index":{index},"time":{time},"process":1,"type":"{kind}","f":"read","key":"x","value":1{more}}}"#
+            )
+        };
+        let attempts = format!(r#","attempts":[{attempts}]"#);
+        let both = [event(0, 1000, "invoke", ""), event(1, 9000, "ok", &attempts)];
+        fs::write(dir.history(), both.join("\n") + "\n").unwrap();
+    };
+    let (first, second) = (
+        r#"{"start":1000,"end":2000,"node":"n1","error":"timeout"}"#,
+        r#"{"start":3000,"end":9000,"node":"n2"}"#,
+    );
+    for once in ["", second] {
+        operation(once);
+        assert!(!drawn(), "{once}");
+    }
+    operation(&[first, second].join(","));
+    assert!(drawn());
+}
+
+#[test]
 fn plots_are_files_of_their_own() {
     let root = tempfile::tempdir().unwrap();
     let dir = sample::write(root.path());
