@@ -224,12 +224,13 @@ mod tests {
             "pause of n1: not confirmed: 2 stand still; healed after 2.0 s, proven: 3 run"
         );
         let stuck = [
+            (Recheck, Installed, ""),
             (Heal, Indeterminate, "n1: no answer"),
             (VerifyHealed, Indeterminate, "3 stand still"),
         ];
         assert_eq!(
             told(&[&begun[..], &stuck].concat()).to_string(),
-            "pause of n1: confirmed: 3 stand still; healed after 1.0 s, NOT proven: 3 stand still (n1: no answer)"
+            "pause of n1: confirmed: 3 stand still; healed after 2.0 s, NOT proven: 3 stand still (n1: no answer)"
         );
         let skipped = told(&[(Prepare, Skipped, "it does not run")]);
         assert_eq!(skipped.to_string(), "pause of n1: not done: it does not run");
