@@ -7,7 +7,6 @@ use std::time::Duration;
 use duress_cluster::compose::{
     ComposeCluster, ComposeConfig, EngineAddress, OnEngines, Scope, WithHelper, heal,
 };
-use duress_cluster::doctor::Requirement;
 use duress_cluster::local::{self, Isolation};
 use duress_cluster::ssh::{OnHosts, OneHost};
 use duress_cluster::{Cluster, ClusterError, Key, System};
@@ -111,8 +110,7 @@ pub fn is_done_elsewhere(kind: &dyn Kind) -> bool {
 
 /// Whether a kind leaves alone what systemd has made of a unit: its control group, and what lies under its files.
 fn spares_units(kind: &dyn Kind) -> bool {
-    let groups = |need: &&Requirement| need.name.starts_with("control groups");
-    kind.storage().is_none() && !kind.needs().iter().any(groups)
+    kind.storage().is_none() && !kind.changes_control_group()
 }
 
 /// The kinds of faults of which this is true.

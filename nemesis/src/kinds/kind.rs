@@ -43,6 +43,11 @@ pub trait Kind: Sync {
         None
     }
 
+    /// Whether it changes the control group that a node's processes are in, or puts them into one of its own.
+    fn changes_control_group(&self) -> bool {
+        false
+    }
+
     /// Whether it takes clients that send tokens, and a system that executes each once.
     fn needs_tokens(&self) -> bool {
         false

@@ -118,6 +118,7 @@ impl Resource for Descriptors {
                                        out, nobody was hurt; healed when each process has the limit that it had, and a program that \
                                        ended of it is ready again";
     const NEEDS: &'static [&'static Requirement] = &[];
+    const BY_CONTROL_GROUP: bool = false;
 
     type Before = Before;
     type Guard = Kept;

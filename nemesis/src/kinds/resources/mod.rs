@@ -87,6 +87,10 @@ impl<R: Resource> Kind for Scarce<R> {
         R::NEEDS
     }
 
+    fn changes_control_group(&self) -> bool {
+        R::BY_CONTROL_GROUP
+    }
+
     fn spans_machines(&self) -> bool {
         true
     }

@@ -25,6 +25,8 @@ pub trait Resource: Debug + Clone + Send + Sync + Serialize + DeserializeOwned +
     const VERIFIED_BY: &'static str;
     /// What it needs of the machine.
     const NEEDS: &'static [&'static Requirement];
+    /// Whether control groups are what makes it scarce.
+    const BY_CONTROL_GROUP: bool = true;
 
     /// How a node was before: what it takes to put it back.
     type Before: Debug + Clone + Send + Sync + Serialize + DeserializeOwned;
