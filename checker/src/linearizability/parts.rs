@@ -13,15 +13,16 @@ pub fn split<M: Model>(model: &M, history: &History) -> Result<Parts<M::Op>, Che
     let mut of_key: FastMap<Val, usize> = FastMap::default();
     let mut last = (Val::NONE, 0);
     for (row, entry) in history.rows.iter().enumerate() {
+        let refused = entry.refused();
         let call = Call {
             f: &history.functions[entry.f as usize],
             process: u64::from(entry.process),
             key: entry.key,
             argument: entry.argument,
-            result: (entry.ret != NEVER && !entry.refused()).then_some(entry.result),
+            result: (entry.ret != NEVER && !refused).then_some(entry.result),
             values: &history.values,
         };
-        let read = match entry.refused() {
+        let read = match refused {
             true => model.refused(&call),
             false => model.operation(&call),
         };

@@ -90,6 +90,15 @@ impl Bench {
         pids().filter(marked).collect()
     }
 
+    /// Mounts that are not below the bench of another test, which may be at work beside this one.
+    fn mounts_of<'a>(&self, host: &'a HostState) -> Vec<&'a str> {
+        let (any, own) = ("/.tmp", self.dir.path().display().to_string());
+        let mounts = host.mounts.iter().map(String::as_str);
+        mounts
+            .filter(|mount| !mount.contains(any) || mount.contains(&own))
+            .collect()
+    }
+
     /// Those of them that run this command of `duress`, e.g. `specimen` for the programs of nodes.
     pub fn processes_of(&self, command: &str) -> Vec<u32> {
         let runs = |pid: &u32| {
@@ -227,7 +236,9 @@ impl HostState {
             let (alive, held) = (bench.processes(), namespaces_in_use());
             let held: Vec<&String> = seen.intersection(&held).collect();
             let now = HostState::now();
-            let same = now.mounts == self.mounts && now.links == self.links && now.rules == self.rules;
+            let same = bench.mounts_of(&now) == bench.mounts_of(self)
+                && now.links == self.links
+                && now.rules == self.rules;
             let cgroups: Vec<&PathBuf> = now.cgroups.difference(&self.cgroups).collect();
             if alive.is_empty() && held.is_empty() && same && cgroups.is_empty() {
                 return;

@@ -71,6 +71,8 @@ pub(super) struct Groups {
     pub of: Lookup,
     /// For each operation that completed and left the value as it was: the group that it saw; else [`NOBODY`].
     pub seen: Vec<u32>,
+    /// Whether there are mismatches.
+    pub mismatches: bool,
 }
 
 pub(super) type Checked<T> = Result<T, Vec<u32>>;
@@ -81,13 +83,18 @@ pub(super) fn group(part: &[Operation<RegisterOp>]) -> Option<Checked<Groups>> {
         all: vec![FRESH],
         of: Lookup::new(part.iter().flat_map(values), part.len()),
         seen: vec![NOBODY; part.len()],
+        mismatches: false,
     };
     groups.of.set(Val::NIL, INITIAL);
     for (position, operation) in part.iter().enumerate() {
         let value = match operation.op {
             RegisterOp::Write(value) => value,
             RegisterOp::Cas(old, new) if old != new => new,
-            RegisterOp::Cas(..) | RegisterOp::Read(_) | RegisterOp::Mismatch(_) => continue,
+            RegisterOp::Cas(..) | RegisterOp::Read(_) => continue,
+            RegisterOp::Mismatch(_) => {
+                groups.mismatches = true;
+                continue;
+            }
         };
         if groups.of.get(value) != NOBODY {
             return None;

@@ -44,8 +44,14 @@ struct Zone {
 
 /// Decides a part; `None` if a value was written twice, or if no place was found for a mismatch.
 pub fn decide(part: &[Operation<RegisterOp>]) -> Option<Decision> {
-    match explain(part)? {
-        Ok(order) => insert(part, order).map(Decision::Order),
+    let found = match group(part)? {
+        Ok(mut groups) => sorted(part, &mut groups)
+            .map(|(zones, sweep)| (order(part, &groups, &zones, &sweep), groups.mismatches)),
+        Err(core) => Err(core),
+    };
+    match found {
+        Ok((order, true)) => insert(part, order).map(Decision::Order),
+        Ok((order, false)) => Some(Decision::Order(order)),
         Err(core) => Some(Decision::Core(with_observers(part, core))),
     }
 }
@@ -60,21 +66,9 @@ pub(super) fn contradiction(part: &[Operation<RegisterOp>]) -> Option<Vec<u32>> 
     found.map(|core| with_observers(part, core))
 }
 
-fn explain(part: &[Operation<RegisterOp>]) -> Option<Checked<Vec<u32>>> {
-    let mut groups = match group(part)? {
-        Ok(groups) => groups,
-        Err(core) => return Some(Err(core)),
-    };
-    let sorted = sorted(part, &mut groups);
-    Some(sorted.map(|(zones, sweep)| order(part, &groups, &zones, &sweep)))
-}
-
 /// Gives the mismatches a place in an order of everything else.
 fn insert(part: &[Operation<RegisterOp>], order: Vec<u32>) -> Option<Vec<u32>> {
     let denied: Vec<(u32, Val)> = mismatches(part).collect();
-    if denied.is_empty() {
-        return Some(order);
-    }
     places::insert(part, &order, Val::NIL, |op| op.value(), &denied)
 }
 
@@ -89,7 +83,9 @@ fn sorted(part: &[Operation<RegisterOp>], groups: &mut Groups) -> Checked<(Vec<Z
         core.extend(witnesses(part, groups, other));
         return Err(core);
     }
-    contradicted(part, groups)?;
+    if groups.mismatches {
+        contradicted(part, groups)?;
+    }
     Ok((zones, sweep))
 }
 
