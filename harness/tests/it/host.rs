@@ -187,8 +187,16 @@ pub fn start_until(bench: &Bench, seed: u64, needle: &str) -> Child {
     child
 }
 
-/// Names of what an engine of containers, at work beside the tests, adds and removes; and tests of faults without a run.
-const FOREIGN: [&str; 6] = ["docker", "DOCKER", "containerd", "br-", "veth", "duress-lab-"];
+/// Names of what an engine of containers, at work beside the tests, adds and removes; and tests of faults without a run, and of hosts.
+const FOREIGN: [&str; 7] = [
+    "docker",
+    "DOCKER",
+    "containerd",
+    "br-",
+    "veth",
+    "duress-lab-",
+    "duress-test-h",
+];
 
 /// What exists on the host that a run could leave behind. Taken before a run starts.
 #[derive(Debug)]
