@@ -14,7 +14,7 @@ pub(super) fn minimise(
     possible: &dyn Fn(&[u32]) -> Option<bool>,
 ) -> (Vec<u32>, bool) {
     let all: Vec<u32> = (0..core.len() as u32).collect();
-    let culprit = last_to_complete(core).map(|at| at as u32);
+    let culprit = last_to_complete(Statement::rets(core)).map(|at| at as u32);
     let without = |some: &[u32]| -> Vec<u32> {
         let others = some.iter().filter(|at| Some(**at) != culprit);
         others.copied().collect()

@@ -20,10 +20,10 @@ use std::time::Duration;
 
 pub use self::broken::Broken;
 use self::minimise::minimise;
-use self::order::{last, order, without_last};
+use self::order::{order, without_last};
 use self::proof::Proof;
 use self::reached::{After, Beginnings, reached, states_after};
-use self::statement::Statement;
+use self::statement::{Statement, last_to_complete};
 use self::words::{Core, Told};
 use crate::certify::{self, Path};
 use crate::history::{NEVER, Val};
@@ -80,7 +80,8 @@ impl<M: Model> Broken<'_, M> {
         let judged = self.judge_contradiction(limits);
         let judged = judged.or_else(|| self.judge_suspects(core.clone(), found_by, limits));
         judged.unwrap_or_else(|| {
-            let core = prefix(self.part, last(&core).map_or(NEVER, |last| last.ret));
+            let last = last_to_complete(core.iter().map(|operation| operation.ret));
+            let core = prefix(self.part, last.map_or(NEVER, |at| core[at].ret));
             self.judge_all(core, false, found_by, limits)
         })
     }

@@ -1,7 +1,7 @@
 //! Whether a part can be explained, the quickest way.
 
+use super::statement::last_to_complete;
 use crate::certify;
-use crate::history::NEVER;
 use crate::limits::Limits;
 use crate::model::{Decision, Model, Operation, Part, Shortcuts};
 use crate::search::{Outcome, jit, wgl};
@@ -38,15 +38,9 @@ pub(super) fn order<M: Model>(
     }
 }
 
-/// The last one to complete.
-pub(super) fn last<Op>(core: &[Operation<Op>]) -> Option<&Operation<Op>> {
-    let known = core.iter().filter(|operation| operation.ret != NEVER);
-    known.max_by_key(|operation| operation.ret)
-}
-
 /// All but the last one to complete.
 pub(super) fn without_last<Op: Clone>(core: &[Operation<Op>]) -> Part<Op> {
-    let row = last(core).map(|last| last.row);
-    let others = core.iter().filter(|operation| Some(operation.row) != row);
-    others.cloned().collect()
+    let last = last_to_complete(core.iter().map(|operation| operation.ret));
+    let others = core.iter().enumerate().filter(|(at, _)| Some(*at) != last);
+    others.map(|(_, operation)| operation.clone()).collect()
 }

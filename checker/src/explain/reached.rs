@@ -36,7 +36,7 @@ pub(super) fn reached(
     rets.retain(|&ret| ret != NEVER);
     rets.sort_unstable();
     // A prefix that has all of the core fails, and often not before.
-    let end = core[last_to_complete(core)?].ret;
+    let end = core[last_to_complete(Statement::rets(core))?].ret;
     let (mut possible, mut fails) = (0, rets.partition_point(|&ret| ret < end));
     let mut explained = None;
     let mut middle = fails.saturating_sub(1);

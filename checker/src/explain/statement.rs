@@ -35,6 +35,11 @@ impl<'a> Statement<'a> {
         }
     }
 
+    /// When each of some completed, for [`last_to_complete`].
+    pub fn rets(statements: &[Statement<'_>]) -> impl Iterator<Item = u32> {
+        statements.iter().map(|statement| statement.ret)
+    }
+
     /// Of all of them.
     pub fn all<M: Model>(model: &M, operations: &'a [Operation<M::Op>]) -> Vec<Statement<'a>> {
         let statement = |operation| Statement::new(model, operation);
@@ -52,8 +57,8 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// The position of the last one to complete.
-pub(super) fn last_to_complete(statements: &[Statement<'_>]) -> Option<usize> {
-    let completed = (0..statements.len()).filter(|&at| statements[at].ret != NEVER);
-    completed.max_by_key(|&at| statements[at].ret)
+/// The position of the last one to complete, of operations with these completions.
+pub(super) fn last_to_complete(rets: impl Iterator<Item = u32>) -> Option<usize> {
+    let completed = rets.enumerate().filter(|(_, ret)| *ret != NEVER);
+    completed.max_by_key(|(_, ret)| *ret).map(|(at, _)| at)
 }

@@ -48,8 +48,7 @@ impl<M: Model> Narrator for Told<'_, M> {
 
     fn writer(&self, wanted: &[Val]) -> Option<u32> {
         let brings = |operation: &&Operation<M::Op>| {
-            let values = self.broken.model.words().produces(&operation.op);
-            values.iter().any(|value| wanted.contains(value))
+            Statement::new(self.broken.model, operation).brings_one_of(wanted)
         };
         self.broken.part.iter().find(brings).map(|writer| writer.row)
     }
@@ -100,7 +99,7 @@ impl Core<'_> {
             let mut writers = self.producers(statement.needs).peekable();
             writers.peek().is_some() && writers.all(|writer| writer.invoke > statement.ret)
         });
-        early.or_else(|| last_to_complete(&self.statements))
+        early.or_else(|| last_to_complete(Statement::rets(&self.statements)))
     }
 
     fn producers(&self, wanted: &[Val]) -> impl Iterator<Item = &Statement<'_>> {

@@ -87,16 +87,14 @@ impl Told {
                 self.healed = Some(event.result == StepResult::Installed);
                 self.healed_said.clone_from(&event.detail);
                 // What kept it from healing says more than what is left.
-                let failed = |earlier: &&FaultEvent| {
-                    earlier.step == FaultStep::Heal && earlier.result != StepResult::Installed
-                };
-                if let Some(heal) = self
-                    .steps
-                    .iter()
-                    .find(failed)
-                    .filter(|_| self.healed == Some(false))
-                {
-                    self.healed_said += &format!(" ({})", heal.detail);
+                let mut steps = self.steps.iter();
+                let failed =
+                    |step: &&FaultEvent| step.step == FaultStep::Heal && step.result != StepResult::Installed;
+                match steps.find(failed) {
+                    Some(heal) if self.healed == Some(false) => {
+                        self.healed_said += &format!(" ({})", heal.detail)
+                    }
+                    _ => {}
                 }
             }
             FaultStep::Prepare if event.result != StepResult::Installed => {

@@ -187,10 +187,9 @@ impl HistoryReader {
                 self.load.attempted(at);
             }
         }
-        event
-            .attempts
-            .iter()
-            .for_each(|attempt| self.load.attempted(attempt.start));
+        for attempt in &event.attempts {
+            self.load.attempted(attempt.start);
+        }
         match event.kind {
             EventType::Ok => self.faults.ok(event.time, event.node.as_deref()),
             _ => self.error(&event),

@@ -44,15 +44,18 @@ struct Zone {
 
 /// Decides a part; `None` if a value was written twice, or if no place was found for a mismatch.
 pub fn decide(part: &[Operation<RegisterOp>]) -> Option<Decision> {
-    let found = match group(part)? {
-        Ok(mut groups) => sorted(part, &mut groups)
-            .map(|(zones, sweep)| (order(part, &groups, &zones, &sweep), groups.mismatches)),
-        Err(core) => Err(core),
+    let core = |core| Some(Decision::Core(with_observers(part, core)));
+    let mut groups = match group(part)? {
+        Ok(groups) => groups,
+        Err(found) => return core(found),
     };
-    match found {
-        Ok((order, true)) => insert(part, order).map(Decision::Order),
-        Ok((order, false)) => Some(Decision::Order(order)),
-        Err(core) => Some(Decision::Core(with_observers(part, core))),
+    let order = match sorted(part, &mut groups) {
+        Ok((zones, sweep)) => order(part, &groups, &zones, &sweep),
+        Err(found) => return core(found),
+    };
+    match groups.mismatches {
+        true => insert(part, order).map(Decision::Order),
+        false => Some(Decision::Order(order)),
     }
 }
 
